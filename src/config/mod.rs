@@ -1,0 +1,32 @@
+//! From the file to the table. A pure function of texts and environment: no IO, no clock.
+//!
+//! `yaml::parse → decode → expand (provider files) → resolve → check → compile`; everything is reported through
+//! [`Diagnostics`](crate::diagnostic::Diagnostics), nothing stops at the first finding.
+
+pub mod document;
+
+use std::collections::BTreeMap;
+
+/// A snapshot of the environment. No `Debug`: it holds secrets.
+#[derive(Clone, Default)]
+pub struct Env(BTreeMap<String, String>);
+
+impl Env {
+    pub fn new(variables: impl IntoIterator<Item = (String, String)>) -> Env {
+        Env(variables.into_iter().collect())
+    }
+
+    /// The variable's value; an empty one counts as absent.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+}
+
+/// Files that the configuration names (prompts, schemas). Implementations that read a disk live outside this module.
+pub trait Files {
+    /// The text of `path`, relative to the configuration's folder.
+    ///
+    /// # Errors
+    /// Why it cannot be read, for a diagnostic.
+    fn read(&self, path: &str) -> Result<String, String>;
+}

@@ -1,0 +1,1 @@
+//! Diagnostics as stable JSON, for CI and agents.

@@ -1,0 +1,1 @@
+//! Diagnostics for people, through miette. The only file that names it.

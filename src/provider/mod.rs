@@ -1,0 +1,147 @@
+//! What a provider is: where it listens, what it speaks, how it authenticates. Plain data, filled from
+//! `presets/providers/*.yaml` and the user's file. Knows protocols by id and never reads a body.
+
+use std::fmt;
+
+use http::{HeaderName, HeaderValue, Uri};
+
+use crate::wire::quirk::Quirks;
+use crate::wire::{Operation, ProtocolId};
+
+/// One provider of the table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Provider {
+    /// The name before the `/` of a target.
+    pub name: Box<str>,
+    /// For people: `OpenAI`.
+    pub title: Box<str>,
+    /// In order of preference.
+    pub endpoints: Box<[Endpoint]>,
+    /// The pool of keys, as references. Empty: the provider needs none.
+    pub keys: Box<[SecretRef]>,
+    /// A key is needed to use it. A provider that needs one and has none is not active.
+    pub key_required: bool,
+    pub transport: Transport,
+    /// Models that this provider is known to serve, from the file or the catalogue. Others pass through all the same.
+    pub models: Box<[Box<str>]>,
+    /// The catalogue's name for it, where it has one.
+    pub catalogue: Option<Box<str>>,
+    /// Headers sent with every request, after those of the protocol.
+    pub headers: Box<[(HeaderName, HeaderText)]>,
+    /// Why the provider is in the table: for the start-up text.
+    pub activation: Activation,
+}
+
+/// How requests reach a provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    Http,
+    /// The embedded demo provider: in process, no socket.
+    Demo,
+}
+
+/// What made a provider active.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Activation {
+    /// The user's file names it.
+    File,
+    /// A variable in the environment holds its key; the variable's name.
+    Environment(Box<str>),
+    /// It needs nothing (demo).
+    Always,
+}
+
+/// One protocol of a provider and where it is spoken.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Endpoint {
+    pub protocol: ProtocolId,
+    /// What the vendor's own SDK takes, e.g. `https://api.openai.com/v1`; no trailing slash.
+    pub base_url: BaseUrl,
+    pub auth: AuthScheme,
+    /// Paths that differ from the protocol's own, with `{model}` in them.
+    pub paths: Box<[(Operation, bool, Box<str>)]>,
+    /// Headers of this protocol here (`anthropic-version`).
+    pub headers: Box<[(HeaderName, HeaderText)]>,
+    pub quirks: Quirks,
+}
+
+/// A base URL, taken apart once.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct BaseUrl {
+    pub scheme: http::uri::Scheme,
+    pub authority: http::uri::Authority,
+    /// Path without a trailing slash; empty for none.
+    pub path: Box<str>,
+}
+
+impl BaseUrl {
+    /// Reads `http://` and `https://` URLs without query, fragment or user information.
+    ///
+    /// # Errors
+    /// What is wrong, for a diagnostic.
+    pub fn parse(text: &str) -> Result<BaseUrl, String> {
+        let uri: Uri = text.parse().map_err(|error| format!("`{text}` is not a URL: {error}"))?;
+        let parts = uri.into_parts();
+        let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
+            return Err(format!("`{text}` must begin with `https://` or `http://`"));
+        };
+        if scheme != http::uri::Scheme::HTTP && scheme != http::uri::Scheme::HTTPS {
+            return Err(format!("`{scheme}` is not a scheme that can be used here; write `https://` or `http://`"));
+        }
+        if authority.as_str().contains('@') {
+            return Err("a URL must not carry a user name or password; use `keys:`".to_owned());
+        }
+        let path = parts.path_and_query;
+        if path.as_ref().is_some_and(|path| path.query().is_some()) {
+            return Err("a base URL must not have a query".to_owned());
+        }
+        let path = path.as_ref().map_or("", |path| path.path()).trim_end_matches('/');
+        Ok(BaseUrl { scheme, authority, path: path.into() })
+    }
+}
+
+impl fmt::Display for BaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}{}", self.scheme, self.authority, self.path)
+    }
+}
+
+/// How a key travels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AuthScheme {
+    /// `Authorization: Bearer KEY`.
+    Bearer,
+    /// A header of its own, e.g. `x-api-key: KEY`.
+    Header(HeaderName),
+    /// The provider needs no key.
+    None,
+    /// The provider's file knows a scheme that this build does not speak; requests are refused with this explanation.
+    Unsupported(Box<str>),
+}
+
+/// A header's value: written in the file, or a reference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeaderText {
+    Literal(HeaderValue),
+    Secret(SecretRef),
+}
+
+/// Where a secret is. The table holds references, never values.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum SecretRef {
+    Env(Box<str>),
+    File(Box<str>),
+    /// Written in the file itself (a warning says how to move it). The position in the file's list of literal secrets;
+    /// the value is kept apart from the table.
+    Literal(u32),
+}
+
+impl fmt::Display for SecretRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SecretRef::Env(name) => write!(f, "env:{name}"),
+            SecretRef::File(path) => write!(f, "file:{path}"),
+            SecretRef::Literal(_) => f.write_str("(a key written in the file)"),
+        }
+    }
+}

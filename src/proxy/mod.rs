@@ -1,0 +1,1 @@
+//! The request path: ingress, dispatch, attempts, answers.

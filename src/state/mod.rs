@@ -1,0 +1,4 @@
+//! What changes at run time: credentials, connections and cooldowns, keyed by identity so that a reload carries them over.
+
+/// The run-time side of one table.
+pub struct Runtime {}

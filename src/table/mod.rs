@@ -1,0 +1,128 @@
+//! The routing table: everything about routing, compiled, immutable, printable. Plain data in arenas; indices, no pointers.
+
+pub mod route;
+pub mod select;
+pub mod settings;
+pub mod target;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+pub use route::{Leaf, Route, RouteNode, Rule, RuleOutcome, Sticky};
+pub use select::{Attempt, Decision, Draw, HealthView, Outcome};
+pub use settings::Settings;
+pub use target::{Lane, Target};
+
+use crate::provider::{Provider, SecretRef};
+
+/// Index in [`RoutingTable::providers`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ProviderIdx(pub u32);
+
+/// Index in [`RoutingTable::targets`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TargetIdx(pub u32);
+
+/// Index in [`RoutingTable::routes`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RouteIdx(pub u32);
+
+/// Index in [`RoutingTable::settings`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SettingsIdx(pub u32);
+
+/// The compiled file. A request sees one of these, whole.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RoutingTable {
+    /// BLAKE3 of the canonical dump, hex: equal content, equal id.
+    pub id: Box<str>,
+    pub listen: SocketAddr,
+    /// Client keys; empty means that none is asked for.
+    pub keys: Box<[ClientKey]>,
+    pub limits: Limits,
+    pub reload: ReloadSettings,
+    pub providers: Box<[Provider]>,
+    pub targets: Box<[Target]>,
+    /// Combined settings of presets; entry 0 holds the file's defaults.
+    pub settings: Box<[Settings]>,
+    pub routes: Box<[Route]>,
+    /// Presets by name, without `@`.
+    pub presets: BTreeMap<Box<str>, RouteIdx>,
+    /// Names that mean a target: `provider/model` for every listed model, and each bare model that one provider serves.
+    pub models: BTreeMap<Box<str>, TargetIdx>,
+    /// Bare names that more than one active provider serves, with their providers: refused with the choice.
+    pub ambiguous: BTreeMap<Box<str>, Box<[ProviderIdx]>>,
+    /// For each provider, the target that stands for a model it does not list.
+    pub wildcards: Box<[TargetIdx]>,
+    pub rules: Box<[Rule]>,
+}
+
+/// A client key: who may call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientKey {
+    /// The id in the file: what logs and rules call it.
+    pub id: Box<str>,
+    pub secret: SecretRef,
+    /// `key.team`, `key.<attr>`.
+    pub attributes: BTreeMap<Box<str>, Box<str>>,
+}
+
+/// Bounds of what a caller may send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a request body.
+    pub body: u64,
+    /// Connections at once.
+    pub connections: u32,
+    /// How long a stop or a moved listener waits for requests in flight.
+    pub drain: std::time::Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { body: 32 << 20, connections: 10_000, drain: std::time::Duration::from_secs(120) }
+    }
+}
+
+/// How changes of the file are noticed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReloadSettings {
+    pub watch: WatchMode,
+    /// Between two looks, where the file is polled.
+    pub poll_interval: std::time::Duration,
+    /// A file that has lost more than half of its presets and rules is refused unless this is set.
+    pub allow_shrink: bool,
+}
+
+impl Default for ReloadSettings {
+    fn default() -> ReloadSettings {
+        ReloadSettings { watch: WatchMode::Auto, poll_interval: std::time::Duration::from_secs(2), allow_shrink: false }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WatchMode {
+    /// Events of the operating system, and a slow poll beside them for file systems that give none.
+    Auto,
+    Poll,
+    /// Only SIGHUP, `routeplane reload` and `POST /admin/reload`.
+    Off,
+}
+
+impl RoutingTable {
+    pub fn provider(&self, index: ProviderIdx) -> Option<&Provider> {
+        self.providers.get(index.0 as usize)
+    }
+
+    pub fn target(&self, index: TargetIdx) -> Option<&Target> {
+        self.targets.get(index.0 as usize)
+    }
+
+    pub fn route(&self, index: RouteIdx) -> Option<&Route> {
+        self.routes.get(index.0 as usize)
+    }
+
+    pub fn settings(&self, index: SettingsIdx) -> Option<&Settings> {
+        self.settings.get(index.0 as usize)
+    }
+}

@@ -1,0 +1,65 @@
+//! Routes: compiled target expressions. Presets named in an expression are expanded in place, so that every leaf knows
+//! its target and its settings.
+
+use super::{RouteIdx, SettingsIdx, TargetIdx};
+use crate::rule::predicate::Predicate;
+
+/// A compiled expression with a name for people: `@cheap`, `rule 3`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Route {
+    pub name: Box<str>,
+    pub node: RouteNode,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum RouteNode {
+    Leaf(Leaf),
+    /// Try in order.
+    Fallback(Box<[RouteNode]>),
+    /// Draw one by weight; the others follow, in order, as its fallbacks. Weight 0 is never drawn.
+    Split {
+        arms: Box<[(u32, RouteNode)]>,
+        sticky: Sticky,
+    },
+    /// What the caller's `model` means by itself.
+    AsRequested(SettingsIdx),
+    Deny {
+        status: u16,
+        text: Option<Box<str>>,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Leaf {
+    pub target: TargetIdx,
+    pub settings: SettingsIdx,
+}
+
+/// What keeps a draw the same from request to request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sticky {
+    /// Nothing: each request draws.
+    No,
+    User,
+    Session,
+    /// The value of this header.
+    Header(Box<str>),
+}
+
+/// `when CONDITION -> ROUTE`, or `otherwise -> ROUTE` (a predicate that always holds).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rule {
+    pub when: Predicate,
+    pub then: RuleOutcome,
+    /// As written, for people.
+    pub text: Box<str>,
+    /// One-based line of the file.
+    pub line: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RuleOutcome {
+    Route(RouteIdx),
+    /// `otherwise -> as requested`.
+    AsRequested,
+}

@@ -1,0 +1,104 @@
+//! What a preset adds to the requests that pass through it. Nested presets are combined when the file is compiled.
+
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue};
+
+/// Combined settings of the presets on the way to a target. The outer preset wins over the inner, the caller's own
+/// parameters over `params`, and `overrides` over everything.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Settings {
+    /// Defaults: member and JSON text, in the hub's names (`max_tokens`, `temperature`, `stop`, ...) or, unknown to the
+    /// hub, as the target's own.
+    pub params: Box<[(Box<str>, Box<str>)]>,
+    /// As `params`, but a caller cannot change them.
+    pub overrides: Box<[(Box<str>, Box<str>)]>,
+    /// A system text put before the caller's own.
+    pub system: Option<Box<str>>,
+    pub timeouts: Timeouts,
+    pub retries: Retries,
+    pub headers: HeaderEdits,
+    /// Edits of the upstream's body by JSON Pointer, after everything else.
+    pub body: BodyEdits,
+}
+
+/// How long each phase of an attempt may take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timeouts {
+    /// TCP and TLS.
+    pub connect: Duration,
+    /// From the request to the first content.
+    pub first_token: Duration,
+    /// Between two events of a stream.
+    pub idle: Duration,
+    /// All attempts together, to the last byte.
+    pub total: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Timeouts {
+        Timeouts {
+            connect: Duration::from_secs(5),
+            first_token: Duration::from_secs(120),
+            idle: Duration::from_secs(300),
+            total: Duration::from_secs(1800),
+        }
+    }
+}
+
+/// When and how often one target is tried again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retries {
+    /// Tries of one target, the first included.
+    pub attempts: u32,
+    pub on: Box<[RetryOn]>,
+    /// First pause; doubles, with full jitter, up to `max_backoff`. A Retry-After of the upstream replaces it.
+    pub backoff: Duration,
+    pub max_backoff: Duration,
+}
+
+impl Default for Retries {
+    fn default() -> Retries {
+        Retries {
+            attempts: 2,
+            on: Box::new([
+                RetryOn::Status(408),
+                RetryOn::Status(429),
+                RetryOn::ServerError,
+                RetryOn::Timeout,
+                RetryOn::Connect,
+            ]),
+            backoff: Duration::from_millis(250),
+            max_backoff: Duration::from_secs(8),
+        }
+    }
+}
+
+/// A failure after which the same target may be tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RetryOn {
+    /// One HTTP status.
+    Status(u16),
+    /// `5xx`.
+    ServerError,
+    /// First token or idle.
+    Timeout,
+    /// No connection, or one that broke before an answer.
+    Connect,
+    /// An answer without content.
+    Empty,
+}
+
+/// Headers set on and removed from the upstream's request.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct HeaderEdits {
+    pub set: Box<[(HeaderName, HeaderValue)]>,
+    pub remove: Box<[HeaderName]>,
+}
+
+/// Members set in and removed from the upstream's body, by JSON Pointer (RFC 6901); values are JSON text.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct BodyEdits {
+    pub set: Box<[(Box<str>, Box<str>)]>,
+    pub remove: Box<[Box<str>]>,
+}

@@ -1,0 +1,152 @@
+//! The outside of a request: what routing reads, and the edits that a pass-through needs, as spans of the body.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+use smallvec::SmallVec;
+
+use super::json::Object;
+
+/// A request's outside. Borrowed from the body; the members' values are unread.
+#[derive(Debug, Clone)]
+pub struct Envelope<'a> {
+    /// The body; members' spans are offsets in it.
+    pub body: &'a [u8],
+    /// Top-level members of the body, in order.
+    pub members: Object<'a>,
+    /// What the caller asked for by name.
+    pub model: Cow<'a, str>,
+    pub stream: bool,
+    /// `messages`, `contents` or `input`: the conversation, unread.
+    pub conversation: Option<&'a RawValue>,
+    /// The caller's own name for its user, where the protocol has a member for it.
+    pub user: Option<Cow<'a, str>>,
+}
+
+/// One change of a top-level member.
+#[derive(Debug, Clone)]
+pub enum Edit<'e> {
+    /// Sets the member, whether present or not.
+    Set(&'e str, Cow<'e, [u8]>),
+    /// Sets the member only where it is absent.
+    Default(&'e str, Cow<'e, [u8]>),
+    /// Removes the member where it is present.
+    Remove(&'e str),
+}
+
+impl Edit<'_> {
+    fn member(&self) -> &str {
+        match self {
+            Edit::Set(key, _) | Edit::Default(key, _) | Edit::Remove(key) => key,
+        }
+    }
+}
+
+impl Envelope<'_> {
+    /// Where `value` lies in the body.
+    fn span(&self, value: &RawValue) -> Range<usize> {
+        let start = (value.get().as_ptr() as usize).saturating_sub(self.body.as_ptr() as usize);
+        start..start + value.get().len()
+    }
+
+    /// Applies `edits` to the body. What no edit names is not copied: the result is slices of `body` (which must be the
+    /// bytes this envelope was read from) with the new values between them. Of several edits of one member the last `Set`
+    /// or `Remove` wins.
+    pub fn splice(&self, body: &Bytes, edits: &[Edit<'_>]) -> SmallVec<[Bytes; 4]> {
+        let mut pieces = Pieces { body, position: 0, out: SmallVec::new() };
+        if edits.is_empty() {
+            pieces.out.push(body.clone());
+            return pieces.out;
+        }
+        let mut kept_before = false;
+        for (at, member) in self.members.members().iter().enumerate() {
+            match decided(edits, &member.key) {
+                Some(Edit::Set(_, value)) => pieces.replace(self.span(member.value), value),
+                Some(Edit::Remove(_)) => {
+                    pieces.replace(self.member_span(at, kept_before), b"");
+                    continue;
+                }
+                Some(Edit::Default(..)) | None => {}
+            }
+            kept_before = true;
+        }
+        self.insert_missing(&mut pieces, edits);
+        pieces.finish()
+    }
+
+    /// New members go to the end, before the closing brace: what the caller wrote first stays first (prompt caches are
+    /// prefix-sensitive).
+    fn insert_missing(&self, pieces: &mut Pieces<'_>, edits: &[Edit<'_>]) {
+        let mut inserted: SmallVec<[&str; 8]> = SmallVec::new();
+        let mut text = Vec::new();
+        let removed = |key: &str| matches!(decided(edits, key), Some(Edit::Remove(_)));
+        let kept = self.members.members().iter().filter(|member| !removed(&member.key)).count();
+        for edit in edits.iter().rev() {
+            let (Edit::Set(key, value) | Edit::Default(key, value)) = edit else { continue };
+            if self.members.get(key).is_some() || removed(key) || inserted.contains(key) {
+                continue;
+            }
+            if kept + inserted.len() > 0 {
+                text.push(b',');
+            }
+            inserted.push(key);
+            super::json::write(*key, &mut text);
+            text.push(b':');
+            text.extend_from_slice(value);
+        }
+        if !text.is_empty() {
+            let end = self.body.iter().rposition(|&byte| byte == b'}').unwrap_or(self.body.len());
+            pieces.replace(end..end, &text);
+        }
+    }
+
+    /// The member with its key and one comma: the one before it, or, where nothing before it is kept, the one after it.
+    fn member_span(&self, at: usize, kept_before: bool) -> Range<usize> {
+        let members = self.members.members();
+        let value = |position: usize| members.get(position).map(|member| self.span(member.value));
+        let end = value(at).map_or(0, |span| span.end);
+        let start = at.checked_sub(1).and_then(value).map_or(self.open_brace() + 1, |before| before.end);
+        if kept_before || at + 1 == members.len() {
+            return start..end;
+        }
+        let comma = self.body.iter().skip(end).position(|&byte| byte == b',').map_or(end, |offset| end + offset + 1);
+        start..comma
+    }
+
+    fn open_brace(&self) -> usize {
+        self.body.iter().position(|&byte| byte == b'{').unwrap_or(0)
+    }
+}
+
+/// The edit that decides about a member that is present: the last one that is not a default.
+fn decided<'s, 'e>(edits: &'s [Edit<'e>], key: &str) -> Option<&'s Edit<'e>> {
+    edits.iter().rev().find(|edit| !matches!(edit, Edit::Default(..)) && edit.member() == key)
+}
+
+struct Pieces<'b> {
+    body: &'b Bytes,
+    position: usize,
+    out: SmallVec<[Bytes; 4]>,
+}
+
+impl Pieces<'_> {
+    fn replace(&mut self, span: Range<usize>, value: &[u8]) {
+        let start = span.start.max(self.position);
+        if start > self.position {
+            self.out.push(self.body.slice(self.position..start));
+        }
+        if !value.is_empty() {
+            self.out.push(Bytes::copy_from_slice(value));
+        }
+        self.position = span.end.max(start);
+    }
+
+    fn finish(mut self) -> SmallVec<[Bytes; 4]> {
+        if self.position < self.body.len() {
+            self.out.push(self.body.slice(self.position..));
+        }
+        self.out
+    }
+}

@@ -1,0 +1,71 @@
+//! Framing: how the bytes of a stream are cut into frames. Sans-IO, bounded, and indifferent to how the bytes arrive.
+
+pub mod json_array;
+pub mod sse;
+
+/// How a protocol frames its streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// Server-sent events (WHATWG HTML, section 9.2).
+    Sse,
+    /// One JSON array whose elements arrive one by one (Gemini without `alt=sse`).
+    JsonArray,
+}
+
+/// One frame, borrowed from the decoder's buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frame<'a> {
+    /// The event's name; empty where the stream gives none.
+    pub event: &'a str,
+    pub data: &'a str,
+}
+
+/// Why a stream cannot be cut into frames any further.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    #[error("an event of the stream exceeds {limit} bytes")]
+    TooLarge { limit: usize },
+    #[error("the stream is not valid UTF-8")]
+    Utf8,
+    #[error("the stream is not a JSON array")]
+    NotAnArray,
+}
+
+/// Cuts bytes into frames, whatever the framing.
+#[derive(Debug)]
+pub enum Decoder {
+    Sse(sse::Decoder),
+    JsonArray(json_array::Decoder),
+}
+
+impl Decoder {
+    /// `limit`: most bytes of one frame.
+    pub fn new(framing: Framing, limit: usize) -> Decoder {
+        match framing {
+            Framing::Sse => Decoder::Sse(sse::Decoder::new(limit)),
+            Framing::JsonArray => Decoder::JsonArray(json_array::Decoder::new(limit)),
+        }
+    }
+
+    /// Takes bytes and calls `each` with every frame they complete.
+    ///
+    /// # Errors
+    /// Bytes that are no such stream; nothing after them is read.
+    pub fn push(&mut self, bytes: &[u8], each: &mut dyn FnMut(Frame<'_>)) -> Result<(), FrameError> {
+        match self {
+            Decoder::Sse(decoder) => decoder.push(bytes, each),
+            Decoder::JsonArray(decoder) => decoder.push(bytes, each),
+        }
+    }
+
+    /// The bytes have ended: calls `each` with a last frame that lacked its end.
+    ///
+    /// # Errors
+    /// As [`Decoder::push`].
+    pub fn finish(&mut self, each: &mut dyn FnMut(Frame<'_>)) -> Result<(), FrameError> {
+        match self {
+            Decoder::Sse(decoder) => decoder.finish(each),
+            Decoder::JsonArray(decoder) => decoder.finish(each),
+        }
+    }
+}

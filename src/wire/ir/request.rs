@@ -1,0 +1,151 @@
+//! A request for an answer.
+
+use serde_json::Number;
+use serde_json::value::RawValue;
+
+use super::message::Message;
+use crate::wire::ProtocolId;
+use crate::wire::json::Ext;
+
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The protocol in which it came; only an encoder of this protocol writes `ext` back.
+    pub origin: ProtocolId,
+    /// As the caller named it.
+    pub model: String,
+    pub stream: bool,
+    /// Whether the caller wrote a `stream` member at all.
+    pub stream_given: bool,
+    /// Usage in the stream was asked for (OpenAI `stream_options.include_usage`); `None` where nothing was said.
+    pub include_usage: Option<bool>,
+    /// The conversation. System texts that a protocol keeps apart stand first, as [`super::Role::System`] messages.
+    pub messages: Vec<Message>,
+    /// `None`: not given; empty: given as an empty list.
+    pub tools: Option<Vec<Tool>>,
+    pub tool_choice: Option<ToolChoice>,
+    pub parallel_tool_calls: Option<bool>,
+    pub sampling: Sampling,
+    pub reasoning: Option<ReasoningRequest>,
+    pub output: Option<OutputFormat>,
+    /// The caller's id of its user (OpenAI `user`, Anthropic `metadata.user_id`).
+    pub user: Option<String>,
+    /// OpenAI's `metadata`, verbatim.
+    pub metadata: Option<Box<RawValue>>,
+    pub ext: Ext,
+}
+
+/// Sampling and limits. Numbers keep their spelling (`1` and `1.0` differ).
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Sampling {
+    pub max_tokens: Option<MaxTokens>,
+    pub temperature: Option<Number>,
+    pub top_p: Option<Number>,
+    pub top_k: Option<Number>,
+    pub stop: Option<Vec<String>>,
+    pub stop_shape: StopShape,
+    pub seed: Option<Number>,
+    pub frequency_penalty: Option<Number>,
+    pub presence_penalty: Option<Number>,
+    /// How many answers (OpenAI `n`, Gemini `candidateCount`).
+    pub candidates: Option<u64>,
+    pub logprobs: Option<bool>,
+    pub top_logprobs: Option<u64>,
+}
+
+/// A limit of the answer's length, in tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MaxTokens {
+    pub value: u64,
+    pub spelling: MaxTokensSpelling,
+}
+
+/// Chat Completions has two names for the limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MaxTokensSpelling {
+    #[default]
+    Current,
+    /// `max_tokens` in Chat Completions.
+    Deprecated,
+}
+
+/// Whether a single stop text was given bare or in a list (OpenAI allows both).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StopShape {
+    #[default]
+    List,
+    Text,
+}
+
+#[derive(Debug, Clone)]
+pub struct Tool {
+    pub kind: ToolKind,
+    pub ext: Ext,
+}
+
+#[derive(Debug, Clone)]
+pub enum ToolKind {
+    /// A function of the caller's.
+    Function {
+        name: String,
+        description: Option<String>,
+        /// JSON Schema of the arguments, byte for byte as the caller wrote it.
+        parameters: Option<Box<RawValue>>,
+        strict: Option<bool>,
+    },
+    /// A tool that the provider runs, or that only the origin knows: verbatim, not portable.
+    Opaque { origin: ProtocolId, name: String, raw: Box<RawValue> },
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum ToolChoice {
+    Auto,
+    None,
+    /// Some tool must be called.
+    Required,
+    /// This tool must be called.
+    Tool(String),
+    /// Only these may be called; `required`: one of them must be.
+    Allowed {
+        names: Vec<String>,
+        required: bool,
+    },
+}
+
+/// How much to think, and what to show of it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ReasoningRequest {
+    pub effort: Option<ReasoningEffort>,
+    /// Tokens to think with (Anthropic `budget_tokens`, Gemini `thinkingBudget`); negative means the model decides.
+    pub budget: Option<i64>,
+    /// Whether thoughts are to be shown (Gemini `includeThoughts`).
+    pub include: Option<bool>,
+    /// Members nobody modelled (`thinking.display`, `type: adaptive`, ...).
+    pub ext: Ext,
+}
+
+/// Ordered: `none < minimal < low < medium < high < x_high < max`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ReasoningEffort {
+    None,
+    Minimal,
+    Low,
+    Medium,
+    High,
+    XHigh,
+    Max,
+}
+
+/// What form the answer is to have.
+#[derive(Debug, Clone)]
+pub enum OutputFormat {
+    Text,
+    /// Any JSON object.
+    Json,
+    Schema {
+        name: Option<String>,
+        description: Option<String>,
+        /// JSON Schema, byte for byte.
+        schema: Box<RawValue>,
+        strict: Option<bool>,
+    },
+}

@@ -1,0 +1,65 @@
+//! An answer, whole.
+
+use super::message::Part;
+use super::usage::Usage;
+use crate::wire::ProtocolId;
+use crate::wire::json::Ext;
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Response {
+    pub origin: ProtocolId,
+    /// The upstream's id of the answer.
+    pub id: Option<String>,
+    /// The model that the upstream says answered.
+    pub model: Option<String>,
+    /// Seconds since 1970.
+    pub created: Option<u64>,
+    pub candidates: Vec<Candidate>,
+    pub usage: Option<Usage>,
+    pub ext: Ext,
+}
+
+/// One of the answers (there is one, unless several were asked for).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidate {
+    pub parts: Vec<Part>,
+    pub finish: Option<Finish>,
+    pub ext: Ext,
+}
+
+/// Why the model stopped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finish {
+    pub reason: FinishReason,
+    /// The upstream's own word for it.
+    pub raw: Option<String>,
+    /// The stop text that was met, where the upstream tells it.
+    pub stop_sequence: Option<String>,
+}
+
+impl Finish {
+    pub fn new(reason: FinishReason) -> Finish {
+        Finish { reason, raw: None, stop_sequence: None }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FinishReason {
+    /// The model had said everything.
+    Stop,
+    StopSequence,
+    ToolCalls,
+    /// The limit of the answer's length was reached.
+    Length,
+    /// The context window was full.
+    ContextWindow,
+    /// A filter cut the answer, or the model refused.
+    ContentFilter,
+    Refusal,
+    /// The provider paused a long turn; the caller may go on (Anthropic `pause_turn`).
+    Pause,
+    /// The model's output could not be used (malformed tool call).
+    Malformed,
+    /// A reason nobody here knows; `Finish::raw` has it.
+    Other,
+}

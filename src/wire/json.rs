@@ -1,0 +1,379 @@
+//! JSON as the codecs need it: objects whose members are read by name and whose remaining members survive, in order and
+//! byte for byte; and a writer that adds nothing of its own.
+//!
+//! `serde(flatten)` cannot hold a [`RawValue`] (serde-rs/json PR 1252), hence [`Object`].
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use smallvec::SmallVec;
+
+/// The members of a JSON object, in source order, values unread.
+#[derive(Debug, Clone)]
+pub struct Object<'a> {
+    members: SmallVec<[Member<'a>; 16]>,
+}
+
+/// One member of an object.
+#[derive(Debug, Clone)]
+pub struct Member<'a> {
+    pub key: Cow<'a, str>,
+    pub value: &'a RawValue,
+}
+
+/// Members that nobody modelled. They are written back where the protocol is the one they came from, and reported as
+/// losses everywhere else.
+#[derive(Debug, Clone, Default)]
+pub struct Ext(pub Vec<(String, Box<RawValue>)>);
+
+impl Ext {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn get(&self, key: &str) -> Option<&RawValue> {
+        self.0.iter().find(|(name, _)| name == key).map(|(_, value)| &**value)
+    }
+
+    /// Keys, in source order.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(key, _)| key.as_str())
+    }
+}
+
+impl PartialEq for Ext {
+    fn eq(&self, other: &Ext) -> bool {
+        self.0.len() == other.0.len()
+            && self.0.iter().zip(&other.0).all(|((a, x), (b, y))| a == b && x.get() == y.get())
+    }
+}
+
+/// Why a JSON text could not be read as wanted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JsonError {
+    #[error("the body is not JSON: {0}")]
+    Syntax(String),
+    #[error("`{key}` occurs twice")]
+    DuplicateKey { key: String },
+    #[error("`{key}` must be {expected}")]
+    Type { key: String, expected: &'static str },
+    #[error("`{key}` is missing")]
+    Missing { key: String },
+}
+
+impl<'a> Object<'a> {
+    /// Reads one object; its members' values stay unread.
+    ///
+    /// # Errors
+    /// Not JSON, not an object, or a key that occurs twice.
+    pub fn parse(text: &'a str) -> Result<Object<'a>, JsonError> {
+        let object: Object<'a> = serde_json::from_str(text).map_err(|error| JsonError::Syntax(error.to_string()))?;
+        object.refuse_duplicates()?;
+        Ok(object)
+    }
+
+    /// As [`Object::parse`], of a member's value.
+    ///
+    /// # Errors
+    /// As [`Object::parse`].
+    pub fn of(raw: &'a RawValue) -> Result<Object<'a>, JsonError> {
+        Object::parse(raw.get())
+    }
+
+    fn refuse_duplicates(&self) -> Result<(), JsonError> {
+        // Quadratic is fastest for the dozen members of a real request; a hostile one gets a set.
+        let duplicate = if self.members.len() <= 32 {
+            self.members
+                .iter()
+                .enumerate()
+                .find(|(at, member)| self.members.iter().take(*at).any(|earlier| earlier.key == member.key))
+                .map(|(_, member)| member)
+        } else {
+            let mut seen = std::collections::HashSet::new();
+            self.members.iter().find(|member| !seen.insert(&member.key))
+        };
+        match duplicate {
+            Some(member) => Err(JsonError::DuplicateKey { key: member.key.to_string() }),
+            None => Ok(()),
+        }
+    }
+
+    pub fn members(&self) -> &[Member<'a>] {
+        &self.members
+    }
+
+    /// The member's value, left in place.
+    pub fn get(&self, key: &str) -> Option<&'a RawValue> {
+        self.members.iter().find(|member| member.key == key).map(|member| member.value)
+    }
+
+    /// Removes the member, so that [`Object::rest`] does not report it.
+    pub fn take(&mut self, key: &str) -> Option<&'a RawValue> {
+        let position = self.members.iter().position(|member| member.key == key)?;
+        Some(self.members.remove(position).value)
+    }
+
+    /// Takes a member and reads it as `T`; absent and `null` are both `None`.
+    ///
+    /// # Errors
+    /// A value of another type.
+    pub fn read<T: Deserialize<'a>>(&mut self, key: &str, expected: &'static str) -> Result<Option<T>, JsonError> {
+        match self.take(key) {
+            None => Ok(None),
+            Some(raw) if raw.get() == "null" => Ok(None),
+            Some(raw) => read(raw, key, expected).map(Some),
+        }
+    }
+
+    /// # Errors
+    /// A value that is not a string.
+    pub fn string(&mut self, key: &str) -> Result<Option<String>, JsonError> {
+        self.read(key, "a string")
+    }
+
+    /// # Errors
+    /// A value that is not `true` or `false`.
+    pub fn bool(&mut self, key: &str) -> Result<Option<bool>, JsonError> {
+        self.read(key, "true or false")
+    }
+
+    /// # Errors
+    /// A value that is not a whole, non-negative number.
+    pub fn u64(&mut self, key: &str) -> Result<Option<u64>, JsonError> {
+        self.read(key, "a whole number")
+    }
+
+    /// # Errors
+    /// A value that is not a number.
+    pub fn number(&mut self, key: &str) -> Result<Option<serde_json::Number>, JsonError> {
+        self.read(key, "a number")
+    }
+
+    /// # Errors
+    /// A value that is not an object.
+    pub fn object(&mut self, key: &str) -> Result<Option<Object<'a>>, JsonError> {
+        self.read(key, "an object")
+    }
+
+    /// # Errors
+    /// A value that is not an array.
+    pub fn array(&mut self, key: &str) -> Result<Option<Vec<&'a RawValue>>, JsonError> {
+        self.read(key, "an array")
+    }
+
+    /// The members that nobody took.
+    pub fn rest(self) -> Ext {
+        Ext(self.members.into_iter().map(|member| (member.key.into_owned(), member.value.to_owned())).collect())
+    }
+}
+
+impl<'de> Deserialize<'de> for Object<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Object<'de>, D::Error> {
+        struct ObjectVisitor;
+        impl<'de> Visitor<'de> for ObjectVisitor {
+            type Value = Object<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
+                let mut members = SmallVec::new();
+                while let Some(Key(key)) = map.next_key()? {
+                    members.push(Member { key, value: map.next_value()? });
+                }
+                Ok(Object { members })
+            }
+        }
+        deserializer.deserialize_map(ObjectVisitor)
+    }
+}
+
+/// A key, borrowed unless it holds an escape. (`Cow<str>` itself never borrows when deserialised.)
+struct Key<'a>(Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Key<'a>, D::Error> {
+        struct KeyVisitor;
+        impl<'de> Visitor<'de> for KeyVisitor {
+            type Value = Key<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(KeyVisitor)
+    }
+}
+
+/// Reads a JSON string, borrowed unless it holds an escape.
+pub fn str_of(raw: &RawValue) -> Option<Cow<'_, str>> {
+    let Key(text) = serde_json::from_str(raw.get()).ok()?;
+    Some(text)
+}
+
+/// Reads `raw` as `T`, naming `key` where it is of another type.
+///
+/// # Errors
+/// A value of another type.
+pub fn read<'a, T: Deserialize<'a>>(raw: &'a RawValue, key: &str, expected: &'static str) -> Result<T, JsonError> {
+    serde_json::from_str(raw.get()).map_err(|_| JsonError::Type { key: key.to_owned(), expected })
+}
+
+/// Elements of a JSON array, values unread.
+///
+/// # Errors
+/// A value that is not an array.
+pub fn elements<'a>(raw: &'a RawValue, key: &str) -> Result<Vec<&'a RawValue>, JsonError> {
+    read(raw, key, "an array")
+}
+
+/// How many elements a JSON array has, 0 for anything else. Reads nothing of them.
+pub fn count(raw: &RawValue) -> usize {
+    struct Count(usize);
+    impl<'de> Deserialize<'de> for Count {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Count, D::Error> {
+            struct CountVisitor;
+            impl<'de> Visitor<'de> for CountVisitor {
+                type Value = Count;
+                fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    f.write_str("an array")
+                }
+                fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Count, A::Error> {
+                    let mut count = 0;
+                    while seq.next_element::<serde::de::IgnoredAny>()?.is_some() {
+                        count += 1;
+                    }
+                    Ok(Count(count))
+                }
+            }
+            deserializer.deserialize_seq(CountVisitor)
+        }
+    }
+    serde_json::from_str::<Count>(raw.get()).map_or(0, |Count(count)| count)
+}
+
+/// The kind of value a JSON text holds, from its first byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Null,
+    Bool,
+    Number,
+    String,
+    Array,
+    Object,
+}
+
+pub fn kind(raw: &RawValue) -> Kind {
+    match raw.get().as_bytes().first() {
+        Some(b'n') => Kind::Null,
+        Some(b't' | b'f') => Kind::Bool,
+        Some(b'"') => Kind::String,
+        Some(b'[') => Kind::Array,
+        Some(b'{') => Kind::Object,
+        _ => Kind::Number,
+    }
+}
+
+/// A raw value made of JSON text, `None` where the text is not JSON.
+pub fn raw(text: impl Into<String>) -> Option<Box<RawValue>> {
+    RawValue::from_string(text.into()).ok()
+}
+
+/// Writes `value` as JSON. Only for types whose serialisation cannot fail (strings, numbers, raw values, plain structs).
+pub fn write<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
+    let before = out.len();
+    if serde_json::to_writer(&mut *out, value).is_err() {
+        out.truncate(before);
+        out.extend_from_slice(b"null");
+    }
+}
+
+/// Writes one object, member by member, in the order of the calls.
+pub struct ObjectWriter<'a> {
+    out: &'a mut Vec<u8>,
+    first: bool,
+}
+
+impl<'a> ObjectWriter<'a> {
+    pub fn new(out: &'a mut Vec<u8>) -> ObjectWriter<'a> {
+        out.push(b'{');
+        ObjectWriter { out, first: true }
+    }
+
+    /// Begins a member; the caller writes its value to the returned buffer.
+    pub fn key(&mut self, key: &str) -> &mut Vec<u8> {
+        if !std::mem::take(&mut self.first) {
+            self.out.push(b',');
+        }
+        write(key, self.out);
+        self.out.push(b':');
+        self.out
+    }
+
+    pub fn field<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) {
+        write(value, self.key(key));
+    }
+
+    /// Writes the member only where there is a value: absent stays absent.
+    pub fn optional<T: Serialize>(&mut self, key: &str, value: &Option<T>) {
+        if let Some(value) = value {
+            self.field(key, value);
+        }
+    }
+
+    pub fn raw(&mut self, key: &str, value: &RawValue) {
+        self.key(key).extend_from_slice(value.get().as_bytes());
+    }
+
+    /// Writes members that came through unread.
+    pub fn ext(&mut self, ext: &Ext) {
+        for (key, value) in &ext.0 {
+            self.raw(key, value);
+        }
+    }
+
+    /// Writes a nested object.
+    pub fn object(&mut self, key: &str, fill: impl FnOnce(&mut ObjectWriter<'_>)) {
+        object(self.key(key), fill);
+    }
+
+    /// Writes a nested array, one element per item.
+    pub fn array<T>(&mut self, key: &str, items: impl IntoIterator<Item = T>, each: impl FnMut(T, &mut Vec<u8>)) {
+        array(self.key(key), items, each);
+    }
+
+    fn end(self) {
+        self.out.push(b'}');
+    }
+}
+
+/// Writes an object.
+pub fn object(out: &mut Vec<u8>, fill: impl FnOnce(&mut ObjectWriter<'_>)) {
+    let mut writer = ObjectWriter::new(out);
+    fill(&mut writer);
+    writer.end();
+}
+
+/// Writes an array, one element per item.
+pub fn array<T>(out: &mut Vec<u8>, items: impl IntoIterator<Item = T>, mut each: impl FnMut(T, &mut Vec<u8>)) {
+    out.push(b'[');
+    for (position, item) in items.into_iter().enumerate() {
+        if position > 0 {
+            out.push(b',');
+        }
+        each(item, out);
+    }
+    out.push(b']');
+}

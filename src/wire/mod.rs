@@ -1,0 +1,297 @@
+//! Protocols: how a request, an answer, a stream and an error look on the wire, and the hub ([`ir`]) between them.
+//!
+//! Nothing here does IO, knows a clock, or names a provider. A protocol is one folder and one line in [`PROTOCOLS`]; it
+//! knows the hub and never another protocol.
+
+pub mod anthropic_messages;
+pub mod envelope;
+pub mod frame;
+pub mod gemini_generate;
+pub mod ir;
+pub mod json;
+pub mod loss;
+pub mod openai_chat;
+pub mod quirk;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use envelope::Envelope;
+use frame::{Frame, Framing};
+use loss::Losses;
+use quirk::Quirks;
+
+/// A wire protocol, by the name it has in `routeplane.yaml`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProtocolId {
+    #[serde(rename = "openai-chat")]
+    OpenAiChat,
+    #[serde(rename = "openai-responses")]
+    OpenAiResponses,
+    AnthropicMessages,
+    Gemini,
+    BedrockConverse,
+}
+
+impl ProtocolId {
+    pub const COUNT: usize = 5;
+    pub const ALL: [ProtocolId; ProtocolId::COUNT] = [
+        ProtocolId::OpenAiChat,
+        ProtocolId::OpenAiResponses,
+        ProtocolId::AnthropicMessages,
+        ProtocolId::Gemini,
+        ProtocolId::BedrockConverse,
+    ];
+
+    /// The name in YAML, logs and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            ProtocolId::OpenAiChat => "openai-chat",
+            ProtocolId::OpenAiResponses => "openai-responses",
+            ProtocolId::AnthropicMessages => "anthropic-messages",
+            ProtocolId::Gemini => "gemini",
+            ProtocolId::BedrockConverse => "bedrock-converse",
+        }
+    }
+
+    /// The value of the rule fact `protocol`.
+    pub fn fact(self) -> &'static str {
+        match self {
+            ProtocolId::OpenAiChat => "chat",
+            ProtocolId::OpenAiResponses => "responses",
+            ProtocolId::AnthropicMessages => "messages",
+            ProtocolId::Gemini => "gemini",
+            ProtocolId::BedrockConverse => "converse",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<ProtocolId> {
+        ProtocolId::ALL.into_iter().find(|id| id.name() == name)
+    }
+
+    /// Position in [`ProtocolId::ALL`], for arrays indexed by protocol.
+    pub fn index(self) -> usize {
+        self as usize
+    }
+
+    /// The protocol's codec, `None` while this build has none (the room exists, the wire does not).
+    pub fn codec(self) -> Option<&'static dyn Protocol> {
+        PROTOCOLS.iter().copied().find(|p| p.id() == self)
+    }
+}
+
+impl fmt::Display for ProtocolId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What the caller wants done; each protocol has an endpoint for some of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// A model answers (chat completions, messages, generateContent).
+    Generate,
+    /// Vectors for texts.
+    Embed,
+    /// How many tokens a request would take.
+    CountTokens,
+}
+
+/// Every protocol that this build speaks. Registration is one line here.
+pub static PROTOCOLS: &[&dyn Protocol] =
+    &[&openai_chat::OpenAiChat, &anthropic_messages::AnthropicMessages, &gemini_generate::Gemini];
+
+/// One wire protocol. The two roles are separate because a protocol may offer only one of them.
+pub trait Protocol: Sync {
+    fn id(&self) -> ProtocolId;
+    /// The server's role: callers speak this protocol to us.
+    fn inbound(&self) -> Option<&dyn Inbound>;
+    /// The client's role: we speak this protocol to an upstream.
+    fn outbound(&self) -> Option<&dyn Outbound>;
+    /// The embeddings endpoint of this protocol's family, `None` where it has none.
+    fn embeddings(&self) -> Option<&dyn Embeddings>;
+}
+
+/// What of a caller's request line a codec may see. Gemini carries the model and the stream switch in its path.
+#[derive(Debug, Clone, Copy)]
+pub struct Head<'a> {
+    pub operation: Operation,
+    /// Model named by the path, percent-decoded (Gemini).
+    pub path_model: Option<&'a str>,
+    /// Stream asked for by the path (Gemini `:streamGenerateContent`).
+    pub path_stream: bool,
+    /// `alt=sse` given (Gemini); without it a Gemini stream is one JSON array.
+    pub alt_sse: bool,
+}
+
+/// The server's role of a protocol: reads callers' requests, writes answers.
+pub trait Inbound: Sync {
+    /// Reads what routing needs, as spans of `body`; no tree is built.
+    ///
+    /// # Errors
+    /// Text that is not a JSON object, a duplicated top-level member, a missing or mistyped `model`.
+    fn peek<'a>(&self, head: &Head<'_>, body: &'a [u8]) -> Result<Envelope<'a>, ir::Error>;
+
+    /// Reads the whole request into the hub.
+    ///
+    /// # Errors
+    /// A request that this protocol does not allow, with the offending member in `param`.
+    fn decode_request(&self, head: &Head<'_>, body: &[u8]) -> Result<ir::Request, ir::Error>;
+
+    /// Writes an answer. What the protocol cannot express goes to `losses`.
+    fn encode_response(&self, response: &ir::Response, out: &mut Vec<u8>, losses: &mut Losses);
+
+    /// Writes the answer to [`Operation::CountTokens`].
+    fn encode_token_count(&self, input_tokens: u64, out: &mut Vec<u8>);
+
+    /// Writes an error body in this protocol's shape; the HTTP status is `error.status`.
+    fn encode_error(&self, error: &ir::Error, out: &mut Vec<u8>);
+
+    /// Writes an error as the last event of a stream that has begun.
+    fn encode_stream_error(&self, error: &ir::Error, head: &Head<'_>, out: &mut Vec<u8>);
+
+    /// A fresh encoder for one stream. `head` and `request` tell what the caller asked of it (`alt=sse`, `include_usage`).
+    fn stream_encoder(&self, head: &Head<'_>, request: &ir::Request) -> Box<dyn StreamEncoder>;
+
+    /// `Content-Type` of a stream.
+    fn stream_content_type(&self, head: &Head<'_>) -> &'static str;
+
+    /// A comment or event that keeps an idle stream open, `None` where the protocol has none that clients accept.
+    fn keep_alive(&self) -> Option<&'static [u8]>;
+}
+
+/// What a codec needs to know of the target that it writes for.
+#[derive(Debug, Clone, Copy)]
+pub struct Destination<'a> {
+    /// Model id as the upstream knows it.
+    pub model: &'a str,
+    pub quirks: &'a Quirks,
+    /// Largest answer the model can give, in tokens, where the catalogue knows it. Protocols that require a limit use it.
+    pub max_output_tokens: Option<u64>,
+}
+
+/// The client's role of a protocol: writes requests to an upstream, reads its answers.
+pub trait Outbound: Sync {
+    /// Path below the base URL, with its query, e.g. `/chat/completions`; `None` where the protocol lacks the operation.
+    fn path(&self, operation: Operation, model: &str, stream: bool) -> Option<String>;
+
+    /// The member of the body that names the model, `None` where the path does.
+    fn model_member(&self) -> Option<&'static str>;
+
+    /// Writes the request for `destination`. What cannot be carried goes to `losses`.
+    ///
+    /// # Errors
+    /// A request that the protocol cannot carry at all, in words for the caller.
+    fn encode_request(
+        &self,
+        request: &ir::Request,
+        destination: &Destination<'_>,
+        out: &mut Vec<u8>,
+        losses: &mut Losses,
+    ) -> Result<(), ir::Error>;
+
+    /// Writes the request that asks how many tokens `request` takes; only called where [`Outbound::path`] knows
+    /// [`Operation::CountTokens`].
+    ///
+    /// # Errors
+    /// As [`Outbound::encode_request`].
+    fn encode_count_tokens(
+        &self,
+        request: &ir::Request,
+        destination: &Destination<'_>,
+        out: &mut Vec<u8>,
+        losses: &mut Losses,
+    ) -> Result<(), ir::Error>;
+
+    /// Reads the answer to [`Operation::CountTokens`], `None` where the body has no count.
+    fn decode_token_count(&self, body: &[u8]) -> Option<u64>;
+
+    /// Reads a successful, whole answer.
+    ///
+    /// # Errors
+    /// A body that is not an answer of this protocol.
+    fn decode_response(&self, body: &[u8], quirks: &Quirks) -> Result<ir::Response, ir::Error>;
+
+    /// Reads an error body, whatever its shape. Never fails: a text that nobody understands becomes the message.
+    fn decode_error(&self, status: u16, body: &[u8]) -> ir::Error;
+
+    /// How streams are framed.
+    fn framing(&self) -> Framing;
+
+    /// A fresh decoder for one stream.
+    fn stream_decoder(&self, quirks: &Quirks) -> Box<dyn StreamDecoder>;
+
+    /// What one frame of a stream means, without decoding it: pass-through streams are watched, not translated.
+    fn observe(&self, frame: &Frame<'_>) -> Observation;
+
+    /// Usage in a whole answer, read without building a tree, `None` where there is none.
+    fn usage(&self, body: &[u8]) -> Option<ir::Usage>;
+}
+
+/// What a frame of a pass-through stream means.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Observation {
+    pub kind: FrameKind,
+    /// Cumulative usage, where the frame carries one.
+    pub usage: Option<ir::Usage>,
+}
+
+/// The part a frame plays in its stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FrameKind {
+    /// Says nothing yet: a role chunk, `message_start`, a ping. Failover is still possible.
+    #[default]
+    Preamble,
+    /// Carries content; from here on the stream is committed to its target.
+    Content,
+    /// The protocol's own end: without one, an end of the bytes is a truncation.
+    Terminal,
+    /// An error in the stream, under HTTP 200.
+    Error,
+}
+
+/// Turns frames into events. A sans-IO state machine.
+pub trait StreamDecoder: Send {
+    /// Reads one frame; a malformed one becomes [`ir::Event::Error`].
+    fn frame(&mut self, frame: &Frame<'_>, out: &mut Vec<ir::Event>);
+    /// The upstream closed the stream. Emits what is still owed, or an error event where the stream was cut.
+    fn finish(&mut self, out: &mut Vec<ir::Event>);
+}
+
+/// Turns events into the caller's bytes. A sans-IO state machine.
+pub trait StreamEncoder: Send {
+    /// Writes one event. [`ir::Event::Error`] ends the stream in the protocol's own way.
+    fn event(&mut self, event: &ir::Event, out: &mut Vec<u8>);
+    /// Writes the protocol's end marker after the last event of a clean stream.
+    fn finish(&mut self, out: &mut Vec<u8>);
+    /// What could not be expressed so far.
+    fn losses(&self) -> &Losses;
+}
+
+/// The embeddings endpoint of a protocol family, in both roles. Requests that stay in one family are passed through.
+pub trait Embeddings: Sync {
+    /// # Errors
+    /// A request that this protocol does not allow.
+    fn decode_request(&self, head: &Head<'_>, body: &[u8]) -> Result<ir::EmbedRequest, ir::Error>;
+    /// # Errors
+    /// An input that the protocol cannot carry (token ids to an upstream that takes text).
+    fn encode_request(
+        &self,
+        request: &ir::EmbedRequest,
+        destination: &Destination<'_>,
+        out: &mut Vec<u8>,
+        losses: &mut Losses,
+    ) -> Result<(), ir::Error>;
+    /// # Errors
+    /// A body that is not an answer of this protocol.
+    fn decode_response(&self, body: &[u8]) -> Result<ir::EmbedResponse, ir::Error>;
+    fn encode_response(
+        &self,
+        request: &ir::EmbedRequest,
+        response: &ir::EmbedResponse,
+        out: &mut Vec<u8>,
+        losses: &mut Losses,
+    );
+}

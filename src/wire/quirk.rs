@@ -1,0 +1,51 @@
+//! Named deviations of an upstream from the protocol it speaks. Data of provider files, never an `if` on a name.
+
+use serde::{Deserialize, Serialize};
+
+/// How an upstream deviates from its protocol. Every option is off by default.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Quirks {
+    /// Which member limits the answer's length; `max_completion_tokens` by default.
+    pub max_tokens: MaxTokensMember,
+    /// `developer` messages are sent as `system`.
+    pub developer_as_system: bool,
+    /// `stream_options` is refused or ignored; usage comes in a stream unasked.
+    pub no_stream_options: bool,
+    /// The word that forces a tool call; `required` by default, `any` at Mistral.
+    pub tool_choice_any: bool,
+    /// Tool call ids must be exactly nine letters or digits (Mistral).
+    pub short_tool_ids: bool,
+    /// JSON schema output is not offered; JSON mode with the schema in the prompt is used instead.
+    pub no_json_schema: bool,
+    /// `reasoning_effort` is refused.
+    pub no_reasoning_effort: bool,
+    /// The member in which the upstream expects reasoning of earlier turns back.
+    pub reasoning_replay: ReasoningReplay,
+    /// Members that the upstream refuses; they are removed and reported as losses.
+    pub refused_members: Vec<String>,
+}
+
+/// Spelling of the answer's length limit in Chat Completions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MaxTokensMember {
+    #[default]
+    MaxCompletionTokens,
+    MaxTokens,
+}
+
+/// Whether, and where, reasoning text of earlier turns is sent back in Chat Completions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReasoningReplay {
+    /// Not at all (OpenAI).
+    #[default]
+    None,
+    /// As `reasoning_content` (DeepSeek, Moonshot).
+    ReasoningContent,
+    /// As `reasoning` (Groq, Cerebras, vLLM).
+    Reasoning,
+    /// As `reasoning_details`, verbatim (OpenRouter).
+    ReasoningDetails,
+}
