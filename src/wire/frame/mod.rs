@@ -69,3 +69,41 @@ impl Decoder {
         }
     }
 }
+
+/// What the tests of both framings share: a stream must be read alike however its bytes arrive.
+#[cfg(test)]
+mod test_support {
+    use super::{Decoder, FrameError};
+    use proptest::prelude::*;
+
+    /// Where to cut a text, as fractions of its length.
+    pub(super) type Cut = Vec<u16>;
+
+    pub(super) fn frames(decoder: &mut Decoder, pieces: &[&[u8]]) -> Result<Vec<(String, String)>, FrameError> {
+        let (seen, result) = read(decoder, pieces);
+        result.map(|()| seen)
+    }
+
+    fn read(decoder: &mut Decoder, pieces: &[&[u8]]) -> (Vec<(String, String)>, Result<(), FrameError>) {
+        let mut seen = Vec::new();
+        let mut each = |frame: super::Frame<'_>| seen.push((frame.event.to_owned(), frame.data.to_owned()));
+        let mut result = pieces.iter().try_for_each(|piece| decoder.push(piece, &mut each));
+        if result.is_ok() {
+            result = decoder.finish(&mut each);
+        }
+        (seen, result)
+    }
+
+    /// Frames and error are the same for the whole text, for the given cuts, and byte for byte.
+    pub(super) fn same_for_any_cut(new: impl Fn() -> Decoder, text: &[u8], cut: &Cut) -> Result<(), TestCaseError> {
+        let whole = read(&mut new(), &[text]);
+        let mut at: Vec<usize> = cut.iter().map(|cut| usize::from(*cut) * text.len() / 65_536).collect();
+        at.extend([0, text.len()]);
+        at.sort_unstable();
+        let pieces: Vec<&[u8]> = at.windows(2).map(|pair| &text[pair[0]..pair[1]]).collect();
+        prop_assert_eq!(&read(&mut new(), &pieces), &whole);
+        let bytes: Vec<&[u8]> = text.chunks(1).collect();
+        prop_assert_eq!(&read(&mut new(), &bytes), &whole);
+        Ok(())
+    }
+}
