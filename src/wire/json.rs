@@ -38,9 +38,10 @@ impl Ext {
         self.0.iter().find(|(name, _)| name == key).map(|(_, value)| &**value)
     }
 
-    /// Keys, in source order.
+    /// Keys of the members that ask for something, in source order. A target that does not know a member does what `null`
+    /// and `false` ask for; leaving them out is no loss.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|(key, _)| key.as_str())
+        self.0.iter().filter(|(_, value)| !matches!(value.get(), "null" | "false")).map(|(key, _)| key.as_str())
     }
 }
 

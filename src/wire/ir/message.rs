@@ -21,6 +21,9 @@ pub enum Role {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Message {
     pub role: Role,
+    /// The origin's own word where it is not the usual one for `role` (Gemini's `function`, a role on its system text),
+    /// empty where the member was not there, `None` for the usual word.
+    pub role_raw: Option<String>,
     pub parts: Vec<Part>,
     /// How the origin wrote the content, so that writing it back gives the same document.
     pub shape: ContentShape,

@@ -14,7 +14,7 @@ pub mod usage;
 
 pub use embed::{EmbedInput, EmbedRequest, EmbedResponse, Encoding};
 pub use error::{Error, ErrorKind};
-pub use event::{Delta, Event, PartKind};
+pub use event::{Delta, Event, PartKind, Scope};
 pub use message::{
     ContentShape, Media, MediaKind, MediaSource, Message, Part, Reasoning, Role, Signature, Text, ToolCall, ToolResult,
 };
