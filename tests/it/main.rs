@@ -1,2 +1,8 @@
 //! All integration tests, in one binary.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
+
+mod callers;
+mod gateway;
+mod harness;
+mod http_client;
+mod mock_upstream;

@@ -1,0 +1,102 @@
+//! Runs the binary in front of mock upstreams.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::{Child, Command};
+use tokio::time::Instant;
+
+use crate::http_client;
+use crate::mock_upstream::MockUpstream;
+
+/// A running Routeplane; it stops when dropped.
+pub(crate) struct Gateway {
+    pub(crate) address: SocketAddr,
+    child: Child,
+    log: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+/// The key that [`provider`] gives to the upstream of that name.
+pub(crate) fn provider_key(name: &str) -> String {
+    format!("sk-provider-{name}-d41d8cd98f00b204")
+}
+
+/// One entry of `providers:`, with a key of its own from the environment.
+pub(crate) fn provider(name: &str, protocol: &str, base_url: &str) -> String {
+    format!("  {name}: {{ protocol: {protocol}, base_url: \"{base_url}\", key: env:KEY_OF_{name} }}\n")
+}
+
+/// `providers:` with one entry for each mock, named and speaking as given.
+pub(crate) fn providers(entries: &[(&str, &str, &MockUpstream)]) -> String {
+    let entries = entries.iter().map(|(name, protocol, mock)| provider(name, protocol, &mock.base_url(protocol)));
+    format!("version: 1\nproviders:\n{}", entries.collect::<String>())
+}
+
+/// The binary with an environment that holds what a test needs and nothing of the machine's.
+pub(crate) fn command(folder: &std::path::Path, yaml: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_routeplane"));
+    command.env_clear().env("HOME", folder).env("XDG_RUNTIME_DIR", folder).env("XDG_STATE_HOME", folder);
+    command.current_dir(folder).stdin(Stdio::null()).kill_on_drop(true);
+    for name in yaml.split("env:KEY_OF_").skip(1) {
+        let name: String = name.chars().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).collect();
+        command.env(format!("KEY_OF_{name}"), provider_key(&name));
+    }
+    command
+}
+
+impl Gateway {
+    /// Starts on a free port with `yaml` as its file.
+    pub(crate) async fn start(yaml: &str) -> Gateway {
+        Gateway::start_with(yaml, &[]).await
+    }
+
+    /// As [`Gateway::start`], with more variables in the environment.
+    pub(crate) async fn start_with(yaml: &str, environment: &[(&str, &str)]) -> Gateway {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, log) = (folder.path().join("routeplane.yaml"), folder.path().join("log"));
+        std::fs::write(&file, yaml).unwrap();
+        let address = free_address();
+        let output = std::fs::File::create(&log).unwrap();
+        let child = command(folder.path(), yaml)
+            .args(["start", "--config"])
+            .arg(&file)
+            .args(["--listen", &address.to_string()])
+            .envs(environment.iter().copied())
+            .stdout(output.try_clone().unwrap())
+            .stderr(output)
+            .spawn()
+            .unwrap();
+        let mut gateway = Gateway { address, child, log, _folder: folder };
+        gateway.wait_until_live().await;
+        gateway
+    }
+
+    async fn wait_until_live(&mut self) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                panic!("routeplane ended with {status}:\n{}", self.log());
+            }
+            if tokio::net::TcpStream::connect(self.address).await.is_ok()
+                && http_client::get(self.address, "/livez").await.status == 200
+            {
+                return;
+            }
+            assert!(Instant::now() < deadline, "routeplane is not live after 20 s:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Everything that it printed so far.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+}
+
+/// An address on loopback that was free a moment ago.
+pub(crate) fn free_address() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}

@@ -1,0 +1,240 @@
+//! What a good upstream says, before it is put into a dialect; and which dialect a path asks for.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::http::Request;
+use super::{chat, gemini, messages};
+
+/// Tokens of every prompt, the cached ones included.
+pub(crate) const INPUT_TOKENS: u64 = 11;
+pub(crate) const CACHED_TOKENS: u64 = 4;
+/// Tokens of every visible answer.
+pub(crate) const TEXT_TOKENS: u64 = 7;
+/// Tokens of the reasoning, where there is some.
+pub(crate) const REASONING_TOKENS: u64 = 5;
+/// What `count_tokens` answers.
+pub(crate) const COUNTED_TOKENS: u64 = 23;
+
+pub(crate) const TEXT: &str = "Hello from the mock.";
+pub(crate) const REASONING: &str = "Let me think about it.";
+pub(crate) const SIGNATURE: &str = "c2lnbmVkIGJ5IHRoZSBtb2Nr";
+pub(crate) const STRUCTURED: &str = "{\"answer\":42,\"unit\":\"km\"}";
+
+/// A finished answer in a dialect.
+pub(crate) enum Reply {
+    Whole { status: u16, headers: Vec<(&'static str, &'static str)>, body: String },
+    Stream(Stream),
+}
+
+impl Reply {
+    pub(crate) fn ok(body: Value) -> Reply {
+        Reply::Whole { status: 200, headers: Vec::new(), body: body.to_string() }
+    }
+}
+
+/// A stream, event by event, as bytes.
+pub(crate) struct Stream {
+    pub(crate) content_type: &'static str,
+    pub(crate) events: Vec<String>,
+    /// Before each event.
+    pub(crate) pause: Duration,
+    /// The dialect's error event.
+    pub(crate) error: String,
+}
+
+/// Which answer a request asks for, by the last `case:NAME` in its body; plain text without one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Case {
+    Text,
+    Reasoning,
+    /// Three parallel calls; once their results are there, a text that repeats these.
+    Tools,
+    /// A text that says which image was seen.
+    Image,
+    /// JSON by a schema; without a schema in the request, an error.
+    Structured,
+    /// Two hundred events, one every 20 ms.
+    Long,
+    Error(u16),
+}
+
+impl Case {
+    fn of(request: &Request) -> Case {
+        let text = request.text();
+        let word = |at: usize| text[at + 5..].split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).next();
+        match text.rfind("case:").and_then(word).unwrap_or("text") {
+            "text" => Case::Text,
+            "reasoning" => Case::Reasoning,
+            "tools" => Case::Tools,
+            "image" => Case::Image,
+            "structured" => Case::Structured,
+            "long" => Case::Long,
+            word => match word.strip_prefix("error-").and_then(|status| status.parse().ok()) {
+                Some(status) => Case::Error(status),
+                None => panic!("`case:{word}` is not a case of the mock upstream"),
+            },
+        }
+    }
+}
+
+/// What the mock reads in a request, whatever its dialect.
+#[derive(Debug, Default)]
+pub(crate) struct Facts {
+    pub(crate) model: String,
+    pub(crate) stream: bool,
+    pub(crate) tools: Vec<String>,
+    pub(crate) tool_results: Vec<String>,
+    /// Media type and length in bytes.
+    pub(crate) image: Option<(String, usize)>,
+    pub(crate) schema: Option<Value>,
+    /// What is wrong with the request in its dialect.
+    pub(crate) faults: Vec<String>,
+}
+
+/// One tool call: id, name, arguments as JSON text.
+pub(crate) type Call = (&'static str, &'static str, &'static str);
+
+pub(crate) const CALLS: [Call; 3] = [
+    ("call_a", "get_weather", "{\"city\":\"Paris\"}"),
+    ("call_b", "get_weather", "{\"city\":\"Rome\"}"),
+    ("call_c", "get_time", "{\"zone\":\"CET\"}"),
+];
+
+/// What is said.
+#[derive(Debug, Default)]
+pub(crate) struct Said {
+    pub(crate) reasoning: Option<&'static str>,
+    /// In the pieces in which a stream brings it.
+    pub(crate) text: Vec<String>,
+    pub(crate) calls: Vec<Call>,
+}
+
+impl Said {
+    pub(crate) fn whole_text(&self) -> String {
+        self.text.concat()
+    }
+
+    pub(crate) fn reasoning_tokens(&self) -> u64 {
+        if self.reasoning.is_some() { REASONING_TOKENS } else { 0 }
+    }
+
+    fn text(text: impl Into<String>) -> Said {
+        let text: String = text.into();
+        Said { text: text.split_inclusive(' ').map(str::to_owned).collect(), ..Said::default() }
+    }
+}
+
+/// What the upstream does about a request: an answer, or an error with its status.
+fn say(case: Case, facts: &Facts) -> Result<Said, (u16, String)> {
+    if !facts.faults.is_empty() {
+        return Err((400, format!("the mock refuses this request: {}", facts.faults.join("; "))));
+    }
+    match case {
+        Case::Text => Ok(Said::text(TEXT)),
+        Case::Reasoning => Ok(Said { reasoning: Some(REASONING), ..Said::text(TEXT) }),
+        Case::Tools if !facts.tool_results.is_empty() => {
+            Ok(Said::text(format!("results: {}", facts.tool_results.join(" | "))))
+        }
+        Case::Tools if facts.tools != ["get_weather", "get_time"] => {
+            Err((400, format!("expected the tools get_weather and get_time, got {:?}", facts.tools)))
+        }
+        Case::Tools => Ok(Said { calls: CALLS.to_vec(), ..Said::default() }),
+        Case::Image => match &facts.image {
+            Some((media_type, length)) => Ok(Said::text(format!("{media_type} of {length} bytes"))),
+            None => Err((400, "expected an image".to_owned())),
+        },
+        Case::Structured => match facts.schema.as_ref().and_then(|schema| schema.pointer("/properties/answer")) {
+            Some(_) => Ok(Said::text(STRUCTURED)),
+            None => Err((400, format!("expected a schema with `answer`, got {:?}", facts.schema))),
+        },
+        Case::Long => Ok(Said { text: (0..200).map(|n| format!("word{n} ")).collect(), ..Said::default() }),
+        Case::Error(status) => Err((status, format!("the mock was asked for {status}"))),
+    }
+}
+
+/// The dialects, and what their paths ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    Chat,
+    ChatEmbeddings,
+    Messages,
+    CountTokens,
+    Gemini,
+    GeminiCountTokens,
+    GeminiEmbeddings,
+    Models,
+    Unknown,
+}
+
+impl Endpoint {
+    pub(crate) fn of(request: &Request) -> Endpoint {
+        let path = request.path();
+        let ends = |end: &str| path.ends_with(end);
+        match path {
+            _ if ends("/chat/completions") => Endpoint::Chat,
+            _ if ends("/embeddings") => Endpoint::ChatEmbeddings,
+            _ if ends("/messages") => Endpoint::Messages,
+            _ if ends("/messages/count_tokens") => Endpoint::CountTokens,
+            _ if ends(":generateContent") || ends(":streamGenerateContent") => Endpoint::Gemini,
+            _ if ends(":countTokens") => Endpoint::GeminiCountTokens,
+            _ if ends(":embedContent") || ends(":batchEmbedContents") => Endpoint::GeminiEmbeddings,
+            _ if ends("/models") => Endpoint::Models,
+            _ => Endpoint::Unknown,
+        }
+    }
+}
+
+/// The good answer to a request.
+pub(crate) fn reply(request: &Request) -> Reply {
+    let answer = |facts: Facts, whole: fn(&Facts, &Said) -> Value, stream: fn(&Facts, &Said) -> Stream| {
+        let case = Case::of(request);
+        match say(case, &facts) {
+            Err((status, message)) => failure(request, status, &message),
+            Ok(said) if facts.stream => {
+                let pause = if case == Case::Long { Duration::from_millis(20) } else { Duration::ZERO };
+                Reply::Stream(Stream { pause, ..stream(&facts, &said) })
+            }
+            Ok(said) => Reply::ok(whole(&facts, &said)),
+        }
+    };
+    match Endpoint::of(request) {
+        Endpoint::Chat => answer(chat::read(request), chat::whole, chat::stream),
+        Endpoint::Messages => answer(messages::read(request), messages::whole, messages::stream),
+        Endpoint::Gemini => answer(gemini::read(request), gemini::whole, gemini::stream),
+        Endpoint::ChatEmbeddings => Reply::ok(chat::embeddings(request)),
+        Endpoint::GeminiEmbeddings => Reply::ok(gemini::embeddings(request)),
+        Endpoint::CountTokens => Reply::ok(json!({ "input_tokens": COUNTED_TOKENS })),
+        Endpoint::GeminiCountTokens => Reply::ok(json!({ "totalTokens": COUNTED_TOKENS })),
+        Endpoint::Models => Reply::ok(json!({ "object": "list", "data": [] })),
+        Endpoint::Unknown => failure(request, 404, &format!("the mock has no {}", request.target)),
+    }
+}
+
+fn failure(request: &Request, status: u16, message: &str) -> Reply {
+    Reply::Whole { status, headers: Vec::new(), body: error(request, status, message) }
+}
+
+/// An error body in the dialect of the request's path.
+pub(crate) fn error(request: &Request, status: u16, message: &str) -> String {
+    match Endpoint::of(request) {
+        Endpoint::Messages | Endpoint::CountTokens => messages::error(status, message),
+        Endpoint::Gemini | Endpoint::GeminiCountTokens | Endpoint::GeminiEmbeddings => gemini::error(status, message),
+        Endpoint::Chat | Endpoint::ChatEmbeddings | Endpoint::Models | Endpoint::Unknown => {
+            chat::error(status, message)
+        }
+    }
+}
+
+/// The vector that stands for a text: its length, and three that never change.
+pub(crate) fn vector(text: &str) -> [f64; 4] {
+    let length = u32::try_from(text.len()).unwrap();
+    [f64::from(length), 0.5, -0.25, 0.125]
+}
+
+/// How long a base64 text is when decoded.
+pub(crate) fn decoded_length(base64: &str) -> usize {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD.decode(base64).expect("the image is base64").len()
+}
