@@ -1,6 +1,9 @@
 //! What a provider is: where it listens, what it speaks, how it authenticates. Plain data, filled from
 //! `presets/providers/*.yaml` and the user's file. Knows protocols by id and never reads a body.
 
+pub mod catalogue;
+pub mod presets;
+
 use std::fmt;
 
 use http::{HeaderName, HeaderValue, Uri};
