@@ -46,7 +46,9 @@ fn models(text: &str) -> Result<String> {
     for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.starts_with('#')) {
         let row = row(line).map_err(|error| format!("presets/models/catalogue.tsv:{number}: {error}"))?;
         if row.key <= before {
-            return Err(format!("presets/models/catalogue.tsv:{number}: not sorted by provider and id, or twice").into());
+            return Err(
+                format!("presets/models/catalogue.tsv:{number}: not sorted by provider and id, or twice").into()
+            );
         }
         before = row.key;
         code.push_str(&row.code);
