@@ -117,14 +117,17 @@ impl<'a> Object<'a> {
         Some(self.members.remove(position).value)
     }
 
-    /// Takes a member and reads it as `T`; absent and `null` are both `None`.
+    /// Takes a member and reads it as `T`; absent and `null` are both `None`. A `null` stays among the [`Object::rest`], so
+    /// that writing the object back gives the same document.
     ///
     /// # Errors
     /// A value of another type.
     pub fn read<T: Deserialize<'a>>(&mut self, key: &str, expected: &'static str) -> Result<Option<T>, JsonError> {
+        if self.get(key).is_some_and(|raw| kind(raw) == Kind::Null) {
+            return Ok(None);
+        }
         match self.take(key) {
             None => Ok(None),
-            Some(raw) if raw.get() == "null" => Ok(None),
             Some(raw) => read(raw, key, expected).map(Some),
         }
     }
@@ -284,6 +287,15 @@ pub fn kind(raw: &RawValue) -> Kind {
         Some(b'[') => Kind::Array,
         Some(b'{') => Kind::Object,
         _ => Kind::Number,
+    }
+}
+
+/// Whether a value carries nothing that a translation could lose: `null`, or an object of nothing but such values.
+pub fn says_nothing(raw: &RawValue) -> bool {
+    match kind(raw) {
+        Kind::Null => true,
+        Kind::Object => Object::of(raw).is_ok_and(|object| object.members.iter().all(|m| says_nothing(m.value))),
+        Kind::Bool | Kind::Number | Kind::String | Kind::Array => false,
     }
 }
 

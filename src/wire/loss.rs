@@ -45,6 +45,16 @@ impl Losses {
         self.add(field.into(), Effect::Dropped, reason.into());
     }
 
+    /// Members that nobody modelled and that the target's protocol therefore cannot carry; `prefix` is the path of their
+    /// object with its full stop (`messages.`), or empty. A `null` is no loss: it said nothing.
+    pub fn dropped_ext(&mut self, prefix: &str, ext: &super::json::Ext) {
+        for key in ext.keys() {
+            if !ext.get(key).is_some_and(super::json::says_nothing) {
+                self.dropped(format!("{prefix}{key}"), "the target's protocol has no member for it");
+            }
+        }
+    }
+
     fn add(&mut self, field: Cow<'static, str>, effect: Effect, reason: Cow<'static, str>) {
         if !self.0.iter().any(|known| known.field == field && known.effect == effect) {
             self.0.push(Loss { field, effect, reason });

@@ -246,7 +246,10 @@ pub enum FrameKind {
     Preamble,
     /// Carries content; from here on the stream is committed to its target.
     Content,
-    /// The protocol's own end: without one, an end of the bytes is a truncation.
+    /// The model has finished: an end of the bytes is legal from here on (several upstreams send no end marker), though
+    /// usage, and at some upstreams even content, may follow. Counts as content.
+    Finish,
+    /// The protocol's own end. A stream that ends with neither this nor [`FrameKind::Finish`] was truncated.
     Terminal,
     /// An error in the stream, under HTTP 200.
     Error,

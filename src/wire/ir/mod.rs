@@ -7,6 +7,7 @@
 pub mod embed;
 pub mod error;
 pub mod event;
+pub mod fold;
 pub mod message;
 pub mod request;
 pub mod response;
@@ -15,8 +16,10 @@ pub mod usage;
 pub use embed::{EmbedInput, EmbedRequest, EmbedResponse, Encoding};
 pub use error::{Error, ErrorKind};
 pub use event::{Delta, Event, PartKind, Scope};
+pub use fold::fold;
 pub use message::{
-    ContentShape, Media, MediaKind, MediaSource, Message, Part, Reasoning, Role, Signature, Text, ToolCall, ToolResult,
+    ContentShape, Media, MediaKind, MediaSource, Message, Opaque, Part, Reasoning, Role, Signature, Text, ToolCall,
+    ToolResult,
 };
 pub use request::{
     MaxTokens, MaxTokensSpelling, OutputFormat, ReasoningEffort, ReasoningRequest, Request, Sampling, StopShape, Tool,
