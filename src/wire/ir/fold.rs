@@ -88,7 +88,8 @@ fn ext_mut<'r>(
         Scope::Candidate(candidate) => Ok(Some(&mut candidate_mut(response, candidate)?.ext)),
         Scope::Part(index) => {
             let place = places.get(index as usize).copied();
-            let part = place.and_then(|(candidate, position)| response.candidates.get_mut(candidate)?.parts.get_mut(position));
+            let part =
+                place.and_then(|(candidate, position)| response.candidates.get_mut(candidate)?.parts.get_mut(position));
             Ok(match part.ok_or_else(|| misnumbered(index))? {
                 Part::Text(text) | Part::Refusal(text) => Some(&mut text.ext),
                 Part::Media(media) => Some(&mut media.ext),
