@@ -47,6 +47,56 @@ impl<T> Spanned<T> {
     }
 }
 
+/// A text taken out of a source, and where each part of it stands there. A block scalar of YAML loses its indentation when
+/// it is read; this finds the way back, so that a diagnostic inside `rules: |` points at the exact place in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceText {
+    pub text: String,
+    /// All of it as it stands in the source, without quotes or block indicator.
+    pub span: Span,
+    /// In the order of the text. Empty where no way back exists (escapes): every span is then the whole one.
+    runs: Vec<Run>,
+}
+
+/// A stretch of bytes that stands in the source as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Run {
+    /// Offset in the text.
+    pub(crate) text: usize,
+    /// Offset in the source.
+    pub(crate) source: usize,
+    pub(crate) len: usize,
+}
+
+impl SourceText {
+    /// A text that stands in `source` byte by byte, from `start` on.
+    pub fn verbatim(text: impl Into<String>, source: SourceId, start: usize) -> SourceText {
+        let text = text.into();
+        let span = Span::new(source, start, start + text.len());
+        let runs = vec![Run { text: 0, source: start, len: text.len() }];
+        SourceText { text, span, runs }
+    }
+
+    pub(crate) fn with_runs(text: String, span: Span, runs: Vec<Run>) -> SourceText {
+        SourceText { text, span, runs }
+    }
+
+    /// Where bytes `range` of the text stand in the source. What cannot be told apart (escapes) gives the whole span.
+    pub fn span_of(&self, range: std::ops::Range<usize>) -> Span {
+        let Some(first) = self.runs.first() else { return self.span };
+        let from = self.runs.iter().take_while(|run| run.text <= range.start).last().unwrap_or(first);
+        let start = from.source + range.start.saturating_sub(from.text).min(from.len);
+        let to = self.runs.iter().take_while(|run| run.text < range.end).last().unwrap_or(from);
+        let end = to.source + range.end.saturating_sub(to.text).min(to.len);
+        Span::new(self.span.source, start, if range.is_empty() { start } else { end.max(start) })
+    }
+
+    /// As one value with one place.
+    pub fn spanned(&self) -> Spanned<String> {
+        Spanned::new(self.text.clone(), self.span)
+    }
+}
+
 /// One text: the user's file, a file it names, an embedded provider file, or a block scalar cut out of one of these.
 #[derive(Debug, Clone)]
 pub struct Source {

@@ -1,39 +1,58 @@
-//! The file as written: every leaf with its place. One type per mapping of the file; the decoder, the JSON Schema and the
-//! configuration reference all come from these types.
+//! The file as written: every leaf with its place. One declaration per mapping of the file: the decoder, the JSON Schema and
+//! the configuration reference all come from it.
 
 use std::time::Duration;
 
-use crate::source::{Span, Spanned};
+use super::decode::leaf::{Choice, DurationText, Flag, Fraction, Protocol, Size, Text, Whole, Word};
+use super::decode::list::{AnyKey, ByProtocol, HeaderKey, List, Map, Named, OneOrMore};
+use super::decode::mapping;
+use super::decode::value::{
+    Address, Any, HeaderValue, Json, LaneWord, ProtocolFact, QuirksText, RetryOn, Route, Rules, Secret, Sticky, Transport,
+    Variable, Watch,
+};
+use crate::source::{SourceText, Span, Spanned};
 use crate::wire::ProtocolId;
 use crate::wire::quirk::Quirks;
 
-/// `routeplane.yaml`.
-#[derive(Debug, Clone, Default)]
-pub struct Document {
-    /// Always 1.
-    pub version: Option<Spanned<u64>>,
-    /// Address and port, `127.0.0.1:4356` by default.
-    pub listen: Option<Spanned<String>>,
-    /// Who may call. Needed as soon as `listen` is not loopback.
-    pub keys: Vec<KeyEntry>,
-    pub providers: Vec<ProviderEntry>,
-    pub presets: Vec<PresetEntry>,
-    pub rules: Option<RulesEntry>,
-    pub tests: Vec<TestEntry>,
-    /// Defaults for every target.
-    pub timeout: Option<TimeoutEntry>,
-    /// Defaults for every target.
-    pub retries: Option<RetriesEntry>,
-    pub limits: Option<LimitsEntry>,
-    pub reload: Option<ReloadEntry>,
+mapping! {
+    /// The whole of `routeplane.yaml`. Every key may be left out.
+    #[called = "the file"]
+    #[derive(Debug, Clone, Default)]
+    pub struct Document {
+        /// The version of this format. Always 1.
+        "version" default "1" => version: Option<Spanned<u64>> as Whole,
+        /// Address and port to listen at. Anything but a loopback address needs `keys`.
+        "listen" default "127.0.0.1:4356" => listen: Option<Spanned<String>> as Text<Address>,
+        /// Who may call, by the id of the key. Needed as soon as `listen` is not loopback.
+        "keys" => keys: Vec<KeyEntry> as Named<KeyEntry>,
+        /// Providers by name. A known provider needs no entry: a key in the environment activates it.
+        "providers" => providers: Vec<ProviderEntry> as Named<ProviderEntry>,
+        /// Named routes with their settings. A request asks for one by `@name` or by its name.
+        "presets" => presets: Vec<PresetEntry> as Named<PresetEntry>,
+        /// Rules, one a line, first match wins: `when CONDITION -> TARGET`, then `otherwise -> as requested`.
+        "rules" default "otherwise -> as requested" => rules: Option<RulesEntry> as Rules,
+        /// Tests that `routeplane check` decides offline.
+        "tests" => tests: Vec<TestEntry> as List<TestEntry>,
+        /// How long a request may take, for every target that no preset says otherwise of.
+        "timeout" => timeout: Option<TimeoutEntry> as TimeoutEntry,
+        /// When and how often one target is tried again, for every target that no preset says otherwise of.
+        "retries" => retries: Option<RetriesEntry> as RetriesEntry,
+        /// Limits of the server.
+        "limits" => limits: Option<LimitsEntry> as LimitsEntry,
+        /// How changes of this file are noticed.
+        "reload" => reload: Option<ReloadEntry> as ReloadEntry,
+    }
 }
 
-/// `keys: { ci: env:CI_KEY }` or `keys: { ci: { key: env:CI_KEY, team: lab } }`.
-#[derive(Debug, Clone)]
-pub struct KeyEntry {
-    pub name: Spanned<String>,
-    pub key: Option<Spanned<SecretText>>,
-    pub attributes: Vec<(Spanned<String>, Spanned<String>)>,
+mapping! {
+    /// A key that callers present, and what is known of its holder. `ci: env:CI_KEY` is `ci: { key: env:CI_KEY }`. Other
+    /// keys are attributes, which rules read as `key.team`.
+    #[called = "a client key"]
+    #[derive(Debug, Clone)]
+    pub struct KeyEntry named name, rest attributes, short "key", {
+        /// The key itself.
+        "key" => key: Option<Spanned<SecretText>> as Secret,
+    }
 }
 
 /// A secret as written.
@@ -57,193 +76,273 @@ impl std::fmt::Debug for LiteralSecret {
     }
 }
 
-/// One provider, in the user's file or in `presets/providers/NAME.yaml` (the same keys; the user's win).
-#[derive(Debug, Clone)]
-pub struct ProviderEntry {
-    pub name: Spanned<String>,
-    /// For people.
-    pub title: Option<Spanned<String>>,
-    /// Where its API is described.
-    pub docs: Option<Spanned<String>>,
-    /// One protocol, or (`protocols`) several in order of preference.
-    pub protocols: Option<Vec<Spanned<ProtocolId>>>,
-    pub base_url: Option<Spanned<String>>,
-    /// A pool: a 429 cools one key, not the provider. `key: X` is the same as `keys: [X]`.
-    pub keys: Option<Vec<Spanned<SecretText>>>,
-    /// `bearer`, `none`, or `header:NAME`.
-    pub auth: Option<Spanned<String>>,
-    /// Sent with every request.
-    pub headers: Vec<(Spanned<String>, Spanned<SecretText>)>,
-    /// Where a protocol is spoken elsewhere than at `base_url`.
-    pub endpoints: Vec<EndpointEntry>,
-    /// Models it serves, besides those of the catalogue.
-    pub models: Option<Vec<Spanned<String>>>,
-    /// The catalogue's name for it; its own name by default.
-    pub catalogue: Option<Spanned<String>>,
-    pub quirks: Option<Spanned<Quirks>>,
-    /// `http` (default) or `demo`.
-    pub transport: Option<Spanned<String>>,
-    /// Variables that activate and redirect it (provider files only).
-    pub env: Option<EnvEntry>,
-    pub span: Span,
+mapping! {
+    /// One provider, in the user's file or in `presets/providers/NAME.yaml` (the same keys; the user's win).
+    #[called = "a provider"]
+    #[derive(Debug, Clone)]
+    pub struct ProviderEntry named name, spanned span: Span, faulty faulty, {
+        /// Its name for people.
+        "title" => title: Option<Spanned<String>> as Text<Any>,
+        /// Where its API is described.
+        "docs" => docs: Option<Spanned<String>> as Text<Any>,
+        /// The protocols it speaks, in order of preference.
+        "protocols" alias "protocol" => protocols: Option<Vec<Spanned<ProtocolId>>> as OneOrMore<Protocol>,
+        /// What the vendor's own SDK takes, e.g. `https://api.openai.com/v1`.
+        "base_url" => base_url: Option<Spanned<String>> as Text<Any>,
+        /// A pool of keys: a 429 cools one key, not the provider.
+        "keys" alias "key" => keys: Option<Vec<Spanned<SecretText>>> as OneOrMore<Secret>,
+        /// How the key travels: `bearer`, `none`, or `header:NAME`.
+        "auth" default "bearer" => auth: Option<Spanned<String>> as Text<Any>,
+        /// Headers sent with every request; values may be references to secrets.
+        "headers" => headers: Vec<(Spanned<String>, Spanned<SecretText>)> as Map<HeaderKey, HeaderValue>,
+        /// Where a protocol is spoken elsewhere than at `base_url`.
+        "endpoints" => endpoints: Vec<(Spanned<ProtocolId>, EndpointEntry)> as ByProtocol<EndpointEntry>,
+        /// Models it serves, besides those of the catalogue. Others pass through all the same.
+        "models" => models: Option<Vec<Spanned<String>>> as OneOrMore<Text<Any>>,
+        /// The catalogue's name for it, where that differs from its own.
+        "catalogue" => catalogue: Option<Spanned<String>> as Text<Any>,
+        /// How it deviates from the protocol it speaks.
+        "quirks" => quirks: Option<Spanned<Quirks>> as QuirksText,
+        /// `demo` is the embedded provider, in process and without a socket.
+        "transport" default "http" => transport: Option<Spanned<String>> as Choice<Transport>,
+        /// Variables that activate and redirect it.
+        "env" => env: Option<EnvEntry> as EnvEntry,
+    }
 }
 
-/// `endpoints: { anthropic-messages: { base_url: ..., auth: ..., paths: ... } }`.
-#[derive(Debug, Clone)]
-pub struct EndpointEntry {
-    pub protocol: Spanned<ProtocolId>,
-    pub base_url: Option<Spanned<String>>,
-    pub auth: Option<Spanned<String>>,
-    /// Paths that differ from the protocol's own, with `{model}` in them: `generate`, `stream`, `embed`, `count_tokens`.
-    pub paths: Vec<(Spanned<String>, Spanned<String>)>,
-    pub headers: Vec<(Spanned<String>, Spanned<SecretText>)>,
-    pub quirks: Option<Spanned<Quirks>>,
+mapping! {
+    /// One protocol of a provider, where something differs from the provider's own settings.
+    #[called = "an endpoint"]
+    #[derive(Debug, Clone)]
+    pub struct EndpointEntry {
+        /// What the vendor's own SDK takes for this protocol.
+        "base_url" => base_url: Option<Spanned<String>> as Text<Any>,
+        /// How the key travels here: `bearer`, `none`, or `header:NAME`.
+        "auth" => auth: Option<Spanned<String>> as Text<Any>,
+        /// Paths that differ from the protocol's own, with `{model}` in them: `generate`, `stream`, `embed`, `count_tokens`.
+        "paths" => paths: Vec<(Spanned<String>, Spanned<String>)> as Map<AnyKey, Text<Any>>,
+        /// Headers sent with every request of this protocol.
+        "headers" => headers: Vec<(Spanned<String>, Spanned<SecretText>)> as Map<HeaderKey, HeaderValue>,
+        /// How it deviates from this protocol.
+        "quirks" => quirks: Option<Spanned<Quirks>> as QuirksText,
+    }
 }
 
-/// `env: { key: [OPENAI_API_KEY], base_url: [OPENAI_BASE_URL] }`, first one set wins.
-#[derive(Debug, Clone, Default)]
-pub struct EnvEntry {
-    pub key: Vec<Spanned<String>>,
-    pub base_url: Vec<Spanned<String>>,
-    /// Works without a key (local servers).
-    pub key_optional: Option<Spanned<bool>>,
-    /// Placeholders in `base_url` and paths filled from variables: `{ resource: [AZURE_RESOURCE_NAME] }`.
-    pub variables: Vec<(Spanned<String>, Vec<Spanned<String>>)>,
+mapping! {
+    /// Environment variables of a provider. Of several names the first that is set wins.
+    #[called = "the variables of a provider"]
+    #[derive(Debug, Clone, Default)]
+    pub struct EnvEntry {
+        /// Variables that hold a key, and activate the provider.
+        "key" => key: Vec<Spanned<String>> as OneOrMore<Text<Variable>>,
+        /// Variables that replace `base_url`.
+        "base_url" => base_url: Vec<Spanned<String>> as OneOrMore<Text<Variable>>,
+        /// It works without a key, as local servers do.
+        "key_optional" default "false" => key_optional: Option<Spanned<bool>> as Flag,
+        /// Placeholders in `base_url` and paths, filled from variables: `{ resource: [AZURE_RESOURCE_NAME] }`.
+        "variables" => variables: Vec<(Spanned<String>, Vec<Spanned<String>>)> as Map<AnyKey, OneOrMore<Text<Variable>>>,
+    }
 }
 
-/// One preset.
-#[derive(Debug, Clone)]
-pub struct PresetEntry {
-    pub name: Spanned<String>,
-    /// A target expression; a list means fallback order.
-    pub route: Option<RouteText>,
-    /// `user`, `session` or `header:NAME`: what keeps a `split` from being drawn anew.
-    pub sticky: Option<Spanned<String>>,
-    /// A system text, or the path of a file that holds one.
-    pub system: Option<Spanned<String>>,
-    /// Defaults that a request overrides; values as JSON text.
-    pub params: Vec<(Spanned<String>, Spanned<String>)>,
-    /// What a request cannot change.
-    pub override_: Vec<(Spanned<String>, Spanned<String>)>,
-    pub timeout: Option<TimeoutEntry>,
-    pub retries: Option<RetriesEntry>,
-    pub headers: Option<HeaderEditsEntry>,
-    pub body: Option<BodyEditsEntry>,
-    pub span: Span,
+mapping! {
+    /// A named route with its settings. `cheap: openai/gpt-5-mini` is `cheap: { route: openai/gpt-5-mini }`.
+    #[called = "a preset"]
+    #[derive(Debug, Clone)]
+    pub struct PresetEntry named name, spanned span: Span, faulty faulty, short "route", {
+        /// A target expression; a list means fallback order.
+        "route" => route: Option<RouteText> as Route,
+        /// `user`, `session` or `header:NAME`: what keeps a `split` from being drawn anew.
+        "sticky" => sticky: Option<Spanned<String>> as Text<Sticky>,
+        /// A system text put before the caller's own.
+        "system" => system: Option<Spanned<String>> as Text<Any>,
+        /// Parameters that a request overrides: `max_tokens`, `temperature`, ...
+        "params" => params: Vec<(Spanned<String>, Spanned<String>)> as Map<AnyKey, Json>,
+        /// Parameters that a request cannot change.
+        "override" => override_: Vec<(Spanned<String>, Spanned<String>)> as Map<AnyKey, Json>,
+        /// How long a request may take.
+        "timeout" => timeout: Option<TimeoutEntry> as TimeoutEntry,
+        /// When and how often one target is tried again.
+        "retries" => retries: Option<RetriesEntry> as RetriesEntry,
+        /// Headers set on and removed from the upstream's request.
+        "headers" => headers: Option<HeaderEditsEntry> as HeaderEditsEntry,
+        /// Members set in and removed from the upstream's body.
+        "body" => body: Option<BodyEditsEntry> as BodyEditsEntry,
+    }
 }
 
 /// A target expression as written.
 #[derive(Debug, Clone)]
 pub enum RouteText {
-    /// The whole expression; its span covers the scalar's content, so that offsets in the text are offsets in the source.
-    Expression(Spanned<String>),
+    /// The whole expression.
+    Expression(SourceText),
     /// A YAML list: fallback order.
-    List(Vec<Spanned<String>>),
+    List(Vec<SourceText>),
 }
 
-/// The `rules:` block. A block scalar is registered as a source of its own, so that spans stay exact.
+/// The `rules:` block.
 #[derive(Debug, Clone)]
 pub struct RulesEntry {
-    pub text: Spanned<String>,
-    /// For each line of `text`, the offset in the file where its content begins; empty where offsets map one to one.
-    pub lines: Vec<u32>,
+    pub text: SourceText,
 }
 
-#[derive(Debug, Clone, Default)]
-pub struct TimeoutEntry {
-    pub connect: Option<Spanned<Duration>>,
-    pub first_token: Option<Spanned<Duration>>,
-    pub idle: Option<Spanned<Duration>>,
-    pub total: Option<Spanned<Duration>>,
+mapping! {
+    /// How long each phase may take. `timeout: 30s` is `timeout: { total: 30s }`.
+    #[called = "a timeout"]
+    #[derive(Debug, Clone, Default)]
+    pub struct TimeoutEntry short "total", {
+        /// TCP and TLS.
+        "connect" default "5s" => connect: Option<Spanned<Duration>> as DurationText,
+        /// From the request to the first content.
+        "first_token" default "2m" => first_token: Option<Spanned<Duration>> as DurationText,
+        /// Between two events of a stream.
+        "idle" default "5m" => idle: Option<Spanned<Duration>> as DurationText,
+        /// All attempts together, to the last byte.
+        "total" default "30m" => total: Option<Spanned<Duration>> as DurationText,
+    }
 }
 
-#[derive(Debug, Clone, Default)]
-pub struct RetriesEntry {
-    /// Tries of one target, the first included.
-    pub attempts: Option<Spanned<u64>>,
-    /// Statuses (`429`), classes (`5xx`), `timeout`, `connect`, `empty`.
-    pub on: Option<Vec<Spanned<String>>>,
-    pub backoff: Option<Spanned<Duration>>,
-    pub max_backoff: Option<Spanned<Duration>>,
+mapping! {
+    /// When and how often one target is tried again. `retries: 3` is `retries: { attempts: 3 }`.
+    #[called = "a retry setting"]
+    #[derive(Debug, Clone, Default)]
+    pub struct RetriesEntry short "attempts", {
+        /// Tries of one target, the first included.
+        "attempts" default "2" => attempts: Option<Spanned<u64>> as Whole,
+        /// Failures that are tried again: statuses (`429`), `5xx`, `timeout`, `connect`, `empty`.
+        "on" default "[408, 429, 5xx, timeout, connect]" => on: Option<Vec<Spanned<String>>> as OneOrMore<RetryOn>,
+        /// First pause; it doubles, with jitter. A Retry-After of the upstream replaces it.
+        "backoff" default "250ms" => backoff: Option<Spanned<Duration>> as DurationText,
+        /// Longest pause.
+        "max_backoff" default "8s" => max_backoff: Option<Spanned<Duration>> as DurationText,
+    }
 }
 
-#[derive(Debug, Clone, Default)]
-pub struct HeaderEditsEntry {
-    pub set: Vec<(Spanned<String>, Spanned<String>)>,
-    pub remove: Vec<Spanned<String>>,
+mapping! {
+    /// Headers set on and removed from the upstream's request.
+    #[called = "an edit of headers"]
+    #[derive(Debug, Clone, Default)]
+    pub struct HeaderEditsEntry {
+        /// Headers and their values.
+        "set" => set: Vec<(Spanned<String>, Spanned<String>)> as Map<HeaderKey, Word>,
+        /// Names of headers.
+        "remove" => remove: Vec<Spanned<String>> as OneOrMore<Text<Any>>,
+    }
 }
 
-/// JSON Pointers into the upstream's body; values as JSON text.
-#[derive(Debug, Clone, Default)]
-pub struct BodyEditsEntry {
-    pub set: Vec<(Spanned<String>, Spanned<String>)>,
-    pub remove: Vec<Spanned<String>>,
+mapping! {
+    /// Members of the upstream's body, by JSON Pointer (`/reasoning/effort`).
+    #[called = "an edit of the body"]
+    #[derive(Debug, Clone, Default)]
+    pub struct BodyEditsEntry {
+        /// Pointers and the values that go there.
+        "set" => set: Vec<(Spanned<String>, Spanned<String>)> as Map<AnyKey, Json>,
+        /// Pointers to what is removed.
+        "remove" => remove: Vec<Spanned<String>> as OneOrMore<Text<Any>>,
+    }
 }
 
-#[derive(Debug, Clone, Default)]
-pub struct LimitsEntry {
-    /// Bytes, with `KiB`, `MiB`: most that a request body may have.
-    pub body: Option<Spanned<u64>>,
-    pub connections: Option<Spanned<u64>>,
-    pub drain: Option<Spanned<Duration>>,
+mapping! {
+    /// Limits of the server.
+    #[called = "the limits"]
+    #[derive(Debug, Clone, Default)]
+    pub struct LimitsEntry {
+        /// Most bytes that the body of a request may have.
+        "body" => body: Option<Spanned<u64>> as Size,
+        /// Most connections at a time.
+        "connections" => connections: Option<Spanned<u64>> as Whole,
+        /// How long requests in flight may still take when the gateway stops.
+        "drain" => drain: Option<Spanned<Duration>> as DurationText,
+    }
 }
 
-#[derive(Debug, Clone, Default)]
-pub struct ReloadEntry {
-    /// `auto`, `poll` or `off`.
-    pub watch: Option<Spanned<String>>,
-    pub poll_interval: Option<Spanned<Duration>>,
-    pub allow_shrink: Option<Spanned<bool>>,
+mapping! {
+    /// How changes of this file are noticed.
+    #[called = "the reload setting"]
+    #[derive(Debug, Clone, Default)]
+    pub struct ReloadEntry {
+        /// `auto` watches and falls back to polling, `poll` only polls, `off` waits for a signal or command.
+        "watch" default "auto" => watch: Option<Spanned<String>> as Choice<Watch>,
+        /// Pause between two looks when polling.
+        "poll_interval" => poll_interval: Option<Spanned<Duration>> as DurationText,
+        /// Accept a file that lost half of its routes or all of its rules; otherwise it counts as half written.
+        "allow_shrink" default "false" => allow_shrink: Option<Spanned<bool>> as Flag,
+    }
 }
 
-/// One test of the file: decided offline by `check`.
-#[derive(Debug, Clone)]
-pub struct TestEntry {
-    pub name: Option<Spanned<String>>,
-    pub request: TestRequest,
-    pub given: TestGiven,
-    pub expect: TestExpect,
-    pub span: Span,
+mapping! {
+    /// One test of the file: decided offline by `check`.
+    #[called = "a test"]
+    #[derive(Debug, Clone)]
+    pub struct TestEntry spanned span: Span, faulty faulty, {
+        /// What it shows.
+        "name" => name: Option<Spanned<String>> as Text<Any>,
+        /// The shape of a request; facts that are not given are absent or zero.
+        "request" => request: TestRequest as TestRequest,
+        /// The state of the world.
+        "given" => given: TestGiven as TestGiven,
+        /// What must come of it.
+        "expect" => expect: TestExpect as TestExpect,
+    }
 }
 
-/// The shape of a request; facts that are not given are absent or zero.
-#[derive(Debug, Clone, Default)]
-pub struct TestRequest {
-    pub model: Option<Spanned<String>>,
-    /// `chat` (default), `messages`, `gemini`, `embeddings`.
-    pub protocol: Option<Spanned<String>>,
-    pub headers: Vec<(Spanned<String>, Spanned<String>)>,
-    pub stream: Option<Spanned<bool>>,
-    pub user: Option<Spanned<String>>,
-    /// The client key's id.
-    pub key: Option<Spanned<String>>,
-    pub input_tokens: Option<Spanned<u64>>,
-    pub max_tokens: Option<Spanned<u64>>,
-    pub messages: Option<Spanned<u64>>,
-    pub tools: Vec<Spanned<String>>,
-    pub images: Option<Spanned<u64>>,
+mapping! {
+    /// The shape of a request; facts that are not given are absent or zero.
+    #[called = "the request of a test"]
+    #[derive(Debug, Clone, Default)]
+    pub struct TestRequest {
+        /// The model asked for.
+        "model" => model: Option<Spanned<String>> as Text<Any>,
+        /// The caller's protocol: `chat`, `responses`, `messages`, `gemini`, `embeddings`.
+        "protocol" default "chat" => protocol: Option<Spanned<String>> as Choice<ProtocolFact>,
+        /// Headers of the request.
+        "headers" => headers: Vec<(Spanned<String>, Spanned<String>)> as Map<HeaderKey, Word>,
+        /// A stream is asked for.
+        "stream" default "false" => stream: Option<Spanned<bool>> as Flag,
+        /// The user named in the request.
+        "user" => user: Option<Spanned<String>> as Text<Any>,
+        /// The id of the client key.
+        "key" => key: Option<Spanned<String>> as Text<Any>,
+        /// Tokens of the input; `150k` and `1M` are numbers too.
+        "input_tokens" => input_tokens: Option<Spanned<u64>> as Whole,
+        /// The limit of the answer that is asked for.
+        "max_tokens" => max_tokens: Option<Spanned<u64>> as Whole,
+        /// How many messages.
+        "messages" => messages: Option<Spanned<u64>> as Whole,
+        /// Names of the tools offered.
+        "tools" => tools: Vec<Spanned<String>> as OneOrMore<Text<Any>>,
+        /// How many images.
+        "images" => images: Option<Spanned<u64>> as Whole,
+    }
 }
 
-#[derive(Debug, Clone, Default)]
-pub struct TestGiven {
-    /// Targets (`provider/model`) or providers that are down.
-    pub down: Vec<Spanned<String>>,
-    /// The random draw, 0 to 1.
-    pub draw: Option<Spanned<f64>>,
+mapping! {
+    /// The state of the world in which the request is decided.
+    #[called = "the state of a test"]
+    #[derive(Debug, Clone, Default)]
+    pub struct TestGiven {
+        /// Targets (`provider/model`) or providers that are down.
+        "down" => down: Vec<Spanned<String>> as OneOrMore<Text<Any>>,
+        /// The random draw, 0 to 1.
+        "draw" => draw: Option<Spanned<f64>> as Fraction,
+    }
 }
 
-#[derive(Debug, Clone, Default)]
-pub struct TestExpect {
-    /// One-based number of the rule that fires.
-    pub rule: Option<Spanned<u64>>,
-    pub route: Option<Spanned<String>>,
-    /// Every attempt in order, as `provider/model`.
-    pub attempts: Option<Vec<Spanned<String>>>,
-    /// The first attempt that is not down.
-    pub served_by: Option<Spanned<String>>,
-    /// The status of a `deny`, or 404 for an unknown model.
-    pub denied: Option<Spanned<u64>>,
-    /// `pass-through`, `translated` or `refused`: the first attempt's lane.
-    pub lane: Option<Spanned<String>>,
-    pub span: Option<Span>,
+mapping! {
+    /// What must come of the request. What is not given is not tested.
+    #[called = "the expectation of a test"]
+    #[derive(Debug, Clone, Default)]
+    pub struct TestExpect spanned span: Option<Span>, {
+        /// Number of the rule that fires; the first is 1.
+        "rule" => rule: Option<Spanned<u64>> as Whole,
+        /// Name of the preset or target that the request is routed to.
+        "route" => route: Option<Spanned<String>> as Text<Any>,
+        /// Every attempt in order, as `provider/model`.
+        "attempts" => attempts: Option<Vec<Spanned<String>>> as OneOrMore<Text<Any>>,
+        /// The first attempt that is not down.
+        "served_by" => served_by: Option<Spanned<String>> as Text<Any>,
+        /// The status of a `deny`, or 404 for an unknown model.
+        "denied" => denied: Option<Spanned<u64>> as Whole,
+        /// The lane of the first attempt: `pass-through`, `translated` or `refused`.
+        "lane" => lane: Option<Spanned<String>> as Choice<LaneWord>,
+    }
 }

@@ -3,9 +3,22 @@
 //! `yaml::parse → decode → expand (provider files) → resolve → check → compile`; everything is reported through
 //! [`Diagnostics`](crate::diagnostic::Diagnostics), nothing stops at the first finding.
 
+pub mod decode;
 pub mod document;
+pub mod node;
+pub mod yaml;
 
 use std::collections::BTreeMap;
+
+use crate::diagnostic::Diagnostics;
+use crate::source::{SourceId, SourceMap};
+use document::Document;
+
+/// Reads the user's file as far as its shape goes: names and meanings come later. `None` where the text is not YAML.
+pub fn parse(source: SourceId, sources: &SourceMap, diagnostics: &mut Diagnostics) -> Option<Document> {
+    let root = yaml::parse(source, &sources.get(source)?.text, diagnostics)?;
+    decode::decode(&root, diagnostics)
+}
 
 /// A snapshot of the environment. No `Debug`: it holds secrets.
 #[derive(Clone, Default)]

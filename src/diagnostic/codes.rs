@@ -32,7 +32,197 @@ macro_rules! codes {
 }
 
 codes! {
-    YamlSyntax = 1, Error, "The file is not YAML. The caret shows where the parser gave up; the mistake is often on the line above: an unclosed quote or bracket, or a tab used to indent.";
+    // 1–19: YAML
+    YamlSyntax = 1, Error, "The file is not YAML. The caret shows where the parser gave up; the mistake is often on the line above: an unclosed quote or bracket, a tab used to indent, or a `: ` inside a text without quotes.
+
+Wrong:
+
+    presets: { default: openai/gpt-5
+
+Right:
+
+    presets: { default: openai/gpt-5 }
+";
+    FileTooLarge = 2, Error, "The file is longer than one mebibyte. Reading stops before it costs memory. Long prompts belong into files of their own, which `system:` names.
+
+Wrong:
+
+    presets: { support: { system: \"... a whole handbook ...\" } }
+
+Right:
+
+    presets: { support: { system: prompts/support.md } }
+";
+    SeveralDocuments = 3, Error, "YAML allows several documents in one file, divided by `---`. This file must be one document, because nothing says how two would be combined.
+
+Wrong:
+
+    version: 1
+    ---
+    presets: { default: openai/gpt-5 }
+
+Right:
+
+    version: 1
+    presets: { default: openai/gpt-5 }
+";
+    DuplicateKey = 4, Error, "One key is written twice in one mapping (or a key and its other spelling, such as `key` and `keys`). Many readers silently keep the last one; here nothing is guessed.
+
+Wrong:
+
+    presets:
+      cheap: openai/gpt-5-mini
+      cheap: groq/llama-3.3-70b
+
+Right:
+
+    presets:
+      cheap: [openai/gpt-5-mini, groq/llama-3.3-70b]
+";
+    MergeKey = 5, Error, "The merge key `<<` was dropped from YAML with version 1.2. Share a whole mapping with an anchor instead, or write the keys out.
+
+Wrong:
+
+    timeout: { <<: *slow, total: 60s }
+
+Right:
+
+    timeout: *slow
+";
+    KeyNotText = 6, Error, "A key of a mapping is a list, a mapping or an alias. Keys are texts. A text that begins with `{`, `[`, `*` or `&` needs quotes.
+
+Wrong:
+
+    presets: { *name : openai/gpt-5 }
+
+Right:
+
+    presets: { fast: openai/gpt-5 }
+";
+    YamlTag = 7, Error, "A value carries a YAML tag such as `!!str` or `!secret`. Tags have no meaning in this file. To make text of a number, quote it; to refer to a secret, write `env:NAME`.
+
+Wrong:
+
+    params: { user: !!str 5 }
+
+Right:
+
+    params: { user: \"5\" }
+";
+    AliasOfItself = 8, Error, "An alias stands inside the value that its own anchor names, so the value would contain itself.
+
+Wrong:
+
+    params: &p { inner: *p }
+
+Right:
+
+    params: { inner: { depth: 1 } }
+";
+    TooDeep = 9, Error, "Values are nested more than 32 deep. No setting needs that; mostly a bracket is not closed. The limit keeps hostile files cheap.
+
+Wrong:
+
+    params: { a: [[[[[[ ... ]]]]]] }
+
+Right:
+
+    params: { a: [] }
+";
+    TooManyValues = 10, Error, "The file has more than 100,000 values, or its aliases copy more than four mebibytes of text. The limit keeps aliases of aliases from filling the memory.
+
+Wrong:
+
+    a: &a [x, x]
+    b: &b [*a, *a]
+    c: [*b, *b]  # and so on
+
+Right:
+
+    a: [x, x]
+";
+
+    // 20–59: shape of the document
+    UnknownKey = 20, Error, "A key that this place does not know. Every key in the file has an effect, so a key without one is a mistake: a slip of the finger, or a key in the wrong mapping.
+
+Wrong:
+
+    presets: { fast: { rout: groq/llama-3.3-70b } }
+
+Right:
+
+    presets: { fast: { route: groq/llama-3.3-70b } }
+";
+    WrongType = 21, Error, "A value of another kind than the key needs: text where a number belongs, a list where a mapping belongs, a number without the unit of a duration. In YAML 1.2 `yes`, `no`, `on` and `off` are texts, not booleans.
+
+Wrong:
+
+    timeout: { total: 30 }
+
+Right:
+
+    timeout: { total: 30s }
+";
+    BadValue = 22, Error, "A value of the right kind that cannot be used here, such as a word that is not among those that are known.
+
+Wrong:
+
+    reload: { watch: always }
+
+Right:
+
+    reload: { watch: auto }
+";
+    BadName = 23, Error, "A name that cannot be one. Providers, presets and client keys are named with letters, digits, `.`, `_` and `-`, so that `provider/model` and `@preset` can be read in every expression. Header names follow HTTP.
+
+Wrong:
+
+    presets: { \"very fast\": groq/llama-3.3-70b }
+
+Right:
+
+    presets: { very-fast: groq/llama-3.3-70b }
+";
+
+    // 60–99: names, providers and targets
+
+    // 100–139: rules and route expressions
+
+    // 140–159: secrets and environment
+    LiteralSecret = 140, Warning, "A key is written in the file itself. It works, but whoever reads the file, its backups or its history in Git has the key. The key is never printed or logged.
+
+Wrong:
+
+    providers: { openai: { key: sk-... } }
+
+Right:
+
+    providers: { openai: { key: env:OPENAI_API_KEY } }
+";
+    Interpolation = 141, Error, "`${NAME}` is how other programs put a variable into a text. Here a secret is a reference, so that its value is never part of the file, the table or a message.
+
+Wrong:
+
+    providers: { openai: { key: \"${OPENAI_API_KEY}\" } }
+
+Right:
+
+    providers: { openai: { key: env:OPENAI_API_KEY } }
+";
+    SecretCommand = 142, Error, "`cmd:` would run a program whenever the file is read, so whoever may edit the file could run anything. Run the program where the gateway is started and pass a variable or a file.
+
+Wrong:
+
+    providers: { openai: { key: \"cmd:pass openai\" } }
+
+Right:
+
+    providers: { openai: { key: env:OPENAI_API_KEY } }
+";
+
+    // 160–179: tests
+
+    // 180–199: the reload itself
 }
 
 impl std::fmt::Display for Code {

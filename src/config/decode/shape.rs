@@ -1,0 +1,137 @@
+//! What may be written at a place of the file, as data: the schema, the reference and the messages read it.
+
+/// What a value may be.
+#[derive(Debug, Clone, Copy)]
+pub enum Shape {
+    /// Text with an example and, where it is narrower than any text, the regular expression it matches.
+    Text { what: &'static str, example: &'static str, pattern: Option<&'static str> },
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    Whole,
+    Fraction,
+    Flag,
+    Duration,
+    Size,
+    /// Text, or a number or boolean taken as spelled.
+    Word,
+    Secret,
+    Expression,
+    Rules,
+    /// Any value, handed on as JSON.
+    Json,
+    /// Described by a JSON Schema of its own.
+    Foreign { what: &'static str, example: &'static str, schema: fn() -> serde_json::Value },
+    List(&'static Shape),
+    /// A list, or its one item without the brackets.
+    OneOrMore(&'static Shape),
+    /// Keys are names of the user's choice.
+    Map { names: &'static str, values: &'static Shape },
+    Mapping(&'static Mapping),
+    /// Keys are these words.
+    Keyed { keys: fn() -> Vec<&'static str>, values: &'static Shape },
+}
+
+/// One mapping with known keys.
+#[derive(Debug)]
+pub struct Mapping {
+    /// Its name in the schema and the reference.
+    pub name: &'static str,
+    pub doc: &'static [&'static str],
+    pub fields: &'static [Field],
+    /// The key that a value which is no mapping stands for: `cheap: openai/x` is `cheap: { route: openai/x }`.
+    pub short: Option<&'static str>,
+    /// Other keys are allowed, and hold words.
+    pub open: bool,
+}
+
+/// One key of a mapping.
+#[derive(Debug)]
+pub struct Field {
+    pub key: &'static str,
+    /// Another spelling of the key, for one item instead of a list.
+    pub alias: Option<&'static str>,
+    pub doc: &'static [&'static str],
+    pub shape: Shape,
+    /// What holds where it is absent, as written in the file.
+    pub default: Option<&'static str>,
+}
+
+impl Mapping {
+    /// Every key that may be written.
+    pub fn keys(&self) -> impl Iterator<Item = &'static str> {
+        self.fields.iter().flat_map(|field| std::iter::once(field.key).chain(field.alias))
+    }
+}
+
+impl Shape {
+    /// As in `expected a list of texts`.
+    pub fn phrase(&self) -> String {
+        match self {
+            Shape::Text { what, .. } | Shape::Foreign { what, .. } => (*what).to_owned(),
+            Shape::Choice(words) => one_of(words),
+            Shape::Whole => "a whole number".to_owned(),
+            Shape::Fraction => "a number".to_owned(),
+            Shape::Flag => "`true` or `false`".to_owned(),
+            Shape::Duration => "a duration".to_owned(),
+            Shape::Size => "a size in bytes".to_owned(),
+            Shape::Word => "text".to_owned(),
+            Shape::Secret => "a reference to a secret".to_owned(),
+            Shape::Expression => "a target expression".to_owned(),
+            Shape::Rules => "a block of rules".to_owned(),
+            Shape::Json => "any value".to_owned(),
+            Shape::List(items) => format!("a list, each item {}", items.phrase()),
+            Shape::OneOrMore(item) => format!("{}, or a list of such", item.phrase()),
+            Shape::Map { names, .. } => format!("a mapping from {names}"),
+            Shape::Mapping(mapping) => match mapping.short {
+                Some(key) => format!("a mapping, or its `{key}` alone"),
+                None => "a mapping".to_owned(),
+            },
+            Shape::Keyed { keys, .. } => format!("a mapping with the keys {}", one_of(&keys())),
+        }
+    }
+
+    /// As in `write 250ms`: something that would be right here.
+    pub fn example(&self) -> String {
+        match self {
+            Shape::Text { example, .. } | Shape::Foreign { example, .. } => format!("`{example}`"),
+            Shape::Choice(words) => one_of(words),
+            Shape::Whole => "`3`".to_owned(),
+            Shape::Fraction => "`0.5`".to_owned(),
+            Shape::Flag => "`true` or `false`".to_owned(),
+            Shape::Duration => "`250ms`, `4s`, `2m` or `1h`".to_owned(),
+            Shape::Size => "`32MiB` or `1MB`".to_owned(),
+            Shape::Word => "`research`".to_owned(),
+            Shape::Secret => "`env:NAME` or `file:/run/secrets/name`".to_owned(),
+            Shape::Expression => "`openai/gpt-5 > anthropic/claude-sonnet-4-6`".to_owned(),
+            Shape::Rules => "`rules: |` and one rule a line below it, e.g. `otherwise -> as requested`".to_owned(),
+            Shape::Json => "a value".to_owned(),
+            Shape::List(item) | Shape::OneOrMore(item) => format!("a list, each item {}", item.example()),
+            Shape::Map { values, .. } | Shape::Keyed { values, .. } => {
+                format!("`key: value` lines, each value {}", values.example())
+            }
+            Shape::Mapping(mapping) => {
+                let keys: Vec<&str> = mapping.fields.iter().map(|field| field.key).take(6).collect();
+                format!("`key: value` lines; the keys are {}", list_words(&keys))
+            }
+        }
+    }
+}
+
+/// `` `a`, `b` or `c` ``.
+pub(crate) fn one_of(words: &[&str]) -> String {
+    join(words, "or")
+}
+
+/// `` `a`, `b` and `c` ``.
+pub(crate) fn list_words(words: &[&str]) -> String {
+    join(words, "and")
+}
+
+fn join(words: &[&str], last: &str) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    match quoted.as_slice() {
+        [] => "nothing".to_owned(),
+        [only] => only.clone(),
+        [init @ .., end] => format!("{} {last} {end}", init.join(", ")),
+    }
+}
