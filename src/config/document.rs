@@ -7,8 +7,8 @@ use super::decode::leaf::{Choice, DurationText, Flag, Fraction, Protocol, Size, 
 use super::decode::list::{AnyKey, ByProtocol, HeaderKey, List, Map, Named, OneOrMore};
 use super::decode::mapping;
 use super::decode::value::{
-    Address, Any, HeaderValue, Json, LaneWord, ProtocolFact, QuirksText, RetryOn, Route, Rules, Secret, Sticky, Transport,
-    Variable, Watch,
+    Address, Any, HeaderValue, Json, LaneWord, ProtocolFact, QuirksText, RetryOn, Route, Rules, Secret, Sticky,
+    Transport, Variable, Watch,
 };
 use crate::source::{SourceText, Span, Spanned};
 use crate::wire::ProtocolId;

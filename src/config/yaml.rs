@@ -264,7 +264,9 @@ impl<'t, 'd> Builder<'t, 'd> {
             self.diagnostics.push(
                 Diagnostic::new(Code::MergeKey, "merge keys (`<<`) are not part of YAML 1.2")
                     .label(place, "nothing is merged here")
-                    .help("write the keys out, or share the whole mapping: `timeout: &slow { ... }` and `timeout: *slow`"),
+                    .help(
+                        "write the keys out, or share the whole mapping: `timeout: &slow { ... }` and `timeout: *slow`",
+                    ),
             );
         } else if let Some(first) = seen.get(&key) {
             let first = *first;
@@ -311,9 +313,12 @@ fn too_deep(place: Span) -> Diagnostic {
 }
 
 fn too_many(place: Span) -> Diagnostic {
-    Diagnostic::new(Code::TooManyValues, format!("the file has more than {MAX_NODES} values, or its aliases repeat too much text"))
-        .label(place, "the limit is reached here")
-        .help("split the file, or use fewer aliases (`*name`) of large values")
+    Diagnostic::new(
+        Code::TooManyValues,
+        format!("the file has more than {MAX_NODES} values, or its aliases repeat too much text"),
+    )
+    .label(place, "the limit is reached here")
+    .help("split the file, or use fewer aliases (`*name`) of large values")
 }
 
 /// The user's words, cut where they would fill the screen.

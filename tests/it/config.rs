@@ -63,10 +63,10 @@ fn shapes() {
     assert_eq!(findings("providers: { openai: }\n"), [""; 0]);
     assert_eq!(findings("presets: { a: x/y, b: [x/y], c: { route: x/y } }\ntimeout: 30s\nretries: 3\n"), [""; 0]);
     assert_eq!(findings("timeout: { total: 30, idel: 4s }\n"), ["RP0020 \"idel\"", "RP0021 \"30\""]);
-    assert_eq!(findings("providers: { openai: { key: '${X}', keys: [cmd:x] } }"), [
-        "RP0004 \"key\"",
-        "RP0142 \"cmd:x\""
-    ]);
+    assert_eq!(
+        findings("providers: { openai: { key: '${X}', keys: [cmd:x] } }"),
+        ["RP0004 \"key\"", "RP0142 \"cmd:x\""]
+    );
     assert_eq!(findings("keys: { ci: sk-abc }"), ["RP0140 \"sk-abc\""]);
     assert_eq!(findings("a: 1\na: 2\n"), ["RP0004 \"a\"", "RP0020 \"a\""]);
 }

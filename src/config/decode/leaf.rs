@@ -96,7 +96,8 @@ pub struct Protocol;
 
 impl Reader for Protocol {
     type Value = Spanned<ProtocolId>;
-    const SHAPE: Shape = Shape::Choice(&["openai-chat", "openai-responses", "anthropic-messages", "gemini", "bedrock-converse"]);
+    const SHAPE: Shape =
+        Shape::Choice(&["openai-chat", "openai-responses", "anthropic-messages", "gemini", "bedrock-converse"]);
 
     fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Spanned<ProtocolId>> {
         let text = text(node, &Self::SHAPE, diagnostics)?;
@@ -188,7 +189,9 @@ impl Reader for Whole {
 
     fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Spanned<u64>> {
         let value = match &node.kind {
-            Kind::Number(text) | Kind::String(text) => with_unit(&text.text, &[("k", 1_000), ("M", 1_000_000), ("", 1)]),
+            Kind::Number(text) | Kind::String(text) => {
+                with_unit(&text.text, &[("k", 1_000), ("M", 1_000_000), ("", 1)])
+            }
             Kind::Null | Kind::Bool(_) | Kind::Sequence(_) | Kind::Mapping(_) => None,
         };
         if value.is_none() {

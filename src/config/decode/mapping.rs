@@ -111,10 +111,9 @@ fn unknown_key(mapping: &Mapping, key: &Spanned<String>) -> Diagnostic {
     let written = shorten(&key.value);
     let diagnostic = Diagnostic::new(Code::UnknownKey, format!("unknown key `{written}` in {}", mapping.name));
     match did_you_mean(&key.value, mapping.keys()) {
-        Some(near) => diagnostic
-            .label(key.span, "no such key")
-            .help(format!("did you mean `{near}`?"))
-            .fix(key.span, near),
+        Some(near) => {
+            diagnostic.label(key.span, "no such key").help(format!("did you mean `{near}`?")).fix(key.span, near)
+        }
         None => {
             let keys: Vec<&str> = mapping.fields.iter().map(|field| field.key).collect();
             diagnostic.label(key.span, "no such key").help(format!("the keys here are {}", list_words(&keys)))

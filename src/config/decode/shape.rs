@@ -4,7 +4,11 @@
 #[derive(Debug, Clone, Copy)]
 pub enum Shape {
     /// Text with an example and, where it is narrower than any text, the regular expression it matches.
-    Text { what: &'static str, example: &'static str, pattern: Option<&'static str> },
+    Text {
+        what: &'static str,
+        example: &'static str,
+        pattern: Option<&'static str>,
+    },
     /// One of these words.
     Choice(&'static [&'static str]),
     Whole,
@@ -20,15 +24,25 @@ pub enum Shape {
     /// Any value, handed on as JSON.
     Json,
     /// Described by a JSON Schema of its own.
-    Foreign { what: &'static str, example: &'static str, schema: fn() -> serde_json::Value },
+    Foreign {
+        what: &'static str,
+        example: &'static str,
+        schema: fn() -> serde_json::Value,
+    },
     List(&'static Shape),
     /// A list, or its one item without the brackets.
     OneOrMore(&'static Shape),
     /// Keys are names of the user's choice.
-    Map { names: &'static str, values: &'static Shape },
+    Map {
+        names: &'static str,
+        values: &'static Shape,
+    },
     Mapping(&'static Mapping),
     /// Keys are these words.
-    Keyed { keys: fn() -> Vec<&'static str>, values: &'static Shape },
+    Keyed {
+        keys: fn() -> Vec<&'static str>,
+        values: &'static Shape,
+    },
 }
 
 /// One mapping with known keys.

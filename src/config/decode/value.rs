@@ -57,7 +57,12 @@ fn secret(node: &Node, diagnostics: &mut Diagnostics) -> Option<Spanned<SecretTe
     }
     if let Some(path) = text.strip_prefix("file:") {
         if path.is_empty() {
-            bad_value(node.span, "`file:` needs a path".to_owned(), "write `file:/run/secrets/name`".to_owned(), diagnostics);
+            bad_value(
+                node.span,
+                "`file:` needs a path".to_owned(),
+                "write `file:/run/secrets/name`".to_owned(),
+                diagnostics,
+            );
             return None;
         }
         return Some(Spanned::new(SecretText::File(path.to_owned()), span));
@@ -121,7 +126,9 @@ fn warn_of_literal(node: &Node, diagnostics: &mut Diagnostics) {
     diagnostics.push(
         Diagnostic::new(Code::LiteralSecret, "a key is written in the file")
             .label(node.span, "whoever reads the file has the key")
-            .help("put it in a variable and write `env:NAME`, or in a file of its own and write `file:/run/secrets/name`"),
+            .help(
+                "put it in a variable and write `env:NAME`, or in a file of its own and write `file:/run/secrets/name`",
+            ),
     );
 }
 
@@ -155,7 +162,12 @@ fn write_json(node: &Node, out: &mut String, diagnostics: &mut Diagnostics) -> O
             Some(number) => out.push_str(&number),
             None => {
                 let message = format!("`{}` is not a number in JSON", shorten(&text.text));
-                bad_value(node.span, message, "write a finite number, or quote it to send it as text".to_owned(), diagnostics);
+                bad_value(
+                    node.span,
+                    message,
+                    "write a finite number, or quote it to send it as text".to_owned(),
+                    diagnostics,
+                );
                 complete = None;
             }
         },
@@ -297,7 +309,9 @@ impl Reader for Rules {
 
     fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<RulesEntry> {
         if matches!(node.kind, Kind::Null) {
-            return Some(RulesEntry { text: crate::source::SourceText::verbatim("", node.span.source, node.span.range().end) });
+            return Some(RulesEntry {
+                text: crate::source::SourceText::verbatim("", node.span.source, node.span.range().end),
+            });
         }
         text(node, &Self::SHAPE, diagnostics).map(|text| RulesEntry { text: text.clone() })
     }

@@ -99,7 +99,8 @@ fn align(text: &str, inside: &str, start: usize, indent: usize) -> Option<Vec<Ru
     let mut at = 0;
     let mut line_start = start;
     for (number, line) in inside.split('\n').enumerate() {
-        let cut = if number == 0 { 0 } else { line.bytes().take(indent).take_while(|b| matches!(b, b' ' | b'\t')).count() };
+        let cut =
+            if number == 0 { 0 } else { line.bytes().take(indent).take_while(|b| matches!(b, b' ' | b'\t')).count() };
         let content = line.get(cut..)?.trim_end();
         if !content.is_empty() {
             while !text.get(at..)?.starts_with(content) {

@@ -66,7 +66,12 @@ const KNOWN: &[(&str, &str, &str, &str)] = &[
         "the quote that is not closed",
         "add the closing quote",
     ),
-    ("unknown escape", "an unknown escape in a double-quoted text", "in this text", "write `\\\\` for a backslash, or use single quotes"),
+    (
+        "unknown escape",
+        "an unknown escape in a double-quoted text",
+        "in this text",
+        "write `\\\\` for a backslash, or use single quotes",
+    ),
     (
         "while parsing a flow sequence",
         "a `,` or `]` is missing in a list",
@@ -91,8 +96,18 @@ const KNOWN: &[(&str, &str, &str, &str)] = &[
         "around here",
         "write `key: value`; a text of several lines needs `|` after the key",
     ),
-    ("unknown anchor", "an alias of an anchor that does not exist", "no `&` of this name stands above", "define it first: `&name value`"),
-    ("character that cannot start any token", "a text cannot begin with this character", "here", "put the text in quotes"),
+    (
+        "unknown anchor",
+        "an alias of an anchor that does not exist",
+        "no `&` of this name stands above",
+        "define it first: `&name value`",
+    ),
+    (
+        "character that cannot start any token",
+        "a text cannot begin with this character",
+        "here",
+        "put the text in quotes",
+    ),
 ];
 
 pub(super) fn advice(info: &str) -> Advice {
