@@ -1,0 +1,119 @@
+//! Routeplane beside nginx, on loopback, in front of the same upstream: `cargo bench --bench gateway`.
+//!
+//! Blocks alternate (nginx, Routeplane, Routeplane, nginx) within one run, because absolute numbers of a shared machine
+//! mean little and ratios within the same minutes mean much. CPU time is that of the gateway's processes alone.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
+
+mod load;
+mod memory;
+mod mock;
+mod process;
+mod report;
+mod scenario;
+mod servers;
+
+use std::time::Duration;
+
+use load::Block;
+use report::Row;
+use scenario::Scenario;
+use servers::{Mock, Nginx, Routeplane};
+
+/// Connections of the load client, each with one request at a time.
+const CONNECTIONS: usize = 16;
+
+const USAGE: &str = "\
+usage: cargo bench --bench gateway -- [--quick] [--only TEXT] [--memory] [--reloads N]
+
+  --quick      short blocks: shows that everything runs; its numbers are rough
+  --only TEXT  only scenarios whose name contains TEXT, and no memory
+  --memory     only memory
+  --reloads N  also the memory after N reloads";
+
+/// What the command line asks for.
+#[derive(Debug, Default)]
+struct Options {
+    quick: bool,
+    only: Option<String>,
+    memory_only: bool,
+    reloads: Option<usize>,
+}
+
+impl Options {
+    /// `None` where this process is to be the mock upstream.
+    fn parse() -> Option<Options> {
+        let mut options = Options::default();
+        let mut words = std::env::args().skip(1);
+        while let Some(word) = words.next() {
+            match word.as_str() {
+                "--mock" => return None,
+                // What cargo itself passes.
+                "--bench" => {}
+                "--quick" => options.quick = true,
+                "--memory" => options.memory_only = true,
+                "--only" => options.only = Some(words.next().expect(USAGE)),
+                "--reloads" => options.reloads = Some(words.next().and_then(|count| count.parse().ok()).expect(USAGE)),
+                _ => {
+                    eprintln!("{USAGE}");
+                    std::process::exit(2);
+                }
+            }
+        }
+        Some(options)
+    }
+
+    /// How long one block lasts, and how many rounds of four blocks there are.
+    fn plan(&self) -> (Duration, usize) {
+        if self.quick { (Duration::from_millis(300), 1) } else { (Duration::from_secs(2), 5) }
+    }
+}
+
+fn main() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    match Options::parse() {
+        None => runtime.block_on(mock::run()),
+        Some(options) => runtime.block_on(run(&options)),
+    }
+}
+
+async fn run(options: &Options) {
+    process::raise_file_limit();
+    let mock = Mock::start();
+    let routeplane = Routeplane::start(&mock).await;
+    if options.only.is_none() {
+        memory::report(&mock, options).await;
+    }
+    if options.memory_only {
+        return;
+    }
+    let nginx = Nginx::start(&mock).await;
+    let mut rows = Vec::new();
+    for scenario in scenario::all() {
+        if options.only.as_ref().is_none_or(|text| scenario.name.contains(text.as_str())) {
+            rows.push(measure(&scenario, &nginx, &routeplane, options).await);
+        }
+    }
+    report::print(&rows);
+}
+
+/// Alternating blocks of one scenario.
+async fn measure(scenario: &Scenario, nginx: &Nginx, routeplane: &Routeplane, options: &Options) -> Row {
+    let (length, rounds) = options.plan();
+    let mut row = Row::new(&scenario.name);
+    let warm_up = length / 4;
+    load::block(nginx.address, &nginx.processes(), scenario, warm_up).await;
+    load::block(routeplane.address, &routeplane.processes(), scenario, warm_up).await;
+    for _ in 0..rounds {
+        for through_nginx in [true, false, false, true] {
+            let block: Block = if through_nginx {
+                load::block(nginx.address, &nginx.processes(), scenario, length).await
+            } else {
+                load::block(routeplane.address, &routeplane.processes(), scenario, length).await
+            };
+            let name = if through_nginx { "nginx" } else { "routeplane" };
+            println!("{:<32} {name:<10} {block}", scenario.name);
+            if through_nginx { row.nginx.push(block) } else { row.routeplane.push(block) }
+        }
+    }
+    row
+}
