@@ -1,6 +1,7 @@
 //! What a provider is: where it listens, what it speaks, how it authenticates. Plain data, filled from
 //! `presets/providers/*.yaml` and the user's file. Knows protocols by id and never reads a body.
 
+pub mod activate;
 pub mod catalogue;
 pub mod presets;
 
@@ -29,8 +30,6 @@ pub struct Provider {
     pub models: Box<[Box<str>]>,
     /// The catalogue's name for it, where it has one.
     pub catalogue: Option<Box<str>>,
-    /// Headers sent with every request, after those of the protocol.
-    pub headers: Box<[(HeaderName, HeaderText)]>,
     /// Why the provider is in the table: for the start-up text.
     pub activation: Activation,
 }
@@ -61,12 +60,15 @@ pub struct Endpoint {
     /// What the vendor's own SDK takes, e.g. `https://api.openai.com/v1`; no trailing slash.
     pub base_url: BaseUrl,
     pub auth: AuthScheme,
-    /// Paths that differ from the protocol's own, with `{model}` in them.
-    pub paths: Box<[(Operation, bool, Box<str>)]>,
-    /// Headers of this protocol here (`anthropic-version`).
+    /// Paths that differ from the protocol's own.
+    pub paths: Box<[PathOverride]>,
+    /// Sent with every request: the protocol's (`anthropic-version`), the provider's and the endpoint's own, by name.
     pub headers: Box<[(HeaderName, HeaderText)]>,
     pub quirks: Quirks,
 }
+
+/// The path of one operation, of its streaming form where the flag is set, with `{model}` in it.
+pub type PathOverride = (Operation, bool, Box<str>);
 
 /// A base URL, taken apart once.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

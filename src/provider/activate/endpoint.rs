@@ -1,0 +1,299 @@
+//! The endpoints of a provider: one for each protocol it speaks.
+
+use http::{HeaderName, HeaderValue};
+
+use super::base_url::{Base, Filled, base, filled};
+use super::{Layers, Problem};
+use crate::config::Env;
+use crate::config::document::{EndpointEntry, ProviderEntry, SecretText};
+use crate::provider::{AuthScheme, BaseUrl, Endpoint, HeaderText, PathOverride, SecretRef, presets};
+use crate::source::Spanned;
+use crate::wire::quirk::{MaxTokensMember, Quirks};
+use crate::wire::{Operation, ProtocolId};
+
+/// Where a provider stands whose address is not known yet; never called.
+const NOWHERE: &str = "https://unset.invalid";
+
+/// In order of preference; never empty.
+pub(super) fn endpoints(name: &str, layers: Layers<'_>, env: &Env) -> Result<Vec<Endpoint>, Problem> {
+    let base = base(layers, env)?;
+    if let (Base::Unset { variables }, None) = (&base, layers.user) {
+        return Err(Problem::Inactive { variables: variables.clone() });
+    }
+    let mut endpoints = Vec::new();
+    for protocol in protocols(layers) {
+        let written = Written { layers, protocol };
+        let Some(place) = place(name, &base, written, env)? else { continue };
+        endpoints.push(endpoint(place, written)?);
+    }
+    if endpoints.is_empty() { Err(speaks_nothing(name, layers)) } else { Ok(endpoints) }
+}
+
+/// Without a key there is nothing to send.
+pub(super) fn without_keys(endpoints: &mut [Endpoint]) {
+    for endpoint in endpoints {
+        if matches!(endpoint.auth, AuthScheme::Bearer | AuthScheme::Header(_)) {
+            endpoint.auth = AuthScheme::None;
+        }
+    }
+}
+
+/// The protocols listed, then those that only an endpoint names.
+fn protocols(layers: Layers<'_>) -> Vec<ProtocolId> {
+    let listed = layers.pick(|entry| entry.protocols.as_ref()).into_iter().flatten().map(|protocol| protocol.value);
+    let described = layers.both().flat_map(|entry| &entry.endpoints).map(|endpoint| endpoint.protocol.value);
+    let mut protocols = Vec::new();
+    for protocol in listed.chain(described) {
+        if !protocols.contains(&protocol) {
+            protocols.push(protocol);
+        }
+    }
+    protocols
+}
+
+/// What is written of one protocol.
+#[derive(Clone, Copy)]
+struct Written<'a> {
+    layers: Layers<'a>,
+    protocol: ProtocolId,
+}
+
+impl<'a> Written<'a> {
+    fn of(self, entry: Option<&'a ProviderEntry>) -> Option<&'a EndpointEntry> {
+        entry?.endpoints.iter().find(|endpoint| endpoint.protocol.value == self.protocol)
+    }
+
+    /// The user's endpoint, the user's provider, the provider file's endpoint, the provider file: the first that has it.
+    fn pick<T>(
+        self,
+        of_endpoint: impl Fn(&'a EndpointEntry) -> Option<T>,
+        of_provider: impl Fn(&'a ProviderEntry) -> Option<T>,
+    ) -> Option<T> {
+        let layer = |entry: Option<&'a ProviderEntry>| {
+            self.of(entry).and_then(&of_endpoint).or_else(|| entry.and_then(&of_provider))
+        };
+        layer(self.layers.user).or_else(|| layer(self.layers.preset))
+    }
+}
+
+/// Where an endpoint is, and how its requests are signed where that is known from the place alone.
+struct Place {
+    base_url: BaseUrl,
+    /// Why it cannot be used.
+    refused: Option<Box<str>>,
+}
+
+/// `None` for an endpoint of the provider file that does not follow a provider to another place.
+fn place(name: &str, base: &Base, written: Written<'_>, env: &Env) -> Result<Option<Place>, Problem> {
+    let own = |entry| written.of(entry).and_then(|endpoint: &EndpointEntry| endpoint.base_url.as_ref());
+    if let Some(url) = own(written.layers.user) {
+        return at(name, url, written, env).map(Some);
+    }
+    let asked_for = written.layers.user.and_then(|user| user.protocols.as_ref());
+    let asked_for = asked_for.is_some_and(|listed| listed.iter().any(|listed| listed.value == written.protocol));
+    match (base, own(written.layers.preset)) {
+        (Base::Redirected(url), None) => Ok(Some(Place { base_url: url.clone(), refused: None })),
+        (Base::Redirected(url), Some(_)) => Ok(asked_for.then(|| Place { base_url: url.clone(), refused: None })),
+        (Base::AsDescribed(_) | Base::Unset { .. }, Some(url)) => at(name, url, written, env).map(Some),
+        (Base::AsDescribed(Some(url)), None) => Ok(Some(Place { base_url: url.clone(), refused: None })),
+        (Base::Unset { variables }, None) => unset(name, variables).map(Some),
+        (Base::AsDescribed(None), None) => Err(Problem::Invalid {
+            span: written.layers.span(),
+            message: format!("the provider `{name}` has no `base_url`"),
+            help: "add `base_url: \"http://HOST:PORT/v1\"`, the URL that an SDK would take".to_owned(),
+        }),
+    }
+}
+
+fn at(name: &str, url: &Spanned<String>, written: Written<'_>, env: &Env) -> Result<Place, Problem> {
+    match filled(url, written.layers, env)? {
+        Filled::Url(base_url) => Ok(Place { base_url, refused: None }),
+        Filled::Unset { variables } => unset(name, &variables),
+    }
+}
+
+/// A provider that the file names stays in the table, as one without its key does: the file can be checked anywhere, and
+/// requests are told what is missing.
+fn unset(name: &str, variables: &[String]) -> Result<Place, Problem> {
+    let reason = format!("where `{name}` is, is not known: set {}, or `base_url` in the file", one_of(variables));
+    let base_url = BaseUrl::parse(NOWHERE).map_err(|message| Problem::Invalid {
+        span: None,
+        message,
+        help: "set `base_url`".to_owned(),
+    })?;
+    Ok(Place { base_url, refused: Some(reason.into()) })
+}
+
+/// `` `A`, `B` or `C` ``.
+fn one_of(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        [only] => format!("`{only}`"),
+        [first @ .., last] => {
+            let first: Vec<String> = first.iter().map(|name| format!("`{name}`")).collect();
+            format!("{} or `{last}`", first.join(", "))
+        }
+    }
+}
+
+fn speaks_nothing(name: &str, layers: Layers<'_>) -> Problem {
+    let help = match crate::diagnostic::did_you_mean(name, presets::names()) {
+        Some(known) => {
+            format!("did you mean the known provider `{known}`? Otherwise add `protocol: openai-chat` and `base_url`")
+        }
+        None => "add `protocol: openai-chat`, or the protocol it speaks, and `base_url`".to_owned(),
+    };
+    Problem::Invalid { span: layers.span(), message: format!("what the provider `{name}` speaks is not known"), help }
+}
+
+fn endpoint(place: Place, written: Written<'_>) -> Result<Endpoint, Problem> {
+    let auth = match place.refused {
+        Some(reason) => AuthScheme::Unsupported(reason),
+        None => auth(written)?,
+    };
+    Ok(Endpoint {
+        protocol: written.protocol,
+        base_url: place.base_url,
+        auth,
+        paths: paths(written)?,
+        headers: headers(written)?,
+        quirks: quirks(written),
+    })
+}
+
+/// As written, or as the protocol's inventor does it.
+fn auth(written: Written<'_>) -> Result<AuthScheme, Problem> {
+    if let Some(text) = written.pick(|endpoint| endpoint.auth.as_ref(), |provider| provider.auth.as_ref()) {
+        return scheme(text);
+    }
+    Ok(match written.protocol {
+        ProtocolId::OpenAiChat | ProtocolId::OpenAiResponses => AuthScheme::Bearer,
+        ProtocolId::AnthropicMessages => AuthScheme::Header(HeaderName::from_static("x-api-key")),
+        ProtocolId::Gemini => AuthScheme::Header(HeaderName::from_static("x-goog-api-key")),
+        ProtocolId::BedrockConverse => AuthScheme::Bearer,
+    })
+}
+
+fn scheme(text: &Spanned<String>) -> Result<AuthScheme, Problem> {
+    match text.value.as_str() {
+        "bearer" => Ok(AuthScheme::Bearer),
+        "none" => Ok(AuthScheme::None),
+        "google-oauth" => Ok(AuthScheme::Unsupported(
+            "it needs OAuth tokens of a Google Cloud account, which this version does not fetch; the provider `google` \
+             serves the same models with an API key"
+                .into(),
+        )),
+        "aws-sigv4" => Ok(AuthScheme::Unsupported(
+            "its requests must be signed with AWS keys (Signature Version 4), which this version does not do; the \
+             provider `anthropic` serves Claude models with an API key"
+                .into(),
+        )),
+        other => match other.strip_prefix("header:").map(str::parse::<HeaderName>) {
+            Some(Ok(name)) => Ok(AuthScheme::Header(name)),
+            Some(Err(_)) => Err(Problem::invalid(
+                text.span,
+                format!("`{other}` does not name a header"),
+                "write `header:` and a name, such as `header:x-api-key`",
+            )),
+            None => Err(Problem::invalid(
+                text.span,
+                format!("`{other}` is not a way to send a key"),
+                "write `bearer`, `none`, or `header:NAME`",
+            )),
+        },
+    }
+}
+
+/// By operation, the user's over the provider file's.
+fn paths(written: Written<'_>) -> Result<Box<[PathOverride]>, Problem> {
+    let mut paths: Vec<PathOverride> = Vec::new();
+    let entries = written.layers.both().filter_map(|entry| written.of(Some(entry)));
+    for (key, path) in entries.flat_map(|endpoint| &endpoint.paths) {
+        let (operation, stream) = match key.value.as_str() {
+            "generate" => (Operation::Generate, false),
+            "stream" => (Operation::Generate, true),
+            "embed" => (Operation::Embed, false),
+            "count_tokens" => (Operation::CountTokens, false),
+            other => {
+                let message = format!("`{other}` is not an operation with a path");
+                return Err(Problem::invalid(
+                    key.span,
+                    message,
+                    "write `generate`, `stream`, `embed` or `count_tokens`",
+                ));
+            }
+        };
+        if !path.value.starts_with('/') {
+            let message = format!("the path `{}` does not begin with `/`", path.value);
+            return Err(Problem::invalid(
+                path.span,
+                message,
+                "write what follows the base URL, such as `/chat/completions`",
+            ));
+        }
+        paths.retain(|(other, streamed, _)| (*other, *streamed) != (operation, stream));
+        paths.push((operation, stream, path.value.as_str().into()));
+    }
+    Ok(paths.into())
+}
+
+/// The protocol's own, the provider file's, the user's: by name, the last wins.
+fn headers(written: Written<'_>) -> Result<Box<[(HeaderName, HeaderText)]>, Problem> {
+    let mut headers = protocol_headers(written.protocol);
+    for entry in written.layers.both() {
+        let own = written.of(Some(entry)).into_iter().flat_map(|endpoint| &endpoint.headers);
+        for (name, value) in entry.headers.iter().chain(own) {
+            let (name, value) = header(name, value)?;
+            headers.retain(|(other, _)| *other != name);
+            headers.push((name, value));
+        }
+    }
+    Ok(headers.into())
+}
+
+/// Anthropic asks every request which version of its API it was written for.
+fn protocol_headers(protocol: ProtocolId) -> Vec<(HeaderName, HeaderText)> {
+    match protocol {
+        ProtocolId::AnthropicMessages => vec![(
+            HeaderName::from_static("anthropic-version"),
+            HeaderText::Literal(HeaderValue::from_static("2023-06-01")),
+        )],
+        ProtocolId::OpenAiChat | ProtocolId::OpenAiResponses | ProtocolId::Gemini | ProtocolId::BedrockConverse => {
+            Vec::new()
+        }
+    }
+}
+
+fn header(name: &Spanned<String>, value: &Spanned<SecretText>) -> Result<(HeaderName, HeaderText), Problem> {
+    let parsed = name.value.parse::<HeaderName>().map_err(|_| {
+        Problem::invalid(
+            name.span,
+            format!("`{}` is not the name of a header", name.value),
+            "use letters, digits and `-`, such as `x-team`",
+        )
+    })?;
+    let text = match &value.value {
+        SecretText::Literal(literal) => HeaderText::Literal(HeaderValue::from_str(&literal.0).map_err(|_| {
+            Problem::invalid(
+                value.span,
+                format!("the value of the header `{}` has characters that a header cannot carry", name.value),
+                "keep to printable ASCII on one line",
+            )
+        })?),
+        SecretText::Env(name) => HeaderText::Secret(SecretRef::Env(name.as_str().into())),
+        SecretText::File(path) => HeaderText::Secret(SecretRef::File(path.as_str().into())),
+    };
+    Ok((parsed, text))
+}
+
+/// As written; a server that no provider file describes is taken for one of the many that only know `max_tokens` and
+/// `system`, which all of them do.
+fn quirks(written: Written<'_>) -> Quirks {
+    if let Some(quirks) = written.pick(|endpoint| endpoint.quirks.as_ref(), |provider| provider.quirks.as_ref()) {
+        return quirks.value.clone();
+    }
+    if written.layers.preset.is_none() && written.protocol == ProtocolId::OpenAiChat {
+        return Quirks { max_tokens: MaxTokensMember::MaxTokens, developer_as_system: true, ..Quirks::default() };
+    }
+    Quirks::default()
+}
