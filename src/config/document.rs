@@ -139,8 +139,9 @@ mapping! {
         "base_url" => base_url: Vec<Spanned<String>> as OneOrMore<Text<Variable>>,
         /// It works without a key, as local servers do.
         "key_optional" default "false" => key_optional: Option<Spanned<bool>> as Flag,
-        /// Placeholders in `base_url` and paths, filled from variables: `{ resource: [AZURE_RESOURCE_NAME] }`.
-        "variables" => variables: Vec<(Spanned<String>, Vec<Spanned<String>>)> as Map<AnyKey, OneOrMore<Text<Variable>>>,
+        /// Placeholders of `base_url`: `{ endpoint: [AZURE_OPENAI_ENDPOINT, "https://{AZURE_RESOURCE_NAME}.openai.azure.com"] }`.
+        /// An alternative is a variable, a text with `{VARIABLE}` in it, or a text that stands for itself.
+        "variables" => variables: Vec<(Spanned<String>, Vec<Spanned<String>>)> as Map<AnyKey, OneOrMore<Text<Any>>>,
     }
 }
 

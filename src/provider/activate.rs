@@ -33,7 +33,8 @@ impl Problem {
 /// Keys that are written in the file move to `literals`; the table only knows their places.
 ///
 /// # Errors
-/// A provider that nothing activates, or the first thing in it that cannot be used.
+/// A provider that nothing activates, or the first thing in it that cannot be used. Of an entry that is `faulty` nothing
+/// needs to be said again.
 pub fn provider(
     name: &str,
     preset: Option<&ProviderEntry>,
@@ -46,7 +47,7 @@ pub fn provider(
     let activation = activation(layers, transport, env)?;
     let mut endpoints = endpoint::endpoints(name, layers, env)?;
     let keys = keys(layers, env, literals);
-    let needs_key = preset.is_some() && user.is_none_or(|user| user.keys.is_none()) && !key_optional(preset);
+    let needs_key = preset.is_some() && user.is_none_or(|user| user.keys.is_none()) && !key_optional(layers);
     let takes_keys =
         endpoints.iter().any(|endpoint| matches!(endpoint.auth, AuthScheme::Bearer | AuthScheme::Header(_)));
     if keys.is_empty() && !needs_key {
@@ -69,7 +70,7 @@ pub fn provider(
 /// Variables of which one is enough to activate the provider that `preset` describes; none where only the file can.
 pub fn variables(preset: &ProviderEntry) -> Vec<&str> {
     let Some(env) = &preset.env else { return Vec::new() };
-    if key_optional(Some(preset)) {
+    if key_optional(Layers { preset: Some(preset), user: None }) {
         let named = env.variables.iter().flat_map(|(_, alternatives)| alternatives);
         let named = named.map(|text| text.value.as_str()).filter(|text| base_url::is_variable(text));
         return env.base_url.iter().map(|name| name.value.as_str()).chain(named).collect();
@@ -116,8 +117,8 @@ fn transport(layers: Layers<'_>) -> Result<Transport, Problem> {
     }
 }
 
-fn key_optional(preset: Option<&ProviderEntry>) -> bool {
-    let optional = preset.and_then(|preset| preset.env.as_ref()).and_then(|env| env.key_optional.as_ref());
+fn key_optional(layers: Layers<'_>) -> bool {
+    let optional = layers.pick(|entry| entry.env.as_ref()).and_then(|env| env.key_optional.as_ref());
     optional.is_some_and(|optional| optional.value)
 }
 
@@ -141,11 +142,11 @@ fn keys(layers: Layers<'_>, env: &Env, literals: &mut Vec<LiteralSecret>) -> Vec
     if let Some(keys) = layers.user.and_then(|user| user.keys.as_ref()) {
         return keys.iter().map(|key| secret_ref(&key.value, literals)).collect();
     }
-    let Some(variables) = layers.preset.and_then(|preset| preset.env.as_ref()).map(|env| &env.key) else {
+    let Some(variables) = layers.pick(|entry| entry.env.as_ref()).map(|env| &env.key) else {
         return Vec::new();
     };
     let set = variables.iter().find(|name| env.get(&name.value).is_some());
-    let named = if key_optional(layers.preset) { set } else { set.or(variables.first()) };
+    let named = if key_optional(layers) { set } else { set.or(variables.first()) };
     named.map(|name| SecretRef::Env(name.value.as_str().into())).into_iter().collect()
 }
 

@@ -7,3 +7,4 @@ mod gateway;
 mod harness;
 mod http_client;
 mod mock_upstream;
+mod providers;

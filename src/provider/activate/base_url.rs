@@ -162,5 +162,5 @@ pub(super) fn is_variable(text: &str) -> bool {
 }
 
 fn env_entry(layers: Layers<'_>) -> Option<&EnvEntry> {
-    layers.preset.and_then(|preset| preset.env.as_ref())
+    layers.pick(|entry| entry.env.as_ref())
 }

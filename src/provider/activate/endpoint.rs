@@ -41,7 +41,7 @@ pub(super) fn without_keys(endpoints: &mut [Endpoint]) {
 /// The protocols listed, then those that only an endpoint names.
 fn protocols(layers: Layers<'_>) -> Vec<ProtocolId> {
     let listed = layers.pick(|entry| entry.protocols.as_ref()).into_iter().flatten().map(|protocol| protocol.value);
-    let described = layers.both().flat_map(|entry| &entry.endpoints).map(|endpoint| endpoint.protocol.value);
+    let described = layers.both().flat_map(|entry| &entry.endpoints).map(|(protocol, _)| protocol.value);
     let mut protocols = Vec::new();
     for protocol in listed.chain(described) {
         if !protocols.contains(&protocol) {
@@ -60,7 +60,8 @@ struct Written<'a> {
 
 impl<'a> Written<'a> {
     fn of(self, entry: Option<&'a ProviderEntry>) -> Option<&'a EndpointEntry> {
-        entry?.endpoints.iter().find(|endpoint| endpoint.protocol.value == self.protocol)
+        let endpoint = entry?.endpoints.iter().find(|(protocol, _)| protocol.value == self.protocol);
+        endpoint.map(|(_, endpoint)| endpoint)
     }
 
     /// The user's endpoint, the user's provider, the provider file's endpoint, the provider file: the first that has it.
