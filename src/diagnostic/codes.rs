@@ -223,6 +223,15 @@ Right:
     // 160–179: tests
 
     // 180–199: the reload itself
+    ConfigMissing = 180, Error, "The configuration file is not there. While the gateway runs, what was live stays live, and the file is read again as soon as it is back.";
+    ConfigUnreadable = 181, Error, "The configuration file cannot be read: it belongs to another user, is a folder, has more than 1 MiB, or is not UTF-8 text.";
+    ConfigEmpty = 182, Error, "The configuration file says nothing. An empty file is most often one that is being written, so it is never taken for a wish to have no configuration; `version: 1` alone is the smallest file.";
+    ConfigShrunk = 183, Error, "The file has lost all, or more than half, of its presets, rules or routes. A file that was cut off while it was written looks like that, so the running gateway refuses it. Set `reload: { allow_shrink: true }` in the new file if it is meant.";
+    ListenFailed = 184, Error, "The address in `listen` cannot be used: another process has it, it does not belong to this machine, or the port needs more rights. While the gateway runs, it goes on listening where it did.";
+    RuntimeFailed = 185, Error, "A secret that the file names cannot be had, for example because a key file cannot be read.";
+    CompileFailed = 186, Error, "The file could not be compiled within its bounds of time. What was live stays live. Please report this with the file, without its secrets.";
+    Draining = 187, Error, "The gateway is stopping, and takes no new configuration any more.";
+    ListenExposed = 188, Error, "The address given with `--listen` can be reached from other machines, and the file has no `keys:`. Anybody who reaches it could spend the provider keys. Add client keys, or listen on 127.0.0.1.";
 }
 
 impl std::fmt::Display for Code {
