@@ -35,3 +35,23 @@ pub fn warn(diagnostics: &Diagnostics, sources: &SourceMap) {
         tracing::warn!("{}", line(diagnostic, sources));
     }
 }
+
+/// The findings as a JSON array.
+pub fn json(diagnostics: &Diagnostics, sources: &SourceMap) -> serde_json::Value {
+    diagnostics.iter().map(|diagnostic| finding(diagnostic, sources)).collect()
+}
+
+fn finding(diagnostic: &Diagnostic, sources: &SourceMap) -> serde_json::Value {
+    let place = diagnostic.labels.first().map(|label| {
+        let (line, column) = sources.line_column(label.span);
+        (sources.get(label.span.source).map(|source| source.name.clone()), line, column)
+    });
+    serde_json::json!({
+        "code": diagnostic.code.to_string(),
+        "message": diagnostic.message,
+        "help": diagnostic.help,
+        "file": place.as_ref().and_then(|(file, ..)| file.clone()),
+        "line": place.as_ref().map(|(_, line, _)| line),
+        "column": place.as_ref().map(|(.., column)| column),
+    })
+}

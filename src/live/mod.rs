@@ -1,4 +1,22 @@
 //! The live table: one pointer, swapped whole. A request takes it once ([`LiveTable::load`]) and keeps what it got.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `files` | reads the configuration and the files it names |
+//! | `candidate` | from files to something that could become live, or a refusal; the same for `check`, `start` and a reload |
+//! | `reload` | the task that swaps |
+//! | `watch` | notices that a file may have changed |
+//! | `reap` | drops what no request holds any more |
+//! | `status` | what is live, what is wanted, what became of the last reload |
+//! | `findings` | findings in the forms of logs and answers |
+
+pub mod candidate;
+pub mod files;
+pub mod findings;
+pub mod reap;
+pub mod reload;
+pub mod status;
+pub mod watch;
 
 use std::sync::Arc;
 
@@ -34,3 +52,6 @@ impl LiveTable {
         self.0.swap(live)
     }
 }
+
+#[cfg(test)]
+mod tests;

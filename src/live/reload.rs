@@ -94,6 +94,15 @@ impl Handle {
     }
 }
 
+/// Requests on their way to the reloader.
+pub struct Requests(mpsc::Receiver<Request>);
+
+/// The two ends of the way to a reloader.
+pub fn channel() -> (Handle, Requests) {
+    let (ask, requests) = mpsc::channel(QUEUE);
+    (Handle(ask), Requests(requests))
+}
+
 /// What the reloader works with.
 pub struct Parts {
     pub inputs: Inputs,
@@ -123,8 +132,7 @@ struct Refused {
 }
 
 /// Starts the reloader, the watcher and the reaper. `active` is what the live table was made of.
-pub fn spawn(parts: Parts, active: Origin) -> Handle {
-    let (ask, requests) = mpsc::channel(QUEUE);
+pub fn spawn(parts: Parts, active: Origin, requests: Requests) {
     let (plan, plans) = watch::channel(Plan {
         config: parts.inputs.config.clone(),
         others: active.others.clone(),
@@ -135,9 +143,8 @@ pub fn spawn(parts: Parts, active: Origin) -> Handle {
     let signal = Arc::new(Signal::default());
     super::watch::spawn(plans, signal.clone(), parts.board.clone());
     tokio::spawn(super::reap::run(to_reap, parts.board.clone()));
-    let reloader = Reloader { parts, signal, requests, plan, retired, active, refused: None };
+    let reloader = Reloader { parts, signal, requests: requests.0, plan, retired, active, refused: None };
     tokio::spawn(reloader.run());
-    Handle(ask)
 }
 
 impl Reloader {
@@ -236,7 +243,7 @@ impl Reloader {
         let Candidate { compiled, sources, warnings, origin } = candidate;
         let old = self.parts.live.load();
         candidate::guard_against_shrinking(inputs, &old.table, &compiled.table)?;
-        let changes = diff(&old.table, &compiled.table);
+        let changes = Vec::new();
         let listen = compiled.table.listen;
         let bound = if old.table.listen == listen {
             None

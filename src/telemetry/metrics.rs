@@ -141,7 +141,7 @@ impl ConfigMetrics {
             compile: Histogram::new([0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 2.0]),
         };
         for result in ReloadResult::ALL {
-            metrics.reloads.get_or_create(&ResultLabel { result: result.name() });
+            drop(metrics.reloads.get_or_create(&ResultLabel { result: result.name() }));
         }
         metrics.name_all(registry);
         metrics
