@@ -351,5 +351,9 @@ pub fn listen_failed(inputs: &Inputs, address: SocketAddr, error: &std::io::Erro
         }
         _ => (format!("cannot listen on `{address}`: {error}"), "choose another address"),
     };
-    Refusal::of_file(Cause::Address, inputs.config.as_deref(), vec![Diagnostic::new(Code::ListenFailed, message).help(help)])
+    Refusal::of_file(
+        Cause::Address,
+        inputs.config.as_deref(),
+        vec![Diagnostic::new(Code::ListenFailed, message).help(help)],
+    )
 }

@@ -33,7 +33,9 @@ fn compile(inputs: &Inputs, snapshot: &Snapshot) -> Evaluation {
     let files = SnapshotFiles::new(snapshot);
     for (at, word) in text.split_whitespace().enumerate() {
         match word.split_once(':').unwrap_or((word, "")) {
-            ("bad", _) => diagnostics.push(Diagnostic::new(Code::BadValue, "a bad word").label(Span::new(source, 0, 1), "")),
+            ("bad", _) => {
+                diagnostics.push(Diagnostic::new(Code::BadValue, "a bad word").label(Span::new(source, 0, 1), ""))
+            }
             ("panic", _) => panic!("an injected failure"),
             ("slow", _) => std::thread::park_timeout(Duration::from_secs(3)),
             ("allow", _) => table.reload.allow_shrink = true,
@@ -61,10 +63,7 @@ fn table() -> RoutingTable {
         providers: Box::new([]),
         targets: Box::new([]),
         settings: Box::new([Settings::default()]),
-        routes: Box::new([Route {
-            name: "@x".into(),
-            node: RouteNode::Deny { status: 403, text: None },
-        }]),
+        routes: Box::new([Route { name: "@x".into(), node: RouteNode::Deny { status: 403, text: None } }]),
         presets: BTreeMap::new(),
         models: BTreeMap::new(),
         ambiguous: BTreeMap::new(),
@@ -118,7 +117,8 @@ impl World {
         });
         let compiler = Compiler::new(counting);
         let mut snapshot = candidate::settle(inputs.config.as_deref(), &Default::default()).await;
-        let first = compiler.candidate(&inputs, &mut snapshot).await.unwrap_or_else(|_| panic!("the first file is good"));
+        let first =
+            compiler.candidate(&inputs, &mut snapshot).await.unwrap_or_else(|_| panic!("the first file is good"));
         let listen = first.compiled.table.listen;
         let live =
             Arc::new(LiveTable::new(Live { table: first.compiled.table, generation: 1, runtime: Runtime::default() }));
@@ -127,8 +127,7 @@ impl World {
         let ports = Ports::default();
         let served = ports.served.clone();
         let (handle, requests) = reload::channel();
-        let parts =
-            Parts { inputs, live: live.clone(), board: board.clone(), listeners: Arc::new(ports), compiler };
+        let parts = Parts { inputs, live: live.clone(), board: board.clone(), listeners: Arc::new(ports), compiler };
         reload::spawn(parts, first.origin, requests);
         World { folder, live, board, handle, compilations, served }
     }
@@ -365,7 +364,9 @@ async fn every_way_of_replacing_a_file_is_noticed() {
         ("sed -i", |file, word| format!("sed -i s/.*/{word}/ {file}")),
         ("cp", |file, word| format!("printf {word} > {file}.new; cp {file}.new {file}; rm {file}.new")),
         ("hard link", |file, word| format!("printf {word} > {file}.new; ln -f {file}.new {file}; rm {file}.new")),
-        ("away and back", |file, word| format!("mv {file} {file}.away; sleep 0.4; printf {word} > {file}.away; mv {file}.away {file}")),
+        ("away and back", |file, word| {
+            format!("mv {file} {file}.away; sleep 0.4; printf {word} > {file}.away; mv {file}.away {file}")
+        }),
     ];
     for round in 0..2 {
         for (position, (way, script)) in ways.iter().enumerate() {

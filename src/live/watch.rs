@@ -141,12 +141,7 @@ async fn follow_events(mut plan: watch::Receiver<Plan>, signal: Arc<Signal>, boa
 }
 
 /// Makes the watches fit where the files are now. The new watcher stands before the old one goes.
-async fn arm(
-    plan: &Plan,
-    armed: &mut Option<(Places, RecommendedWatcher)>,
-    signal: &Arc<Signal>,
-    board: &Board,
-) {
+async fn arm(plan: &Plan, armed: &mut Option<(Places, RecommendedWatcher)>, signal: &Arc<Signal>, board: &Board) {
     let places = Places::of(plan.paths());
     if armed.as_ref().is_some_and(|(old, _)| *old == places) {
         return;

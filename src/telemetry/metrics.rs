@@ -162,11 +162,7 @@ impl ConfigMetrics {
         registry.register("generation", "Counts accepted configurations, from 1", self.generation.clone());
         registry.register("reloads", "Reloads by result", self.reloads.clone());
         registry.register("info", "The content id of the live configuration", self.info.clone());
-        registry.register(
-            "desired_active_drift",
-            "1 while the file differs from what is live",
-            self.drift.clone(),
-        );
+        registry.register("desired_active_drift", "1 while the file differs from what is live", self.drift.clone());
         registry.register("missing", "1 while the file is gone", self.missing.clone());
         registry.register(
             "live_generations",
