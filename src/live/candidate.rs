@@ -265,8 +265,8 @@ pub fn origin(env: &Env, snapshot: &Snapshot, table: Option<&RoutingTable>) -> O
 
 fn secrets(table: &RoutingTable) -> impl Iterator<Item = &SecretRef> {
     let headers = table.providers.iter().flat_map(|provider| {
-        let endpoints = provider.endpoints.iter().flat_map(|endpoint| &endpoint.headers);
-        endpoints.chain(&provider.headers).filter_map(|(_, text)| match text {
+        let headers = provider.endpoints.iter().flat_map(|endpoint| &endpoint.headers);
+        headers.filter_map(|(_, text)| match text {
             HeaderText::Secret(secret) => Some(secret),
             HeaderText::Literal(_) => None,
         })
