@@ -185,8 +185,313 @@ Right:
 ";
 
     // 60–99: names, providers and targets
+    UnknownProvider = 60, Error, "A target names a provider that neither the file nor this version knows. What stands before the first `/` of a target is a provider: one of `providers:`, or one that is built in (`routeplane providers` lists them).
+
+Wrong:
+
+    presets: { default: opnai/gpt-5 }
+
+Right:
+
+    presets: { default: openai/gpt-5 }
+";
+    UnknownPreset = 61, Error, "An expression names a preset that the file does not define.
+
+Wrong:
+
+    rules: otherwise -> @chep
+
+Right:
+
+    rules: otherwise -> @cheap
+";
+    NotATarget = 62, Error, "A target is `provider/model`, `@preset`, `as requested`, `deny STATUS` or a strategy. The name of a model alone is not enough in the file: which provider serves it would depend on the keys at hand.
+
+Wrong:
+
+    presets: { default: gpt-5 }
+
+Right:
+
+    presets: { default: openai/gpt-5 }
+";
+    PresetCycle = 63, Error, "A preset leads back to itself, so that its route would never end. Remove one of the steps that the message shows.
+
+Wrong:
+
+    presets: { a: \"@b\", b: \"@a\" }
+
+Right:
+
+    presets: { a: \"@b\", b: openai/gpt-5 }
+";
+    DuplicateTarget = 64, Warning, "A route reaches one target twice with the same settings. The second time it is left out: it has just failed.
+
+Wrong:
+
+    presets: { a: openai/gpt-5 > openai/gpt-5 }
+
+Right:
+
+    presets: { a: openai/gpt-5 > anthropic/claude-sonnet-4-6 }
+";
+    RouteTooLarge = 65, Error, "Presets that name presets multiply. A route may reach 10,000 targets, and all routes together 200,000.
+
+Wrong:
+
+    presets: { a: \"x/1 > x/2 > ...\", b: \"@a > @a > ...\", c: \"@b > @b > ...\" }
+
+Right:
+
+    presets: { a: \"x/1 > x/2\", b: \"@a > y/1\" }
+";
+    DenyNotAlone = 66, Error, "`deny` refuses a request before any target is tried, so it stands alone: it is the whole outcome of a rule or of a preset.
+
+Wrong:
+
+    rules: otherwise -> openai/gpt-5 > deny 503
+
+Right:
+
+    rules: otherwise -> openai/gpt-5
+";
+    EmptySplit = 67, Error, "Every weight of a `split` is 0, so that nothing can be drawn.
+
+Wrong:
+
+    presets: { a: \"split(0 openai/gpt-5, 0 openai/gpt-5-mini)\" }
+
+Right:
+
+    presets: { a: \"split(1 openai/gpt-5, 0 openai/gpt-5-mini)\" }
+";
+    MissingBaseUrl = 70, Error, "A provider of your own needs a `base_url`: what the vendor's own SDK takes.
+
+Wrong:
+
+    providers: { gpu-box: { protocol: openai-chat } }
+
+Right:
+
+    providers: { gpu-box: { protocol: openai-chat, base_url: \"http://10.0.0.7:8000/v1\" } }
+";
+    BadBaseUrl = 71, Error, "A base URL begins with `https://` or `http://` and has no query, no fragment and no user name.
+
+Wrong:
+
+    providers: { gpu-box: { protocol: openai-chat, base_url: 10.0.0.7 } }
+
+Right:
+
+    providers: { gpu-box: { protocol: openai-chat, base_url: \"http://10.0.0.7:8000/v1\" } }
+";
+    MissingProtocol = 72, Error, "A provider of your own needs a `protocol`: `openai-chat`, `openai-responses`, `anthropic-messages`, `gemini` or `bedrock-converse`.
+
+Wrong:
+
+    providers: { gpu-box: { base_url: \"http://10.0.0.7:8000/v1\" } }
+
+Right:
+
+    providers: { gpu-box: { protocol: openai-chat, base_url: \"http://10.0.0.7:8000/v1\" } }
+";
+    BadAuth = 73, Error, "`auth` says how a key travels: `bearer`, `none` or `header:NAME`.
+
+Wrong:
+
+    providers: { openai: { auth: x-api-key } }
+
+Right:
+
+    providers: { openai: { auth: \"header:x-api-key\" } }
+";
+    BadHeader = 74, Error, "A header whose name or value HTTP does not allow, or whose name the gateway sets by itself (`host`, `content-length`, `authorization` of a preset, ...).
+
+Wrong:
+
+    presets: { a: { route: openai/gpt-5, headers: { set: { host: example.com } } } }
+
+Right:
+
+    presets: { a: { route: openai/gpt-5, headers: { set: { x-team: lab } } } }
+";
+    BadPath = 75, Error, "`paths` has the keys `generate`, `stream`, `embed` and `count_tokens`; each path begins with `/`.
+
+Wrong:
+
+    paths: { chat: v2/chat }
+
+Right:
+
+    paths: { generate: /v2/chat }
+";
+    OpenListen = 81, Error, "An address that other machines can reach needs client keys: without them anyone could spend the keys of your providers.
+
+Wrong:
+
+    listen: 0.0.0.0:4356
+
+Right:
+
+    listen: 0.0.0.0:4356
+    keys: { ci: env:CI_KEY }
+";
+    KeyWithoutSecret = 82, Error, "A client key needs its secret.
+
+Wrong:
+
+    keys: { ci: { team: lab } }
+
+Right:
+
+    keys: { ci: { key: env:CI_KEY, team: lab } }
+";
+    PresetWithoutRoute = 85, Error, "A preset needs a `route`: the expression that its name stands for.
+
+Wrong:
+
+    presets: { cheap: { params: { temperature: 0 } } }
+
+Right:
+
+    presets: { cheap: { route: openai/gpt-5-mini, params: { temperature: 0 } } }
+";
+    BadPointer = 88, Error, "Edits of `body` name members by JSON Pointer (RFC 6901), which begins with `/`.
+
+Wrong:
+
+    body: { remove: [user] }
+
+Right:
+
+    body: { remove: [/user] }
+";
+    BadSystem = 89, Error, "The file of the system text cannot be read, or the text is a template. This version sends texts as they are, so `{{` and `{%` are refused rather than sent.
+
+Wrong:
+
+    system: \"You help {{ name }}\"
+
+Right:
+
+    system: You help our customers
+";
+    BadBound = 91, Error, "A number lies outside what can work, for example no attempt at all or a port that does not exist.
+
+Wrong:
+
+    retries: { attempts: 0 }
+
+Right:
+
+    retries: { attempts: 1 }
+";
 
     // 100–139: rules and route expressions
+    RuleSyntax = 100, Error, "A rule is `when CONDITION -> TARGET` or `otherwise -> TARGET`; a target is `a/b > @preset`, `split(95 a/b, 5 c/d)`, `as requested` or `deny 403 \"why\"`. Each rule begins at the margin, and an indented line continues it.
+
+Wrong:
+
+    rules: when model = \"auto\" then @cheap
+
+Right:
+
+    rules: when model == \"auto\" -> @cheap
+";
+    UnknownFact = 101, Error, "A condition asks for something that is not a fact of the request.
+
+Wrong:
+
+    rules: when tokens > 150k -> @long
+
+Right:
+
+    rules: when input_tokens > 150k -> @long
+";
+    TypeMismatch = 102, Error, "A fact meets a value of another type, or an operator that its type does not have. Texts are in quotes, numbers are not, and words such as `high` or `sat` stand bare.
+
+Wrong:
+
+    rules: when images > \"0\" -> @vision
+
+Right:
+
+    rules: when images > 0 -> @vision
+";
+    LiveStateInCondition = 103, Error, "Conditions are decided from the request alone, so that every decision can be explained and repeated. Health, latency and price are the business of targets: `a/b > c/d` skips what is down.
+
+Wrong:
+
+    rules: when health(\"openai\") == \"down\" -> anthropic/claude-sonnet-4-6
+
+Right:
+
+    rules: otherwise -> openai/gpt-5 > anthropic/claude-sonnet-4-6
+";
+    NestingTooDeep = 104, Error, "Parentheses and brackets may nest 64 levels deep.
+
+Wrong:
+
+    rules: when ((((...)))) -> @a
+
+Right:
+
+    rules: when stream and has tools -> @a
+";
+    PlannedStrategy = 105, Error, "The strategy is part of the language, but not of this version, which has fallback and `split`.
+
+Wrong:
+
+    presets: { a: \"cheapest(openai/gpt-5, groq/llama-3.3-70b)\" }
+
+Right:
+
+    presets: { a: openai/gpt-5 > groq/llama-3.3-70b }
+";
+    UnknownStrategy = 106, Error, "An expression calls something that is not a strategy.
+
+Wrong:
+
+    presets: { a: \"spilt(95 openai/gpt-5, 5 openai/gpt-5-mini)\" }
+
+Right:
+
+    presets: { a: \"split(95 openai/gpt-5, 5 openai/gpt-5-mini)\" }
+";
+    BadNumber = 107, Error, "A number is digits, with `k` for thousands or `M` for millions. The status of a refusal is 400 to 599.
+
+Wrong:
+
+    rules: when input_tokens > 1.5M -> @long
+
+Right:
+
+    rules: when input_tokens > 1500k -> @long
+";
+    BadWeight = 108, Error, "Every arm of a `split` has a whole number before it. Weights need not add up to 100; 0 means: only as a fallback.
+
+Wrong:
+
+    presets: { a: \"split(openai/gpt-5, openai/gpt-5-mini)\" }
+
+Right:
+
+    presets: { a: \"split(95 openai/gpt-5, 5 openai/gpt-5-mini)\" }
+";
+    UnreachableRule = 110, Warning, "The rule can never fire, because a rule above it takes every request that it would take.
+
+Wrong:
+
+    rules: |
+      otherwise -> as requested
+      when has tools -> @tools
+
+Right:
+
+    rules: |
+      when has tools -> @tools
+      otherwise -> as requested
+";
 
     // 140–159: secrets and environment
     LiteralSecret = 140, Warning, "A key is written in the file itself. It works, but whoever reads the file, its backups or its history in Git has the key. The key is never printed or logged.
@@ -219,8 +524,48 @@ Right:
 
     providers: { openai: { key: env:OPENAI_API_KEY } }
 ";
+    MissingVariable = 143, Warning, "A variable that the file needs is not set here. `check` is content without it, as in CI; requests to that provider are refused until it is set.
+
+Wrong:
+
+    providers: { openai: { key: env:OPENAI_KEY } }
+
+Right:
+
+    providers: { openai: { key: env:OPENAI_API_KEY } }
+";
 
     // 160–179: tests
+    TestFailed = 160, Error, "The file decides otherwise than one of its tests expects. The message shows the decision; mend the rules, or the expectation.
+
+Wrong:
+
+    tests: [{ request: { model: openai/gpt-5 }, expect: { attempts: [openai/gpt-4o] } }]
+
+Right:
+
+    tests: [{ request: { model: openai/gpt-5 }, expect: { attempts: [openai/gpt-5] } }]
+";
+    TestUnknownName = 161, Error, "A test names a target, a provider or a client key that the file does not have.
+
+Wrong:
+
+    given: { down: [opnai] }
+
+Right:
+
+    given: { down: [openai] }
+";
+    TestWithoutExpectation = 162, Error, "A test without an expectation cannot fail. Give it one of `rule`, `route`, `attempts`, `served_by`, `denied` and `lane`.
+
+Wrong:
+
+    tests: [{ request: { model: auto } }]
+
+Right:
+
+    tests: [{ request: { model: auto }, expect: { rule: 1 } }]
+";
 
     // 180–199: the reload itself
     ConfigMissing = 180, Error, "The configuration file is not there. While the gateway runs, what was live stays live, and the file is read again as soon as it is back.";

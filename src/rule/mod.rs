@@ -3,7 +3,14 @@
 //! parse (pest) → AST with names → resolve and type-check → [`predicate::Predicate`]. Pure; evaluation allocates nothing
 //! and never fails.
 
+pub mod ast;
+pub mod compile;
+pub mod facts;
+pub mod parse;
 pub mod predicate;
+pub mod request;
+mod strategies;
+mod types;
 
 use std::borrow::Cow;
 

@@ -8,7 +8,7 @@ pub mod target;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-pub use route::{Leaf, Route, RouteNode, Rule, RuleOutcome, Sticky};
+pub use route::{Leaf, Route, RouteNode, Rule, RuleOutcome};
 pub use select::{Attempt, Decision, Draw, HealthView, Outcome};
 pub use settings::Settings;
 pub use target::{Lane, Target};
@@ -54,6 +54,12 @@ pub struct RoutingTable {
     pub ambiguous: BTreeMap<Box<str>, Box<[ProviderIdx]>>,
     /// For each provider, the target that stands for a model it does not list.
     pub wildcards: Box<[TargetIdx]>,
+    /// Positions of providers by name.
+    pub provider_names: BTreeMap<Box<str>, ProviderIdx>,
+    /// Known providers that have no key here, with the variables that would activate each.
+    pub inactive: BTreeMap<Box<str>, Box<str>>,
+    /// Settings of an `as requested` around those of the preset that the caller names: (outer, inner) → combined.
+    pub nested: BTreeMap<(SettingsIdx, SettingsIdx), SettingsIdx>,
     pub rules: Box<[Rule]>,
 }
 
@@ -107,6 +113,11 @@ pub enum WatchMode {
     Poll,
     /// Only SIGHUP, `routeplane reload` and `POST /admin/reload`.
     Off,
+}
+
+impl SettingsIdx {
+    /// The file's defaults, without any preset.
+    pub const BASE: SettingsIdx = SettingsIdx(0);
 }
 
 impl RoutingTable {

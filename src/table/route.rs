@@ -2,6 +2,7 @@
 //! its target and its settings.
 
 use super::{RouteIdx, SettingsIdx, TargetIdx};
+use crate::rule::TextFact;
 use crate::rule::predicate::Predicate;
 
 /// A compiled expression with a name for people: `@cheap`, `rule 3`.
@@ -19,7 +20,10 @@ pub enum RouteNode {
     /// Draw one by weight; the others follow, in order, as its fallbacks. Weight 0 is never drawn.
     Split {
         arms: Box<[(u32, RouteNode)]>,
-        sticky: Sticky,
+        /// What keeps the draw the same from request to request; `None`, or absent in a request: each one draws.
+        sticky: Option<TextFact>,
+        /// Keeps the draws of different splits apart for one sticky value: the preset's or rule's name.
+        salt: Box<str>,
     },
     /// What the caller's `model` means by itself.
     AsRequested(SettingsIdx),
@@ -35,23 +39,12 @@ pub struct Leaf {
     pub settings: SettingsIdx,
 }
 
-/// What keeps a draw the same from request to request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Sticky {
-    /// Nothing: each request draws.
-    No,
-    User,
-    Session,
-    /// The value of this header.
-    Header(Box<str>),
-}
-
 /// `when CONDITION -> ROUTE`, or `otherwise -> ROUTE` (a predicate that always holds).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rule {
     pub when: Predicate,
     pub then: RuleOutcome,
-    /// As written, for people.
+    /// In canonical form, for people.
     pub text: Box<str>,
     /// One-based line of the file.
     pub line: u32,

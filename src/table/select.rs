@@ -5,8 +5,10 @@ use std::borrow::Cow;
 
 use smallvec::SmallVec;
 
-use super::{Leaf, Settings, Target, TargetIdx};
+use super::{Leaf, Route, RouteNode, RoutingTable, RuleOutcome, Settings, SettingsIdx, Target, TargetIdx};
+use crate::diagnostic::did_you_mean;
 use crate::provider::Provider;
+use crate::rule::{Facts, TextFact, facts};
 
 /// The randomness of one decision: a number in `0.0..1.0`, drawn by the caller of [`RoutingTable::select`].
 ///
@@ -75,4 +77,257 @@ pub enum NotFound<'t> {
     Ambiguous { providers: SmallVec<[&'t str; 4]> },
     /// A provider that exists but has no key: the variables that would activate it.
     Inactive { provider: &'t str, variables: Cow<'t, str> },
+}
+
+impl RoutingTable {
+    /// What becomes of a request. Rules first, the first that holds wins; without one, or where it says `as requested`,
+    /// the plain meaning of the model's name.
+    pub fn select<'t>(&'t self, facts: &'t dyn Facts, health: &dyn HealthView, draw: Draw) -> Decision<'t> {
+        let fired = self.rules.iter().zip(1..).find(|(rule, _)| rule.when.holds(facts));
+        let number = fired.map(|(_, number)| number);
+        let mut walk = Walk::new(self, facts, health, draw);
+        let route = match fired.map(|(rule, _)| rule.then) {
+            Some(RuleOutcome::Route(index)) => self.route(index),
+            Some(RuleOutcome::AsRequested) | None => None,
+        };
+        let name = match route {
+            Some(route) => {
+                walk.node(&route.node, SettingsIdx::BASE);
+                &*route.name
+            }
+            None => walk.requested(SettingsIdx::BASE),
+        };
+        Decision { rule: number, route: Cow::Borrowed(name), outcome: walk.outcome() }
+    }
+
+    /// What a model's name means by itself, before any rule.
+    pub fn meaning<'t>(&'t self, name: &'t str) -> Meaning<'t> {
+        let preset = self.presets.get(name.strip_prefix('@').unwrap_or(name)).and_then(|index| self.route(*index));
+        if let Some(route) = preset {
+            return Meaning::Preset(route);
+        }
+        if let Some(index) = self.models.get(name) {
+            return self.target_meaning(*index, name);
+        }
+        if let Some((provider, model)) = split_name(name) {
+            if let Some(meaning) = self.at_provider(provider, model) {
+                return meaning;
+            }
+        }
+        if let Some(indices) = self.ambiguous.get(name) {
+            let providers = indices.iter().filter_map(|index| self.provider(*index)).map(|provider| &*provider.name);
+            return Meaning::Nothing(NotFound::Ambiguous { providers: providers.collect() });
+        }
+        Meaning::Nothing(NotFound::Unknown { suggestion: self.nearest(name) })
+    }
+
+    /// `model` at the provider of this name, `None` where no provider has it.
+    fn at_provider<'t>(&'t self, provider: &'t str, model: &'t str) -> Option<Meaning<'t>> {
+        if let Some(index) = self.provider_names.get(provider) {
+            let target = *self.wildcards.get(index.0 as usize)?;
+            return Some(Meaning::Target { target, model });
+        }
+        let (provider, variables) = self.inactive.get_key_value(provider)?;
+        Some(Meaning::Nothing(NotFound::Inactive { provider, variables: Cow::Borrowed(variables) }))
+    }
+
+    fn target_meaning<'t>(&'t self, target: TargetIdx, name: &'t str) -> Meaning<'t> {
+        let listed = self.target(target).and_then(|target| target.model.as_deref());
+        Meaning::Target { target, model: listed.unwrap_or(name) }
+    }
+
+    /// The nearest name that means something. Bounded: a caller may send any name as often as it likes.
+    fn nearest(&self, name: &str) -> Option<&str> {
+        const LONGEST: usize = 100;
+        const MOST: usize = 4_000;
+        if name.len() > LONGEST {
+            return None;
+        }
+        let presets = self.presets.values().filter_map(|index| self.route(*index)).map(|route| &*route.name);
+        let models = self.models.keys().chain(self.ambiguous.keys()).map(|name| &**name);
+        did_you_mean(name, presets.chain(models).take(MOST))
+    }
+}
+
+/// What a model's name means by itself.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Meaning<'t> {
+    Preset(&'t Route),
+    Target { target: TargetIdx, model: &'t str },
+    Nothing(NotFound<'t>),
+}
+
+/// `provider/model` or `provider:model`, at the first of the two signs.
+fn split_name(name: &str) -> Option<(&str, &str)> {
+    let (provider, model) = name.split_once(['/', ':'])?;
+    (!provider.is_empty() && !model.is_empty()).then_some((provider, model))
+}
+
+/// One walk through the routes, collecting attempts.
+struct Walk<'t, 'h> {
+    table: &'t RoutingTable,
+    facts: &'t dyn Facts,
+    health: &'h dyn HealthView,
+    draw: Draw,
+    /// Splits met so far: each gets a draw of its own.
+    splits: u64,
+    /// The caller's own name has been looked up: a preset that says `as requested` cannot mean itself.
+    looked_up: bool,
+    attempts: SmallVec<[Attempt<'t>; 4]>,
+    skipped: SmallVec<[Attempt<'t>; 2]>,
+    denied: Option<(u16, Option<&'t str>)>,
+    nothing: Option<NotFound<'t>>,
+}
+
+impl<'t, 'h> Walk<'t, 'h> {
+    fn new(table: &'t RoutingTable, facts: &'t dyn Facts, health: &'h dyn HealthView, draw: Draw) -> Walk<'t, 'h> {
+        Walk {
+            table,
+            facts,
+            health,
+            draw,
+            splits: 0,
+            looked_up: false,
+            attempts: SmallVec::new(),
+            skipped: SmallVec::new(),
+            denied: None,
+            nothing: None,
+        }
+    }
+
+    fn node(&mut self, node: &'t RouteNode, outer: SettingsIdx) {
+        if self.denied.is_some() {
+            return;
+        }
+        match node {
+            RouteNode::Leaf(leaf) => {
+                let settings = self.nested(outer, leaf.settings);
+                self.leaf(Leaf { target: leaf.target, settings }, "");
+            }
+            RouteNode::Fallback(members) => members.iter().for_each(|member| self.node(member, outer)),
+            RouteNode::Split { arms, sticky, salt } => self.split(arms, sticky.as_ref(), salt, outer),
+            RouteNode::AsRequested(settings) => {
+                self.requested(self.nested(outer, *settings));
+            }
+            RouteNode::Deny { status, text } => self.denied = Some((*status, text.as_deref())),
+        }
+    }
+
+    /// Adds what the caller's `model` means, and returns the name of it.
+    fn requested(&mut self, settings: SettingsIdx) -> &'t str {
+        let name = self.facts.model();
+        if std::mem::replace(&mut self.looked_up, true) {
+            return name;
+        }
+        match self.table.meaning(name) {
+            Meaning::Preset(route) => {
+                self.node(&route.node, settings);
+                &route.name
+            }
+            Meaning::Target { target, model } => {
+                self.leaf(Leaf { target, settings }, model);
+                name
+            }
+            Meaning::Nothing(why) => {
+                self.nothing = Some(why);
+                name
+            }
+        }
+    }
+
+    fn split(&mut self, arms: &'t [(u32, RouteNode)], sticky: Option<&TextFact>, salt: &str, outer: SettingsIdx) {
+        let draw = self.next_draw(sticky, salt);
+        let chosen = drawn(arms, draw);
+        if let Some((_, arm)) = chosen.and_then(|at| arms.get(at)) {
+            self.node(arm, outer);
+        }
+        let others = arms.iter().enumerate().filter(|(at, _)| Some(*at) != chosen);
+        others.for_each(|(_, (_, arm))| self.node(arm, outer));
+    }
+
+    /// The first split uses the draw as it is, so that a test of the file can say which arm it means; later ones use
+    /// numbers derived from it, so that they are not drawn alike.
+    fn next_draw(&mut self, sticky: Option<&TextFact>, salt: &str) -> f64 {
+        let count = self.splits;
+        self.splits += 1;
+        let value = sticky.and_then(|fact| self.facts.text(fact));
+        match value {
+            Some(value) => facts::fraction(salt, &value),
+            None if count == 0 => self.draw.0,
+            None => scrambled(self.draw.0, count),
+        }
+    }
+
+    fn leaf(&mut self, leaf: Leaf, requested: &'t str) {
+        let table = self.table;
+        let Some(target) = table.target(leaf.target) else { return };
+        let (Some(provider), Some(settings)) = (table.provider(target.provider), table.settings(leaf.settings)) else {
+            return;
+        };
+        let model = target.model.as_deref().unwrap_or(requested);
+        let attempt = Attempt { leaf, target, provider, settings, model };
+        if self.has(&attempt) {
+            return;
+        }
+        if self.health.is_down(leaf.target, model) {
+            self.skipped.push(attempt);
+        } else {
+            self.attempts.push(attempt);
+        }
+    }
+
+    /// A target that has just failed is not tried again under another name. Long chains are not searched: the compiler
+    /// has warned of their duplicates.
+    fn has(&self, attempt: &Attempt<'t>) -> bool {
+        const SEARCHED: usize = 64;
+        let same = |other: &Attempt<'t>| {
+            other.leaf.settings == attempt.leaf.settings
+                && other.target.provider == attempt.target.provider
+                && other.model == attempt.model
+        };
+        self.attempts.iter().take(SEARCHED).any(same) || self.skipped.iter().take(SEARCHED).any(same)
+    }
+
+    fn nested(&self, outer: SettingsIdx, inner: SettingsIdx) -> SettingsIdx {
+        match (outer, inner) {
+            (SettingsIdx::BASE, inner) => inner,
+            (outer, SettingsIdx::BASE) => outer,
+            pair => self.table.nested.get(&pair).copied().unwrap_or(outer),
+        }
+    }
+
+    fn outcome(self) -> Outcome<'t> {
+        if self.attempts.is_empty() && self.skipped.is_empty() {
+            if let Some((status, text)) = self.denied {
+                return Outcome::Deny { status, text };
+            }
+            return Outcome::NotFound(self.nothing.unwrap_or(NotFound::Unknown { suggestion: None }));
+        }
+        Outcome::Attempts { attempts: self.attempts, skipped: self.skipped }
+    }
+}
+
+/// The arm on which `draw`, in `0.0..1.0`, falls; `None` where every weight is 0.
+fn drawn(arms: &[(u32, RouteNode)], draw: f64) -> Option<usize> {
+    let total: u64 = arms.iter().map(|(weight, _)| u64::from(*weight)).sum();
+    let point = draw.clamp(0.0, 1.0) * total as f64;
+    let mut upper = 0u64;
+    let mut last = None;
+    for (at, (weight, _)) in arms.iter().enumerate().filter(|(_, (weight, _))| *weight > 0) {
+        upper += u64::from(*weight);
+        last = Some(at);
+        if point < upper as f64 {
+            break;
+        }
+    }
+    last
+}
+
+/// SplitMix64 over the draw's bits: the `count`-th number of this decision.
+fn scrambled(draw: f64, count: u64) -> f64 {
+    let mut z = draw.to_bits().wrapping_add(count.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^= z >> 31;
+    (z >> 11) as f64 / (1u64 << 53) as f64
 }

@@ -1,0 +1,131 @@
+//! Rules and target expressions as written: names, not yet things, each with its place.
+
+use std::fmt;
+
+use super::predicate::{Comparison, Quoted};
+use crate::source::{Span, Spanned};
+
+/// One rule.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rule {
+    /// `None` for `otherwise`.
+    pub when: Option<Condition>,
+    pub then: Expression,
+    /// The whole rule.
+    pub span: Span,
+    /// The condition, or the word `otherwise`.
+    pub when_span: Span,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Condition {
+    All(Vec<Condition>),
+    Any(Vec<Condition>),
+    Not(Box<Condition>),
+    /// `has tools`.
+    Has(Spanned<String>),
+    Test(Test),
+}
+
+/// A fact and what is asked of it; without a check it stands for itself (`stream`).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Test {
+    pub fact: FactName,
+    pub check: Option<Check>,
+    pub span: Span,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct FactName {
+    pub name: Spanned<String>,
+    pub parameter: Option<Parameter>,
+    pub span: Span,
+}
+
+/// What stands between the parentheses of a fact.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parameter {
+    pub text: Spanned<String>,
+    pub quoted: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Check {
+    Compare(Spanned<Comparison>, Spanned<Literal>),
+    In { negated: bool, list: Spanned<Vec<Spanned<Literal>>> },
+    Like(Spanned<Literal>),
+    Absent,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Literal {
+    /// In quotes.
+    Text(String),
+    Number(u64),
+    /// Without quotes: `high`, `sat`, `messages`.
+    Word(String),
+}
+
+/// A target expression.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Expression {
+    /// `provider/model`.
+    Target(Spanned<String>),
+    /// `@preset`; the name without `@`, the span with it.
+    Preset(Spanned<String>),
+    Fallback(Vec<Expression>),
+    Split {
+        arms: Vec<(Spanned<u32>, Expression)>,
+        span: Span,
+    },
+    AsRequested(Span),
+    Deny {
+        status: Spanned<u16>,
+        text: Option<String>,
+        span: Span,
+    },
+}
+
+impl Expression {
+    /// Where it begins; for a chain, the place of its first member.
+    pub fn span(&self) -> Span {
+        match self {
+            Expression::Target(name) | Expression::Preset(name) => name.span,
+            Expression::Split { span, .. } | Expression::AsRequested(span) | Expression::Deny { span, .. } => *span,
+            Expression::Fallback(members) => {
+                members.first().map_or(Span::new(crate::source::SourceId(0), 0, 0), Expression::span)
+            }
+        }
+    }
+}
+
+impl fmt::Display for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Expression::Target(name) => f.write_str(&name.value),
+            Expression::Preset(name) => write!(f, "@{}", name.value),
+            Expression::Fallback(members) => {
+                for (at, member) in members.iter().enumerate() {
+                    let separator = if at > 0 { " > " } else { "" };
+                    if matches!(member, Expression::Fallback(_)) {
+                        write!(f, "{separator}({member})")?;
+                    } else {
+                        write!(f, "{separator}{member}")?;
+                    }
+                }
+                Ok(())
+            }
+            Expression::Split { arms, .. } => {
+                f.write_str("split(")?;
+                for (at, (weight, arm)) in arms.iter().enumerate() {
+                    let separator = if at > 0 { ", " } else { "" };
+                    write!(f, "{separator}{} {arm}", weight.value)?;
+                }
+                f.write_str(")")
+            }
+            Expression::AsRequested(_) => f.write_str("as requested"),
+            Expression::Deny { status, text: None, .. } => write!(f, "deny {}", status.value),
+            Expression::Deny { status, text: Some(text), .. } => write!(f, "deny {} {}", status.value, Quoted(text)),
+        }
+    }
+}
