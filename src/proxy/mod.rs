@@ -1,1 +1,46 @@
-//! The request path: ingress, dispatch, attempts, answers.
+//! The request path: a connection is accepted, a request is read, decided, tried, and answered.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `server` | connections: accept, limits, graceful stop |
+//! | `ingress` | from method and path to a protocol and an operation |
+//! | `guard` | Host, Origin, client keys |
+//! | `receive` | the caller's body, bounded |
+//! | `facts` | what rules may know |
+//! | `dispatch` | the loop: decide, try, fall back |
+//! | `outgoing` | the upstream's request: edits, lanes, headers |
+//! | `attempt` | one try at one target |
+//! | `failure` | what went wrong, and whether to try again |
+//! | `pipe`, `stream` | a stream on its way back: watched or translated, merged frames |
+//! | `respond` | heads and errors for the caller |
+//! | `models` | the list of models, in three dialects |
+
+pub mod attempt;
+pub mod body;
+pub mod dispatch;
+pub mod facts;
+pub mod failure;
+pub mod guard;
+pub mod ingress;
+pub mod models;
+pub mod outgoing;
+pub mod pipe;
+pub mod receive;
+pub mod respond;
+pub mod server;
+pub mod stream;
+
+use std::sync::Arc;
+
+pub use body::ResponseBody;
+
+use crate::live::LiveTable;
+use crate::telemetry::traffic::Traffic;
+
+/// What every request needs: the live table, the counters, and the router of everything that is not a model call.
+pub struct Gateway {
+    pub live: Arc<LiveTable>,
+    pub traffic: Arc<Traffic>,
+    /// `/admin/*`, `/metrics`, `/livez`, `/readyz`, `/`.
+    pub side: axum::Router,
+}

@@ -1,5 +1,178 @@
-//! What changes at run time: credentials, connections and cooldowns, keyed by identity so that a reload carries them over.
+//! What changes at run time: credentials, connections and cooldowns. Keyed by identity, so that a reload carries over
+//! what it does not change.
 
-/// The run-time side of one table.
+pub mod client_keys;
+pub mod credentials;
+pub mod uris;
+
+use std::sync::{Arc, OnceLock};
+
+use http::{HeaderName, HeaderValue};
+
+pub use client_keys::ClientKeys;
+pub use credentials::{Credential, KeyPool};
+pub use uris::Uris;
+
+use crate::config::Env;
+use crate::config::document::LiteralSecret;
+use crate::provider::{Endpoint, HeaderText, Provider, SecretRef};
+use crate::table::RoutingTable;
+use crate::telemetry::traffic::ProviderCounters;
+use crate::upstream::Pools;
+
+/// The run-time side of one table: everything that is made of secrets or connections.
 #[derive(Default)]
-pub struct Runtime {}
+pub struct Runtime {
+    pub pools: Pools,
+    /// By [`ProviderIdx`](crate::table::ProviderIdx).
+    pub providers: Box<[ProviderState]>,
+    pub client_keys: ClientKeys,
+}
+
+/// The run-time side of one provider.
+pub struct ProviderState {
+    pub keys: KeyPool,
+    /// Parallel to `Provider::endpoints`.
+    pub endpoints: Box<[EndpointState]>,
+    /// Filled by the first request.
+    pub counters: OnceLock<Arc<ProviderCounters>>,
+    /// Why the provider cannot be called, in words for the caller; `None` where it can.
+    pub unusable: Option<Box<str>>,
+}
+
+/// The run-time side of one endpoint: what can be made before a request is there.
+pub struct EndpointState {
+    /// Headers of every request, secrets resolved.
+    pub headers: Box<[(HeaderName, HeaderValue)]>,
+    pub uris: Uris,
+}
+
+impl Runtime {
+    /// Resolves secrets and sets up connections for `table`, taking over from `previous` what is the same.
+    ///
+    /// # Errors
+    /// One line for each secret that cannot be had. A missing variable is no error: the provider is unusable, and says so
+    /// to whoever asks for it.
+    pub fn prepare(
+        table: &RoutingTable,
+        literals: &[LiteralSecret],
+        env: &Env,
+        previous: Option<&Runtime>,
+    ) -> Result<Runtime, Vec<String>> {
+        let mut problems = Vec::new();
+        let secrets = Secrets { literals, env };
+        let carried = previous.map(|runtime| &*runtime.providers);
+        let providers: Box<[ProviderState]> =
+            table.providers.iter().map(|provider| provider_state(provider, &secrets, carried, &mut problems)).collect();
+        let client_keys = ClientKeys::resolve(table, &secrets, &mut problems);
+        let tls = table.providers.iter().flat_map(|provider| &provider.endpoints).any(uses_tls);
+        let limits = table.settings.iter().map(|settings| settings.timeouts.connect);
+        let pools = previous.map(|runtime| runtime.pools.clone()).unwrap_or_default().with(limits, tls);
+        match (pools, problems.is_empty()) {
+            (Ok(pools), true) => Ok(Runtime { pools, providers, client_keys }),
+            (Err(problem), _) => {
+                problems.push(problem);
+                Err(problems)
+            }
+            (Ok(_), false) => Err(problems),
+        }
+    }
+}
+
+fn uses_tls(endpoint: &Endpoint) -> bool {
+    endpoint.base_url.scheme == http::uri::Scheme::HTTPS
+}
+
+fn provider_state(
+    provider: &Provider,
+    secrets: &Secrets<'_>,
+    carried: Option<&[ProviderState]>,
+    problems: &mut Vec<String>,
+) -> ProviderState {
+    let mut keys = Vec::new();
+    let mut missing = Vec::new();
+    for reference in &provider.keys {
+        match secrets.get(reference) {
+            Ok(Some(secret)) => keys.push(secret),
+            Ok(None) => missing.push(reference.to_string()),
+            Err(problem) => problems.push(format!("provider `{}`: {problem}", provider.name)),
+        }
+    }
+    let unusable = (provider.key_required && keys.is_empty()).then(|| no_key(provider, &missing));
+    let endpoint = |endpoint: &Endpoint| EndpointState {
+        headers: endpoint
+            .headers
+            .iter()
+            .filter_map(|(name, text)| Some((name.clone(), header_value(text, secrets, problems)?)))
+            .collect(),
+        uris: Uris::of(endpoint),
+    };
+    let endpoints = provider.endpoints.iter().map(endpoint).collect();
+    let scope = provider.endpoints.first().map(|endpoint| endpoint.base_url.to_string()).unwrap_or_default();
+    ProviderState {
+        keys: KeyPool::new(&provider.name, &scope, keys, carried),
+        endpoints,
+        counters: OnceLock::new(),
+        unusable: unusable.map(Into::into),
+    }
+}
+
+fn no_key(provider: &Provider, missing: &[String]) -> String {
+    let wanted: Vec<&str> = missing.iter().map(|reference| reference.trim_start_matches("env:")).collect();
+    if wanted.is_empty() {
+        format!("provider `{}` has no key; give it one with `keys:`", provider.name)
+    } else {
+        format!("provider `{}` has no key: set {} and restart", provider.name, wanted.join(" or "))
+    }
+}
+
+fn header_value(text: &HeaderText, secrets: &Secrets<'_>, problems: &mut Vec<String>) -> Option<HeaderValue> {
+    match text {
+        HeaderText::Literal(value) => Some(value.clone()),
+        HeaderText::Secret(reference) => match secrets.get(reference) {
+            Ok(secret) => {
+                let mut value = HeaderValue::from_str(&secret?).ok()?;
+                value.set_sensitive(true);
+                Some(value)
+            }
+            Err(problem) => {
+                problems.push(problem);
+                None
+            }
+        },
+    }
+}
+
+/// Where secrets come from.
+pub(crate) struct Secrets<'a> {
+    literals: &'a [LiteralSecret],
+    env: &'a Env,
+}
+
+impl Secrets<'_> {
+    /// The secret behind a reference; `Ok(None)` where the variable is not set.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or a secret that cannot travel in a header.
+    pub(crate) fn get(&self, reference: &SecretRef) -> Result<Option<String>, String> {
+        let secret = match reference {
+            SecretRef::Env(name) => match self.env.get(name) {
+                Some(value) => value.trim().to_owned(),
+                None => return Ok(None),
+            },
+            SecretRef::File(path) => std::fs::read_to_string(&**path)
+                .map_err(|error| format!("the key file `{path}` cannot be read: {error}"))?
+                .trim()
+                .to_owned(),
+            SecretRef::Literal(at) => match self.literals.get(*at as usize) {
+                Some(LiteralSecret(text)) => text.trim().to_owned(),
+                None => return Ok(None),
+            },
+        };
+        if secret.is_empty() || secret.chars().any(|c| c.is_control() || !c.is_ascii()) {
+            return Err(format!("the secret of `{reference}` is empty or holds characters that a header cannot carry"));
+        }
+        Ok(Some(secret))
+    }
+}
+

@@ -1,3 +1,3 @@
 //! Metrics and logs.
 
-pub mod metrics;
+pub mod traffic;

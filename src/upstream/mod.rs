@@ -1,1 +1,14 @@
-//! Connections to upstreams.
+//! Connections to upstreams: a request goes out, the head of an answer comes back. Nothing here knows a protocol, a rule
+//! or a table.
+//!
+//! The hot path uses hyper's client below reqwest: measured on one machine, reqwest's request building costs a quarter of
+//! a proxied call. reqwest does what is not hot (talking to a running gateway, looking for local servers).
+
+pub mod body;
+pub mod demo;
+pub mod pieces;
+pub mod pool;
+
+pub use body::Body;
+pub use pieces::Pieces;
+pub use pool::{Pools, SendError};

@@ -45,61 +45,83 @@ impl Edit<'_> {
 }
 
 impl Envelope<'_> {
-    /// Where `value` lies in the body.
-    fn span(&self, value: &RawValue) -> Range<usize> {
-        let start = (value.get().as_ptr() as usize).saturating_sub(self.body.as_ptr() as usize);
-        start..start + value.get().len()
-    }
-
-    /// Applies `edits` to the body. What no edit names is not copied: the result is slices of `body` (which must be the
-    /// bytes this envelope was read from) with the new values between them. Of several edits of one member the last `Set`
-    /// or `Remove` wins.
+    /// Applies `edits` to `body`, which must be the bytes that this envelope was read from.
     pub fn splice(&self, body: &Bytes, edits: &[Edit<'_>]) -> SmallVec<[Bytes; 4]> {
-        let mut pieces = Pieces { body, position: 0, out: SmallVec::new() };
-        if edits.is_empty() {
-            pieces.out.push(body.clone());
-            return pieces.out;
-        }
-        let mut kept_before = false;
-        for (at, member) in self.members.members().iter().enumerate() {
-            match decided(edits, &member.key) {
-                Some(Edit::Set(_, value)) => pieces.replace(self.span(member.value), value),
-                Some(Edit::Remove(_)) => {
-                    pieces.replace(self.member_span(at, kept_before), b"");
-                    continue;
-                }
-                Some(Edit::Default(..)) | None => {}
-            }
-            kept_before = true;
-        }
-        self.insert_missing(&mut pieces, edits);
-        pieces.finish()
+        splice(body, self.body, &self.members, edits)
     }
+}
 
-    /// New members go to the end, before the closing brace: what the caller wrote first stays first (prompt caches are
-    /// prefix-sensitive).
-    fn insert_missing(&self, pieces: &mut Pieces<'_>, edits: &[Edit<'_>]) {
-        let mut inserted: SmallVec<[&str; 8]> = SmallVec::new();
-        let mut text = Vec::new();
-        let removed = |key: &str| matches!(decided(edits, key), Some(Edit::Remove(_)));
-        let kept = self.members.members().iter().filter(|member| !removed(&member.key)).count();
-        for edit in edits.iter().rev() {
-            let (Edit::Set(key, value) | Edit::Default(key, value)) = edit else { continue };
-            if self.members.get(key).is_some() || removed(key) || inserted.contains(key) {
+/// Applies `edits` to the object `members` that was read from `text`; `body` holds the same bytes. What no edit names is
+/// not copied: the result is slices of `body` with the new values between them. Of several edits of one member the last
+/// `Set` or `Remove` wins.
+pub fn splice(body: &Bytes, text: &[u8], members: &Object<'_>, edits: &[Edit<'_>]) -> SmallVec<[Bytes; 4]> {
+    let mut pieces = Pieces { body, position: 0, out: SmallVec::new() };
+    if edits.is_empty() {
+        pieces.out.push(body.clone());
+        return pieces.out;
+    }
+    let source = Source { text, members };
+    let mut kept_before = false;
+    for (at, member) in members.members().iter().enumerate() {
+        match decided(edits, &member.key) {
+            Some(Edit::Set(_, value)) => pieces.replace(source.span(member.value), value),
+            Some(Edit::Remove(_)) => {
+                pieces.replace(source.member_span(at, kept_before), b"");
                 continue;
             }
-            if kept + inserted.len() > 0 {
-                text.push(b',');
-            }
-            inserted.push(key);
-            super::json::write(*key, &mut text);
-            text.push(b':');
-            text.extend_from_slice(value);
+            Some(Edit::Default(..)) | None => {}
         }
-        if !text.is_empty() {
-            let end = self.body.iter().rposition(|&byte| byte == b'}').unwrap_or(self.body.len());
-            pieces.replace(end..end, &text);
+        kept_before = true;
+    }
+    let missing = missing_members(members, edits);
+    if !missing.is_empty() {
+        let end = text.iter().rposition(|&byte| byte == b'}').unwrap_or(text.len());
+        pieces.replace(end..end, &missing);
+    }
+    pieces.finish()
+}
+
+/// New members go to the end, before the closing brace: what the caller wrote first stays first (prompt caches are
+/// prefix-sensitive).
+fn missing_members(members: &Object<'_>, edits: &[Edit<'_>]) -> Vec<u8> {
+    let removed = |key: &str| matches!(decided(edits, key), Some(Edit::Remove(_)));
+    let kept = members.members().iter().filter(|member| !removed(&member.key)).count();
+    let mut inserted: SmallVec<[&str; 8]> = SmallVec::new();
+    let mut text = Vec::new();
+    for edit in edits {
+        let (Edit::Set(key, _) | Edit::Default(key, _)) = edit else { continue };
+        if members.get(key).is_some() || removed(key) || inserted.contains(key) {
+            continue;
         }
+        // The last `Set` of the member decides; where there is none, the first default.
+        let (Edit::Set(_, value) | Edit::Default(_, value)) = decided(edits, key).unwrap_or(edit) else { continue };
+        if kept + inserted.len() > 0 {
+            text.push(b',');
+        }
+        inserted.push(key);
+        super::json::write(*key, &mut text);
+        text.push(b':');
+        text.extend_from_slice(value);
+    }
+    text
+}
+
+/// The edit that decides about a member that is present: the last one that is not a default.
+fn decided<'s, 'e>(edits: &'s [Edit<'e>], key: &str) -> Option<&'s Edit<'e>> {
+    edits.iter().rev().find(|edit| !matches!(edit, Edit::Default(..)) && edit.member() == key)
+}
+
+/// An object and the text it was read from.
+struct Source<'s, 'a> {
+    text: &'s [u8],
+    members: &'s Object<'a>,
+}
+
+impl Source<'_, '_> {
+    /// Where `value` lies in the text.
+    fn span(&self, value: &RawValue) -> Range<usize> {
+        let start = (value.get().as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize);
+        start..start + value.get().len()
     }
 
     /// The member with its key and one comma: the one before it, or, where nothing before it is kept, the one after it.
@@ -111,18 +133,13 @@ impl Envelope<'_> {
         if kept_before || at + 1 == members.len() {
             return start..end;
         }
-        let comma = self.body.iter().skip(end).position(|&byte| byte == b',').map_or(end, |offset| end + offset + 1);
+        let comma = self.text.iter().skip(end).position(|&byte| byte == b',').map_or(end, |offset| end + offset + 1);
         start..comma
     }
 
     fn open_brace(&self) -> usize {
-        self.body.iter().position(|&byte| byte == b'{').unwrap_or(0)
+        self.text.iter().position(|&byte| byte == b'{').unwrap_or(0)
     }
-}
-
-/// The edit that decides about a member that is present: the last one that is not a default.
-fn decided<'s, 'e>(edits: &'s [Edit<'e>], key: &str) -> Option<&'s Edit<'e>> {
-    edits.iter().rev().find(|edit| !matches!(edit, Edit::Default(..)) && edit.member() == key)
 }
 
 struct Pieces<'b> {

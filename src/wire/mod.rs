@@ -11,6 +11,7 @@ pub mod ir;
 pub mod json;
 pub mod loss;
 pub mod openai_chat;
+pub mod pointer;
 pub mod quirk;
 
 use std::fmt;
@@ -157,6 +158,17 @@ pub trait Inbound: Sync {
 
     /// `Content-Type` of a stream.
     fn stream_content_type(&self, head: &Head<'_>) -> &'static str;
+
+    /// Where this protocol keeps a parameter of the hub's name (`max_tokens`, `stop`, ...), as JSON Pointers: the first is
+    /// where it is written, any of them counts as given. Empty: a member of that very name.
+    fn parameter(&self, _name: &str) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// The edit that puts a system text before everything the caller said.
+    fn prepend_system(&self, _envelope: &Envelope<'_>, _text: &str) -> Option<envelope::Edit<'static>> {
+        None
+    }
 
     /// A comment or event that keeps an idle stream open, `None` where the protocol has none that clients accept.
     fn keep_alive(&self) -> Option<&'static [u8]>;

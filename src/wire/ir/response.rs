@@ -19,6 +19,17 @@ pub struct Response {
     pub ext: Ext,
 }
 
+impl Response {
+    /// Whether nothing was said: no text, no call, no picture.
+    pub fn is_empty(&self) -> bool {
+        self.candidates.iter().flat_map(|candidate| &candidate.parts).all(|part| match part {
+            Part::Text(text) | Part::Refusal(text) => text.text.is_empty(),
+            Part::Reasoning(_) => true,
+            Part::Media(_) | Part::ToolCall(_) | Part::ToolResult(_) | Part::Opaque(_) => false,
+        })
+    }
+}
+
 /// One of the answers (there is one, unless several were asked for).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candidate {

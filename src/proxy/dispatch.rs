@@ -1,0 +1,294 @@
+//! The loop: read, decide, try, fall back, answer.
+
+use std::cell::OnceCell;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::ConnectInfo;
+use http::{HeaderMap, Request, Response, StatusCode};
+use hyper::body::Incoming as IncomingBody;
+use tokio::time::Instant;
+use tower_service::Service as _;
+use tracing::{debug, warn};
+
+use super::attempt::{self, Answer, Try};
+use super::facts::{RequestFacts, estimate_tokens};
+use super::failure::{Failure, Next, StatusFailure};
+use super::ingress::{self, Call, Ingress};
+use super::outgoing::{self, Incoming};
+use super::respond::{self, Trail};
+use super::{Gateway, ResponseBody, guard, models, receive};
+use crate::live::Live;
+use crate::table::select::{AllUp, NotFound};
+use crate::table::settings::Retries;
+use crate::table::{Attempt, Decision, Draw, Outcome};
+use crate::wire::ir::{Error, ErrorKind};
+use crate::wire::{Inbound, Operation, ProtocolId};
+
+/// Answers one request. Never fails: every problem becomes an answer in the caller's dialect.
+pub async fn handle(gateway: &Gateway, request: Request<IncomingBody>, peer: SocketAddr) -> Response<ResponseBody> {
+    let live = gateway.live.load();
+    let mut trail =
+        Trail { request_id: respond::request_id(request.headers()), generation: live.generation, ..Trail::default() };
+    let (method, uri, headers) = (request.method().clone(), request.uri().clone(), request.headers().clone());
+    let ingress = ingress::read(&method, &uri, &headers);
+    let protocol = match &ingress {
+        Ingress::Call(call) => call.protocol,
+        Ingress::Models { dialect, .. } | Ingress::MethodNotAllowed { dialect } => *dialect,
+        Ingress::Side => ProtocolId::OpenAiChat,
+    };
+    let Some(inbound) = respond::dialect(protocol) else { return bare(StatusCode::INTERNAL_SERVER_ERROR) };
+    if let Err(error) = guard::browser(&live, &headers) {
+        return respond::error(inbound, error, "gateway", &trail);
+    }
+    let response = match ingress {
+        Ingress::Side => return side(gateway, request, peer).await,
+        Ingress::MethodNotAllowed { .. } => Err(Error::invalid(format!("{method} is not a method of this path")).with_status(405)),
+        Ingress::Models { dialect, id } => {
+            guard::client_key(&live, &headers, &uri).and_then(|_| models::answer(&live.table, dialect, id.as_deref(), &trail))
+        }
+        Ingress::Call(call) => match guard::client_key(&live, &headers, &uri) {
+            Ok(key) => {
+                let request = Received { call, inbound, headers: &headers, query: uri.query(), key, request };
+                generate(gateway, &live, request, &mut trail).await
+            }
+            Err(error) => Err(error),
+        },
+    };
+    let response = response.unwrap_or_else(|error| respond::error(inbound, error, "gateway", &trail));
+    gateway.traffic.answered(protocol, response.status().as_u16());
+    response
+}
+
+fn bare(status: StatusCode) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::from(Vec::new()));
+    *response.status_mut() = status;
+    response
+}
+
+/// Everything that is no model call goes to the router of the side.
+async fn side(gateway: &Gateway, mut request: Request<IncomingBody>, peer: SocketAddr) -> Response<ResponseBody> {
+    request.extensions_mut().insert(ConnectInfo(peer));
+    let response = gateway.side.clone().call(request.map(axum::body::Body::new)).await;
+    let Ok(response) = response;
+    response.map(ResponseBody::Side)
+}
+
+/// A call whose body has not been read.
+struct Received<'r> {
+    call: Call<'r>,
+    inbound: &'static dyn Inbound,
+    headers: &'r HeaderMap,
+    query: Option<&'r str>,
+    key: Option<usize>,
+    request: Request<IncomingBody>,
+}
+
+/// Reads a call, decides about it, and tries its targets.
+async fn generate(
+    gateway: &Gateway,
+    live: &Arc<Live>,
+    received: Received<'_>,
+    trail: &mut Trail,
+) -> Result<Response<ResponseBody>, Error> {
+    let started = Instant::now();
+    let Received { call, inbound, headers, query, key, request } = received;
+    let Some(codec) = call.protocol.codec() else { return Err(Error::invalid("this version does not speak this protocol")) };
+    let body = receive::body(request, live.table.limits.body).await?;
+    let head = call.head();
+    let envelope = inbound.peek(&head, &body)?;
+    let facts = RequestFacts {
+        protocol: call.protocol,
+        head,
+        inbound,
+        headers,
+        body: &body,
+        envelope: &envelope,
+        key: key.and_then(|at| live.table.keys.get(at)),
+        request_id: &trail.request_id,
+        request: OnceCell::new(),
+    };
+    let decision = live.table.select(&facts, &AllUp, Draw(fastrand::f64()));
+    let route = decision.route.to_string();
+    let attempts = match decide(&decision, &facts.envelope.model)? {
+        Outcome::Attempts { attempts, .. } => attempts,
+        Outcome::Deny { .. } | Outcome::NotFound(_) => return Err(Error::new(ErrorKind::Internal, "a decision without a target")),
+    };
+    let incoming = Incoming {
+        call: &call,
+        head,
+        codec,
+        inbound,
+        headers,
+        query,
+        body: &body,
+        envelope: &envelope,
+        decoded: OnceCell::new(),
+    };
+    let total = attempts.first().map_or(Duration::MAX, |attempt| attempt.settings.timeouts.total);
+    trail.route = Some(route);
+    let walk = Walk { gateway, live, incoming: &incoming, deadline: started + total, total };
+    match walk.all(attempts, trail).await {
+        Ok(answer) => Ok(respond::answer(answer, trail)),
+        Err(Last::Estimate) => estimate(&incoming, trail),
+        Err(Last::Failure(failure)) => Ok(give_up(inbound, failure, trail)),
+    }
+}
+
+/// What a decision that is no route says to the caller.
+fn decide<'d, 't>(decision: &'d Decision<'t>, model: &str) -> Result<&'d Outcome<'t>, Error> {
+    match &decision.outcome {
+        outcome @ Outcome::Attempts { attempts, .. } if !attempts.is_empty() => Ok(outcome),
+        Outcome::Attempts { .. } => {
+            Err(Error::new(ErrorKind::Overloaded, format!("no target of {} is available now", decision.route)).with_code("no_healthy_target"))
+        }
+        Outcome::Deny { status, text } => {
+            let kind = match status {
+                401 => ErrorKind::Authentication,
+                403 => ErrorKind::Permission,
+                404 => ErrorKind::NotFound,
+                413 => ErrorKind::TooLarge,
+                429 => ErrorKind::RateLimit,
+                500..=599 => ErrorKind::Overloaded,
+                _ => ErrorKind::InvalidRequest,
+            };
+            let text = text.map_or_else(|| format!("{} denies this request", decision.route), str::to_owned);
+            Err(Error::new(kind, text).with_code("denied").with_status(*status))
+        }
+        Outcome::NotFound(reason) => Err(not_found(reason, model)),
+    }
+}
+
+fn not_found(reason: &NotFound<'_>, model: &str) -> Error {
+    let message = match reason {
+        NotFound::Unknown { suggestion: Some(suggestion) } => {
+            format!("the model `{model}` does not exist here; did you mean `{suggestion}`? GET /v1/models lists what there is")
+        }
+        NotFound::Unknown { suggestion: None } => format!(
+            "the model `{model}` does not exist here; write `provider/model` or a preset's name. GET /v1/models lists what there is"
+        ),
+        NotFound::Ambiguous { providers } => {
+            let choices: Vec<String> = providers.iter().map(|provider| format!("`{provider}/{model}`")).collect();
+            format!("the model `{model}` is served by several providers; write {}", choices.join(" or "))
+        }
+        NotFound::Inactive { provider, variables } => {
+            format!("the provider `{provider}` has no key here; set {variables} and restart, or name it in the configuration")
+        }
+    };
+    Error::new(ErrorKind::NotFound, message).with_code("model_not_found").with_param("model")
+}
+
+/// Why no target answered.
+enum Last {
+    Failure(Box<(Failure, String)>),
+    /// Nobody counts tokens for this model: estimate.
+    Estimate,
+}
+
+/// One request's way through its targets.
+struct Walk<'r, 'i> {
+    gateway: &'r Gateway,
+    live: &'r Live,
+    incoming: &'r Incoming<'i>,
+    deadline: Instant,
+    total: Duration,
+}
+
+impl<'i> Walk<'_, 'i> {
+    /// Tries the targets in order until one answers.
+    async fn all(&self, attempts: &[Attempt<'i>], trail: &mut Trail) -> Result<Answer, Last> {
+        let mut last = None;
+        for (position, attempt) in attempts.iter().enumerate() {
+            let target = format!("{}/{}", attempt.provider.name, attempt.model);
+            let failure = match self.one(attempt, &target, trail).await {
+                Ok(answer) => {
+                    trail.target = Some(target);
+                    return Ok(answer);
+                }
+                Err(failure) => failure,
+            };
+            if self.incoming.call.operation == Operation::CountTokens {
+                continue;
+            }
+            let next = failure.next(&attempt.settings.retries);
+            // Of several failures the caller is told the one that says most: a refusal by the gateway says least.
+            if last.is_none() || !matches!(failure, Failure::Refused(_)) {
+                last = Some(Box::new((failure, target)));
+            }
+            if next == Next::Stop || Instant::now() >= self.deadline {
+                break;
+            }
+            if position + 1 < attempts.len() {
+                debug!(request_id = trail.request_id, "falling back");
+            }
+        }
+        Err(last.map_or(Last::Estimate, Last::Failure))
+    }
+
+    /// Tries one target, as often as its retries allow.
+    async fn one(&self, attempt: &Attempt<'i>, target: &str, trail: &mut Trail) -> Result<Answer, Failure> {
+        let retries = &attempt.settings.retries;
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            trail.attempts += 1;
+            let Walk { gateway, live, incoming, deadline, total } = *self;
+            let failure = match attempt::run(&Try { gateway, live, incoming, attempt, deadline, total }).await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => failure,
+            };
+            warn!(request_id = trail.request_id, target, attempt = trail.attempts, cause = failure.cause(), "attempt failed");
+            if failure.next(retries) != Next::Retry || tries >= retries.attempts.max(1) {
+                return Err(failure);
+            }
+            let Some(pause) = self.pause(&failure, attempt, tries) else { return Err(failure) };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// How long to wait before the next try of the same target; `None` where waiting would take too long.
+    fn pause(&self, failure: &Failure, attempt: &Attempt<'i>, tries: u32) -> Option<Duration> {
+        let retries = &attempt.settings.retries;
+        let keys = self.live.runtime.providers.get(attempt.target.provider.0 as usize).map(|provider| &provider.keys);
+        // Another key of the pool need not wait for the one that is used up.
+        if failure.cools_key().is_some() && keys.is_some_and(|keys| keys.len() > 1 && keys.has_ready_key()) {
+            return Some(Duration::ZERO);
+        }
+        let pause = match failure.retry_after() {
+            Some(asked) if asked > retries.max_backoff => return None,
+            Some(asked) => asked,
+            None => backoff(retries, tries),
+        };
+        (Instant::now() + pause < self.deadline).then_some(pause)
+    }
+}
+
+/// Doubles from try to try, with full jitter (a random part of the whole).
+fn backoff(retries: &Retries, tries: u32) -> Duration {
+    let doubled = retries.backoff.saturating_mul(1u32 << tries.saturating_sub(1).min(16));
+    doubled.min(retries.max_backoff).mul_f64(fastrand::f64())
+}
+
+/// The answer after the last failure.
+fn give_up(inbound: &'static dyn Inbound, last: Box<(Failure, String)>, trail: &mut Trail) -> Response<ResponseBody> {
+    let (failure, target) = *last;
+    trail.target = Some(target.clone());
+    match failure {
+        Failure::Status(StatusFailure { status, error, verbatim: Some((headers, body)) }) if !matches!(status, 401 | 403) => {
+            respond::verbatim(status, headers, body, error.retry_after, trail)
+        }
+        Failure::Refused(error) => respond::error(inbound, error, "gateway", trail),
+        failure => respond::error(inbound, failure.into_error(&target), "upstream", trail),
+    }
+}
+
+/// A count of tokens that no upstream gave.
+fn estimate(incoming: &Incoming<'_>, trail: &Trail) -> Result<Response<ResponseBody>, Error> {
+    let count = estimate_tokens(outgoing::decoded(incoming)?);
+    let mut body = Vec::new();
+    incoming.inbound.encode_token_count(count, &mut body);
+    let mut response = respond::json(body, trail);
+    response.headers_mut().insert("x-routeplane-estimated", http::HeaderValue::from_static("true"));
+    Ok(response)
+}

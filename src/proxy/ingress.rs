@@ -1,0 +1,158 @@
+//! From method and path to what the caller wants.
+
+use std::borrow::Cow;
+
+use http::{HeaderMap, Method, Uri};
+
+use crate::wire::{Head, Operation, ProtocolId};
+
+/// What a request line asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ingress<'a> {
+    /// A call of a model.
+    Call(Call<'a>),
+    /// `GET` of the list of models, or of one of them.
+    Models { dialect: ProtocolId, id: Option<Cow<'a, str>> },
+    /// A path of a model call, with a method that it does not have.
+    MethodNotAllowed { dialect: ProtocolId },
+    /// Everything else: administration, health, unknown paths.
+    Side,
+}
+
+/// A call of a model, as far as method and path tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call<'a> {
+    pub protocol: ProtocolId,
+    pub operation: Operation,
+    pub path_model: Option<Cow<'a, str>>,
+    pub path_stream: bool,
+    pub alt_sse: bool,
+}
+
+impl Call<'_> {
+    /// What of it the codecs see.
+    pub fn head(&self) -> Head<'_> {
+        Head {
+            operation: self.operation,
+            path_model: self.path_model.as_deref(),
+            path_stream: self.path_stream,
+            alt_sse: self.alt_sse,
+        }
+    }
+}
+
+/// Reads the request line. `/v1` may be left out where the OpenAI SDKs are given a base URL without it.
+pub fn read<'a>(method: &Method, uri: &'a Uri, headers: &HeaderMap) -> Ingress<'a> {
+    let path = uri.path();
+    let fixed = |protocol, operation| {
+        post(method, Call { protocol, operation, path_model: None, path_stream: false, alt_sse: false })
+    };
+    match path {
+        "/v1/chat/completions" | "/chat/completions" => fixed(ProtocolId::OpenAiChat, Operation::Generate),
+        "/v1/messages" => fixed(ProtocolId::AnthropicMessages, Operation::Generate),
+        "/v1/messages/count_tokens" => fixed(ProtocolId::AnthropicMessages, Operation::CountTokens),
+        "/v1/embeddings" | "/embeddings" => fixed(ProtocolId::OpenAiChat, Operation::Embed),
+        _ => under_models(method, uri, headers),
+    }
+}
+
+fn post<'a>(method: &Method, call: Call<'a>) -> Ingress<'a> {
+    if method == Method::POST { Ingress::Call(call) } else { Ingress::MethodNotAllowed { dialect: call.protocol } }
+}
+
+/// `/v1/models...` and `/v1beta/models...`: lists, and Google's calls, which name the model in the path.
+fn under_models<'a>(method: &Method, uri: &'a Uri, headers: &HeaderMap) -> Ingress<'a> {
+    let path = uri.path();
+    let google = path.starts_with("/v1beta/");
+    let Some(rest) = ["/v1beta/models", "/v1/models", "/models"].iter().find_map(|prefix| path.strip_prefix(prefix)) else {
+        return Ingress::Side;
+    };
+    let dialect = if google { ProtocolId::Gemini } else { listing_dialect(headers) };
+    let id = match rest.strip_prefix('/') {
+        Some(id) => decode(id),
+        None if rest.is_empty() => None,
+        None => return Ingress::Side,
+    };
+    if method == Method::POST
+        && let Some(call) = rest.strip_prefix('/').and_then(|rest| google_call(rest, uri.query()))
+    {
+        return Ingress::Call(call);
+    }
+    if method == Method::GET {
+        return Ingress::Models { dialect, id };
+    }
+    Ingress::MethodNotAllowed { dialect }
+}
+
+/// `{model}:{method}`; the model may hold colons and slashes of its own.
+fn google_call<'a>(rest: &'a str, query: Option<&str>) -> Option<Call<'a>> {
+    let (model, method) = rest.rsplit_once(':').or_else(|| rest.rsplit_once("%3A"))?;
+    let (operation, path_stream) = match method {
+        "generateContent" => (Operation::Generate, false),
+        "streamGenerateContent" => (Operation::Generate, true),
+        "countTokens" => (Operation::CountTokens, false),
+        "embedContent" | "batchEmbedContents" => (Operation::Embed, false),
+        _ => return None,
+    };
+    let alt_sse = query.is_some_and(|query| query.split('&').any(|pair| pair == "alt=sse"));
+    Some(Call { protocol: ProtocolId::Gemini, operation, path_model: decode(model), path_stream, alt_sse })
+}
+
+/// OpenAI, Anthropic and (with its newer SDKs) Google all list models under `/v1/models`; headers tell them apart.
+fn listing_dialect(headers: &HeaderMap) -> ProtocolId {
+    if headers.contains_key("anthropic-version") {
+        ProtocolId::AnthropicMessages
+    } else if headers.contains_key("x-goog-api-key") || headers.contains_key("x-goog-api-client") {
+        ProtocolId::Gemini
+    } else {
+        ProtocolId::OpenAiChat
+    }
+}
+
+fn decode(text: &str) -> Option<Cow<'_, str>> {
+    let text = percent_encoding::percent_decode_str(text).decode_utf8().ok()?;
+    (!text.is_empty()).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(method: &str, uri: &str, expect: &str) {
+        let uri: Uri = uri.parse().unwrap();
+        let read = read(&method.parse().unwrap(), &uri, &HeaderMap::new());
+        let text = match read {
+            Ingress::Call(call) => format!(
+                "{} {:?} {}{}{}",
+                call.protocol,
+                call.operation,
+                call.path_model.as_deref().unwrap_or("-"),
+                if call.path_stream { " stream" } else { "" },
+                if call.alt_sse { " sse" } else { "" }
+            ),
+            Ingress::Models { dialect, id } => format!("models {dialect} {}", id.as_deref().unwrap_or("-")),
+            Ingress::MethodNotAllowed { dialect } => format!("405 {dialect}"),
+            Ingress::Side => "side".to_owned(),
+        };
+        assert_eq!(text, expect, "{method} {uri}");
+    }
+
+    #[test]
+    fn paths_mean_what_the_sdks_mean_by_them() {
+        check("POST", "/v1/chat/completions", "openai-chat Generate -");
+        check("GET", "/v1/chat/completions", "405 openai-chat");
+        check("POST", "/v1/messages?beta=true", "anthropic-messages Generate -");
+        check("POST", "/v1/messages/count_tokens", "anthropic-messages CountTokens -");
+        check("POST", "/v1beta/models/gemini-2.5-pro:generateContent", "gemini Generate gemini-2.5-pro");
+        check("POST", "/v1/models/a/b:c:streamGenerateContent?alt=sse", "gemini Generate a/b:c stream sse");
+        check("POST", "/v1beta/models/openai%2Fgpt-5:streamGenerateContent?key=x", "gemini Generate openai/gpt-5 stream");
+        check("POST", "/v1beta/models/m:batchEmbedContents", "gemini Embed m");
+        check("GET", "/v1/models", "models openai-chat -");
+        check("GET", "/v1/models/openai/gpt-5", "models openai-chat openai/gpt-5");
+        check("GET", "/v1beta/models", "models gemini -");
+        check("POST", "/v1/embeddings", "openai-chat Embed -");
+        check("GET", "/v1/modelsx", "side");
+        check("GET", "/livez", "side");
+        check("POST", "/v1beta/models/m:unknown", "405 gemini");
+    }
+}

@@ -1,0 +1,316 @@
+//! A stream between an upstream and a caller, as bytes in and bytes out: relayed and watched where both speak the same
+//! protocol, translated where they do not. Sans-IO.
+
+use bytes::Bytes;
+
+use crate::wire::frame::{Decoder, FrameError, Framing};
+use crate::wire::ir::{Error, ErrorKind, Event, Usage};
+use crate::wire::quirk::Quirks;
+use crate::wire::{FrameKind, Head, Inbound, Outbound, StreamDecoder, StreamEncoder};
+
+/// Most bytes of one event of a stream. Images and encrypted reasoning come in one event.
+const EVENT_LIMIT: usize = 8 << 20;
+
+/// How far a stream has come. The caller sees nothing before [`Progress::Content`]: until then another target can take
+/// over.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Progress {
+    Preamble,
+    Content,
+    /// The answer is complete; only the end of the bytes is missing.
+    Complete,
+    /// An error came in the stream. Behind content it has been written in the caller's dialect.
+    Failed(Error),
+}
+
+/// What comes out of a pipe.
+#[derive(Debug, Default)]
+pub struct Out {
+    pub pieces: Vec<Bytes>,
+}
+
+impl Out {
+    fn push(&mut self, piece: Bytes) {
+        if !piece.is_empty() {
+            self.pieces.push(piece);
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.pieces.iter().map(Bytes::len).sum()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
+    /// Everything as one piece; copies only where there are several.
+    pub fn take(&mut self) -> Bytes {
+        let mut pieces = std::mem::take(&mut self.pieces);
+        match pieces.len() {
+            0 | 1 => pieces.pop().unwrap_or_default(),
+            _ => pieces.concat().into(),
+        }
+    }
+}
+
+/// One stream.
+pub struct Pipe {
+    frames: Decoder,
+    way: Way,
+    /// Writes errors in the caller's dialect.
+    inbound: &'static dyn Inbound,
+    sse_asked: bool,
+    sight: Sight,
+}
+
+/// What has been seen of the answer so far.
+#[derive(Debug, Default)]
+struct Sight {
+    content: bool,
+    /// Something was said, not only ended.
+    spoken: bool,
+    finished: bool,
+    error: Option<Error>,
+    usage: Option<Usage>,
+}
+
+impl Sight {
+    fn usage(&mut self, newer: &Usage) {
+        self.usage.get_or_insert_default().update(newer);
+    }
+}
+
+enum Way {
+    Relay { outbound: &'static dyn Outbound },
+    Translate(Translator),
+}
+
+struct Translator {
+    decoder: Box<dyn StreamDecoder>,
+    encoder: Box<dyn StreamEncoder>,
+    events: Vec<Event>,
+}
+
+impl Pipe {
+    /// Bytes pass as they are.
+    pub fn relay(inbound: &'static dyn Inbound, outbound: &'static dyn Outbound) -> Pipe {
+        Pipe {
+            frames: Decoder::new(outbound.framing(), EVENT_LIMIT),
+            way: Way::Relay { outbound },
+            inbound,
+            sse_asked: true,
+            sight: Sight::default(),
+        }
+    }
+
+    /// Events pass through the hub.
+    pub fn translate(
+        inbound: &'static dyn Inbound,
+        outbound: &'static dyn Outbound,
+        head: &Head<'_>,
+        quirks: &Quirks,
+        encoder: Box<dyn StreamEncoder>,
+    ) -> Pipe {
+        let framing: Framing = outbound.framing();
+        let translator = Translator { decoder: outbound.stream_decoder(quirks), encoder, events: Vec::new() };
+        Pipe {
+            frames: Decoder::new(framing, EVENT_LIMIT),
+            way: Way::Translate(translator),
+            inbound,
+            sse_asked: head.alt_sse,
+            sight: Sight::default(),
+        }
+    }
+
+    /// Takes bytes from the upstream.
+    pub fn push(&mut self, bytes: Bytes, out: &mut Out) {
+        if matches!(self.progress(), Progress::Failed(_)) {
+            return;
+        }
+        let Pipe { frames, way, sight, .. } = self;
+        let cut = match way {
+            Way::Relay { outbound } => {
+                let cut = frames.push(&bytes, &mut |frame| watch(*outbound, &frame, sight));
+                out.push(bytes);
+                cut
+            }
+            Way::Translate(translator) => {
+                let Translator { decoder, events, .. } = translator;
+                let cut = frames.push(&bytes, &mut |frame| decoder.frame(&frame, events));
+                translator.encode(sight, out);
+                cut
+            }
+        };
+        if let Err(error) = cut {
+            self.broken_frame(error, out);
+        }
+    }
+
+    /// The upstream ended its stream. A stream that has not come to its own end gets an error as its last event.
+    pub fn finish(&mut self, out: &mut Out) {
+        if matches!(self.progress(), Progress::Failed(_)) {
+            return;
+        }
+        let Pipe { frames, way, sight, .. } = self;
+        match way {
+            Way::Relay { outbound } => {
+                // A frame without its end is no frame to the relay either, but its meaning may be the end we wait for.
+                let last = frames.finish(&mut |frame| watch(*outbound, &frame, sight));
+                if last.is_err() || !self.sight.finished {
+                    self.fail(truncated(), out);
+                }
+            }
+            Way::Translate(translator) => {
+                let Translator { decoder, events, .. } = &mut *translator;
+                let last = frames.finish(&mut |frame| decoder.frame(&frame, events));
+                decoder.finish(events);
+                translator.encode(sight, out);
+                if self.sight.error.is_some() {
+                    return;
+                }
+                match (&mut self.way, last) {
+                    (Way::Translate(translator), Ok(())) => {
+                        let mut bytes = Vec::new();
+                        translator.encoder.finish(&mut bytes);
+                        out.push(bytes.into());
+                        self.sight.finished = true;
+                    }
+                    (_, Err(error)) => self.broken_frame(error, out),
+                    (Way::Relay { .. }, Ok(())) => {}
+                }
+            }
+        }
+    }
+
+    /// Ends the stream with an error of the gateway's own: a timeout, a broken connection.
+    pub fn fail(&mut self, error: Error, out: &mut Out) {
+        if self.sight.error.is_some() {
+            return;
+        }
+        if self.sight.content {
+            let mut bytes = Vec::new();
+            match &mut self.way {
+                Way::Relay { .. } => self.inbound.encode_stream_error(&error, &self.head(), &mut bytes),
+                Way::Translate(translator) => translator.encoder.event(&Event::Error(error.clone()), &mut bytes),
+            }
+            out.push(bytes.into());
+        }
+        self.sight.error = Some(error);
+    }
+
+    fn broken_frame(&mut self, error: FrameError, out: &mut Out) {
+        let code = match error {
+            FrameError::TooLarge { .. } => "upstream_too_large",
+            FrameError::Utf8 | FrameError::NotAnArray => "upstream_protocol",
+        };
+        // Bytes that pass as they are need not be understood; only their end must be seen.
+        if matches!(self.way, Way::Relay { .. }) && error == FrameError::Utf8 && self.sight.content {
+            self.sight.finished = true;
+            return;
+        }
+        self.fail(Error::new(ErrorKind::Upstream, error.to_string()).with_code(code), out);
+    }
+
+    fn head(&self) -> Head<'static> {
+        Head { operation: crate::wire::Operation::Generate, path_model: None, path_stream: true, alt_sse: self.sse_asked }
+    }
+
+    /// How far the stream has come.
+    pub fn progress(&self) -> Progress {
+        match &self.sight {
+            Sight { error: Some(error), .. } => Progress::Failed(error.clone()),
+            Sight { finished: true, .. } => Progress::Complete,
+            Sight { content: true, .. } => Progress::Content,
+            _ => Progress::Preamble,
+        }
+    }
+
+    /// Whether an answer has come to its end.
+    pub fn is_complete(&self) -> bool {
+        self.sight.finished && self.sight.error.is_none()
+    }
+
+    /// Whether something went wrong.
+    pub fn has_failed(&self) -> bool {
+        self.sight.error.is_some()
+    }
+
+    /// Whether the answer ended without saying anything. A relayed finish may have carried words that nobody read, so there
+    /// the upstream's own count decides.
+    pub fn is_empty(&self) -> bool {
+        let silent = match &self.way {
+            Way::Translate(_) => true,
+            Way::Relay { .. } => self.sight.usage.is_some_and(|usage| usage.output == Some(0)),
+        };
+        silent && self.sight.finished && !self.sight.spoken
+    }
+
+    /// Usage reported so far.
+    pub fn usage(&self) -> Option<&Usage> {
+        self.sight.usage.as_ref()
+    }
+}
+
+impl Translator {
+    fn encode(&mut self, sight: &mut Sight, out: &mut Out) {
+        if self.events.is_empty() {
+            return;
+        }
+        let mut bytes = Vec::new();
+        for event in self.events.drain(..) {
+            match &event {
+                Event::Usage(usage) => sight.usage(usage),
+                Event::Error(error) => {
+                    sight.error = Some(error.clone());
+                    // Before content the error is the answer to a failed try, not something to show.
+                    if sight.content {
+                        self.encoder.event(&event, &mut bytes);
+                    }
+                    break;
+                }
+                _ => {}
+            }
+            sight.content |= event.is_content();
+            sight.spoken |= event.is_content() && !matches!(event, Event::Finish { .. });
+            self.encoder.event(&event, &mut bytes);
+        }
+        self.events.clear();
+        out.push(bytes.into());
+    }
+}
+
+/// Reads what a relayed frame means.
+fn watch(outbound: &dyn Outbound, frame: &crate::wire::frame::Frame<'_>, sight: &mut Sight) {
+    let observation = outbound.observe(frame);
+    if let Some(usage) = &observation.usage {
+        sight.usage(usage);
+    }
+    match observation.kind {
+        FrameKind::Preamble => {}
+        FrameKind::Content => {
+            sight.content = true;
+            sight.spoken = true;
+        }
+        FrameKind::Finish => {
+            sight.content = true;
+            sight.finished = true;
+        }
+        FrameKind::Terminal => sight.finished = true,
+        FrameKind::Error => sight.error = Some(in_stream_error(outbound, frame.data)),
+    }
+}
+
+/// The error that a frame holds, with the status that it would have had as an answer of its own.
+fn in_stream_error(outbound: &dyn Outbound, data: &str) -> Error {
+    let mut error = outbound.decode_error(500, data.as_bytes());
+    if error.status == 500 || error.status < 400 {
+        error.status = error.kind.status();
+    }
+    error
+}
+
+/// The error of a stream that ended before its end.
+pub fn truncated() -> Error {
+    Error::new(ErrorKind::Truncated, "the upstream's stream ended before its end").with_code("upstream_truncated")
+}

@@ -1,0 +1,126 @@
+//! The caller's body: read whole, bounded in bytes, time and depth.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::CONTENT_ENCODING;
+use http::{HeaderMap, Request};
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+
+use crate::wire::ir::{Error, ErrorKind};
+
+/// Between two pieces of a body.
+const IDLE: Duration = Duration::from_secs(30);
+/// For a whole body.
+const TOTAL: Duration = Duration::from_secs(120);
+/// Deepest nesting of a JSON text.
+pub const DEEPEST: usize = 128;
+
+/// Reads the body of a request.
+///
+/// # Errors
+/// Too large, too slow, compressed, broken off, or nested too deeply.
+pub async fn body(request: Request<Incoming>, limit: u64) -> Result<Bytes, Error> {
+    refuse_encoding(request.headers())?;
+    let mut incoming = request.into_body();
+    if incoming.size_hint().lower() > limit {
+        return Err(too_large(limit));
+    }
+    let expected = incoming.size_hint().exact();
+    let reading = async {
+        let first = next(&mut incoming, IDLE).await?.unwrap_or_default();
+        if incoming.is_end_stream() || expected == Some(first.len() as u64) {
+            return if first.len() as u64 > limit { Err(too_large(limit)) } else { Ok(first) };
+        }
+        let expected = usize::try_from(expected.unwrap_or(0).min(limit)).unwrap_or(0);
+        let mut whole = BytesMut::with_capacity(expected.max(first.len() * 2));
+        whole.extend_from_slice(&first);
+        while let Some(piece) = next(&mut incoming, IDLE).await? {
+            if (whole.len() + piece.len()) as u64 > limit {
+                return Err(too_large(limit));
+            }
+            whole.extend_from_slice(&piece);
+        }
+        Ok(whole.freeze())
+    };
+    let body = tokio::time::timeout(TOTAL, reading).await.unwrap_or_else(|_| Err(too_slow()))?;
+    if is_deeper_than(&body, DEEPEST) {
+        return Err(Error::invalid(format!("the body is nested more than {DEEPEST} levels deep")).with_code("json_depth"));
+    }
+    Ok(body)
+}
+
+async fn next(incoming: &mut Incoming, idle: Duration) -> Result<Option<Bytes>, Error> {
+    loop {
+        let frame = tokio::time::timeout(idle, incoming.frame()).await.map_err(|_| too_slow())?;
+        match frame {
+            None => return Ok(None),
+            Some(Ok(frame)) => {
+                if let Ok(data) = frame.into_data() {
+                    return Ok(Some(data));
+                }
+            }
+            Some(Err(error)) => return Err(Error::invalid(format!("the request's body broke off: {error}"))),
+        }
+    }
+}
+
+fn refuse_encoding(headers: &HeaderMap) -> Result<(), Error> {
+    match headers.get(CONTENT_ENCODING) {
+        Some(encoding) if !encoding.as_bytes().eq_ignore_ascii_case(b"identity") => {
+            Err(Error::invalid("compressed request bodies are not accepted; send the JSON as it is")
+                .with_code("unsupported_encoding")
+                .with_status(415))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn too_large(limit: u64) -> Error {
+    Error::new(ErrorKind::TooLarge, format!("the body exceeds {limit} bytes; `limits.body` in the configuration raises this"))
+        .with_code("body_too_large")
+}
+
+fn too_slow() -> Error {
+    Error::new(ErrorKind::Timeout, "the request's body did not arrive in time").with_code("client_timeout").with_status(408)
+}
+
+/// Whether brackets nest deeper than `limit`. A text with few brackets is decided by counting them.
+fn is_deeper_than(text: &[u8], limit: usize) -> bool {
+    if memchr::memchr2_iter(b'[', b'{', text).nth(limit).is_none() {
+        return false;
+    }
+    let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
+    for &byte in text {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => {
+                depth += 1;
+                if depth > limit {
+                    return true;
+                }
+            }
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn depth_is_counted_outside_strings() {
+        assert!(!is_deeper_than("[".repeat(128).as_bytes(), 128));
+        assert!(is_deeper_than("[".repeat(129).as_bytes(), 128));
+        assert!(!is_deeper_than("[]".repeat(500).as_bytes(), 128));
+        let text = format!(r#"{{"a":"\"{}"}}"#, "[".repeat(500));
+        assert!(!is_deeper_than(text.as_bytes(), 128));
+    }
+}

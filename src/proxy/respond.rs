@@ -1,0 +1,137 @@
+//! Heads and errors for the caller.
+
+use std::fmt;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+
+use super::ResponseBody;
+use super::attempt::{Answer, AnswerBody};
+use crate::wire::ir::{Error, ErrorKind};
+use crate::wire::loss::Losses;
+use crate::wire::{Inbound, ProtocolId};
+
+/// What every answer says about itself.
+#[derive(Debug, Clone, Default)]
+pub struct Trail {
+    pub request_id: String,
+    pub generation: u64,
+    pub route: Option<String>,
+    pub target: Option<String>,
+    pub attempts: u32,
+}
+
+/// The id of a request: the caller's own where it is harmless, else a new one.
+pub fn request_id(headers: &HeaderMap) -> String {
+    const LONGEST: usize = 128;
+    let own = headers.get("x-request-id").and_then(|id| id.to_str().ok()).filter(|id| {
+        !id.is_empty() && id.len() <= LONGEST && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+    });
+    own.map_or_else(|| format!("rp-{:016x}{:08x}", fastrand::u64(..), fastrand::u32(..)), str::to_owned)
+}
+
+/// A good answer.
+pub fn answer(answer: Answer, trail: &Trail) -> Response<ResponseBody> {
+    let body = match answer.body {
+        AnswerBody::Whole(bytes) => bytes.into(),
+        AnswerBody::Stream(stream) => ResponseBody::Stream(stream),
+    };
+    let mut response = Response::new(body);
+    *response.headers_mut() = answer.headers;
+    stamp(response.headers_mut(), trail);
+    if !answer.losses.is_empty() {
+        insert(response.headers_mut(), "x-routeplane-losses", header_text(&answer.losses));
+    }
+    response
+}
+
+/// The losses, cut to what a header may hold.
+fn header_text(losses: &Losses) -> String {
+    const LONGEST: usize = 2_000;
+    let text = losses.to_string();
+    match text.char_indices().nth(LONGEST) {
+        None => text,
+        Some((end, _)) => format!("{}, ...", text.get(..end).unwrap_or_default()),
+    }
+}
+
+/// A whole answer that the gateway gives itself.
+pub fn json(body: Vec<u8>, trail: &Trail) -> Response<ResponseBody> {
+    let mut response = Response::new(body.into());
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    stamp(response.headers_mut(), trail);
+    response
+}
+
+/// An error in the caller's dialect. `origin` tells whose it is: `gateway` or `upstream`.
+pub fn error(inbound: &dyn Inbound, mut error: Error, origin: &'static str, trail: &Trail) -> Response<ResponseBody> {
+    error.request_id = Some(trail.request_id.clone());
+    let mut body = Vec::new();
+    inbound.encode_error(&error, &mut body);
+    let mut response = json(body, trail);
+    *response.status_mut() = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(HeaderName::from_static("x-routeplane-origin"), HeaderValue::from_static(origin));
+    if let Some(code) = &error.code {
+        insert(headers, "x-routeplane-code", code);
+    }
+    if let Some(pause) = error.retry_after {
+        insert(headers, RETRY_AFTER.as_str(), pause.as_secs_f64().ceil().max(1.0));
+        insert(headers, "retry-after-ms", pause.as_millis());
+    }
+    // What the gateway could try it has tried: an SDK's own retries would multiply that.
+    if origin == "upstream" && !matches!(error.kind, ErrorKind::RateLimit | ErrorKind::Overloaded) {
+        headers.insert(HeaderName::from_static("x-should-retry"), HeaderValue::from_static("false"));
+    }
+    response
+}
+
+/// An upstream's error as it came, for a caller of the same protocol.
+pub fn verbatim(status: u16, headers: HeaderMap, body: Bytes, retry_after: Option<std::time::Duration>, trail: &Trail) -> Response<ResponseBody> {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+    *response.headers_mut() = headers;
+    let headers = response.headers_mut();
+    stamp(headers, trail);
+    headers.insert(HeaderName::from_static("x-routeplane-origin"), HeaderValue::from_static("upstream"));
+    if let Some(pause) = retry_after {
+        insert(headers, RETRY_AFTER.as_str(), pause.as_secs_f64().ceil().max(1.0));
+    }
+    if !matches!(status, 429 | 503 | 529) {
+        headers.insert(HeaderName::from_static("x-should-retry"), HeaderValue::from_static("false"));
+    }
+    response
+}
+
+fn stamp(headers: &mut HeaderMap, trail: &Trail) {
+    insert(headers, "x-request-id", &trail.request_id);
+    headers.insert(HeaderName::from_static("x-routeplane-generation"), HeaderValue::from(trail.generation));
+    if let Some(route) = &trail.route {
+        insert(headers, "x-routeplane-route", route);
+    }
+    if let Some(target) = &trail.target {
+        insert(headers, "x-routeplane-target", target);
+    }
+    if trail.attempts > 0 {
+        headers.insert(HeaderName::from_static("x-routeplane-attempts"), HeaderValue::from(trail.attempts));
+    }
+}
+
+fn insert(headers: &mut HeaderMap, name: &'static str, value: impl fmt::Display) {
+    let text = value.to_string();
+    let value = HeaderValue::try_from(text).or_else(|_| {
+        // Names of models may hold anything; a header may not.
+        let plain: String = value.to_string().chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect();
+        HeaderValue::try_from(plain)
+    });
+    if let Ok(value) = value {
+        headers.insert(HeaderName::from_static(name), value);
+    }
+}
+
+/// The inbound codec whose dialect errors are told in, OpenAI's where a protocol has none.
+pub fn dialect(protocol: ProtocolId) -> Option<&'static dyn Inbound> {
+    let codec = |id: ProtocolId| id.codec().and_then(|codec| codec.inbound());
+    codec(protocol).or_else(|| codec(ProtocolId::OpenAiChat))
+}

@@ -1,0 +1,211 @@
+//! The body of a streamed answer: reads the upstream, runs the pipe, and writes merged frames.
+//!
+//! hyper flushes each body frame by itself, so a stream of twenty events that arrived together would leave in twenty
+//! system calls. While data is in hand the body therefore yields to the tasks that are ready now, a few times, and then
+//! emits everything as one frame. It waits for no timer and no network: an event that arrives alone leaves alone.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body as _, Frame};
+use tokio::time::{Instant, Sleep};
+
+use super::pipe::{Out, Pipe, Progress};
+use crate::telemetry::traffic::StreamRecord;
+use crate::upstream;
+use crate::wire::ir::{Error, ErrorKind};
+
+/// Most bytes of one merged frame.
+const MERGED: usize = 16 << 10;
+/// How often a body with data in hand lets other tasks run before it writes.
+const YIELDS: u8 = 4;
+/// How long a complete stream may wait for the end of its bytes, so that the connection can be used again.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// A stream on its way to the caller. Dropping it drops the upstream's connection: a caller that leaves takes the
+/// upstream's work with it.
+pub struct StreamBody {
+    upstream: upstream::Body,
+    pipe: Pipe,
+    out: Out,
+    yields: u8,
+    ended: bool,
+    idle: Idle,
+    record: StreamRecord,
+}
+
+/// The limits of time of a stream. One timer, re-armed only when it fires: events do not touch it.
+struct Idle {
+    limit: Duration,
+    deadline: Instant,
+    last_data: Instant,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Idle {
+    fn new(limit: Duration, deadline: Instant) -> Idle {
+        let now = Instant::now();
+        let timer = Box::pin(tokio::time::sleep_until((now + limit).min(deadline)));
+        Idle { limit, deadline, last_data: now, timer }
+    }
+
+    /// Which limit has passed, if one has.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
+        loop {
+            std::task::ready!(self.timer.as_mut().poll(cx));
+            let now = Instant::now();
+            if now >= self.deadline {
+                return Poll::Ready(late("deadline_exceeded", "the answer took longer than the whole request may"));
+            }
+            if now >= self.last_data + self.limit {
+                let message = format!("the upstream sent nothing for {} ms", self.limit.as_millis());
+                return Poll::Ready(late("idle_timeout", &message));
+            }
+            self.timer.as_mut().reset((self.last_data + self.limit).min(self.deadline));
+        }
+    }
+
+    /// The answer is complete: only its end may still come, and soon.
+    fn linger(&mut self) {
+        self.limit = self.limit.min(LINGER);
+        self.timer.as_mut().reset((self.last_data + self.limit).min(self.deadline));
+    }
+}
+
+fn late(code: &str, message: &str) -> Error {
+    Error::new(ErrorKind::Timeout, message).with_code(code)
+}
+
+/// A stream that has shown its first content, or why it has not.
+pub struct Opened {
+    pub upstream: upstream::Body,
+    pub pipe: Pipe,
+    pub out: Out,
+    /// The upstream's bytes have ended already.
+    pub ended: bool,
+}
+
+/// Reads a stream up to its first content. Until then nothing has reached the caller, and another target can take over.
+pub async fn open(upstream: upstream::Body, pipe: Pipe) -> Opened {
+    let mut opened = Opened { upstream, pipe, out: Out::default(), ended: false };
+    while opened.pipe.progress() == Progress::Preamble && !opened.ended {
+        let frame = std::future::poll_fn(|cx| Pin::new(&mut opened.upstream).poll_frame(cx)).await;
+        match frame {
+            Some(Ok(frame)) => {
+                if let Ok(bytes) = frame.into_data() {
+                    opened.pipe.push(bytes, &mut opened.out);
+                }
+            }
+            Some(Err(error)) => {
+                opened.pipe.fail(broken(&error), &mut opened.out);
+                opened.ended = true;
+            }
+            None => {
+                opened.pipe.finish(&mut opened.out);
+                opened.ended = true;
+            }
+        }
+    }
+    opened
+}
+
+fn broken(error: &upstream::body::Broken) -> Error {
+    Error::new(ErrorKind::Truncated, error.to_string()).with_code("upstream_truncated")
+}
+
+impl StreamBody {
+    /// `idle`: longest silence of the upstream. `deadline`: end of the whole request.
+    pub fn new(opened: Opened, idle: Duration, deadline: Instant, record: StreamRecord) -> StreamBody {
+        let Opened { upstream, pipe, out, ended } = opened;
+        StreamBody { upstream, pipe, out, yields: 0, ended, idle: Idle::new(idle, deadline), record }
+    }
+
+    /// Takes what the upstream has now. `Ready`: there is something to do again at once, or the stream has ended.
+    fn advance(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match std::task::ready!(Pin::new(&mut self.upstream).poll_frame(cx)) {
+            Some(Ok(frame)) => {
+                if let Ok(bytes) = frame.into_data() {
+                    self.idle.last_data = Instant::now();
+                    self.pipe.push(bytes, &mut self.out);
+                    match self.pipe.progress() {
+                        Progress::Failed(_) => self.ended = true,
+                        Progress::Complete => self.idle.linger(),
+                        Progress::Preamble | Progress::Content => {}
+                    }
+                }
+            }
+            Some(Err(error)) => {
+                self.pipe.fail(broken(&error), &mut self.out);
+                self.ended = true;
+            }
+            None => {
+                self.pipe.finish(&mut self.out);
+                self.ended = true;
+            }
+        }
+        Poll::Ready(())
+    }
+
+    fn flush(&mut self) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.yields = 0;
+        let piece = self.out.take();
+        self.record.written(piece.len());
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+
+    /// A limit of time has passed.
+    fn expire(&mut self, error: Error) {
+        if !self.pipe.is_complete() {
+            self.pipe.fail(error, &mut self.out);
+        } else {
+            self.pipe.finish(&mut self.out);
+        }
+        self.ended = true;
+    }
+}
+
+impl http_body::Body for StreamBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let this = self.get_mut();
+        loop {
+            if this.out.len() >= MERGED || (this.ended && !this.out.is_empty()) {
+                return this.flush();
+            }
+            if this.ended {
+                return Poll::Ready(None);
+            }
+            if this.advance(cx).is_ready() {
+                continue;
+            }
+            if !this.out.is_empty() {
+                if this.yields == YIELDS {
+                    return this.flush();
+                }
+                this.yields += 1;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let error = std::task::ready!(this.idle.poll(cx));
+            this.expire(error);
+        }
+    }
+}
+
+impl Drop for StreamBody {
+    fn drop(&mut self) {
+        let outcome = if self.pipe.is_complete() {
+            "ok"
+        } else if self.pipe.has_failed() {
+            "failed"
+        } else {
+            "caller_left"
+        };
+        self.record.end(outcome, self.pipe.usage());
+    }
+}

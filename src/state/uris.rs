@@ -1,0 +1,66 @@
+//! Addresses of calls. Where the path does not name the model, the address is made once.
+
+use http::Uri;
+use http::uri::PathAndQuery;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::provider::Endpoint;
+use crate::wire::{Operation, Outbound};
+
+/// What may stand in a path unescaped. A slash may not: it would make one model id two path segments.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'@');
+
+/// The addresses of one endpoint that are the same for every model.
+#[derive(Debug, Clone, Default)]
+pub struct Uris {
+    whole: Option<Uri>,
+    stream: Option<Uri>,
+    embed: Option<Uri>,
+    count_tokens: Option<Uri>,
+}
+
+impl Uris {
+    pub fn of(endpoint: &Endpoint) -> Uris {
+        let Some(outbound) = endpoint.protocol.codec().and_then(|codec| codec.outbound()) else { return Uris::default() };
+        let fixed = |operation, stream| {
+            // Two models that lead to the same address: the model is not in it.
+            let uri = build(endpoint, outbound, operation, "a", stream)?;
+            (build(endpoint, outbound, operation, "b", stream)? == uri).then_some(uri)
+        };
+        Uris {
+            whole: fixed(Operation::Generate, false),
+            stream: fixed(Operation::Generate, true),
+            embed: fixed(Operation::Embed, false),
+            count_tokens: fixed(Operation::CountTokens, false),
+        }
+    }
+
+    /// The address of a call; `None` where the protocol has no such operation.
+    pub fn get(
+        &self,
+        endpoint: &Endpoint,
+        outbound: &dyn Outbound,
+        operation: Operation,
+        model: &str,
+        stream: bool,
+    ) -> Option<Uri> {
+        let fixed = match (operation, stream) {
+            (Operation::Generate, false) => &self.whole,
+            (Operation::Generate, true) => &self.stream,
+            (Operation::Embed, _) => &self.embed,
+            (Operation::CountTokens, _) => &self.count_tokens,
+        };
+        fixed.clone().or_else(|| build(endpoint, outbound, operation, model, stream))
+    }
+}
+
+fn build(endpoint: &Endpoint, outbound: &dyn Outbound, operation: Operation, model: &str, stream: bool) -> Option<Uri> {
+    let own = endpoint.paths.iter().find(|(known, streamed, _)| *known == operation && *streamed == stream);
+    let path = match own {
+        Some((_, _, template)) => template.replace("{model}", &utf8_percent_encode(model, SEGMENT).to_string()),
+        None => outbound.path(operation, model, stream)?,
+    };
+    let base = &endpoint.base_url;
+    let path: PathAndQuery = format!("{}{path}", base.path).parse().ok()?;
+    Uri::builder().scheme(base.scheme.clone()).authority(base.authority.clone()).path_and_query(path).build().ok()
+}

@@ -1,0 +1,169 @@
+//! What the request path counts. Counters are looked up when a table is made, not per request: a request only adds.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use crate::wire::ProtocolId;
+use crate::wire::ir::Usage;
+
+/// Counters of all traffic.
+pub struct Traffic {
+    requests: Family<RequestLabels, Counter>,
+    /// By [`ProtocolId::index`] and class of status: the same counters as `requests`, without a lookup.
+    requests_by: [[Counter; CLASSES.len()]; ProtocolId::COUNT],
+    attempts: Family<AttemptLabels, Counter>,
+    tokens: Family<TokenLabels, Counter>,
+    seconds: Family<ProviderLabels, Counter<f64, AtomicU64>>,
+    streams: Gauge,
+    bytes: Counter,
+}
+
+const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RequestLabels {
+    protocol: &'static str,
+    status: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct AttemptLabels {
+    provider: String,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct TokenLabels {
+    provider: String,
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ProviderLabels {
+    provider: String,
+}
+
+/// The counters of one provider.
+#[derive(Debug, Clone)]
+pub struct ProviderCounters {
+    provider: String,
+    attempts: Family<AttemptLabels, Counter>,
+    ok: Counter,
+    input: Counter,
+    output: Counter,
+    seconds: Counter<f64, AtomicU64>,
+    streams: Gauge,
+    bytes: Counter,
+}
+
+impl Traffic {
+    /// Registers the metrics of the request path.
+    pub fn new(registry: &mut Registry) -> Traffic {
+        let requests = Family::<RequestLabels, Counter>::default();
+        let counter = |protocol: ProtocolId, status| {
+            requests.get_or_create(&RequestLabels { protocol: protocol.name(), status }).clone()
+        };
+        let requests_by = ProtocolId::ALL.map(|protocol| CLASSES.map(|status| counter(protocol, status)));
+        let traffic = Traffic {
+            requests_by,
+            requests,
+            attempts: Family::default(),
+            tokens: Family::default(),
+            seconds: Family::default(),
+            streams: Gauge::default(),
+            bytes: Counter::default(),
+        };
+        registry.register("routeplane_requests", "Model calls answered, by the caller's protocol and class of status", traffic.requests.clone());
+        registry.register("routeplane_attempts", "Tries at upstreams, by provider and outcome", traffic.attempts.clone());
+        registry.register("routeplane_tokens", "Tokens that upstreams reported, by provider and kind", traffic.tokens.clone());
+        registry.register(
+            "routeplane_upstream_seconds",
+            "Seconds from sending a request to the first content of its answer, summed by provider",
+            traffic.seconds.clone(),
+        );
+        registry.register("routeplane_streams_open", "Streams on their way to callers", traffic.streams.clone());
+        registry.register("routeplane_stream_bytes", "Bytes of streams written to callers", traffic.bytes.clone());
+        traffic
+    }
+
+    /// Counts an answered call.
+    pub fn answered(&self, protocol: ProtocolId, status: u16) {
+        let class = match status {
+            0..300 => 0,
+            300..400 => 1,
+            400..500 => 2,
+            _ => 3,
+        };
+        if let Some(counter) = self.requests_by.get(protocol.index()).and_then(|classes| classes.get(class)) {
+            counter.inc();
+        }
+    }
+
+    /// The counters of one provider; asked for once per table.
+    pub fn provider(&self, name: &str) -> ProviderCounters {
+        let tokens = |kind| self.tokens.get_or_create(&TokenLabels { provider: name.to_owned(), kind }).clone();
+        ProviderCounters {
+            provider: name.to_owned(),
+            ok: self.attempts.get_or_create(&AttemptLabels { provider: name.to_owned(), outcome: "ok" }).clone(),
+            attempts: self.attempts.clone(),
+            input: tokens("input"),
+            output: tokens("output"),
+            seconds: self.seconds.get_or_create(&ProviderLabels { provider: name.to_owned() }).clone(),
+            streams: self.streams.clone(),
+            bytes: self.bytes.clone(),
+        }
+    }
+}
+
+impl ProviderCounters {
+    /// A try was answered, `latency` after it was sent.
+    pub fn succeeded(&self, latency: Duration) {
+        self.ok.inc();
+        self.seconds.inc_by(latency.as_secs_f64());
+    }
+
+    /// A try failed; failures are rare enough for a lookup.
+    pub fn failed(&self, cause: &'static str) {
+        self.attempts.get_or_create(&AttemptLabels { provider: self.provider.clone(), outcome: cause }).inc();
+    }
+
+    /// An upstream reported what an answer took.
+    pub fn used(&self, usage: &Usage) {
+        self.input.inc_by(usage.input.unwrap_or(0));
+        self.output.inc_by(usage.output.unwrap_or(0));
+    }
+}
+
+/// The account of one stream, settled when it ends however it ends.
+pub struct StreamRecord {
+    counters: Arc<ProviderCounters>,
+}
+
+impl StreamRecord {
+    pub fn start(counters: Arc<ProviderCounters>) -> StreamRecord {
+        counters.streams.inc();
+        StreamRecord { counters }
+    }
+
+    pub fn written(&self, bytes: usize) {
+        self.counters.bytes.inc_by(bytes as u64);
+    }
+
+    /// Called once, when the stream is over.
+    pub fn end(&mut self, outcome: &'static str, usage: Option<&Usage>) {
+        self.counters.streams.dec();
+        if outcome != "ok" {
+            self.counters.failed(outcome);
+        }
+        if let Some(usage) = usage {
+            self.counters.used(usage);
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! The client of the hot path: pooled HTTP/1.1 connections with TCP_NODELAY, no redirects, no proxy, no decompression.
+//!
+//! One connection carries one answer at a time. HTTP/2 would share flow control between streams, so that a few callers
+//! that stop reading freeze the others.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::{Request, Response, Uri};
+use hyper::body::Incoming;
+use hyper_rustls::{ConfigBuilderExt, HttpsConnector};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::{Connect, HttpConnector};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tower_service::Service;
+
+use super::body::text;
+use super::pieces::Pieces;
+
+/// Below the shortest idle limit of the providers, so that it is us who close.
+const IDLE: Duration = Duration::from_secs(30);
+const IDLE_PER_HOST: usize = 1024;
+const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
+
+type PlainClient = Client<Timed<HttpConnector>, Pieces>;
+type TlsClient = Client<Timed<HttpsConnector<HttpConnector>>, Pieces>;
+
+/// Every upstream connection. Shared by all generations, so that a reload closes none.
+///
+/// The pools are kept by connect timeout; within one, hyper keeps hosts apart.
+#[derive(Clone, Default)]
+pub struct Pools {
+    plain: HashMap<Duration, PlainClient>,
+    /// Only where some provider is reached over TLS: reading the system's roots costs memory.
+    tls: HashMap<Duration, TlsClient>,
+    tls_config: Option<rustls::ClientConfig>,
+}
+
+/// Why no answer came.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// Nothing was sent: free to try elsewhere.
+    #[error("{0}")]
+    Connect(String),
+    #[error("no connection within {} ms", .0.as_millis())]
+    ConnectTimeout(Duration),
+    /// The connection broke before an answer.
+    #[error("{0}")]
+    Broken(String),
+}
+
+impl Pools {
+    /// These pools, and one for each of `connect_timeouts`. TLS roots are read once, when something first needs them.
+    ///
+    /// # Errors
+    /// TLS cannot be set up.
+    pub fn with(&self, connect_timeouts: impl IntoIterator<Item = Duration>, tls: bool) -> Result<Pools, String> {
+        let mut pools = self.clone();
+        if tls && pools.tls_config.is_none() {
+            pools.tls_config = Some(tls_config()?);
+        }
+        for limit in connect_timeouts {
+            pools.plain.entry(limit).or_insert_with(|| client(Timed { inner: http_connector(), limit }));
+            if let Some(config) = &pools.tls_config {
+                pools.tls.entry(limit).or_insert_with(|| client(Timed { inner: tls_connector(config), limit }));
+            }
+        }
+        Ok(pools)
+    }
+
+    /// Sends a request and waits for the head of the answer.
+    ///
+    /// # Errors
+    /// No connection, or one that broke before an answer came.
+    pub async fn send(&self, request: Request<Pieces>, connect_timeout: Duration) -> Result<Response<Incoming>, SendError> {
+        let answer = if request.uri().scheme() == Some(&http::uri::Scheme::HTTPS) {
+            self.tls.get(&connect_timeout).map(|client| client.request(request))
+        } else {
+            self.plain.get(&connect_timeout).map(|client| client.request(request))
+        };
+        match answer {
+            Some(answer) => answer.await.map_err(|error| classify(&error)),
+            None => Err(SendError::Connect("this target was not prepared for".to_owned())),
+        }
+    }
+}
+
+fn classify(error: &hyper_util::client::legacy::Error) -> SendError {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(inner) = cause {
+        if let Some(Late(timeout)) = inner.downcast_ref::<Late>() {
+            return SendError::ConnectTimeout(*timeout);
+        }
+        cause = inner.source();
+    }
+    if error.is_connect() { SendError::Connect(text(error)) } else { SendError::Broken(text(error)) }
+}
+
+fn http_connector() -> HttpConnector {
+    let mut http = HttpConnector::new();
+    http.enforce_http(false);
+    http.set_nodelay(true);
+    http.set_keepalive(Some(TCP_KEEPALIVE));
+    http
+}
+
+fn tls_connector(config: &rustls::ClientConfig) -> HttpsConnector<HttpConnector> {
+    hyper_rustls::HttpsConnectorBuilder::new()
+        .with_tls_config(config.clone())
+        .https_only()
+        .enable_http1()
+        .wrap_connector(http_connector())
+}
+
+fn client<C>(connector: C) -> Client<C, Pieces>
+where
+    C: Connect + Clone,
+{
+    Client::builder(TokioExecutor::new())
+        .pool_idle_timeout(IDLE)
+        .pool_max_idle_per_host(IDLE_PER_HOST)
+        .pool_timer(TokioTimer::new())
+        .timer(TokioTimer::new())
+        .http1_max_headers(100)
+        .build(connector)
+}
+
+/// The system's roots; the embedded ones where the system has none (a container from scratch).
+fn tls_config() -> Result<rustls::ClientConfig, String> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = || {
+        rustls::ClientConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| format!("TLS cannot be set up: {error}"))
+    };
+    let config = match builder()?.with_native_roots() {
+        Ok(native) => native.with_no_client_auth(),
+        Err(_) => builder()?.with_webpki_roots().with_no_client_auth(),
+    };
+    Ok(config)
+}
+
+/// A connector with a limit over TCP and TLS together.
+#[derive(Clone)]
+struct Timed<C> {
+    inner: C,
+    limit: Duration,
+}
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The connect timeout, as a cause inside hyper's error.
+#[derive(Debug, thiserror::Error)]
+#[error("connecting took longer than {} ms", .0.as_millis())]
+struct Late(Duration);
+
+impl<C> Service<Uri> for Timed<C>
+where
+    C: Service<Uri>,
+    C::Error: Into<BoxError>,
+    C::Response: Send,
+    C::Future: Send + 'static,
+{
+    type Response = C::Response;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<C::Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let limit = self.limit;
+        let connecting = self.inner.call(uri);
+        Box::pin(async move {
+            match tokio::time::timeout(limit, connecting).await {
+                Ok(stream) => stream.map_err(Into::into),
+                Err(_) => Err(Late(limit).into()),
+            }
+        })
+    }
+}
