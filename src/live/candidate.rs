@@ -324,8 +324,8 @@ pub async fn prepare(
     let work = tokio::task::spawn_blocking(move || {
         let Compiled { table, literals } = compiled;
         let previous = previous.as_ref().map(|live| &live.runtime);
-        let _ = (literals, env, previous);
-        Ok::<_, Vec<String>>((table, Runtime {}))
+        let runtime = Runtime::prepare(&table, &literals, &env, previous)?;
+        Ok::<_, Vec<String>>((table, runtime))
     });
     let problems = match work.await {
         Ok(Ok(prepared)) => return Ok(prepared),

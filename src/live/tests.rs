@@ -55,6 +55,9 @@ fn compile(inputs: &Inputs, snapshot: &Snapshot) -> Evaluation {
 
 fn table() -> RoutingTable {
     RoutingTable {
+        inactive: Default::default(),
+        nested: Default::default(),
+        provider_names: Default::default(),
         id: "".into(),
         listen: ([127, 0, 0, 1], 4356).into(),
         keys: Box::new([]),

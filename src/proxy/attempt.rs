@@ -46,11 +46,11 @@ pub enum AnswerBody {
 }
 
 /// Everything that a try needs to know.
-pub struct Try<'r, 'i> {
+pub struct Try<'r, 'i, 'b, 't> {
     pub gateway: &'r Gateway,
     pub live: &'r Live,
-    pub incoming: &'r Incoming<'i>,
-    pub attempt: &'r Attempt<'i>,
+    pub incoming: &'r Incoming<'i, 'b>,
+    pub attempt: &'r Attempt<'t>,
     /// End of the whole request.
     pub deadline: Instant,
     /// The whole request's time, for messages.
@@ -70,7 +70,7 @@ struct Place<'r> {
 ///
 /// # Errors
 /// Why there is no answer. Nothing has reached the caller.
-pub async fn run(this: &Try<'_, '_>) -> Result<Answer, Failure> {
+pub async fn run(this: &Try<'_, '_, '_, '_>) -> Result<Answer, Failure> {
     let place = place(this)?;
     let credential = place.state.keys.pick();
     let started = Instant::now();
@@ -87,7 +87,7 @@ pub async fn run(this: &Try<'_, '_>) -> Result<Answer, Failure> {
     result
 }
 
-fn place<'r>(this: &Try<'r, '_>) -> Result<Place<'r>, Failure> {
+fn place<'r>(this: &Try<'r, '_, '_, '_>) -> Result<Place<'r>, Failure> {
     let Try { live, incoming, attempt, .. } = this;
     let refused = |message: &str| Failure::Refused(Error::invalid(message).with_code("target_refused"));
     let endpoint = match attempt.target.lane(incoming.call.protocol, incoming.call.operation) {
@@ -108,7 +108,11 @@ fn place<'r>(this: &Try<'r, '_>) -> Result<Place<'r>, Failure> {
     Ok(Place { state, endpoint, at, outbound, counters })
 }
 
-async fn send(this: &Try<'_, '_>, place: &Place<'_>, credential: Option<&Credential>) -> Result<Answer, Failure> {
+async fn send(
+    this: &Try<'_, '_, '_, '_>,
+    place: &Place<'_>,
+    credential: Option<&Credential>,
+) -> Result<Answer, Failure> {
     let Try { incoming, attempt, deadline, total, .. } = this;
     let prepared = outgoing::body(incoming, attempt, place.endpoint, place.outbound).map_err(Failure::Refused)?;
     let stream = incoming.envelope.stream && incoming.call.operation == Operation::Generate;
@@ -132,7 +136,7 @@ async fn send(this: &Try<'_, '_>, place: &Place<'_>, credential: Option<&Credent
 
 /// Sends the request and waits for the head of an answer.
 async fn call(
-    this: &Try<'_, '_>,
+    this: &Try<'_, '_, '_, '_>,
     place: &Place<'_>,
     credential: Option<&Credential>,
     prepared: &Prepared,
@@ -143,7 +147,8 @@ async fn call(
     let no_address = || Failure::Refused(Error::invalid("this target has no address for this kind of call"));
     let state = place.state.endpoints.get(place.at).ok_or_else(no_address)?;
     let operation = incoming.call.operation;
-    let uri = state.uris.get(place.endpoint, place.outbound, operation, attempt.model, stream).ok_or_else(no_address)?;
+    let uri =
+        state.uris.get(place.endpoint, place.outbound, operation, attempt.model, stream).ok_or_else(no_address)?;
     match attempt.provider.transport {
         Transport::Demo => Ok(demo::answer(uri.path(), &prepared.body.join()).await.map(upstream::Body::Demo)),
         Transport::Http => {
@@ -167,14 +172,17 @@ async fn refuse_errors(
     let status = response.status();
     if status.is_redirection() {
         let to = response.headers().get(LOCATION).and_then(|to| to.to_str().ok()).unwrap_or("nowhere");
-        let message = format!("the upstream redirects ({status}) to {to}; redirects are never followed, set `base_url` to the right address");
+        let message = format!(
+            "the upstream redirects ({status}) to {to}; redirects are never followed, set `base_url` to the right address"
+        );
         return Err(Failure::BadAnswer { code: "upstream_redirect", message });
     }
     if status.is_success() {
         return match html(response.headers()) {
             true => Err(Failure::BadAnswer {
                 code: "upstream_content_type",
-                message: "the upstream answered with a web page instead of an API answer; check its `base_url`".to_owned(),
+                message: "the upstream answered with a web page instead of an API answer; check its `base_url`"
+                    .to_owned(),
             }),
             false => Ok(response),
         };
@@ -187,7 +195,7 @@ async fn refuse_errors(
     let same = matches!(prepared.translation, Translation::None) && !html(&head.headers) && !text.is_empty();
     let encoded = head.headers.contains_key(CONTENT_ENCODING);
     let verbatim = (same && !encoded).then(|| (forwarded(&head.headers), Bytes::from(text)));
-    Err(Failure::Status(StatusFailure { status: status.as_u16(), error, verbatim }))
+    Err(Failure::Status(Box::new(StatusFailure { status: status.as_u16(), error, verbatim })))
 }
 
 fn html(headers: &HeaderMap) -> bool {
@@ -223,7 +231,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 
 /// Opens a stream up to its first content.
 async fn open(
-    this: &Try<'_, '_>,
+    this: &Try<'_, '_, '_, '_>,
     place: &Place<'_>,
     prepared: Prepared,
     response: Response<upstream::Body>,
@@ -238,7 +246,8 @@ async fn open(
         Translation::None => (Pipe::relay(incoming.inbound, place.outbound), forwarded(&head.headers)),
         Translation::Generate(request) => {
             let encoder = incoming.inbound.stream_encoder(&incoming.head, request);
-            let pipe = Pipe::translate(incoming.inbound, place.outbound, &incoming.head, &place.endpoint.quirks, encoder);
+            let pipe =
+                Pipe::translate(incoming.inbound, place.outbound, &incoming.head, &place.endpoint.quirks, encoder);
             (pipe, limits(&head.headers))
         }
         Translation::Embed(_) | Translation::CountTokens => {
@@ -269,7 +278,7 @@ fn is_stream(headers: &HeaderMap) -> bool {
 
 /// Reads a whole answer and turns it into the caller's.
 async fn whole(
-    this: &Try<'_, '_>,
+    this: &Try<'_, '_, '_, '_>,
     place: &Place<'_>,
     prepared: Prepared,
     response: Response<upstream::Body>,
@@ -282,15 +291,18 @@ async fn whole(
         let mut text = body.to_vec();
         place.state.keys.scrub(&mut text);
         let error = place.outbound.decode_error(502, &text);
-        return Err(Failure::Status(StatusFailure { status: error.status.max(400), error, verbatim: None }));
+        return Err(Failure::Status(Box::new(StatusFailure { status: error.status.max(400), error, verbatim: None })));
     }
     let usage = place.outbound.usage(&body);
     if let Some(usage) = &usage {
         place.counters.used(usage);
     }
-    let count_empty = attempt.settings.retries.on.contains(&RetryOn::Empty) && incoming.call.operation == Operation::Generate;
+    let count_empty =
+        attempt.settings.retries.on.contains(&RetryOn::Empty) && incoming.call.operation == Operation::Generate;
     let bad = |error: Error| Failure::BadAnswer { code: "upstream_protocol", message: error.message };
-    if count_empty && place.outbound.decode_response(&body, &place.endpoint.quirks).is_ok_and(|answer| answer.is_empty()) {
+    if count_empty
+        && place.outbound.decode_response(&body, &place.endpoint.quirks).is_ok_and(|answer| answer.is_empty())
+    {
         return Err(Failure::Empty);
     }
     let mut losses = prepared.losses;
@@ -369,7 +381,10 @@ fn forwarded(headers: &HeaderMap) -> HeaderMap {
 fn limits(headers: &HeaderMap) -> HeaderMap {
     let mut out = HeaderMap::with_capacity(12);
     for (name, value) in headers {
-        if name.as_str().starts_with("x-ratelimit-") || name.as_str().starts_with("anthropic-ratelimit-") || name == "openai-processing-ms" {
+        if name.as_str().starts_with("x-ratelimit-")
+            || name.as_str().starts_with("anthropic-ratelimit-")
+            || name == "openai-processing-ms"
+        {
             out.append(name.clone(), value.clone());
         }
     }

@@ -1,8 +1,8 @@
 //! The loop: read, decide, try, fall back, answer.
 
-use std::cell::OnceCell;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use axum::extract::ConnectInfo;
@@ -44,10 +44,11 @@ pub async fn handle(gateway: &Gateway, request: Request<IncomingBody>, peer: Soc
     }
     let response = match ingress {
         Ingress::Side => return side(gateway, request, peer).await,
-        Ingress::MethodNotAllowed { .. } => Err(Error::invalid(format!("{method} is not a method of this path")).with_status(405)),
-        Ingress::Models { dialect, id } => {
-            guard::client_key(&live, &headers, &uri).and_then(|_| models::answer(&live.table, dialect, id.as_deref(), &trail))
+        Ingress::MethodNotAllowed { .. } => {
+            Err(Error::invalid(format!("{method} is not a method of this path")).with_status(405))
         }
+        Ingress::Models { dialect, id } => guard::client_key(&live, &headers, &uri)
+            .and_then(|_| models::answer(&live.table, dialect, id.as_deref(), &trail)),
         Ingress::Call(call) => match guard::client_key(&live, &headers, &uri) {
             Ok(key) => {
                 let request = Received { call, inbound, headers: &headers, query: uri.query(), key, request };
@@ -94,10 +95,13 @@ async fn generate(
 ) -> Result<Response<ResponseBody>, Error> {
     let started = Instant::now();
     let Received { call, inbound, headers, query, key, request } = received;
-    let Some(codec) = call.protocol.codec() else { return Err(Error::invalid("this version does not speak this protocol")) };
+    let Some(codec) = call.protocol.codec() else {
+        return Err(Error::invalid("this version does not speak this protocol"));
+    };
     let body = receive::body(request, live.table.limits.body).await?;
     let head = call.head();
     let envelope = inbound.peek(&head, &body)?;
+    let request_id = trail.request_id.clone();
     let facts = RequestFacts {
         protocol: call.protocol,
         head,
@@ -106,14 +110,16 @@ async fn generate(
         body: &body,
         envelope: &envelope,
         key: key.and_then(|at| live.table.keys.get(at)),
-        request_id: &trail.request_id,
-        request: OnceCell::new(),
+        request_id: &request_id,
+        request: OnceLock::new(),
     };
     let decision = live.table.select(&facts, &AllUp, Draw(fastrand::f64()));
     let route = decision.route.to_string();
     let attempts = match decide(&decision, &facts.envelope.model)? {
         Outcome::Attempts { attempts, .. } => attempts,
-        Outcome::Deny { .. } | Outcome::NotFound(_) => return Err(Error::new(ErrorKind::Internal, "a decision without a target")),
+        Outcome::Deny { .. } | Outcome::NotFound(_) => {
+            return Err(Error::new(ErrorKind::Internal, "a decision without a target"));
+        }
     };
     let incoming = Incoming {
         call: &call,
@@ -124,7 +130,7 @@ async fn generate(
         query,
         body: &body,
         envelope: &envelope,
-        decoded: OnceCell::new(),
+        decoded: OnceLock::new(),
     };
     let total = attempts.first().map_or(Duration::MAX, |attempt| attempt.settings.timeouts.total);
     trail.route = Some(route);
@@ -132,7 +138,7 @@ async fn generate(
     match walk.all(attempts, trail).await {
         Ok(answer) => Ok(respond::answer(answer, trail)),
         Err(Last::Estimate) => estimate(&incoming, trail),
-        Err(Last::Failure(failure)) => Ok(give_up(inbound, failure, trail)),
+        Err(Last::Failure(failure)) => Ok(give_up(inbound, *failure, trail)),
     }
 }
 
@@ -141,7 +147,8 @@ fn decide<'d, 't>(decision: &'d Decision<'t>, model: &str) -> Result<&'d Outcome
     match &decision.outcome {
         outcome @ Outcome::Attempts { attempts, .. } if !attempts.is_empty() => Ok(outcome),
         Outcome::Attempts { .. } => {
-            Err(Error::new(ErrorKind::Overloaded, format!("no target of {} is available now", decision.route)).with_code("no_healthy_target"))
+            Err(Error::new(ErrorKind::Overloaded, format!("no target of {} is available now", decision.route))
+                .with_code("no_healthy_target"))
         }
         Outcome::Deny { status, text } => {
             let kind = match status {
@@ -163,7 +170,9 @@ fn decide<'d, 't>(decision: &'d Decision<'t>, model: &str) -> Result<&'d Outcome
 fn not_found(reason: &NotFound<'_>, model: &str) -> Error {
     let message = match reason {
         NotFound::Unknown { suggestion: Some(suggestion) } => {
-            format!("the model `{model}` does not exist here; did you mean `{suggestion}`? GET /v1/models lists what there is")
+            format!(
+                "the model `{model}` does not exist here; did you mean `{suggestion}`? GET /v1/models lists what there is"
+            )
         }
         NotFound::Unknown { suggestion: None } => format!(
             "the model `{model}` does not exist here; write `provider/model` or a preset's name. GET /v1/models lists what there is"
@@ -173,7 +182,9 @@ fn not_found(reason: &NotFound<'_>, model: &str) -> Error {
             format!("the model `{model}` is served by several providers; write {}", choices.join(" or "))
         }
         NotFound::Inactive { provider, variables } => {
-            format!("the provider `{provider}` has no key here; set {variables} and restart, or name it in the configuration")
+            format!(
+                "the provider `{provider}` has no key here; set {variables} and restart, or name it in the configuration"
+            )
         }
     };
     Error::new(ErrorKind::NotFound, message).with_code("model_not_found").with_param("model")
@@ -187,17 +198,17 @@ enum Last {
 }
 
 /// One request's way through its targets.
-struct Walk<'r, 'i> {
+struct Walk<'r, 'i, 'b> {
     gateway: &'r Gateway,
     live: &'r Live,
-    incoming: &'r Incoming<'i>,
+    incoming: &'r Incoming<'i, 'b>,
     deadline: Instant,
     total: Duration,
 }
 
-impl<'i> Walk<'_, 'i> {
+impl Walk<'_, '_, '_> {
     /// Tries the targets in order until one answers.
-    async fn all(&self, attempts: &[Attempt<'i>], trail: &mut Trail) -> Result<Answer, Last> {
+    async fn all(&self, attempts: &[Attempt<'_>], trail: &mut Trail) -> Result<Answer, Last> {
         let mut last = None;
         for (position, attempt) in attempts.iter().enumerate() {
             let target = format!("{}/{}", attempt.provider.name, attempt.model);
@@ -227,7 +238,7 @@ impl<'i> Walk<'_, 'i> {
     }
 
     /// Tries one target, as often as its retries allow.
-    async fn one(&self, attempt: &Attempt<'i>, target: &str, trail: &mut Trail) -> Result<Answer, Failure> {
+    async fn one(&self, attempt: &Attempt<'_>, target: &str, trail: &mut Trail) -> Result<Answer, Failure> {
         let retries = &attempt.settings.retries;
         let mut tries = 0;
         loop {
@@ -238,7 +249,13 @@ impl<'i> Walk<'_, 'i> {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
-            warn!(request_id = trail.request_id, target, attempt = trail.attempts, cause = failure.cause(), "attempt failed");
+            warn!(
+                request_id = trail.request_id,
+                target,
+                attempt = trail.attempts,
+                cause = failure.cause(),
+                "attempt failed"
+            );
             if failure.next(retries) != Next::Retry || tries >= retries.attempts.max(1) {
                 return Err(failure);
             }
@@ -248,7 +265,7 @@ impl<'i> Walk<'_, 'i> {
     }
 
     /// How long to wait before the next try of the same target; `None` where waiting would take too long.
-    fn pause(&self, failure: &Failure, attempt: &Attempt<'i>, tries: u32) -> Option<Duration> {
+    fn pause(&self, failure: &Failure, attempt: &Attempt<'_>, tries: u32) -> Option<Duration> {
         let retries = &attempt.settings.retries;
         let keys = self.live.runtime.providers.get(attempt.target.provider.0 as usize).map(|provider| &provider.keys);
         // Another key of the pool need not wait for the one that is used up.
@@ -271,20 +288,24 @@ fn backoff(retries: &Retries, tries: u32) -> Duration {
 }
 
 /// The answer after the last failure.
-fn give_up(inbound: &'static dyn Inbound, last: Box<(Failure, String)>, trail: &mut Trail) -> Response<ResponseBody> {
-    let (failure, target) = *last;
+fn give_up(inbound: &'static dyn Inbound, last: (Failure, String), trail: &mut Trail) -> Response<ResponseBody> {
+    let (failure, target) = last;
     trail.target = Some(target.clone());
-    match failure {
-        Failure::Status(StatusFailure { status, error, verbatim: Some((headers, body)) }) if !matches!(status, 401 | 403) => {
-            respond::verbatim(status, headers, body, error.retry_after, trail)
-        }
-        Failure::Refused(error) => respond::error(inbound, error, "gateway", trail),
-        failure => respond::error(inbound, failure.into_error(&target), "upstream", trail),
-    }
+    let failure = match failure {
+        Failure::Status(failure) if !matches!(failure.status, 401 | 403) => match *failure {
+            StatusFailure { status, error, verbatim: Some((headers, body)) } => {
+                return respond::verbatim(status, headers, body, error.retry_after, trail);
+            }
+            other => Failure::Status(Box::new(other)),
+        },
+        Failure::Refused(error) => return respond::error(inbound, error, "gateway", trail),
+        other => other,
+    };
+    respond::error(inbound, failure.into_error(&target), "upstream", trail)
 }
 
 /// A count of tokens that no upstream gave.
-fn estimate(incoming: &Incoming<'_>, trail: &Trail) -> Result<Response<ResponseBody>, Error> {
+fn estimate(incoming: &Incoming<'_, '_>, trail: &Trail) -> Result<Response<ResponseBody>, Error> {
     let count = estimate_tokens(outgoing::decoded(incoming)?);
     let mut body = Vec::new();
     incoming.inbound.encode_token_count(count, &mut body);

@@ -1,7 +1,7 @@
 //! What rules may know of a request. Computed when a rule asks, and once.
 
 use std::borrow::Cow;
-use std::cell::OnceCell;
+use std::sync::OnceLock;
 
 use http::HeaderMap;
 
@@ -12,21 +12,21 @@ use crate::wire::ir::{self, Part, ReasoningEffort, Role, ToolKind};
 use crate::wire::{Head, Inbound, Operation, ProtocolId};
 
 /// The facts of one request.
-pub struct RequestFacts<'r> {
+pub struct RequestFacts<'r, 'b> {
     pub protocol: ProtocolId,
     pub head: Head<'r>,
     pub inbound: &'static dyn Inbound,
     pub headers: &'r HeaderMap,
     pub body: &'r [u8],
-    pub envelope: &'r Envelope<'r>,
+    pub envelope: &'r Envelope<'b>,
     pub key: Option<&'r ClientKey>,
     pub request_id: &'r str,
     /// The request in the hub, for facts that lie inside the conversation. A request that cannot be read has none of them;
     /// what is wrong with it comes out when it is translated, or upstream.
-    pub request: OnceCell<Option<ir::Request>>,
+    pub request: OnceLock<Option<ir::Request>>,
 }
 
-impl RequestFacts<'_> {
+impl RequestFacts<'_, '_> {
     fn request(&self) -> Option<&ir::Request> {
         self.request.get_or_init(|| self.inbound.decode_request(&self.head, self.body).ok()).as_ref()
     }
@@ -87,7 +87,7 @@ impl RequestFacts<'_> {
     }
 }
 
-impl Facts for RequestFacts<'_> {
+impl Facts for RequestFacts<'_, '_> {
     fn model(&self) -> &str {
         &self.envelope.model
     }
@@ -103,13 +103,19 @@ impl Facts for RequestFacts<'_> {
     fn text(&self, fact: &TextFact) -> Option<Cow<'_, str>> {
         match fact {
             TextFact::Model => Some(Cow::Borrowed(self.model())),
-            TextFact::User => self.envelope.user.as_deref().map(Cow::Borrowed).or_else(|| self.header("x-routeplane-user")),
-            TextFact::Session => ["x-routeplane-session", "x-session-id", "x-claude-code-session-id", "session-id", "session_id"]
-                .iter()
-                .find_map(|name| self.header(name)),
+            TextFact::User => {
+                self.envelope.user.as_deref().map(Cow::Borrowed).or_else(|| self.header("x-routeplane-user"))
+            }
+            TextFact::Session => {
+                ["x-routeplane-session", "x-session-id", "x-claude-code-session-id", "session-id", "session_id"]
+                    .iter()
+                    .find_map(|name| self.header(name))
+            }
             TextFact::LastTool => self.last_tool().map(Cow::Borrowed),
             TextFact::Key => self.key.map(|key| Cow::Borrowed(&*key.id)),
-            TextFact::KeyAttribute(name) => self.key.and_then(|key| key.attributes.get(name)).map(|text| Cow::Borrowed(&**text)),
+            TextFact::KeyAttribute(name) => {
+                self.key.and_then(|key| key.attributes.get(name)).map(|text| Cow::Borrowed(&**text))
+            }
             TextFact::Header(name) => self.header(name),
             TextFact::Tag(name) => self.header(&format!("x-routeplane-tag-{name}")).or_else(|| self.metadata(name)),
         }
@@ -122,10 +128,16 @@ impl Facts for RequestFacts<'_> {
             NumberFact::Files => self.media(ir::MediaKind::File),
             NumberFact::Audio => self.media(ir::MediaKind::Audio),
             NumberFact::Messages => self.request().map_or(0, |request| {
-                request.messages.iter().filter(|message| !matches!(message.role, Role::System | Role::Developer)).count() as u64
+                request
+                    .messages
+                    .iter()
+                    .filter(|message| !matches!(message.role, Role::System | Role::Developer))
+                    .count() as u64
             }),
             NumberFact::InputTokens => self.request().map_or(0, estimate_tokens),
-            NumberFact::MaxTokens => self.request().and_then(|request| request.sampling.max_tokens).map_or(0, |max| max.value),
+            NumberFact::MaxTokens => {
+                self.request().and_then(|request| request.sampling.max_tokens).map_or(0, |max| max.value)
+            }
             NumberFact::Hour => hour(now_seconds()),
             NumberFact::Weekday => weekday(now_seconds()),
         }
@@ -204,7 +216,9 @@ pub fn estimate_tokens(request: &ir::Request) -> u64 {
     let (bytes, media) = parts.fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
     let tools = request.tools.iter().flatten().map(|tool| match &tool.kind {
         ToolKind::Function { name, description, parameters, .. } => {
-            name.len() + description.as_ref().map_or(0, String::len) + parameters.as_ref().map_or(0, |schema| schema.get().len())
+            name.len()
+                + description.as_ref().map_or(0, String::len)
+                + parameters.as_ref().map_or(0, |schema| schema.get().len())
         }
         ToolKind::Opaque { raw, .. } => raw.get().len(),
     });

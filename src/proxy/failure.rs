@@ -23,13 +23,16 @@ pub enum Failure {
     /// The connection broke before the answer was there.
     Broken(String),
     /// The upstream answered with an error.
-    Status(StatusFailure),
+    Status(Box<StatusFailure>),
     /// The upstream answered 200, and then an error as the first thing of its stream.
     InStream(Error),
     /// The answer ended before its end.
     Truncated,
     /// The answer is not one: a redirect, HTML, too large, not of the protocol.
-    BadAnswer { code: &'static str, message: String },
+    BadAnswer {
+        code: &'static str,
+        message: String,
+    },
     /// A good answer without content, where the file counts that as a failure.
     Empty,
 }
@@ -61,11 +64,13 @@ impl Failure {
         let retry_on = |cause: RetryOn| if retries.on.contains(&cause) { Next::Retry } else { Next::Fallback };
         match self {
             Failure::Refused(_) | Failure::BadAnswer { .. } => Next::Fallback,
-            Failure::Connect(_) | Failure::ConnectTimeout(_) | Failure::Broken(_) | Failure::Truncated => retry_on(RetryOn::Connect),
+            Failure::Connect(_) | Failure::ConnectTimeout(_) | Failure::Broken(_) | Failure::Truncated => {
+                retry_on(RetryOn::Connect)
+            }
             Failure::FirstToken(_) => retry_on(RetryOn::Timeout),
             Failure::Deadline(_) => Next::Stop,
             Failure::Empty => retry_on(RetryOn::Empty),
-            Failure::Status(StatusFailure { status, error, .. }) => by_status(*status, error, retries),
+            Failure::Status(failure) => by_status(failure.status, &failure.error, retries),
             Failure::InStream(error) => by_status(error.status, error, retries),
         }
     }
@@ -73,7 +78,8 @@ impl Failure {
     /// How long the upstream asks to be left alone.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Failure::Status(StatusFailure { error, .. }) | Failure::InStream(error) => error.retry_after,
+            Failure::Status(failure) => failure.error.retry_after,
+            Failure::InStream(error) => error.retry_after,
             _ => None,
         }
     }
@@ -90,7 +96,7 @@ impl Failure {
         };
         match status {
             429 => Some(self.retry_after().unwrap_or(USED_UP).min(LONGEST)),
-            401 | 402 | 403 => Some(REFUSED),
+            401..=403 => Some(REFUSED),
             _ => None,
         }
     }
@@ -114,31 +120,36 @@ impl Failure {
 
     /// The error for the caller, naming the target that was tried last.
     pub fn into_error(self, target: &str) -> Error {
-        let upstream = |kind, code: &str, message: String| Error::new(kind, format!("{target}: {message}")).with_code(code);
+        let upstream =
+            |kind, code: &str, message: String| Error::new(kind, format!("{target}: {message}")).with_code(code);
         match self {
             Failure::Refused(error) => error,
             Failure::Connect(cause) => {
                 let code = if cause.contains("dns") { "upstream_dns" } else { "upstream_unreachable" };
                 upstream(ErrorKind::Upstream, code, format!("no connection to the upstream ({cause})"))
             }
-            Failure::ConnectTimeout(limit) => {
-                upstream(ErrorKind::Timeout, "connect_timeout", format!("no connection within {} ms", limit.as_millis()))
-            }
+            Failure::ConnectTimeout(limit) => upstream(
+                ErrorKind::Timeout,
+                "connect_timeout",
+                format!("no connection within {} ms", limit.as_millis()),
+            ),
             Failure::FirstToken(limit) => {
                 upstream(ErrorKind::Timeout, "ttfb_timeout", format!("no first token within {} ms", limit.as_millis()))
             }
             Failure::Deadline(limit) => {
                 upstream(ErrorKind::Timeout, "deadline_exceeded", format!("no answer within {} ms", limit.as_millis()))
             }
-            Failure::Broken(cause) => {
-                upstream(ErrorKind::Upstream, "upstream_reset", format!("the connection broke before the answer was there ({cause})"))
-            }
+            Failure::Broken(cause) => upstream(
+                ErrorKind::Upstream,
+                "upstream_reset",
+                format!("the connection broke before the answer was there ({cause})"),
+            ),
             Failure::Truncated => {
                 upstream(ErrorKind::Truncated, "upstream_truncated", "the answer ended before its end".to_owned())
             }
             Failure::BadAnswer { code, message } => upstream(ErrorKind::Upstream, code, message),
             Failure::Empty => upstream(ErrorKind::Upstream, "upstream_empty", "the answer has no content".to_owned()),
-            Failure::Status(StatusFailure { status, error, .. }) => for_caller(status, error, target),
+            Failure::Status(failure) => for_caller(failure.status, failure.error, target),
             Failure::InStream(error) => for_caller(error.status, error, target),
         }
     }
@@ -167,7 +178,10 @@ fn by_status(status: u16, error: &Error, retries: &Retries) -> Next {
 fn for_caller(status: u16, mut error: Error, target: &str) -> Error {
     if matches!(status, 401 | 403) {
         let message = format!("{target}: the upstream refused the gateway's key ({status}): {}", error.message);
-        return Error { retry_after: error.retry_after, ..Error::new(ErrorKind::Upstream, message).with_code("upstream_auth") };
+        return Error {
+            retry_after: error.retry_after,
+            ..Error::new(ErrorKind::Upstream, message).with_code("upstream_auth")
+        };
     }
     error.status = status;
     error
@@ -178,7 +192,11 @@ mod tests {
     use super::*;
 
     fn status(status: u16, kind: ErrorKind) -> Failure {
-        Failure::Status(StatusFailure { status, error: Error::new(kind, "x").with_status(status), verbatim: None })
+        Failure::Status(Box::new(StatusFailure {
+            status,
+            error: Error::new(kind, "x").with_status(status),
+            verbatim: None,
+        }))
     }
 
     #[test]

@@ -51,7 +51,8 @@ fn is_loopback_authority(authority: &str) -> bool {
             None => authority,
         },
     };
-    host.eq_ignore_ascii_case("localhost") || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn is_port(text: &str) -> bool {
@@ -107,8 +108,21 @@ mod tests {
             assert!(is_loopback_authority(yes), "{yes}");
         }
         for no in [
-            "", "localhost.", "localhost.evil.com", "127.0.0.1.evil.com", "evil.com", "evil.com:127", "0.0.0.0", "10.0.0.1",
-            "[::1", "[::1]x", "::1", "127.0.0.1:80:80", "127.0.0.1@evil.com", "[::ffff:10.0.0.1]", "localhost:8o",
+            "",
+            "localhost.",
+            "localhost.evil.com",
+            "127.0.0.1.evil.com",
+            "evil.com",
+            "evil.com:127",
+            "0.0.0.0",
+            "10.0.0.1",
+            "[::1",
+            "[::1]x",
+            "::1",
+            "127.0.0.1:80:80",
+            "127.0.0.1@evil.com",
+            "[::ffff:10.0.0.1]",
+            "localhost:8o",
         ] {
             assert!(!is_loopback_authority(no), "{no}");
         }

@@ -64,7 +64,8 @@ fn post<'a>(method: &Method, call: Call<'a>) -> Ingress<'a> {
 fn under_models<'a>(method: &Method, uri: &'a Uri, headers: &HeaderMap) -> Ingress<'a> {
     let path = uri.path();
     let google = path.starts_with("/v1beta/");
-    let Some(rest) = ["/v1beta/models", "/v1/models", "/models"].iter().find_map(|prefix| path.strip_prefix(prefix)) else {
+    let Some(rest) = ["/v1beta/models", "/v1/models", "/models"].iter().find_map(|prefix| path.strip_prefix(prefix))
+    else {
         return Ingress::Side;
     };
     let dialect = if google { ProtocolId::Gemini } else { listing_dialect(headers) };
@@ -145,7 +146,11 @@ mod tests {
         check("POST", "/v1/messages/count_tokens", "anthropic-messages CountTokens -");
         check("POST", "/v1beta/models/gemini-2.5-pro:generateContent", "gemini Generate gemini-2.5-pro");
         check("POST", "/v1/models/a/b:c:streamGenerateContent?alt=sse", "gemini Generate a/b:c stream sse");
-        check("POST", "/v1beta/models/openai%2Fgpt-5:streamGenerateContent?key=x", "gemini Generate openai/gpt-5 stream");
+        check(
+            "POST",
+            "/v1beta/models/openai%2Fgpt-5:streamGenerateContent?key=x",
+            "gemini Generate openai/gpt-5 stream",
+        );
         check("POST", "/v1beta/models/m:batchEmbedContents", "gemini Embed m");
         check("GET", "/v1/models", "models openai-chat -");
         check("GET", "/v1/models/openai/gpt-5", "models openai-chat openai/gpt-5");

@@ -21,14 +21,20 @@ struct Listed<'t> {
 ///
 /// # Errors
 /// A name that is not in the table.
-pub fn answer(table: &RoutingTable, dialect: ProtocolId, id: Option<&str>, trail: &Trail) -> Result<Response<ResponseBody>, Error> {
+pub fn answer(
+    table: &RoutingTable,
+    dialect: ProtocolId,
+    id: Option<&str>,
+    trail: &Trail,
+) -> Result<Response<ResponseBody>, Error> {
     let listed = list(table);
     let body = match id {
         None => page(dialect, &listed),
         Some(id) => {
             let one = listed.iter().find(|model| model.id == id.trim_start_matches('@') || model.id == id);
             let one = one.ok_or_else(|| {
-                Error::new(ErrorKind::NotFound, format!("the model `{id}` is not listed here")).with_code("model_not_found")
+                Error::new(ErrorKind::NotFound, format!("the model `{id}` is not listed here"))
+                    .with_code("model_not_found")
             })?;
             entry(dialect, one)
         }
@@ -78,7 +84,9 @@ fn entry(dialect: ProtocolId, model: &Listed<'_>) -> Value {
                 "supportedGenerationMethods": ["generateContent", "streamGenerateContent", "countTokens"],
             });
             if let (Some(known), Some(entry)) = (model.known, entry.as_object_mut()) {
-                for (key, limit) in [("inputTokenLimit", known.max_input_tokens), ("outputTokenLimit", known.max_output_tokens)] {
+                for (key, limit) in
+                    [("inputTokenLimit", known.max_input_tokens), ("outputTokenLimit", known.max_output_tokens)]
+                {
                     if let Some(limit) = limit {
                         entry.insert(key.to_owned(), limit.into());
                     }

@@ -1,7 +1,7 @@
 //! The upstream's request. Every try makes it anew from the caller's document, which nothing changes: what was done for
 //! one target cannot leak to the next.
 
-use std::cell::OnceCell;
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
@@ -21,7 +21,7 @@ use crate::wire::loss::Losses;
 use crate::wire::{Destination, Head, Inbound, Operation, Outbound, Protocol, pointer};
 
 /// The caller's request, as every try derives its own from it.
-pub struct Incoming<'r> {
+pub struct Incoming<'r, 'b> {
     pub call: &'r Call<'r>,
     pub head: Head<'r>,
     pub codec: &'static dyn Protocol,
@@ -29,9 +29,9 @@ pub struct Incoming<'r> {
     pub headers: &'r HeaderMap,
     pub query: Option<&'r str>,
     pub body: &'r Bytes,
-    pub envelope: &'r Envelope<'r>,
+    pub envelope: &'r Envelope<'b>,
     /// The document in the hub, read by the first try that needs it unedited.
-    pub decoded: OnceCell<ir::Request>,
+    pub decoded: OnceLock<ir::Request>,
 }
 
 /// A body for an upstream.
@@ -55,15 +55,20 @@ pub enum Translation {
 /// # Errors
 /// What the target cannot carry, in words for the caller.
 pub fn body(
-    incoming: &Incoming<'_>,
+    incoming: &Incoming<'_, '_>,
     attempt: &Attempt<'_>,
     endpoint: &Endpoint,
     outbound: &dyn Outbound,
 ) -> Result<Prepared, Error> {
     let edited = preset_document(incoming, attempt.settings)?;
-    let passthrough = matches!(attempt.target.lane(incoming.call.protocol, incoming.call.operation), Lane::Passthrough { .. });
+    let passthrough =
+        matches!(attempt.target.lane(incoming.call.protocol, incoming.call.operation), Lane::Passthrough { .. });
     let mut prepared = if passthrough && can_relay(incoming) {
-        Prepared { body: relayed(incoming, edited.as_ref(), attempt, outbound)?, losses: Losses::default(), translation: Translation::None }
+        Prepared {
+            body: relayed(incoming, edited.as_ref(), attempt, outbound)?,
+            losses: Losses::default(),
+            translation: Translation::None,
+        }
     } else {
         translated(incoming, edited.as_ref(), attempt, endpoint, outbound)?
     };
@@ -74,13 +79,13 @@ pub fn body(
 }
 
 /// A Gemini caller without `alt=sse` wants an array, which no upstream is asked for.
-fn can_relay(incoming: &Incoming<'_>) -> bool {
+fn can_relay(incoming: &Incoming<'_, '_>) -> bool {
     !incoming.envelope.stream || incoming.inbound.stream_content_type(&incoming.head) == "text/event-stream"
 }
 
 /// The caller's document with the preset's parameters in it, as if the caller had written them; `None` where the preset
 /// adds nothing.
-fn preset_document(incoming: &Incoming<'_>, settings: &Settings) -> Result<Option<Bytes>, Error> {
+fn preset_document(incoming: &Incoming<'_, '_>, settings: &Settings) -> Result<Option<Bytes>, Error> {
     if settings.params.is_empty() && settings.overrides.is_empty() && settings.system.is_none() {
         return Ok(None);
     }
@@ -112,7 +117,8 @@ fn preset_document(incoming: &Incoming<'_>, settings: &Settings) -> Result<Optio
         let value = if rest.is_empty() {
             value.to_string()
         } else {
-            pointer::set(&inner, rest, value).map_err(|error| Error::invalid(error.to_string()).with_param(name.to_string()))?
+            pointer::set(&inner, rest, value)
+                .map_err(|error| Error::invalid(error.to_string()).with_param(name.to_string()))?
         };
         edits.push((member.to_string(), value));
     }
@@ -125,7 +131,7 @@ fn preset_document(incoming: &Incoming<'_>, settings: &Settings) -> Result<Optio
 }
 
 fn relayed(
-    incoming: &Incoming<'_>,
+    incoming: &Incoming<'_, '_>,
     edited: Option<&Bytes>,
     attempt: &Attempt<'_>,
     outbound: &dyn Outbound,
@@ -148,7 +154,7 @@ fn relayed(
 }
 
 fn translated(
-    incoming: &Incoming<'_>,
+    incoming: &Incoming<'_, '_>,
     edited: Option<&Bytes>,
     attempt: &Attempt<'_>,
     endpoint: &Endpoint,
@@ -164,7 +170,8 @@ fn translated(
     let document = edited.unwrap_or(incoming.body);
     let translation = match incoming.call.operation {
         Operation::Embed => {
-            let (from, to) = (incoming.codec.embeddings(), endpoint.protocol.codec().and_then(|codec| codec.embeddings()));
+            let (from, to) =
+                (incoming.codec.embeddings(), endpoint.protocol.codec().and_then(|codec| codec.embeddings()));
             let (Some(from), Some(to)) = (from, to) else { return Err(no_operation(endpoint, "embeddings")) };
             let request = from.decode_request(&incoming.head, document)?;
             to.encode_request(&request, &destination, &mut out, &mut losses)?;
@@ -191,7 +198,7 @@ fn translated(
 ///
 /// # Errors
 /// A document that is not of its protocol.
-pub fn decoded<'i>(incoming: &'i Incoming<'_>) -> Result<&'i ir::Request, Error> {
+pub fn decoded<'i>(incoming: &'i Incoming<'_, '_>) -> Result<&'i ir::Request, Error> {
     if let Some(request) = incoming.decoded.get() {
         return Ok(request);
     }
@@ -200,7 +207,10 @@ pub fn decoded<'i>(incoming: &'i Incoming<'_>) -> Result<&'i ir::Request, Error>
 }
 
 fn no_operation(endpoint: &Endpoint, what: &str) -> Error {
-    Error::new(ErrorKind::InvalidRequest, format!("{} has no {what} that this gateway can translate", endpoint.protocol))
+    Error::new(
+        ErrorKind::InvalidRequest,
+        format!("{} has no {what} that this gateway can translate", endpoint.protocol),
+    )
 }
 
 /// The file's own edits of the upstream's body, last of all.
@@ -220,11 +230,12 @@ fn edit_body(body: &Pieces, edits: &BodyEdits) -> Result<Pieces, Error> {
 }
 
 /// Headers of the caller that reach an upstream of the caller's own protocol. Everything else stays here.
-const FORWARDED: [&str; 5] = ["anthropic-beta", "anthropic-version", "idempotency-key", "openai-beta", "x-client-request-id"];
+const FORWARDED: [&str; 5] =
+    ["anthropic-beta", "anthropic-version", "idempotency-key", "openai-beta", "x-client-request-id"];
 
 /// The request of one try.
 pub fn request(
-    incoming: &Incoming<'_>,
+    incoming: &Incoming<'_, '_>,
     attempt: &Attempt<'_>,
     endpoint: (&Endpoint, &EndpointState),
     credential: Option<&Credential>,

@@ -213,7 +213,12 @@ impl Pipe {
     }
 
     fn head(&self) -> Head<'static> {
-        Head { operation: crate::wire::Operation::Generate, path_model: None, path_stream: true, alt_sse: self.sse_asked }
+        Head {
+            operation: crate::wire::Operation::Generate,
+            path_model: None,
+            path_stream: true,
+            alt_sse: self.sse_asked,
+        }
     }
 
     /// How far the stream has come.

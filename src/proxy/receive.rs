@@ -47,7 +47,9 @@ pub async fn body(request: Request<Incoming>, limit: u64) -> Result<Bytes, Error
     };
     let body = tokio::time::timeout(TOTAL, reading).await.unwrap_or_else(|_| Err(too_slow()))?;
     if is_deeper_than(&body, DEEPEST) {
-        return Err(Error::invalid(format!("the body is nested more than {DEEPEST} levels deep")).with_code("json_depth"));
+        return Err(
+            Error::invalid(format!("the body is nested more than {DEEPEST} levels deep")).with_code("json_depth")
+        );
     }
     Ok(body)
 }
@@ -79,12 +81,17 @@ fn refuse_encoding(headers: &HeaderMap) -> Result<(), Error> {
 }
 
 fn too_large(limit: u64) -> Error {
-    Error::new(ErrorKind::TooLarge, format!("the body exceeds {limit} bytes; `limits.body` in the configuration raises this"))
-        .with_code("body_too_large")
+    Error::new(
+        ErrorKind::TooLarge,
+        format!("the body exceeds {limit} bytes; `limits.body` in the configuration raises this"),
+    )
+    .with_code("body_too_large")
 }
 
 fn too_slow() -> Error {
-    Error::new(ErrorKind::Timeout, "the request's body did not arrive in time").with_code("client_timeout").with_status(408)
+    Error::new(ErrorKind::Timeout, "the request's body did not arrive in time")
+        .with_code("client_timeout")
+        .with_status(408)
 }
 
 /// Whether brackets nest deeper than `limit`. A text with few brackets is decided by counting them.

@@ -26,7 +26,9 @@ pub struct Trail {
 pub fn request_id(headers: &HeaderMap) -> String {
     const LONGEST: usize = 128;
     let own = headers.get("x-request-id").and_then(|id| id.to_str().ok()).filter(|id| {
-        !id.is_empty() && id.len() <= LONGEST && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+        !id.is_empty()
+            && id.len() <= LONGEST
+            && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
     });
     own.map_or_else(|| format!("rp-{:016x}{:08x}", fastrand::u64(..), fastrand::u32(..)), str::to_owned)
 }
@@ -88,7 +90,13 @@ pub fn error(inbound: &dyn Inbound, mut error: Error, origin: &'static str, trai
 }
 
 /// An upstream's error as it came, for a caller of the same protocol.
-pub fn verbatim(status: u16, headers: HeaderMap, body: Bytes, retry_after: Option<std::time::Duration>, trail: &Trail) -> Response<ResponseBody> {
+pub fn verbatim(
+    status: u16,
+    headers: HeaderMap,
+    body: Bytes,
+    retry_after: Option<std::time::Duration>,
+    trail: &Trail,
+) -> Response<ResponseBody> {
     let mut response = Response::new(body.into());
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
     *response.headers_mut() = headers;
@@ -122,7 +130,8 @@ fn insert(headers: &mut HeaderMap, name: &'static str, value: impl fmt::Display)
     let text = value.to_string();
     let value = HeaderValue::try_from(text).or_else(|_| {
         // Names of models may hold anything; a header may not.
-        let plain: String = value.to_string().chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect();
+        let plain: String =
+            value.to_string().chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect();
         HeaderValue::try_from(plain)
     });
     if let Ok(value) = value {

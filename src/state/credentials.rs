@@ -85,7 +85,8 @@ impl KeyPool {
             return Some(only);
         }
         let start = self.next.fetch_add(1, Ordering::Relaxed);
-        let in_turn = || self.keys.iter().cycle().skip(start.checked_rem(self.keys.len()).unwrap_or(0)).take(self.keys.len());
+        let in_turn =
+            || self.keys.iter().cycle().skip(start.checked_rem(self.keys.len()).unwrap_or(0)).take(self.keys.len());
         let now = now_ms();
         in_turn().find(|key| key.cooling_until() <= now).or_else(|| in_turn().min_by_key(|key| key.cooling_until()))
     }
@@ -160,7 +161,8 @@ mod tests {
     async fn a_reload_keeps_a_cooling_key_cool() {
         let before = pool(&["a", "b"], None);
         before.keys[0].cool(Duration::from_secs(60));
-        let state = [ProviderState { keys: before, endpoints: Box::new([]), counters: Default::default(), unusable: None }];
+        let state =
+            [ProviderState { keys: before, endpoints: Box::new([]), counters: Default::default(), unusable: None }];
         let after = pool(&["b", "a"], Some(&state));
         assert!((0..4).all(|_| after.pick().unwrap().bare() == "b"));
     }

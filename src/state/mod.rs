@@ -175,4 +175,3 @@ impl Secrets<'_> {
         Ok(Some(secret))
     }
 }
-

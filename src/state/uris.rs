@@ -21,7 +21,9 @@ pub struct Uris {
 
 impl Uris {
     pub fn of(endpoint: &Endpoint) -> Uris {
-        let Some(outbound) = endpoint.protocol.codec().and_then(|codec| codec.outbound()) else { return Uris::default() };
+        let Some(outbound) = endpoint.protocol.codec().and_then(|codec| codec.outbound()) else {
+            return Uris::default();
+        };
         let fixed = |operation, stream| {
             // Two models that lead to the same address: the model is not in it.
             let uri = build(endpoint, outbound, operation, "a", stream)?;

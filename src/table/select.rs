@@ -109,10 +109,10 @@ impl RoutingTable {
         if let Some(index) = self.models.get(name) {
             return self.target_meaning(*index, name);
         }
-        if let Some((provider, model)) = split_name(name) {
-            if let Some(meaning) = self.at_provider(provider, model) {
-                return meaning;
-            }
+        if let Some((provider, model)) = split_name(name)
+            && let Some(meaning) = self.at_provider(provider, model)
+        {
+            return meaning;
         }
         if let Some(indices) = self.ambiguous.get(name) {
             let providers = indices.iter().filter_map(|index| self.provider(*index)).map(|provider| &*provider.name);

@@ -1,5 +1,6 @@
-//! Metrics in the Prometheus text format. The only file that names `prometheus_client`.
+//! Metrics in the Prometheus text format. Only this file and `traffic.rs` name `prometheus_client`.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -9,6 +10,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use super::traffic::Traffic;
+
 /// Media type of what [`Metrics::render`] writes.
 pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -16,13 +19,16 @@ pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; chars
 pub struct Metrics {
     registry: Registry,
     pub config: ConfigMetrics,
+    /// The request path's own.
+    pub traffic: Arc<Traffic>,
 }
 
 impl Metrics {
     pub fn new() -> Metrics {
         let mut registry = Registry::with_prefix("routeplane");
         let config = ConfigMetrics::register(&mut registry);
-        Metrics { registry, config }
+        let traffic = Arc::new(Traffic::new(&mut registry));
+        Metrics { registry, config, traffic }
     }
 
     /// All metrics as text; empty if a label could not be written.

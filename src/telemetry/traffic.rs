@@ -80,16 +80,20 @@ impl Traffic {
             streams: Gauge::default(),
             bytes: Counter::default(),
         };
-        registry.register("routeplane_requests", "Model calls answered, by the caller's protocol and class of status", traffic.requests.clone());
-        registry.register("routeplane_attempts", "Tries at upstreams, by provider and outcome", traffic.attempts.clone());
-        registry.register("routeplane_tokens", "Tokens that upstreams reported, by provider and kind", traffic.tokens.clone());
         registry.register(
-            "routeplane_upstream_seconds",
+            "requests",
+            "Model calls answered, by the caller's protocol and class of status",
+            traffic.requests.clone(),
+        );
+        registry.register("attempts", "Tries at upstreams, by provider and outcome", traffic.attempts.clone());
+        registry.register("tokens", "Tokens that upstreams reported, by provider and kind", traffic.tokens.clone());
+        registry.register(
+            "upstream_seconds",
             "Seconds from sending a request to the first content of its answer, summed by provider",
             traffic.seconds.clone(),
         );
-        registry.register("routeplane_streams_open", "Streams on their way to callers", traffic.streams.clone());
-        registry.register("routeplane_stream_bytes", "Bytes of streams written to callers", traffic.bytes.clone());
+        registry.register("streams_open", "Streams on their way to callers", traffic.streams.clone());
+        registry.register("stream_bytes", "Bytes of streams written to callers", traffic.bytes.clone());
         traffic
     }
 

@@ -27,10 +27,12 @@ impl http_body::Body for Body {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match self.get_mut() {
-            Body::Http(incoming) => {
-                Pin::new(incoming).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(|error| Broken(text(&error)))))
+            Body::Http(incoming) => Pin::new(incoming)
+                .poll_frame(cx)
+                .map(|frame| frame.map(|frame| frame.map_err(|error| Broken(text(&error))))),
+            Body::Demo(demo) => {
+                Pin::new(demo).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(|never| match never {})))
             }
-            Body::Demo(demo) => Pin::new(demo).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(|never| match never {}))),
         }
     }
 

@@ -296,8 +296,10 @@ fn stream(reply: &Reply, request: &Value, wishes: &Wishes) -> Response<DemoBody>
     }
     events.push(chunk(json!({}), Some(reply.finish_reason())));
     if request.pointer("/stream_options/include_usage").and_then(Value::as_bool).unwrap_or(false) {
-        events.push(event(&json!({"id": "chatcmpl-demo", "object": "chat.completion.chunk", "created": 0, "model": model,
-                                  "choices": [], "usage": reply.usage()})));
+        events.push(event(
+            &json!({"id": "chatcmpl-demo", "object": "chat.completion.chunk", "created": 0, "model": model,
+                                  "choices": [], "usage": reply.usage()}),
+        ));
     }
     events.push(Bytes::from_static(b"data: [DONE]\n\n"));
     respond(StatusCode::OK, "text/event-stream", events, wishes.pace)
@@ -310,7 +312,9 @@ fn event(value: &Value) -> Bytes {
 /// Eight numbers per text, derived from its bytes.
 fn embeddings(request: &Value) -> Value {
     let texts: Vec<String> = match request.get("input") {
-        Some(Value::Array(texts)) => texts.iter().map(|text| text.as_str().map_or_else(|| text.to_string(), str::to_owned)).collect(),
+        Some(Value::Array(texts)) => {
+            texts.iter().map(|text| text.as_str().map_or_else(|| text.to_string(), str::to_owned)).collect()
+        }
         Some(Value::String(text)) => vec![text.clone()],
         _ => Vec::new(),
     };

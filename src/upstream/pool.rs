@@ -76,7 +76,11 @@ impl Pools {
     ///
     /// # Errors
     /// No connection, or one that broke before an answer came.
-    pub async fn send(&self, request: Request<Pieces>, connect_timeout: Duration) -> Result<Response<Incoming>, SendError> {
+    pub async fn send(
+        &self,
+        request: Request<Pieces>,
+        connect_timeout: Duration,
+    ) -> Result<Response<Incoming>, SendError> {
         let answer = if request.uri().scheme() == Some(&http::uri::Scheme::HTTPS) {
             self.tls.get(&connect_timeout).map(|client| client.request(request))
         } else {

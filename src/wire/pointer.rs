@@ -95,7 +95,8 @@ fn edit_array(
     rest: &[Cow<'_, str>],
     value: Option<&str>,
 ) -> Result<String, PointerError> {
-    let at = if step == "-" { elements.len() } else { step.parse().map_err(|_| PointerError::Index(step.to_owned()))? };
+    let at =
+        if step == "-" { elements.len() } else { step.parse().map_err(|_| PointerError::Index(step.to_owned()))? };
     let mut texts: Vec<Cow<'_, str>> = elements.iter().map(|element| Cow::Borrowed(element.get())).collect();
     let len = texts.len();
     match (texts.get_mut(at), value) {
