@@ -1,19 +1,150 @@
-//! (protocol)
-use super::{Embeddings, Inbound, Outbound, Protocol, ProtocolId};
+//! Anthropic Messages (`POST /v1/messages`, `anthropic-version: 2023-06-01`), in both roles.
+//!
+//! What the hub does not model of a request or an answer stays in `ext` under the name it has here; of a nested object
+//! (`metadata`, `output_config`, `usage`) the members that were not modelled stay, under the object's name.
+
+mod block;
+mod error;
+mod legal;
+mod model;
+mod peek;
+mod request;
+mod response;
+mod stream;
+mod usage;
+
+use super::envelope::Envelope;
+use super::frame::{Frame, Framing};
+use super::loss::Losses;
+use super::quirk::Quirks;
+use super::{
+    Destination, Embeddings, Head, Inbound, Observation, Operation, Outbound, Protocol, ProtocolId, StreamDecoder,
+    StreamEncoder, ir, json,
+};
+
+/// This protocol, for the origin of what it reads and the issuer of its signatures.
+const SELF: ProtocolId = ProtocolId::AnthropicMessages;
 
 pub struct AnthropicMessages;
 
 impl Protocol for AnthropicMessages {
     fn id(&self) -> ProtocolId {
-        ProtocolId::AnthropicMessages
+        SELF
     }
+
     fn inbound(&self) -> Option<&dyn Inbound> {
-        None
+        Some(self)
     }
+
     fn outbound(&self) -> Option<&dyn Outbound> {
-        None
+        Some(self)
     }
+
     fn embeddings(&self) -> Option<&dyn Embeddings> {
         None
     }
 }
+
+impl Inbound for AnthropicMessages {
+    fn peek<'a>(&self, _head: &Head<'_>, body: &'a [u8]) -> Result<Envelope<'a>, ir::Error> {
+        peek::envelope(body)
+    }
+
+    fn decode_request(&self, head: &Head<'_>, body: &[u8]) -> Result<ir::Request, ir::Error> {
+        request::decode(head, body)
+    }
+
+    fn encode_response(&self, response: &ir::Response, out: &mut Vec<u8>, losses: &mut Losses) {
+        response::encode(response, out, losses);
+    }
+
+    fn encode_token_count(&self, input_tokens: u64, out: &mut Vec<u8>) {
+        json::object(out, |body| body.field("input_tokens", &input_tokens));
+    }
+
+    fn encode_error(&self, error: &ir::Error, out: &mut Vec<u8>) {
+        error::encode(error, out);
+    }
+
+    fn encode_stream_error(&self, error: &ir::Error, _head: &Head<'_>, out: &mut Vec<u8>) {
+        error::encode_event(error, out);
+    }
+
+    fn stream_encoder(&self, _head: &Head<'_>, request: &ir::Request) -> Box<dyn StreamEncoder> {
+        Box::new(stream::Encoder::new(&request.model))
+    }
+
+    fn stream_content_type(&self, _head: &Head<'_>) -> &'static str {
+        "text/event-stream"
+    }
+
+    fn keep_alive(&self) -> Option<&'static [u8]> {
+        Some(b"event: ping\ndata: {\"type\":\"ping\"}\n\n")
+    }
+}
+
+impl Outbound for AnthropicMessages {
+    fn path(&self, operation: Operation, _model: &str, _stream: bool) -> Option<String> {
+        match operation {
+            Operation::Generate => Some("/v1/messages".to_owned()),
+            Operation::CountTokens => Some("/v1/messages/count_tokens".to_owned()),
+            Operation::Embed => None,
+        }
+    }
+
+    fn model_member(&self) -> Option<&'static str> {
+        Some("model")
+    }
+
+    fn encode_request(
+        &self,
+        request: &ir::Request,
+        destination: &Destination<'_>,
+        out: &mut Vec<u8>,
+        losses: &mut Losses,
+    ) -> Result<(), ir::Error> {
+        request::encode(request, destination, out, losses)
+    }
+
+    fn encode_count_tokens(
+        &self,
+        request: &ir::Request,
+        destination: &Destination<'_>,
+        out: &mut Vec<u8>,
+        losses: &mut Losses,
+    ) -> Result<(), ir::Error> {
+        request::encode_count_tokens(request, destination, out, losses)
+    }
+
+    fn decode_token_count(&self, body: &[u8]) -> Option<u64> {
+        let text = std::str::from_utf8(body).ok()?;
+        json::Object::parse(text).ok()?.u64("input_tokens").ok()?
+    }
+
+    fn decode_response(&self, body: &[u8], _quirks: &Quirks) -> Result<ir::Response, ir::Error> {
+        response::decode(body)
+    }
+
+    fn decode_error(&self, status: u16, body: &[u8]) -> ir::Error {
+        error::decode(status, body)
+    }
+
+    fn framing(&self) -> Framing {
+        Framing::Sse
+    }
+
+    fn stream_decoder(&self, _quirks: &Quirks) -> Box<dyn StreamDecoder> {
+        Box::new(stream::Decoder::default())
+    }
+
+    fn observe(&self, frame: &Frame<'_>) -> Observation {
+        peek::observe(frame)
+    }
+
+    fn usage(&self, body: &[u8]) -> Option<ir::Usage> {
+        peek::usage(body)
+    }
+}
+
+#[cfg(test)]
+mod test_support;

@@ -1,0 +1,142 @@
+//! What routing and pass-through need of a body or a frame, without building a tree.
+
+use memchr::memmem;
+
+use super::usage::Counts;
+use crate::wire::envelope::Envelope;
+use crate::wire::frame::Frame;
+use crate::wire::json::{JsonError, Object, str_of};
+use crate::wire::{FrameKind, Observation, ir};
+
+/// Reads the outside of a request.
+pub(super) fn envelope(body: &[u8]) -> Result<Envelope<'_>, ir::Error> {
+    let members = Object::parse(super::request::text_of(body)?)?;
+    let model = match members.get("model") {
+        None => return Err(JsonError::Missing { key: "model".to_owned() }.into()),
+        Some(raw) => str_of(raw).ok_or(JsonError::Type { key: "model".to_owned(), expected: "a string" })?,
+    };
+    let stream = match members.get("stream").map(serde_json::value::RawValue::get) {
+        Some("true") => true,
+        None | Some("false" | "null") => false,
+        Some(_) => return Err(JsonError::Type { key: "stream".to_owned(), expected: "true or false" }.into()),
+    };
+    let metadata = members.get("metadata").and_then(|raw| Object::of(raw).ok());
+    let user = metadata.and_then(|object| object.get("user_id")).and_then(str_of);
+    Ok(Envelope { body, model, stream, conversation: members.get("messages"), user, members })
+}
+
+/// What a frame means. The name of the event is in its `event:` line, or, at upstreams that leave the line out, in `type`.
+pub(super) fn observe(frame: &Frame<'_>) -> Observation {
+    let name = if frame.event.is_empty() || frame.event == "message" { type_of(frame.data) } else { frame.event };
+    let kind = match name {
+        "content_block_delta" if !is_empty_delta(frame.data) => FrameKind::Content,
+        "content_block_start" if !begins_text(frame.data) => FrameKind::Content,
+        "message_delta" => FrameKind::Content,
+        "message_stop" => FrameKind::Terminal,
+        "error" => FrameKind::Error,
+        _ => FrameKind::Preamble,
+    };
+    let usage = match name {
+        "message_start" => started_usage(frame.data),
+        "message_delta" => usage_of(frame.data),
+        _ => None,
+    };
+    Observation { kind, usage }
+}
+
+/// The first `type` of the frame. Anthropic writes the frame's own before any nested one.
+fn type_of(data: &str) -> &str {
+    let value = data.split_once("\"type\"").map_or("", |(_, rest)| rest);
+    let value = value.trim_start_matches([':', ' ']).trim_start_matches('"');
+    value.split_once('"').map_or("", |(name, _)| name)
+}
+
+/// A quotation mark inside of a JSON string is escaped, so these texts can only be members.
+fn is_empty_delta(data: &str) -> bool {
+    ["text", "thinking", "partial_json", "signature"].iter().any(|member| {
+        let found = |gap: &str| memmem::find(data.as_bytes(), format!("\"{member}\":{gap}\"\"").as_bytes()).is_some();
+        found("") || found(" ")
+    })
+}
+
+/// Text and thinking blocks begin empty; every other block says something by beginning.
+fn begins_text(data: &str) -> bool {
+    let Some((_, block)) = data.split_once("\"content_block\"") else { return false };
+    ["\"text\"", "\"thinking\""].iter().any(|kind| {
+        let found = |gap: &str| memmem::find(block.as_bytes(), format!("\"type\":{gap}{kind}").as_bytes()).is_some();
+        found("") || found(" ")
+    })
+}
+
+fn started_usage(data: &str) -> Option<ir::Usage> {
+    let message = Object::parse(data).ok()?.get("message")?;
+    usage_of(message.get())
+}
+
+fn usage_of(text: &str) -> Option<ir::Usage> {
+    let usage = Object::parse(text).ok()?.get("usage")?;
+    Counts::read(&mut Object::of(usage).ok()?).usage()
+}
+
+/// Usage of a whole answer.
+pub(super) fn usage(body: &[u8]) -> Option<ir::Usage> {
+    usage_of(std::str::from_utf8(body).ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(event: &str, data: &str) -> FrameKind {
+        observe(&Frame { event, data }).kind
+    }
+
+    #[test]
+    fn frames_are_known_by_event_or_type() {
+        let delta = r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a"}}"#;
+        assert_eq!(kind("content_block_delta", delta), FrameKind::Content);
+        assert_eq!(kind("", delta), FrameKind::Content);
+        assert_eq!(kind("", r#"{"type": "message_stop"}"#), FrameKind::Terminal);
+        assert_eq!(kind("error", r#"{"type":"error","error":{}}"#), FrameKind::Error);
+        assert_eq!(kind("ping", r#"{"type":"ping"}"#), FrameKind::Preamble);
+        assert_eq!(kind("novelty", r#"{"type":"novelty"}"#), FrameKind::Preamble);
+    }
+
+    #[test]
+    fn an_empty_delta_commits_to_nothing() {
+        for data in [
+            r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":""}}"#,
+            r#"{"type":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json": ""}}"#,
+        ] {
+            assert_eq!(kind("content_block_delta", data), FrameKind::Preamble);
+        }
+        let quoting = r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"\"text\":\"\""}}"#;
+        assert_eq!(kind("content_block_delta", quoting), FrameKind::Content);
+    }
+
+    #[test]
+    fn a_tool_block_commits_and_a_text_block_does_not() {
+        let tool = r#"{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"t","name":"n","input":{}}}"#;
+        assert_eq!(kind("content_block_start", tool), FrameKind::Content);
+        let text = r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#;
+        assert_eq!(kind("content_block_start", text), FrameKind::Preamble);
+    }
+
+    #[test]
+    fn usage_is_read_with_the_cache_added() {
+        let start = r#"{"type":"message_start","message":{"id":"m","usage":{"input_tokens":3,"cache_read_input_tokens":40,"cache_creation_input_tokens":7,"output_tokens":1}}}"#;
+        let usage = observe(&Frame { event: "message_start", data: start }).usage.unwrap();
+        assert_eq!((usage.input, usage.cache_read, usage.cache_write, usage.output), (Some(50), Some(40), Some(7), Some(1)));
+        assert_eq!(super::usage(br#"{"usage":{"input_tokens":3,"output_tokens":1}}"#).unwrap().total(), Some(4));
+        assert_eq!(super::usage(b"<html>"), None);
+    }
+
+    #[test]
+    fn the_envelope_names_model_and_user() {
+        let body = br#"{"model":"m","stream":true,"metadata":{"user_id":"u"},"messages":[]}"#;
+        let envelope = envelope(body).unwrap();
+        assert_eq!((envelope.model.as_ref(), envelope.stream, envelope.user.as_deref()), ("m", true, Some("u")));
+        assert_eq!(super::envelope(b"{}").unwrap_err().param.as_deref(), Some("model"));
+        assert_eq!(super::envelope(br#"{"model":"m","stream":1}"#).unwrap_err().param.as_deref(), Some("stream"));
+    }
+}
