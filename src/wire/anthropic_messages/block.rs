@@ -6,7 +6,9 @@ use serde_json::value::RawValue;
 
 use super::SELF;
 use crate::wire::ir::message::Opaque;
-use crate::wire::ir::{ContentShape, Media, MediaKind, MediaSource, Part, Reasoning, Signature, Text, ToolCall, ToolResult};
+use crate::wire::ir::{
+    ContentShape, Media, MediaKind, MediaSource, Part, Reasoning, Signature, Text, ToolCall, ToolResult,
+};
 use crate::wire::json::{self, Ext, JsonError, Kind, Object, ObjectWriter, kind, str_of};
 
 /// Reads one block. What the hub has no part for stays verbatim.
@@ -67,7 +69,8 @@ fn thinking(mut block: Object<'_>) -> Result<Part, JsonError> {
     block.take("type");
     let text = required(&mut block, "thinking")?;
     // An empty signature proves nothing; it stays in `ext`, where only a writer of this protocol finds it.
-    let signature = block.get("signature").and_then(str_of).filter(|value| !value.is_empty()).map(|value| value.into_owned());
+    let signature =
+        block.get("signature").and_then(str_of).filter(|value| !value.is_empty()).map(|value| value.into_owned());
     if signature.is_some() {
         block.take("signature");
     }
@@ -145,7 +148,9 @@ fn media(mut block: Object<'_>, kind: MediaKind) -> Option<Part> {
 fn source(mut source: Object<'_>) -> Option<MediaSource> {
     let text = |source: &mut Object<'_>, key: &str| source.string(key).ok().flatten();
     let read = match text(&mut source, "type")?.as_str() {
-        "base64" => MediaSource::Base64 { media_type: text(&mut source, "media_type")?, data: text(&mut source, "data")? },
+        "base64" => {
+            MediaSource::Base64 { media_type: text(&mut source, "media_type")?, data: text(&mut source, "data")? }
+        }
         "url" => MediaSource::Url { url: text(&mut source, "url")?, media_type: None },
         "file" => MediaSource::FileId(text(&mut source, "file_id")?),
         "text" => MediaSource::Text { media_type: text(&mut source, "media_type")?, text: text(&mut source, "data")? },
@@ -162,7 +167,9 @@ pub(super) fn write(part: &Part, out: &mut Vec<u8>) {
         Part::Text(text) | Part::Refusal(text) => write_text(&text.text, &text.ext, out),
         Part::Media(media) => write_media(media, &media.ext, out),
         Part::Reasoning(reasoning) => write_reasoning(reasoning, &reasoning.ext, out),
-        Part::ToolCall(call) => write_call(call.id.as_deref().unwrap_or(""), &call.name, &call.arguments, &call.ext, out),
+        Part::ToolCall(call) => {
+            write_call(call.id.as_deref().unwrap_or(""), &call.name, &call.arguments, &call.ext, out)
+        }
         Part::ToolResult(result) => write_result(result, result.call_id.as_deref().unwrap_or(""), &result.ext, out),
         Part::Opaque(opaque) => out.extend_from_slice(opaque.raw.get().as_bytes()),
     }
@@ -319,13 +326,16 @@ mod tests {
 
     #[test]
     fn nested_results_stay_verbatim_whatever_their_depth() {
-        let deep = format!("{}{}", r#"{"type":"tool_result","tool_use_id":"t","content":["#.repeat(60), "]}".repeat(60));
+        let deep =
+            format!("{}{}", r#"{"type":"tool_result","tool_use_id":"t","content":["#.repeat(60), "]}".repeat(60));
         assert_eq!(round_trip(&deep), deep);
     }
 
     #[test]
     fn a_known_block_without_its_member_is_refused() {
-        for (block, member) in [(r#"{"type":"text"}"#, "text"), ("{}", "type"), (r#"{"type":"tool_use","id":"a"}"#, "name")] {
+        for (block, member) in
+            [(r#"{"type":"text"}"#, "text"), ("{}", "type"), (r#"{"type":"tool_use","id":"a"}"#, "name")]
+        {
             let error = decode(&json::raw(block).unwrap()).unwrap_err();
             assert_eq!(error, JsonError::Missing { key: member.to_owned() });
         }

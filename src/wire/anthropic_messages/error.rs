@@ -152,7 +152,12 @@ mod tests {
     fn errors_are_classified_by_type_status_and_words() {
         for (status, type_name, message, kind) in [
             (400, "invalid_request_error", "messages: at least one message is required", ErrorKind::InvalidRequest),
-            (400, "invalid_request_error", "prompt is too long: 210000 tokens > 200000 maximum", ErrorKind::ContextLength),
+            (
+                400,
+                "invalid_request_error",
+                "prompt is too long: 210000 tokens > 200000 maximum",
+                ErrorKind::ContextLength,
+            ),
             (400, "invalid_request_error", "Your credit balance is too low to access the API", ErrorKind::Billing),
             (401, "authentication_error", "invalid x-api-key", ErrorKind::Authentication),
             (403, "permission_error", "no", ErrorKind::Permission),

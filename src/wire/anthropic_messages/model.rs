@@ -16,10 +16,7 @@ pub(super) fn traits(model: &str) -> Traits {
         return Traits { adaptive_only: false, one_sampler: false };
     };
     let opus = model.contains("opus");
-    Traits {
-        adaptive_only: major >= 5 || (opus && (major, minor) >= (4, 7)),
-        one_sampler: (major, minor) >= (4, 1),
-    }
+    Traits { adaptive_only: major >= 5 || (opus && (major, minor) >= (4, 7)), one_sampler: (major, minor) >= (4, 1) }
 }
 
 /// `claude-3-7-sonnet-20250219` is 3.7, `claude-opus-4-7` is 4.7, `claude-sonnet-4-20250514` is 4.0.

@@ -110,7 +110,8 @@ mod tests {
         ] {
             assert_eq!(kind("content_block_delta", data), FrameKind::Preamble);
         }
-        let quoting = r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"\"text\":\"\""}}"#;
+        let quoting =
+            r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"\"text\":\"\""}}"#;
         assert_eq!(kind("content_block_delta", quoting), FrameKind::Content);
     }
 
@@ -126,7 +127,10 @@ mod tests {
     fn usage_is_read_with_the_cache_added() {
         let start = r#"{"type":"message_start","message":{"id":"m","usage":{"input_tokens":3,"cache_read_input_tokens":40,"cache_creation_input_tokens":7,"output_tokens":1}}}"#;
         let usage = observe(&Frame { event: "message_start", data: start }).usage.unwrap();
-        assert_eq!((usage.input, usage.cache_read, usage.cache_write, usage.output), (Some(50), Some(40), Some(7), Some(1)));
+        assert_eq!(
+            (usage.input, usage.cache_read, usage.cache_write, usage.output),
+            (Some(50), Some(40), Some(7), Some(1))
+        );
         assert_eq!(super::usage(br#"{"usage":{"input_tokens":3,"output_tokens":1}}"#).unwrap().total(), Some(4));
         assert_eq!(super::usage(b"<html>"), None);
     }

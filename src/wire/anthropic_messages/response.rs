@@ -4,9 +4,7 @@ use serde_json::value::RawValue;
 
 use super::usage::{self, Counts};
 use super::{SELF, block, legal, request::text_of};
-use crate::wire::ir::{
-    Candidate, Error, ErrorKind, Finish, FinishReason, Part, Reasoning, Response, Text, ToolCall,
-};
+use crate::wire::ir::{Candidate, Error, ErrorKind, Finish, FinishReason, Part, Reasoning, Response, Text, ToolCall};
 use crate::wire::json::{self, Ext, JsonError, Kind, Object, ObjectWriter, kind, str_of};
 use crate::wire::loss::Losses;
 
@@ -42,7 +40,9 @@ fn read(body: &[u8]) -> Result<Response, JsonError> {
 /// A block; what cannot be read as the type it names stays verbatim.
 fn part(raw: &RawValue) -> Part {
     match block::decode(raw) {
-        Ok(Part::ToolCall(call)) => Part::ToolCall(ToolCall { name: legal::original_name(&call.name).into_owned(), ..call }),
+        Ok(Part::ToolCall(call)) => {
+            Part::ToolCall(ToolCall { name: legal::original_name(&call.name).into_owned(), ..call })
+        }
         Ok(part) => part,
         Err(_) => block::opaque(raw),
     }
@@ -76,7 +76,9 @@ pub(super) fn refusal(stop_details: &RawValue) -> Option<String> {
 
 /// Takes `usage`: the counts, and the members that the hub has none for.
 pub(super) fn read_usage(message: &mut Object<'_>) -> (Counts, Option<Box<RawValue>>) {
-    let Some(mut usage) = message.get("usage").filter(|raw| kind(raw) == Kind::Object).and_then(|raw| Object::of(raw).ok()) else {
+    let Some(mut usage) =
+        message.get("usage").filter(|raw| kind(raw) == Kind::Object).and_then(|raw| Object::of(raw).ok())
+    else {
         return (Counts::default(), None);
     };
     message.take("usage");
@@ -127,7 +129,9 @@ pub(super) fn write_stop(finish: Option<&Finish>, own: bool, has_calls: bool, bo
     match finish {
         None if own => body.field("stop_reason", &()),
         Some(Finish { raw: Some(raw), .. }) if own => body.field("stop_reason", raw),
-        finish => body.field("stop_reason", stop_reason(finish.map_or(FinishReason::Stop, |finish| finish.reason), has_calls)),
+        finish => {
+            body.field("stop_reason", stop_reason(finish.map_or(FinishReason::Stop, |finish| finish.reason), has_calls))
+        }
     }
     body.field("stop_sequence", &finish.and_then(|finish| finish.stop_sequence.as_deref()));
 }

@@ -30,7 +30,9 @@ impl Counts {
             cache_read,
             cache_write: cache_write.or_else(|| usage.get("cache_creation").and_then(written_by_ttl)),
             output,
-            thinking: usage.get("output_tokens_details").and_then(|raw| number(Object::of(raw).ok()?.get("thinking_tokens")?)),
+            thinking: usage
+                .get("output_tokens_details")
+                .and_then(|raw| number(Object::of(raw).ok()?.get("thinking_tokens")?)),
         }
     }
 
@@ -61,7 +63,8 @@ impl Counts {
 /// Some relays report `cache_creation` by lifetime and leave the sum out.
 fn written_by_ttl(raw: &RawValue) -> Option<u64> {
     let written = Object::of(raw).ok()?;
-    let counts = ["ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"].map(|key| written.get(key).and_then(number));
+    let counts =
+        ["ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"].map(|key| written.get(key).and_then(number));
     counts.iter().any(Option::is_some).then(|| counts.iter().flatten().sum())
 }
 

@@ -6,7 +6,9 @@ use std::collections::HashSet;
 
 use super::super::{SELF, block, legal};
 use super::media;
-use crate::wire::ir::{ContentShape, Error, Media, Message, Part, Reasoning, Request, Role, Text, ToolCall, ToolResult};
+use crate::wire::ir::{
+    ContentShape, Error, Media, Message, Part, Reasoning, Request, Role, Text, ToolCall, ToolResult,
+};
 use crate::wire::json::{self, Ext};
 use crate::wire::loss::Losses;
 
@@ -51,7 +53,10 @@ pub(super) fn arrange<'a>(request: &'a Request, losses: &mut Losses) -> Result<C
                 conversation.system.extend(system_texts(message, losses));
             }
             Role::System | Role::Developer => {
-                losses.degraded("messages.role", "a system message within the conversation is sent as a reminder in a user turn");
+                losses.degraded(
+                    "messages.role",
+                    "a system message within the conversation is sent as a reminder in a user turn",
+                );
                 let reminders = system_texts(message, losses).map(reminder).collect();
                 conversation.push(Speaker::User, reminders);
             }
@@ -91,7 +96,8 @@ impl<'a> Conversation<'a> {
         }
         if self.turns.first().is_none_or(|turn| turn.speaker == Speaker::Assistant) {
             losses.emulated("messages", "a conversation must begin with the user; a turn `.` is put first");
-            self.turns.insert(0, Turn { speaker: Speaker::User, blocks: vec![Block::Text(Cow::Borrowed("."), &NO_EXT)] });
+            self.turns
+                .insert(0, Turn { speaker: Speaker::User, blocks: vec![Block::Text(Cow::Borrowed("."), &NO_EXT)] });
         }
         if let Some(Turn { speaker: Speaker::Assistant, blocks }) = self.turns.last_mut()
             && let Some(Block::Text(text, _)) = blocks.last_mut()
@@ -160,7 +166,12 @@ fn text_block<'a>(text: &'a Text, losses: &mut Losses) -> Option<Block<'a>> {
     (!text.text.trim().is_empty()).then(|| Block::Text(Cow::Borrowed(&text.text), &text.ext))
 }
 
-fn user_blocks<'a>(message: &'a Message, position: usize, ids: &mut Ids, losses: &mut Losses) -> Result<Vec<Block<'a>>, Error> {
+fn user_blocks<'a>(
+    message: &'a Message,
+    position: usize,
+    ids: &mut Ids,
+    losses: &mut Losses,
+) -> Result<Vec<Block<'a>>, Error> {
     let mut blocks = Vec::with_capacity(message.parts.len());
     for (at, part) in message.parts.iter().enumerate() {
         let block = match part {
@@ -169,9 +180,12 @@ fn user_blocks<'a>(message: &'a Message, position: usize, ids: &mut Ids, losses:
                 result,
                 content: result_content(result, position, losses)?,
             }),
-            Part::Text(_) | Part::Refusal(_) | Part::Media(_) => shown_block(part, &format!("messages.{position}.content.{at}"), losses)?,
+            Part::Text(_) | Part::Refusal(_) | Part::Media(_) => {
+                shown_block(part, &format!("messages.{position}.content.{at}"), losses)?
+            }
             Part::Reasoning(_) | Part::ToolCall(_) | Part::Opaque(_) => {
-                losses.dropped("messages.content", "the part has no counterpart in a user message of Anthropic Messages");
+                losses
+                    .dropped("messages.content", "the part has no counterpart in a user message of Anthropic Messages");
                 None
             }
         };
@@ -216,7 +230,10 @@ fn assistant_blocks<'a>(message: &'a Message, ids: &mut Ids, losses: &mut Losses
                 None
             }
             Part::ToolResult(_) | Part::Opaque(_) => {
-                losses.dropped("messages.content", "the part has no counterpart in an assistant message of Anthropic Messages");
+                losses.dropped(
+                    "messages.content",
+                    "the part has no counterpart in an assistant message of Anthropic Messages",
+                );
                 None
             }
         };
@@ -241,7 +258,10 @@ fn call_block<'a>(call: &'a ToolCall, ids: &mut Ids, losses: &mut Losses) -> Blo
         losses.dropped("messages.tool_calls.signature", "another vendor's signature is of no use to Anthropic");
     }
     if block::is_wrapped(&call.arguments) {
-        losses.degraded("messages.tool_calls.arguments", "arguments that are no JSON object are sent as the text `_raw` of one");
+        losses.degraded(
+            "messages.tool_calls.arguments",
+            "arguments that are no JSON object are sent as the text `_raw` of one",
+        );
     }
     Block::Call { id: ids.ask(call), call }
 }
@@ -305,10 +325,13 @@ impl Ids {
 impl Turn<'_> {
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         json::object(out, |body| {
-            body.field("role", match self.speaker {
-                Speaker::User => "user",
-                Speaker::Assistant => "assistant",
-            });
+            body.field(
+                "role",
+                match self.speaker {
+                    Speaker::User => "user",
+                    Speaker::Assistant => "assistant",
+                },
+            );
             match self.blocks.as_slice() {
                 [Block::Text(text, ext)] if carried(ext).is_empty() => body.field("content", text),
                 blocks => body.array("content", blocks, Block::write),

@@ -105,10 +105,13 @@ fn messages(body: &mut Object<'_>) -> Result<Vec<Message>, Error> {
 
 fn system_message(raw: &RawValue) -> Result<Message, Error> {
     let (parts, shape) = match kind(raw) {
-        Kind::String => (vec![Part::Text(Text::new(json::read::<String>(raw, "system", "a string")?))], ContentShape::Text),
+        Kind::String => {
+            (vec![Part::Text(Text::new(json::read::<String>(raw, "system", "a string")?))], ContentShape::Text)
+        }
         Kind::Array => {
             let blocks = json::elements(raw, "system")?.into_iter().enumerate();
-            let parts = blocks.map(|(position, raw)| block::decode(raw).map_err(|error| at(&format!("system.{position}"), error)));
+            let parts = blocks
+                .map(|(position, raw)| block::decode(raw).map_err(|error| at(&format!("system.{position}"), error)));
             (parts.collect::<Result<_, _>>()?, ContentShape::Parts)
         }
         Kind::Null | Kind::Bool | Kind::Number | Kind::Object => {
@@ -294,7 +297,10 @@ mod tests {
             (r#"{"model":"m","messages":[]}"#, "max_tokens"),
             (r#"{"model":"m","max_tokens":1,"messages":[{"content":"x"}]}"#, "messages.0.role"),
             (r#"{"model":"m","max_tokens":1,"messages":[{"role":"user"}]}"#, "messages.0.content"),
-            (r#"{"model":"m","max_tokens":1,"messages":[{"role":"user","content":[{"type":"text"}]}]}"#, "messages.0.text"),
+            (
+                r#"{"model":"m","max_tokens":1,"messages":[{"role":"user","content":[{"type":"text"}]}]}"#,
+                "messages.0.text",
+            ),
             (r#"{"model":"m","max_tokens":1,"messages":[{"role":"tool","content":""}]}"#, "messages.0.role"),
             (r#"{"model":"m","max_tokens":1,"messages":[],"tools":[{}]}"#, "tools.0.name"),
             (r#"{"model":"m","max_tokens":"1","messages":[]}"#, "max_tokens"),
@@ -309,10 +315,16 @@ mod tests {
 
     #[test]
     fn thinking_means_the_same_to_everyone() {
-        let reasoning = |thinking: &str| decode_request(&format!(r#"{{"model":"m","max_tokens":9,"messages":[],{thinking}}}"#)).reasoning.unwrap();
+        let reasoning = |thinking: &str| {
+            decode_request(&format!(r#"{{"model":"m","max_tokens":9,"messages":[],{thinking}}}"#)).reasoning.unwrap()
+        };
         assert_eq!(reasoning(r#""thinking":{"type":"enabled","budget_tokens":1024}"#).budget, Some(1024));
-        let adaptive = reasoning(r#""thinking":{"type":"adaptive","display":"omitted"},"output_config":{"effort":"max"}"#);
-        assert_eq!((adaptive.effort, adaptive.budget, adaptive.include), (Some(ReasoningEffort::Max), Some(-1), Some(false)));
+        let adaptive =
+            reasoning(r#""thinking":{"type":"adaptive","display":"omitted"},"output_config":{"effort":"max"}"#);
+        assert_eq!(
+            (adaptive.effort, adaptive.budget, adaptive.include),
+            (Some(ReasoningEffort::Max), Some(-1), Some(false))
+        );
         assert_eq!(reasoning(r#""thinking":{"type":"disabled"}"#).effort, Some(ReasoningEffort::None));
     }
 

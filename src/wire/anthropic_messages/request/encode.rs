@@ -6,7 +6,8 @@ use super::super::{SELF, block};
 use super::translate;
 use crate::wire::Destination;
 use crate::wire::ir::{
-    ContentShape, Error, Message, OutputFormat, Part, ReasoningEffort, ReasoningRequest, Request, Role, Tool, ToolChoice, ToolKind,
+    ContentShape, Error, Message, OutputFormat, Part, ReasoningEffort, ReasoningRequest, Request, Role, Tool,
+    ToolChoice, ToolKind,
 };
 use crate::wire::json::{self, Object, ObjectWriter};
 use crate::wire::loss::Losses;
@@ -158,7 +159,13 @@ fn write_tool_choice(choice: &ToolChoice, parallel: Option<bool>, body: &mut Obj
             ToolChoice::None => "none",
             ToolChoice::Required => "any",
             ToolChoice::Tool(_) => "tool",
-            ToolChoice::Allowed { required, .. } => if *required { "any" } else { "auto" },
+            ToolChoice::Allowed { required, .. } => {
+                if *required {
+                    "any"
+                } else {
+                    "auto"
+                }
+            }
         };
         body.field("type", type_name);
         if let ToolChoice::Tool(name) = choice {

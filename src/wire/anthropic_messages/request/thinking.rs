@@ -65,7 +65,10 @@ pub(super) fn plan(
         return (length, Thinking::Disabled);
     }
     if circumstances.continues_without_thoughts {
-        losses.dropped("reasoning_effort", "the turn to be continued began without thoughts of Anthropic's, it goes on without");
+        losses.dropped(
+            "reasoning_effort",
+            "the turn to be continued began without thoughts of Anthropic's, it goes on without",
+        );
         return (length, Thinking::Disabled);
     }
     if !matches!(wanted(reasoning), Wanted::Budget(_)) {
@@ -147,7 +150,13 @@ fn budget_of(effort: ReasoningEffort) -> u64 {
 
 /// Makes the budget smaller than the length: by a longer answer where the caller named no limit, else by less thinking, and
 /// where the limit leaves no room for the least budget, by a longer answer after all.
-fn fit(budget: u64, length: u64, request: &Request, destination: &Destination<'_>, losses: &mut Losses) -> (u64, Thinking) {
+fn fit(
+    budget: u64,
+    length: u64,
+    request: &Request,
+    destination: &Destination<'_>,
+    losses: &mut Losses,
+) -> (u64, Thinking) {
     let most = destination.max_output_tokens.unwrap_or(u64::MAX);
     let length = match request.sampling.max_tokens {
         None => length.max(budget.saturating_add(DEFAULT_LENGTH)).min(most),
@@ -158,7 +167,8 @@ fn fit(budget: u64, length: u64, request: &Request, destination: &Destination<'_
     }
     let share = length / 4 * 3;
     if share >= LEAST_BUDGET {
-        losses.degraded("reasoning_effort", format!("the thinking budget is {share} tokens, to stay below `max_tokens`"));
+        losses
+            .degraded("reasoning_effort", format!("the thinking budget is {share} tokens, to stay below `max_tokens`"));
         return (length, Thinking::Budget(share));
     }
     let longer = length.saturating_add(LEAST_BUDGET);
@@ -166,7 +176,10 @@ fn fit(budget: u64, length: u64, request: &Request, destination: &Destination<'_
         losses.dropped("reasoning_effort", "the model's answers are too short to think in");
         return (length, Thinking::Disabled);
     }
-    losses.degraded("max_tokens", format!("raised to {longer}: the least thinking budget, {LEAST_BUDGET} tokens, counts"));
+    losses.degraded(
+        "max_tokens",
+        format!("raised to {longer}: the least thinking budget, {LEAST_BUDGET} tokens, counts"),
+    );
     (longer, Thinking::Budget(LEAST_BUDGET))
 }
 
@@ -182,7 +195,13 @@ mod tests {
     const NEW: Traits = Traits { adaptive_only: true, one_sampler: true };
     const CALM: Circumstances = Circumstances { forced_call: false, continues_without_thoughts: false };
 
-    fn planned(effort: ReasoningEffort, given: Option<u64>, most: Option<u64>, traits: Traits, now: &Circumstances) -> (u64, Thinking, String) {
+    fn planned(
+        effort: ReasoningEffort,
+        given: Option<u64>,
+        most: Option<u64>,
+        traits: Traits,
+        now: &Circumstances,
+    ) -> (u64, Thinking, String) {
         let max_tokens = given.map(|value| MaxTokens { value, spelling: MaxTokensSpelling::Current });
         let reasoning = ReasoningRequest { effort: Some(effort), ..ReasoningRequest::default() };
         let request = Request {
@@ -217,7 +236,9 @@ mod tests {
                 for most in [None, Some(1024), Some(4096), Some(64_000)] {
                     let (length, thinking, losses) = planned(effort, given, most, OLD, &CALM);
                     match thinking {
-                        Thinking::Budget(budget) => assert!((1024..length).contains(&budget), "{effort:?} {given:?} {most:?}"),
+                        Thinking::Budget(budget) => {
+                            assert!((1024..length).contains(&budget), "{effort:?} {given:?} {most:?}")
+                        }
                         _ => assert!(losses.contains("reasoning_effort=dropped"), "{effort:?} {given:?} {most:?}"),
                     }
                     assert!(length <= most.unwrap_or(u64::MAX));
@@ -228,7 +249,10 @@ mod tests {
 
     #[test]
     fn a_generous_limit_leaves_the_budget_as_the_table_has_it() {
-        assert_eq!(planned(ReasoningEffort::High, Some(64_000), None, OLD, &CALM), (64_000, Thinking::Budget(16_384), "reasoning_effort=emulated".into()));
+        assert_eq!(
+            planned(ReasoningEffort::High, Some(64_000), None, OLD, &CALM),
+            (64_000, Thinking::Budget(16_384), "reasoning_effort=emulated".into())
+        );
         assert_eq!(planned(ReasoningEffort::Medium, None, None, OLD, &CALM).0, 8192 + 4096);
         assert_eq!(planned(ReasoningEffort::Low, Some(500), None, OLD, &CALM).0, 1524);
     }

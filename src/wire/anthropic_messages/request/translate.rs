@@ -3,8 +3,8 @@
 use serde_json::Number;
 use serde_json::value::RawValue;
 
-use super::super::model::{self, Traits};
 use super::super::legal;
+use super::super::model::{self, Traits};
 use super::arrange::{self, Conversation, Turn, carried};
 use super::encode::{write_metadata, write_output_config};
 use super::thinking::{self, Circumstances, Thinking};
@@ -17,7 +17,12 @@ use crate::wire::loss::Losses;
 ///
 /// # Errors
 /// Content that Anthropic does not take.
-pub(super) fn write(request: &Request, destination: &Destination<'_>, out: &mut Vec<u8>, losses: &mut Losses) -> Result<(), Error> {
+pub(super) fn write(
+    request: &Request,
+    destination: &Destination<'_>,
+    out: &mut Vec<u8>,
+    losses: &mut Losses,
+) -> Result<(), Error> {
     let conversation = arrange::arrange(request, losses)?;
     let traits = model::traits(destination.model);
     let tools = offered_tools(request, losses);
@@ -59,7 +64,9 @@ fn write_system(conversation: &Conversation<'_>, instruction: Option<&str>, body
         (texts, instruction) => {
             let texts = texts.iter().map(|text| (text.text.as_str(), carried(&text.ext)));
             let instruction = instruction.map(|text| (text, json::Ext::default()));
-            body.array("system", texts.chain(instruction), |(text, ext), out| super::super::block::write_text(text, &ext, out));
+            body.array("system", texts.chain(instruction), |(text, ext), out| {
+                super::super::block::write_text(text, &ext, out)
+            });
         }
     }
 }
@@ -92,7 +99,10 @@ fn offered_tools<'a>(request: &'a Request, losses: &mut Losses) -> Vec<&'a Tool>
 fn report_tool(name: &str, tool: &Tool, losses: &mut Losses) {
     if legal::name(name) != name {
         if legal::is_restorable(name) {
-            losses.emulated("tools.name", "characters that Anthropic does not allow are escaped, and restored in the answer");
+            losses.emulated(
+                "tools.name",
+                "characters that Anthropic does not allow are escaped, and restored in the answer",
+            );
         } else {
             losses.degraded("tools.name", "the name is too long for Anthropic and is cut");
         }
@@ -165,7 +175,13 @@ impl Choice<'_> {
 
 // === sampling and thinking ===
 
-fn write_sampling(sampling: &Sampling, traits: Traits, thinking: Thinking, body: &mut ObjectWriter<'_>, losses: &mut Losses) {
+fn write_sampling(
+    sampling: &Sampling,
+    traits: Traits,
+    thinking: Thinking,
+    body: &mut ObjectWriter<'_>,
+    losses: &mut Losses,
+) {
     let mut temperature = sampling.temperature.clone().map(|given| clamped(given, losses));
     let (mut top_p, mut top_k) = (sampling.top_p.clone(), sampling.top_k.clone());
     if thinking.is_on() || traits.adaptive_only {
@@ -253,7 +269,8 @@ fn format<'a>(request: &'a Request, destination: &Destination<'_>, losses: &mut 
             Format { instruction: Some(JSON_ONLY.to_owned()), ..Format::default() }
         }
         Some(OutputFormat::Schema { schema, .. }) if destination.quirks.no_json_schema => {
-            losses.emulated("response_format", "this provider has no schema mode; a system instruction gives the schema");
+            losses
+                .emulated("response_format", "this provider has no schema mode; a system instruction gives the schema");
             let instruction = format!("{JSON_ONLY} It must satisfy this JSON Schema:\n{}", schema.get());
             Format { instruction: Some(instruction), ..Format::default() }
         }

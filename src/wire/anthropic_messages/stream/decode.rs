@@ -71,7 +71,10 @@ impl StreamDecoder for Decoder {
 
     fn finish(&mut self, out: &mut Vec<Event>) {
         if !std::mem::replace(&mut self.ended, true) {
-            out.push(Event::Error(Error::new(ErrorKind::Truncated, "the upstream ended the stream without `message_stop`")));
+            out.push(Event::Error(Error::new(
+                ErrorKind::Truncated,
+                "the upstream ended the stream without `message_stop`",
+            )));
         }
     }
 }
@@ -162,7 +165,13 @@ impl Decoder {
     }
 
     /// A block whose `member` may hold text from its start.
-    fn text_start(&mut self, kind: PartKind, member: &str, block: &mut Object<'_>, out: &mut Vec<Event>) -> Result<Content, JsonError> {
+    fn text_start(
+        &mut self,
+        kind: PartKind,
+        member: &str,
+        block: &mut Object<'_>,
+        out: &mut Vec<Event>,
+    ) -> Result<Content, JsonError> {
         let index = self.begin(kind, out);
         if let Some(text) = block.string(member)?.filter(|text| !text.is_empty()) {
             out.push(Event::Delta { index, delta: Delta::Text(text) });
@@ -390,7 +399,8 @@ mod tests {
             r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":42}}"#,
             STOP,
         ]);
-        let last = events.iter().rev().find_map(|event| if let Event::Usage(usage) = event { Some(*usage) } else { None });
+        let last =
+            events.iter().rev().find_map(|event| if let Event::Usage(usage) = event { Some(*usage) } else { None });
         let last = last.unwrap();
         assert_eq!((last.input, last.cache_read, last.output), (Some(105), Some(100), Some(42)));
     }

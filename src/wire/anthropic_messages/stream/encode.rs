@@ -191,7 +191,8 @@ impl Encoder {
                 Delta::Text(text) | Delta::Arguments(text) => part.pending.push_str(text),
                 Delta::Signature(proof) if proof.issuer == SELF => part.signature = Some(proof.value.clone()),
                 Delta::Signature(_) => {
-                    self.losses.dropped("content.signature", "another vendor's signature has no place in Anthropic Messages");
+                    self.losses
+                        .dropped("content.signature", "another vendor's signature has no place in Anthropic Messages");
                 }
             }
         }
@@ -260,7 +261,9 @@ impl Encoder {
         write_event("message_delta", out, |event| {
             event.object("delta", |delta| {
                 write_stop(self.finish.as_ref(), false, self.has_calls, delta);
-                for (key, value) in self.ext.0.iter().filter(|(key, _)| !matches!(key.as_str(), "usage" | "context_management")) {
+                for (key, value) in
+                    self.ext.0.iter().filter(|(key, _)| !matches!(key.as_str(), "usage" | "context_management"))
+                {
                     delta.raw(key, value);
                 }
             });
@@ -278,7 +281,9 @@ impl Part {
         match self.kind {
             PartKind::Text | PartKind::Refusal => !self.pending.is_empty(),
             PartKind::Reasoning => !self.pending.is_empty() || self.signature.is_some(),
-            PartKind::ToolCall { .. } | PartKind::RedactedReasoning(_) | PartKind::Media(_) | PartKind::Opaque(_) => true,
+            PartKind::ToolCall { .. } | PartKind::RedactedReasoning(_) | PartKind::Media(_) | PartKind::Opaque(_) => {
+                true
+            }
         }
     }
 
