@@ -1,8 +1,11 @@
 //! What is said about a file: one finding, with where it is, why, and how to mend it.
 
 pub mod codes;
+pub mod github;
 pub mod json;
+pub mod mask;
 pub mod render;
+pub mod sarif;
 
 pub use codes::Code;
 
@@ -20,6 +23,17 @@ pub struct Diagnostic {
     pub help: Option<String>,
     /// A change that mends it, for editors and agents.
     pub fix: Option<Fix>,
+}
+
+impl Severity {
+    /// As printed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Severity::Info => "info",
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+        }
+    }
 }
 
 /// Errors refuse the file; warnings do not.
@@ -73,34 +87,65 @@ impl Diagnostic {
     }
 }
 
+/// The most findings that are kept: a file with more needs another remedy than reading them.
+const MAX_FINDINGS: usize = 500;
+
 /// All findings of one compilation: the only channel through which the front end speaks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Diagnostics(Vec<Diagnostic>);
+pub struct Diagnostics {
+    findings: Vec<Diagnostic>,
+    /// Places that hold secrets; whoever prints a source prints `***` there.
+    hidden: Vec<Span>,
+    /// Findings beyond [`MAX_FINDINGS`], by whether they were errors.
+    dropped_errors: usize,
+    dropped_others: usize,
+}
 
 impl Diagnostics {
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        self.0.push(diagnostic);
+        if self.findings.len() < MAX_FINDINGS {
+            self.findings.push(diagnostic);
+        } else if diagnostic.severity == Severity::Error {
+            self.dropped_errors += 1;
+        } else {
+            self.dropped_others += 1;
+        }
+    }
+
+    /// What stands at `span` is never printed.
+    pub fn hide(&mut self, span: Span) {
+        self.hidden.push(span);
+    }
+
+    /// Places that hold secrets.
+    pub fn hidden(&self) -> &[Span] {
+        &self.hidden
+    }
+
+    /// How many findings were too many to keep.
+    pub fn dropped(&self) -> usize {
+        self.dropped_errors + self.dropped_others
     }
 
     pub fn has_errors(&self) -> bool {
-        self.0.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+        self.dropped_errors > 0 || self.findings.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.findings.is_empty()
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
-        self.0.iter()
+        self.findings.iter()
     }
 
     pub fn count(&self, severity: Severity) -> usize {
-        self.0.iter().filter(|diagnostic| diagnostic.severity == severity).count()
+        self.findings.iter().filter(|diagnostic| diagnostic.severity == severity).count()
     }
 
-    /// In the order of the text, errors before warnings at the same place.
+    /// In the order of the text, each file by itself; errors before warnings at the same place.
     pub fn sort(&mut self) {
-        self.0.sort_by_key(|diagnostic| {
+        self.findings.sort_by_key(|diagnostic| {
             (diagnostic.labels.first().map(|label| label.span), std::cmp::Reverse(diagnostic.severity))
         });
     }

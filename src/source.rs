@@ -124,11 +124,25 @@ impl SourceMap {
 
     /// One-based line and column (in characters) of the start of `span`.
     pub fn line_column(&self, span: Span) -> (usize, usize) {
-        let Some(source) = self.get(span.source) else { return (1, 1) };
-        let before = source.text.get(..span.start as usize).unwrap_or(&source.text);
-        let line = before.bytes().filter(|&b| b == b'\n').count() + 1;
+        self.position(span.source, span.start as usize)
+    }
+
+    /// One-based line and column (in characters) just after `span`.
+    pub fn end_line_column(&self, span: Span) -> (usize, usize) {
+        self.position(span.source, span.end as usize)
+    }
+
+    fn position(&self, source: SourceId, at: usize) -> (usize, usize) {
+        let Some(source) = self.get(source) else { return (1, 1) };
+        let before = source.text.get(..at).unwrap_or(&source.text);
+        let line = memchr::memchr_iter(b'\n', before.as_bytes()).count() + 1;
         let column = before.rsplit('\n').next().map_or(0, |tail| tail.chars().count()) + 1;
         (line, column)
+    }
+
+    /// What diagnostics call the source of `span`; `?` for one that is not in this map.
+    pub fn name(&self, id: SourceId) -> &str {
+        self.get(id).map_or("?", |source| &source.name)
     }
 
     /// The text under `span`, empty where the span lies outside the source.

@@ -8,7 +8,7 @@ use super::decode::list::{AnyKey, ByProtocol, HeaderKey, List, Map, Named, OneOr
 use super::decode::mapping;
 use super::decode::value::{
     Address, Any, HeaderValue, Json, LaneWord, ProtocolFact, QuirksText, RetryOn, Route, Rules, Secret, Sticky,
-    Transport, Variable, Watch,
+    Transport, Url, Variable, Watch,
 };
 use crate::source::{SourceText, Span, Spanned};
 use crate::wire::ProtocolId;
@@ -88,7 +88,7 @@ mapping! {
         /// The protocols it speaks, in order of preference.
         "protocols" alias "protocol" => protocols: Option<Vec<Spanned<ProtocolId>>> as OneOrMore<Protocol>,
         /// What the vendor's own SDK takes, e.g. `https://api.openai.com/v1`.
-        "base_url" => base_url: Option<Spanned<String>> as Text<Any>,
+        "base_url" => base_url: Option<Spanned<String>> as Text<Url>,
         /// A pool of keys: a 429 cools one key, not the provider.
         "keys" alias "key" => keys: Option<Vec<Spanned<SecretText>>> as OneOrMore<Secret>,
         /// How the key travels: `bearer`, `none`, or `header:NAME`.
@@ -116,7 +116,7 @@ mapping! {
     #[derive(Debug, Clone)]
     pub struct EndpointEntry {
         /// What the vendor's own SDK takes for this protocol.
-        "base_url" => base_url: Option<Spanned<String>> as Text<Any>,
+        "base_url" => base_url: Option<Spanned<String>> as Text<Url>,
         /// How the key travels here: `bearer`, `none`, or `header:NAME`.
         "auth" => auth: Option<Spanned<String>> as Text<Any>,
         /// Paths that differ from the protocol's own, with `{model}` in them: `generate`, `stream`, `embed`, `count_tokens`.

@@ -6,6 +6,8 @@
 pub mod decode;
 pub mod document;
 pub mod node;
+pub mod reference;
+pub mod schema;
 pub mod yaml;
 
 use std::collections::BTreeMap;

@@ -53,6 +53,8 @@ impl<R: Reader> Reader for OneOrMore<R> {
 pub trait NameRule {
     /// As in `a mapping from provider names`.
     const WHAT: &'static str;
+    /// The regular expression it matches, where it is narrower than any text.
+    const PATTERN: Option<&'static str>;
     /// Reports a key that cannot be used.
     fn check(key: &Spanned<String>, diagnostics: &mut Diagnostics) -> bool;
 }
@@ -62,6 +64,7 @@ pub struct Name;
 
 impl NameRule for Name {
     const WHAT: &'static str = "names";
+    const PATTERN: Option<&'static str> = Some("^[A-Za-z0-9._-]+$");
 
     fn check(key: &Spanned<String>, diagnostics: &mut Diagnostics) -> bool {
         let name = &key.value;
@@ -84,6 +87,7 @@ pub struct HeaderKey;
 
 impl NameRule for HeaderKey {
     const WHAT: &'static str = "header names";
+    const PATTERN: Option<&'static str> = Some("^[!#$%&'*+.^_`|~A-Za-z0-9-]+$");
 
     fn check(key: &Spanned<String>, diagnostics: &mut Diagnostics) -> bool {
         if http::HeaderName::try_from(key.value.as_str()).is_ok() {
@@ -103,6 +107,7 @@ pub struct AnyKey;
 
 impl NameRule for AnyKey {
     const WHAT: &'static str = "names";
+    const PATTERN: Option<&'static str> = None;
 
     fn check(_key: &Spanned<String>, _diagnostics: &mut Diagnostics) -> bool {
         true
@@ -114,7 +119,7 @@ pub struct Map<K, R>(PhantomData<(K, R)>);
 
 impl<K: NameRule, R: Reader> Reader for Map<K, R> {
     type Value = Vec<(Spanned<String>, R::Value)>;
-    const SHAPE: Shape = Shape::Map { names: K::WHAT, values: &R::SHAPE };
+    const SHAPE: Shape = Shape::Map { names: K::WHAT, pattern: K::PATTERN, values: &R::SHAPE };
 
     fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self::Value> {
         read_entries(node, &Self::SHAPE, diagnostics, |key, value, diagnostics| {
@@ -130,7 +135,7 @@ pub struct Named<R>(PhantomData<R>);
 
 impl<R: NamedReader> Reader for Named<R> {
     type Value = Vec<R::Value>;
-    const SHAPE: Shape = Shape::Map { names: Name::WHAT, values: &R::SHAPE };
+    const SHAPE: Shape = Shape::Map { names: Name::WHAT, pattern: Name::PATTERN, values: &R::SHAPE };
 
     fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self::Value> {
         read_entries(node, &Self::SHAPE, diagnostics, |key, value, diagnostics| {

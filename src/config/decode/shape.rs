@@ -19,6 +19,8 @@ pub enum Shape {
     /// Text, or a number or boolean taken as spelled.
     Word,
     Secret,
+    /// A failure that may be retried.
+    Failure,
     Expression,
     Rules,
     /// Any value, handed on as JSON.
@@ -35,6 +37,7 @@ pub enum Shape {
     /// Keys are names of the user's choice.
     Map {
         names: &'static str,
+        pattern: Option<&'static str>,
         values: &'static Shape,
     },
     Mapping(&'static Mapping),
@@ -90,6 +93,7 @@ impl Shape {
             Shape::Size => "a size in bytes".to_owned(),
             Shape::Word => "text".to_owned(),
             Shape::Secret => "a reference to a secret".to_owned(),
+            Shape::Failure => "a status, `5xx`, `timeout`, `connect` or `empty`".to_owned(),
             Shape::Expression => "a target expression".to_owned(),
             Shape::Rules => "a block of rules".to_owned(),
             Shape::Json => "any value".to_owned(),
@@ -116,6 +120,7 @@ impl Shape {
             Shape::Size => "`32MiB` or `1MB`".to_owned(),
             Shape::Word => "`research`".to_owned(),
             Shape::Secret => "`env:NAME` or `file:/run/secrets/name`".to_owned(),
+            Shape::Failure => "`429`, `5xx` or `timeout`".to_owned(),
             Shape::Expression => "`openai/gpt-5 > anthropic/claude-sonnet-4-6`".to_owned(),
             Shape::Rules => "`rules: |` and one rule a line below it, e.g. `otherwise -> as requested`".to_owned(),
             Shape::Json => "a value".to_owned(),

@@ -9,6 +9,7 @@ use super::{Reader, bad_value, mismatch};
 use crate::config::document::{LiteralSecret, RouteText, RulesEntry, SecretText};
 use crate::config::node::{Kind, Node};
 use crate::config::yaml::shorten;
+use crate::diagnostic::mask::looks_like_a_key;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean};
 use crate::source::Spanned;
 use crate::wire::quirk::Quirks;
@@ -49,7 +50,14 @@ impl Reader for HeaderValue {
 }
 
 fn secret(node: &Node, diagnostics: &mut Diagnostics) -> Option<Spanned<SecretText>> {
-    let written = text(node, &Shape::Secret, diagnostics)?;
+    let Kind::String(written) = &node.kind else {
+        // Whatever it is, it may be a key: no fix may repeat it, and no snippet may show it.
+        if !matches!(node.kind, Kind::Null) {
+            diagnostics.hide(node.span);
+        }
+        mismatch(node, &Shape::Secret, diagnostics);
+        return None;
+    };
     let span = written.span;
     let text = written.text.as_str();
     if let Some(name) = text.strip_prefix("env:") {
@@ -96,6 +104,7 @@ fn variable(name: &str, node: &Node, diagnostics: &mut Diagnostics) -> Option<St
         return Some(name.to_owned());
     }
     // What follows `env:` may be a key by mistake, so it is not repeated.
+    diagnostics.hide(node.span);
     bad_value(
         node.span,
         "`env:` needs the name of a variable".to_owned(),
@@ -123,6 +132,7 @@ fn interpolation(text: &str) -> Option<&str> {
 }
 
 fn warn_of_literal(node: &Node, diagnostics: &mut Diagnostics) {
+    diagnostics.hide(node.span);
     diagnostics.push(
         Diagnostic::new(Code::LiteralSecret, "a key is written in the file")
             .label(node.span, "whoever reads the file has the key")
@@ -130,11 +140,6 @@ fn warn_of_literal(node: &Node, diagnostics: &mut Diagnostics) {
                 "put it in a variable and write `env:NAME`, or in a file of its own and write `file:/run/secrets/name`",
             ),
     );
-}
-
-/// Prefixes that vendors give to keys.
-fn looks_like_a_key(text: &str) -> bool {
-    ["sk-", "Bearer ", "Basic ", "AIza", "gsk_", "xai-", "hf_", "pplx-"].iter().any(|prefix| text.starts_with(prefix))
 }
 
 /// Any value, as JSON text.
@@ -324,6 +329,27 @@ impl TextRule for Any {
     const SHAPE: Shape = Shape::Text { what: "text", example: "some text", pattern: None };
 }
 
+/// A URL; placeholders in braces are filled from `env: { variables: ... }`.
+pub struct Url;
+
+impl TextRule for Url {
+    const SHAPE: Shape =
+        Shape::Text { what: "a URL", example: "https://api.openai.com/v1", pattern: Some("^https?://[^$]+$") };
+
+    fn check(text: &str) -> Result<(), (String, String)> {
+        if text.contains("${") {
+            return Err((
+                "variables are not put into texts".to_owned(),
+                "let a variable replace the whole URL: `env: { base_url: NAME }`, or write `{name}` and `env: { variables: { name: NAME } }`".to_owned(),
+            ));
+        }
+        if text.starts_with("https://") || text.starts_with("http://") {
+            return Ok(());
+        }
+        Err((format!("`{}` is not a URL", shorten(text)), "begin with `https://` or `http://`".to_owned()))
+    }
+}
+
 /// `HOST:PORT`.
 pub struct Address;
 
@@ -391,11 +417,7 @@ pub struct RetryOn;
 
 impl Reader for RetryOn {
     type Value = Spanned<String>;
-    const SHAPE: Shape = Shape::Text {
-        what: "a status, `5xx`, `timeout`, `connect` or `empty`",
-        example: "429",
-        pattern: Some("^([45][0-9][0-9]|5xx|timeout|connect|empty)$"),
-    };
+    const SHAPE: Shape = Shape::Failure;
 
     fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Spanned<String>> {
         let word = match &node.kind {

@@ -1,0 +1,86 @@
+//! Diagnostics as SARIF 2.1.0 (OASIS), which code scanning services read.
+
+use serde_json::{Value, json};
+
+use super::{Code, Diagnostic, Diagnostics, Severity};
+use crate::source::{SourceMap, Span};
+
+/// One run with one result for each finding, pretty-printed.
+pub fn to_sarif(diagnostics: &Diagnostics, sources: &SourceMap) -> String {
+    let results: Vec<Value> = diagnostics.iter().map(|diagnostic| result(diagnostic, sources)).collect();
+    let mut used: Vec<Code> = diagnostics.iter().map(|diagnostic| diagnostic.code).collect();
+    used.sort_unstable();
+    used.dedup();
+    let log = json!({
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{
+            "tool": { "driver": {
+                "name": "routeplane",
+                "version": env!("CARGO_PKG_VERSION"),
+                "rules": used.into_iter().map(rule).collect::<Vec<Value>>(),
+            } },
+            "columnKind": "unicodeCodePoints",
+            "results": results,
+        }],
+    });
+    serde_json::to_string_pretty(&log).unwrap_or_default()
+}
+
+fn rule(code: Code) -> Value {
+    json!({
+        "id": code.to_string(),
+        "name": format!("{code:?}"),
+        "fullDescription": { "text": code.explanation() },
+        "defaultConfiguration": { "level": level(code.severity()) },
+    })
+}
+
+fn result(diagnostic: &Diagnostic, sources: &SourceMap) -> Value {
+    let help = diagnostic.help.as_ref().map_or_else(String::new, |help| format!("\n{help}"));
+    let mut places = diagnostic
+        .labels
+        .iter()
+        .map(|label| json!({ "physicalLocation": location(label.span, sources), "message": { "text": label.text } }));
+    let mut result = json!({
+        "ruleId": diagnostic.code.to_string(),
+        "level": level(diagnostic.severity),
+        "message": { "text": format!("{}{help}", diagnostic.message) },
+        "locations": places.next().into_iter().collect::<Vec<Value>>(),
+    });
+    let related: Vec<Value> = places.collect();
+    if let Some(members) = result.as_object_mut() {
+        if !related.is_empty() {
+            members.insert("relatedLocations".to_owned(), Value::Array(related));
+        }
+        if let Some(fix) = &diagnostic.fix {
+            let change = json!({
+                "artifactLocation": { "uri": sources.name(fix.span.source) },
+                "replacements": [{
+                    "deletedRegion": region(fix.span, sources),
+                    "insertedContent": { "text": fix.replacement },
+                }],
+            });
+            members.insert("fixes".to_owned(), json!([{ "artifactChanges": [change] }]));
+        }
+    }
+    result
+}
+
+fn location(span: Span, sources: &SourceMap) -> Value {
+    json!({ "artifactLocation": { "uri": sources.name(span.source) }, "region": region(span, sources) })
+}
+
+fn region(span: Span, sources: &SourceMap) -> Value {
+    let (line, column) = sources.line_column(span);
+    let (end_line, end_column) = sources.end_line_column(span);
+    json!({ "startLine": line, "startColumn": column, "endLine": end_line, "endColumn": end_column })
+}
+
+fn level(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        Severity::Info => "note",
+    }
+}
