@@ -8,7 +8,7 @@ use super::decode::list::{AnyKey, ByProtocol, HeaderKey, List, Map, Named, OneOr
 use super::decode::mapping;
 use super::decode::value::{
     Address, Any, HeaderValue, Json, LaneWord, ProtocolFact, QuirksText, RetryOn, Route, Rules, Secret, Sticky,
-    Transport, Url, Variable, Watch,
+    Transport, Url, Variable, Version, Watch,
 };
 use crate::source::{SourceText, Span, Spanned};
 use crate::wire::ProtocolId;
@@ -20,7 +20,7 @@ mapping! {
     #[derive(Debug, Clone, Default)]
     pub struct Document {
         /// The version of this format. Always 1.
-        "version" default "1" => version: Option<Spanned<u64>> as Whole,
+        "version" default "1" => version: Option<Spanned<u64>> as Version,
         /// Address and port to listen at. Anything but a loopback address needs `keys`.
         "listen" default "127.0.0.1:4356" => listen: Option<Spanned<String>> as Text<Address>,
         /// Who may call, by the id of the key. Needed as soon as `listen` is not loopback.

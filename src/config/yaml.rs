@@ -94,6 +94,8 @@ struct Builder<'t, 'd> {
     root: Option<Node>,
     nodes: usize,
     copied_bytes: usize,
+    /// Where the last value ended. The parser ends a block collection at the next token, comments included.
+    last_end: usize,
 }
 
 impl<'t, 'd> Builder<'t, 'd> {
@@ -107,6 +109,7 @@ impl<'t, 'd> Builder<'t, 'd> {
             root: None,
             nodes: 0,
             copied_bytes: 0,
+            last_end: 0,
         }
     }
 
@@ -124,19 +127,31 @@ impl<'t, 'd> Builder<'t, 'd> {
             Event::Alias(anchor) => self.alias(anchor, place),
             Event::Scalar(text, style, anchor, tag) => {
                 self.refuse_tag(tag.is_some(), place);
+                let place = self.without_properties(place, anchor != 0 || tag.is_some(), style);
                 self.scalar(text.into_owned(), style, anchor, place)
             }
             Event::SequenceStart(anchor, tag) => {
                 self.refuse_tag(tag.is_some(), place);
+                let place = self.without_properties(place, anchor != 0 || tag.is_some(), ScalarStyle::Plain);
                 self.open(Open::Sequence(Vec::new()), anchor, place)
             }
             Event::MappingStart(anchor, tag) => {
                 self.refuse_tag(tag.is_some(), place);
+                let place = self.without_properties(place, anchor != 0 || tag.is_some(), ScalarStyle::Plain);
                 let open = Open::Mapping { entries: Vec::new(), seen: HashMap::new(), key: Key::None };
                 self.open(open, anchor, place)
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(place),
         }
+    }
+
+    /// The place of a value without the anchor and tag before it, which the parser counts to it.
+    fn without_properties(&self, place: Span, has_properties: bool, style: ScalarStyle) -> Span {
+        if !has_properties {
+            return place;
+        }
+        let (start, end) = (place.start as usize, place.end as usize);
+        Span::new(self.source, self.offsets.skip_properties(start, style), end)
     }
 
     fn document_start(&self, place: Span) -> Result<(), Diagnostic> {
@@ -174,7 +189,9 @@ impl<'t, 'd> Builder<'t, 'd> {
             Open::Sequence(items) => Kind::Sequence(items),
             Open::Mapping { entries, .. } => Kind::Mapping(entries),
         };
-        let end = self.offsets.trim_end(frame.start, place.end as usize);
+        let bracket = place.start as usize;
+        let end = if self.offsets.is_bracket(bracket) { bracket + 1 } else { self.last_end.max(frame.start) };
+        self.last_end = end;
         let node = Node { kind, span: Span::new(self.source, frame.start, end) };
         self.remember(frame.anchor, &node)?;
         self.attach(node);
@@ -184,6 +201,7 @@ impl<'t, 'd> Builder<'t, 'd> {
     fn scalar(&mut self, text: String, style: ScalarStyle, anchor: usize, place: Span) -> Result<(), Diagnostic> {
         self.count(1, place)?;
         let (content, span) = self.offsets.content(text, style, place);
+        self.last_end = self.last_end.max(span.range().end);
         if self.expects_key() {
             self.key(content, style, span);
             return Ok(());
@@ -198,6 +216,7 @@ impl<'t, 'd> Builder<'t, 'd> {
 
     fn alias(&mut self, anchor: usize, place: Span) -> Result<(), Diagnostic> {
         self.refuse_as_key(place)?;
+        self.last_end = self.last_end.max(place.range().end);
         let Some(node) = self.anchors.get(&anchor).cloned() else {
             return Err(Diagnostic::new(Code::AliasOfItself, "an alias must not stand inside its own anchor")
                 .label(place, "this would never end")
@@ -299,6 +318,9 @@ impl<'t, 'd> Builder<'t, 'd> {
     fn syntax_error(&self, error: &ScanError) -> Diagnostic {
         let at = self.offsets.byte(error.marker().index());
         let end = self.offsets.character_end(at);
+        if error.info().contains("recursion limit") {
+            return too_deep(Span::new(self.source, at, end));
+        }
         let advice = scalar::advice(error.info());
         Diagnostic::new(Code::YamlSyntax, advice.message)
             .label(Span::new(self.source, at, end), advice.label)

@@ -105,7 +105,12 @@ fn snippets(name: &str, text: &Arc<str>, labels: &[&Label]) -> Vec<Snippet> {
             let (start, end) = clamp(text, label);
             LabeledSpan::new(Some(label.text.clone()), start, end - start)
         });
-        return vec![(Box::new(NamedSource::new(name, Arc::clone(text))), spans.collect())];
+        let mut spans: Vec<LabeledSpan> = spans.collect();
+        if let Some(first) = spans.first_mut() {
+            // The first label is the place of the finding, also where another stands above it.
+            *first = LabeledSpan::new_primary_with_span(first.label().map(str::to_owned), *first.inner());
+        }
+        return vec![(Box::new(NamedSource::new(name, Arc::clone(text))), spans)];
     }
     labels.iter().map(|label| window(name, text, label)).collect()
 }

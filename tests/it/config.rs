@@ -1,7 +1,12 @@
 //! The file's shape: fixtures of `tests/config`, hostile texts, and the places that diagnostics point at.
 
+mod fixtures;
+mod generated;
+mod hostile;
+mod printed;
+
 use routeplane::config::document::{Document, RouteText};
-use routeplane::diagnostic::Diagnostics;
+use routeplane::diagnostic::{Diagnostic, Diagnostics};
 use routeplane::source::SourceMap;
 
 fn parse(text: &str) -> (SourceMap, Diagnostics, Option<Document>) {
@@ -15,10 +20,12 @@ fn parse(text: &str) -> (SourceMap, Diagnostics, Option<Document>) {
 /// Each finding as `RP0020 "underlined"`.
 fn findings(text: &str) -> Vec<String> {
     let (sources, diagnostics, _) = parse(text);
-    let underlined = |diagnostic: &routeplane::diagnostic::Diagnostic| {
-        diagnostic.labels.first().map_or("", |label| sources.text(label.span)).to_owned()
-    };
-    diagnostics.iter().map(|diagnostic| format!("{} {:?}", diagnostic.code, underlined(diagnostic))).collect()
+    diagnostics.iter().map(|diagnostic| finding(diagnostic, &sources)).collect()
+}
+
+fn finding(diagnostic: &Diagnostic, sources: &SourceMap) -> String {
+    let underlined = diagnostic.labels.first().map_or("", |label| sources.text(label.span));
+    format!("{} {underlined:?}", diagnostic.code)
 }
 
 #[test]
@@ -32,6 +39,9 @@ fn every_word_of_a_block_of_rules_knows_its_place() {
         "rules: 'when a -> @b'",
         "rules: \"when 漢字 -> @b\"",
         "rules: when a -> @b",
+        "rules: &r |\n  when a -> @b\n  otherwise -> @c\n",
+        "rules: &r when a -> @b",
+        "rules: &r\n  'when a -> @b'",
         "rules:\n  when a\n  and b\n\n  -> @c",
     ] {
         let (sources, _, document) = parse(text);

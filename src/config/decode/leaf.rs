@@ -10,20 +10,11 @@ use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean};
 use crate::source::{SourceText, Span, Spanned};
 use crate::wire::ProtocolId;
 
-/// The text of a string node; anything else is a finding, with quotes as the fix where they would do.
+/// The text of a string node; anything else is a finding.
 pub(super) fn text<'n>(node: &'n Node, shape: &Shape, diagnostics: &mut Diagnostics) -> Option<&'n SourceText> {
     match &node.kind {
         Kind::String(text) => Some(text),
-        Kind::Number(number) => {
-            diagnostics.push(
-                Diagnostic::new(Code::WrongType, format!("expected {}, found a number", shape.phrase()))
-                    .label(node.span, "this is a number")
-                    .help("put it in quotes to make it text")
-                    .fix(node.span, format!("\"{}\"", number.text)),
-            );
-            None
-        }
-        Kind::Null | Kind::Bool(_) | Kind::Sequence(_) | Kind::Mapping(_) => {
+        Kind::Number(_) | Kind::Null | Kind::Bool(_) | Kind::Sequence(_) | Kind::Mapping(_) => {
             mismatch(node, shape, diagnostics);
             None
         }
@@ -49,6 +40,12 @@ impl<T: TextRule> Reader for Text<T> {
     const SHAPE: Shape = T::SHAPE;
 
     fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Spanned<String>> {
+        if let Kind::Number(number) = &node.kind
+            && T::check(&number.text).is_ok()
+        {
+            diagnostics.push(unquoted_number(node, &number.text));
+            return None;
+        }
         let text = text(node, &T::SHAPE, diagnostics)?;
         match T::check(&text.text) {
             Ok(()) => Some(text.spanned()),
@@ -58,6 +55,13 @@ impl<T: TextRule> Reader for Text<T> {
             }
         }
     }
+}
+
+fn unquoted_number(node: &Node, number: &str) -> Diagnostic {
+    Diagnostic::new(Code::WrongType, "expected text, found a number")
+        .label(node.span, "this is a number")
+        .help("put it in quotes to make it text")
+        .fix(node.span, format!("\"{number}\""))
 }
 
 /// One of a few words.

@@ -110,14 +110,15 @@ fn written_twice(entry: &Entry, other: &Entry) -> Diagnostic {
 fn unknown_key(mapping: &Mapping, key: &Spanned<String>) -> Diagnostic {
     let written = shorten(&key.value);
     let diagnostic = Diagnostic::new(Code::UnknownKey, format!("unknown key `{written}` in {}", mapping.name));
+    if let Some(home) = mapping.home_of(&key.value) {
+        return diagnostic
+            .label(key.span, format!("belongs in `{home}`"))
+            .help(format!("write `{home}: {{ {written}: ... }}`"));
+    }
+    let diagnostic = diagnostic.label(key.span, "no such key");
     match did_you_mean(&key.value, mapping.keys()) {
-        Some(near) => {
-            diagnostic.label(key.span, "no such key").help(format!("did you mean `{near}`?")).fix(key.span, near)
-        }
-        None => {
-            let keys: Vec<&str> = mapping.fields.iter().map(|field| field.key).collect();
-            diagnostic.label(key.span, "no such key").help(format!("the keys here are {}", list_words(&keys)))
-        }
+        Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(key.span, near),
+        None => diagnostic.help(format!("the keys here are {}", list_words(&mapping.own_keys()))),
     }
 }
 

@@ -61,6 +61,25 @@ pub struct Mapping {
     pub open: bool,
 }
 
+/// Parameters that are often written where their `params:` is missing.
+const PARAMETERS: &[&str] = &[
+    "temperature",
+    "top_p",
+    "top_k",
+    "max_tokens",
+    "max_completion_tokens",
+    "stop",
+    "seed",
+    "frequency_penalty",
+    "presence_penalty",
+    "reasoning_effort",
+    "reasoning",
+    "response_format",
+    "parallel_tool_calls",
+    "service_tier",
+    "verbosity",
+];
+
 /// One key of a mapping.
 #[derive(Debug)]
 pub struct Field {
@@ -77,6 +96,23 @@ impl Mapping {
     /// Every key that may be written.
     pub fn keys(&self) -> impl Iterator<Item = &'static str> {
         self.fields.iter().flat_map(|field| std::iter::once(field.key).chain(field.alias))
+    }
+
+    /// Every key in its first spelling.
+    pub fn own_keys(&self) -> Vec<&'static str> {
+        self.fields.iter().map(|field| field.key).collect()
+    }
+
+    /// The key of this mapping whose value is a mapping that knows `key`.
+    pub(crate) fn home_of(&self, key: &str) -> Option<&'static str> {
+        let home = self.fields.iter().find(|field| match &field.shape {
+            Shape::Mapping(inner) => inner.keys().any(|known| known == key),
+            // The parameters of a model.
+            Shape::Map { values: Shape::Json, .. } => PARAMETERS.contains(&key),
+            // A value of any other kind has no keys that are known here.
+            _ => false,
+        });
+        home.map(|field| field.key)
     }
 }
 
@@ -124,13 +160,19 @@ impl Shape {
             Shape::Expression => "`openai/gpt-5 > anthropic/claude-sonnet-4-6`".to_owned(),
             Shape::Rules => "`rules: |` and one rule a line below it, e.g. `otherwise -> as requested`".to_owned(),
             Shape::Json => "a value".to_owned(),
+            Shape::List(Shape::Mapping(mapping)) => {
+                format!("a `-` before each one; the keys inside are {}", list_words(&mapping.own_keys()))
+            }
             Shape::List(item) | Shape::OneOrMore(item) => format!("a list, each item {}", item.example()),
+            Shape::Map { values: Shape::Mapping(mapping), .. }
+            | Shape::Keyed { values: Shape::Mapping(mapping), .. } => {
+                format!("one `name: {{ ... }}` for each; the keys inside are {}", list_words(&mapping.own_keys()))
+            }
             Shape::Map { values, .. } | Shape::Keyed { values, .. } => {
-                format!("`key: value` lines, each value {}", values.example())
+                format!("`name: value` lines, each value {}", values.example())
             }
             Shape::Mapping(mapping) => {
-                let keys: Vec<&str> = mapping.fields.iter().map(|field| field.key).take(6).collect();
-                format!("`key: value` lines; the keys are {}", list_words(&keys))
+                format!("`key: value` lines; the keys are {}", list_words(&mapping.own_keys()))
             }
         }
     }

@@ -2,16 +2,16 @@
 
 use serde_json::Value;
 
-use super::leaf::{Expression, TextRule, Words, text};
+use super::leaf::{Expression, TextRule, Whole, Words, text};
 use super::list::List;
-use super::shape::{Shape, list_words};
+use super::shape::{Shape, list_words, one_of};
 use super::{Reader, bad_value, mismatch};
 use crate::config::document::{LiteralSecret, RouteText, RulesEntry, SecretText};
 use crate::config::node::{Kind, Node};
 use crate::config::yaml::shorten;
 use crate::diagnostic::mask::looks_like_a_key;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean};
-use crate::source::Spanned;
+use crate::source::{Span, Spanned};
 use crate::wire::quirk::Quirks;
 
 /// `env:NAME`, `file:PATH`, or a literal with a warning.
@@ -24,7 +24,7 @@ impl Reader for Secret {
     fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Spanned<SecretText>> {
         let secret = secret(node, diagnostics)?;
         if matches!(secret.value, SecretText::Literal(_)) {
-            warn_of_literal(node, diagnostics);
+            warn_of_literal(secret.span, diagnostics);
         }
         Some(secret)
     }
@@ -43,7 +43,7 @@ impl Reader for HeaderValue {
         }
         let secret = secret(node, diagnostics)?;
         if matches!(&secret.value, SecretText::Literal(literal) if looks_like_a_key(&literal.0)) {
-            warn_of_literal(node, diagnostics);
+            warn_of_literal(secret.span, diagnostics);
         }
         Some(secret)
     }
@@ -78,7 +78,7 @@ fn secret(node: &Node, diagnostics: &mut Diagnostics) -> Option<Spanned<SecretTe
     if text.starts_with("cmd:") {
         diagnostics.push(
             Diagnostic::new(Code::SecretCommand, "a secret cannot be the output of a command")
-                .label(node.span, "would run a program whenever the file is read")
+                .label(span, "would run a program whenever the file is read")
                 .help("run it where the gateway is started, and refer to the variable: `env:NAME`"),
         );
         return None;
@@ -86,7 +86,7 @@ fn secret(node: &Node, diagnostics: &mut Diagnostics) -> Option<Spanned<SecretTe
     if let Some(name) = interpolation(text) {
         diagnostics.push(
             Diagnostic::new(Code::Interpolation, "variables are not put into texts; a secret is a reference")
-                .label(node.span, "taken as it stands")
+                .label(span, "taken as it stands")
                 .help(format!("write `env:{name}`"))
                 .fix(span, format!("env:{name}")),
         );
@@ -131,11 +131,11 @@ fn interpolation(text: &str) -> Option<&str> {
     is_variable(name).then_some(name)
 }
 
-fn warn_of_literal(node: &Node, diagnostics: &mut Diagnostics) {
-    diagnostics.hide(node.span);
+fn warn_of_literal(span: Span, diagnostics: &mut Diagnostics) {
+    diagnostics.hide(span);
     diagnostics.push(
         Diagnostic::new(Code::LiteralSecret, "a key is written in the file")
-            .label(node.span, "whoever reads the file has the key")
+            .label(span, "whoever reads the file has the key")
             .help(
                 "put it in a variable and write `env:NAME`, or in a file of its own and write `file:/run/secrets/name`",
             ),
@@ -267,15 +267,39 @@ impl Reader for QuirksText {
                 Ok(_) => {
                     members.insert(key.to_owned(), value);
                 }
-                Err(error) => diagnostics.push(
-                    Diagnostic::new(Code::BadValue, format!("the quirk `{key}` cannot have this value"))
-                        .label(entry.value.span, "this value")
-                        .help(error.to_string()),
+                Err(_) => bad_value(
+                    entry.value.span,
+                    format!("the quirk `{key}` cannot have this value"),
+                    format!("write {}", quirk_values(&schema, key)),
+                    diagnostics,
                 ),
             }
         }
         let quirks = serde_json::from_value(Value::Object(members)).unwrap_or_default();
         Some(Spanned::new(quirks, node.span))
+    }
+}
+
+/// What the schema allows as the value of a quirk.
+fn quirk_values(schema: &Value, key: &str) -> String {
+    let at = |pointer: &str| schema.pointer(pointer);
+    let property = at(&format!("/properties/{key}"));
+    let kind = property.and_then(|property| property.get("type")).and_then(Value::as_str);
+    let definition = property.and_then(|property| property.get("$ref")).and_then(Value::as_str);
+    let definition = definition.and_then(|reference| at(reference.trim_start_matches('#')));
+    let mut words: Vec<&str> = Vec::new();
+    for choice in definition.and_then(|words| words.get("enum")).and_then(Value::as_array).into_iter().flatten() {
+        words.extend(choice.as_str());
+    }
+    for choice in definition.and_then(|words| words.get("oneOf")).and_then(Value::as_array).into_iter().flatten() {
+        words.extend(choice.get("const").and_then(Value::as_str));
+        words.extend(choice.get("enum").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str));
+    }
+    match kind {
+        _ if !words.is_empty() => one_of(&words),
+        Some("boolean") => Shape::Flag.example(),
+        Some("array") => "a list of texts, e.g. `[seed]`".to_owned(),
+        Some(_) | None => "another value".to_owned(),
     }
 }
 
@@ -285,6 +309,28 @@ fn unknown_quirk(key: &Spanned<String>, known: &[&str]) -> Diagnostic {
     match did_you_mean(&key.value, known.iter().copied()) {
         Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(key.span, near),
         None => diagnostic.help(format!("the quirks are {}", list_words(known))),
+    }
+}
+
+/// `version:`. There is one.
+pub struct Version;
+
+impl Reader for Version {
+    type Value = Spanned<u64>;
+    const SHAPE: Shape = Shape::Whole;
+
+    fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Spanned<u64>> {
+        let version = Whole::read(node, diagnostics)?;
+        if version.value == 1 {
+            return Some(version);
+        }
+        diagnostics.push(
+            Diagnostic::new(Code::BadValue, format!("there is no version {} of this format", version.value))
+                .label(version.span, "not known to this build")
+                .help("write `1`")
+                .fix(version.span, "1"),
+        );
+        None
     }
 }
 
@@ -334,7 +380,7 @@ pub struct Url;
 
 impl TextRule for Url {
     const SHAPE: Shape =
-        Shape::Text { what: "a URL", example: "https://api.openai.com/v1", pattern: Some("^https?://[^$]+$") };
+        Shape::Text { what: "a URL", example: "https://api.openai.com/v1", pattern: Some("^(https?://|\\{)[^$]+$") };
 
     fn check(text: &str) -> Result<(), (String, String)> {
         if text.contains("${") {
@@ -343,7 +389,7 @@ impl TextRule for Url {
                 "let a variable replace the whole URL: `env: { base_url: NAME }`, or write `{name}` and `env: { variables: { name: NAME } }`".to_owned(),
             ));
         }
-        if text.starts_with("https://") || text.starts_with("http://") {
+        if ["https://", "http://", "{"].iter().any(|start| text.starts_with(start)) {
             return Ok(());
         }
         Err((format!("`{}` is not a URL", shorten(text)), "begin with `https://` or `http://`".to_owned()))

@@ -44,10 +44,35 @@ impl<'t> Offsets<'t> {
         }
     }
 
-    /// `end` without the white space and comments before it: a block mapping ends with its last value, not with the next token.
-    pub(super) fn trim_end(&self, start: usize, end: usize) -> usize {
+    /// `end` without the white space before it.
+    fn trim_end(&self, start: usize, end: usize) -> usize {
         let slice = self.whole.get(start..end).unwrap_or("");
         start + slice.trim_end().len()
+    }
+
+    /// A flow collection ends at `at`.
+    pub(super) fn is_bracket(&self, at: usize) -> bool {
+        matches!(self.whole.as_bytes().get(at), Some(b']' | b'}'))
+    }
+
+    /// Where the value itself begins, which has anchors or tags (`&name`, `!tag`) from `start` on. The value of a block
+    /// scalar begins with its first line.
+    pub(super) fn skip_properties(&self, start: usize, style: ScalarStyle) -> usize {
+        let mut rest = self.whole.get(start..).unwrap_or("");
+        loop {
+            rest = rest.trim_start();
+            if rest.starts_with(['&', '!']) {
+                rest = rest.trim_start_matches(|c: char| !c.is_whitespace() && !matches!(c, ',' | ']' | '}'));
+            } else if rest.starts_with('#') {
+                rest = rest.trim_start_matches(|c| c != '\n');
+            } else {
+                break;
+            }
+        }
+        if matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) && rest.starts_with(['|', '>']) {
+            rest = rest.trim_start_matches(|c| c != '\n').trim_start();
+        }
+        self.whole.len() - rest.len()
     }
 
     /// A scalar's text with the way back to the source, and the place of the whole scalar.

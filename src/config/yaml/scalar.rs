@@ -61,6 +61,18 @@ const KNOWN: &[(&str, &str, &str, &str)] = &[
     ),
     ("tab", "a tab is used to indent", "around here", "YAML is indented with spaces"),
     (
+        "invalid indentation in quoted scalar",
+        "a quote is opened and never closed",
+        "the quote that is not closed",
+        "add the closing quote",
+    ),
+    (
+        "unexpected character",
+        "a text cannot begin with this character",
+        "needs quotes",
+        "put the whole text in quotes, e.g. `\"@default\"`",
+    ),
+    (
         "quoted scalar, found unexpected end",
         "a quote is opened and never closed",
         "the quote that is not closed",
@@ -101,12 +113,6 @@ const KNOWN: &[(&str, &str, &str, &str)] = &[
         "an alias of an anchor that does not exist",
         "no `&` of this name stands above",
         "define it first: `&name value`",
-    ),
-    (
-        "character that cannot start any token",
-        "a text cannot begin with this character",
-        "here",
-        "put the text in quotes",
     ),
 ];
 
