@@ -1,19 +1,190 @@
-//! (protocol)
-use super::{Embeddings, Inbound, Outbound, Protocol, ProtocolId};
+//! Google's `generateContent`, `streamGenerateContent`, `countTokens` and `batchEmbedContents` (Gemini API, `v1beta`).
+//!
+//! What this folder assumes and settles:
+//!
+//! - The model and the stream switch stand in the path, never in the body ([`Head::path_model`], [`Head::path_stream`]);
+//!   a `model` member in a body is read over, the path decides.
+//! - Callers may write every modelled member in camelCase or in snake_case (protocol buffers' JSON mapping allows both);
+//!   camelCase is written.
+//! - Upstream streams are always asked for with `alt=sse`. A caller without `alt=sse` wants one JSON array; its answer is
+//!   translated from Gemini to Gemini through the hub, and therefore the hub carries every member of a chunk
+//!   ([`ir::Event::Extra`], [`ir::Part::Opaque`]).
+//! - Streams hold nothing but `data: ` lines. google-genai takes any other line, comments included, for JSON text, so there
+//!   is no keep-alive.
+//! - [`note`] explains how the origin's spelling survives where the hub has one form for several.
 
+mod config;
+mod embeddings;
+mod error;
+mod finish;
+mod member;
+mod names;
+mod note;
+mod part;
+mod path;
+mod peek;
+mod request;
+mod response;
+mod schema;
+mod stream;
+mod thinking;
+mod tokens;
+mod tools;
+mod usage;
+
+use super::envelope::Envelope;
+use super::frame::{Frame, Framing};
+use super::ir;
+use super::loss::Losses;
+use super::quirk::Quirks;
+use super::{
+    Destination, Embeddings, Head, Inbound, Observation, Operation, Outbound, Protocol, ProtocolId, StreamDecoder,
+    StreamEncoder,
+};
+
+/// Google's generateContent protocol.
 pub struct Gemini;
 
 impl Protocol for Gemini {
     fn id(&self) -> ProtocolId {
         ProtocolId::Gemini
     }
+
     fn inbound(&self) -> Option<&dyn Inbound> {
-        None
+        Some(self)
     }
+
     fn outbound(&self) -> Option<&dyn Outbound> {
+        Some(self)
+    }
+
+    fn embeddings(&self) -> Option<&dyn Embeddings> {
+        Some(self)
+    }
+}
+
+impl Inbound for Gemini {
+    fn peek<'a>(&self, head: &Head<'_>, body: &'a [u8]) -> Result<Envelope<'a>, ir::Error> {
+        peek::peek(head, body)
+    }
+
+    fn decode_request(&self, head: &Head<'_>, body: &[u8]) -> Result<ir::Request, ir::Error> {
+        request::decode(head, body)
+    }
+
+    fn encode_response(&self, response: &ir::Response, out: &mut Vec<u8>, losses: &mut Losses) {
+        response::encode(response, out, losses);
+    }
+
+    fn encode_token_count(&self, input_tokens: u64, out: &mut Vec<u8>) {
+        tokens::encode_count(input_tokens, out);
+    }
+
+    fn encode_error(&self, error: &ir::Error, out: &mut Vec<u8>) {
+        error::encode(error, out);
+    }
+
+    fn encode_stream_error(&self, error: &ir::Error, head: &Head<'_>, out: &mut Vec<u8>) {
+        stream::encode_error(error, head, out);
+    }
+
+    fn stream_encoder(&self, head: &Head<'_>, _request: &ir::Request) -> Box<dyn StreamEncoder> {
+        Box::new(stream::Encoder::new(head.alt_sse))
+    }
+
+    fn stream_content_type(&self, head: &Head<'_>) -> &'static str {
+        if head.alt_sse { "text/event-stream" } else { "application/json" }
+    }
+
+    fn keep_alive(&self) -> Option<&'static [u8]> {
         None
     }
-    fn embeddings(&self) -> Option<&dyn Embeddings> {
+}
+
+impl Outbound for Gemini {
+    fn path(&self, operation: Operation, model: &str, stream: bool) -> Option<String> {
+        Some(path::path(operation, model, stream))
+    }
+
+    fn model_member(&self) -> Option<&'static str> {
         None
+    }
+
+    fn encode_request(
+        &self,
+        request: &ir::Request,
+        destination: &Destination<'_>,
+        out: &mut Vec<u8>,
+        losses: &mut Losses,
+    ) -> Result<(), ir::Error> {
+        request::encode(request, destination, out, losses)
+    }
+
+    fn encode_count_tokens(
+        &self,
+        request: &ir::Request,
+        destination: &Destination<'_>,
+        out: &mut Vec<u8>,
+        losses: &mut Losses,
+    ) -> Result<(), ir::Error> {
+        tokens::encode_request(request, destination, out, losses)
+    }
+
+    fn decode_token_count(&self, body: &[u8]) -> Option<u64> {
+        tokens::decode_count(body)
+    }
+
+    fn decode_response(&self, body: &[u8], _quirks: &Quirks) -> Result<ir::Response, ir::Error> {
+        response::decode(body)
+    }
+
+    fn decode_error(&self, status: u16, body: &[u8]) -> ir::Error {
+        error::decode(status, body)
+    }
+
+    fn framing(&self) -> Framing {
+        Framing::Sse
+    }
+
+    fn stream_decoder(&self, _quirks: &Quirks) -> Box<dyn StreamDecoder> {
+        Box::new(stream::Decoder::default())
+    }
+
+    fn observe(&self, frame: &Frame<'_>) -> Observation {
+        peek::observe(frame)
+    }
+
+    fn usage(&self, body: &[u8]) -> Option<ir::Usage> {
+        usage::find(body)
+    }
+}
+
+impl Embeddings for Gemini {
+    fn decode_request(&self, head: &Head<'_>, body: &[u8]) -> Result<ir::EmbedRequest, ir::Error> {
+        embeddings::decode_request(head, body)
+    }
+
+    fn encode_request(
+        &self,
+        request: &ir::EmbedRequest,
+        destination: &Destination<'_>,
+        out: &mut Vec<u8>,
+        losses: &mut Losses,
+    ) -> Result<(), ir::Error> {
+        embeddings::encode_request(request, destination, out, losses)
+    }
+
+    fn decode_response(&self, body: &[u8]) -> Result<ir::EmbedResponse, ir::Error> {
+        embeddings::decode_response(body)
+    }
+
+    fn encode_response(
+        &self,
+        request: &ir::EmbedRequest,
+        response: &ir::EmbedResponse,
+        out: &mut Vec<u8>,
+        _losses: &mut Losses,
+    ) {
+        embeddings::encode_response(request, response, out);
     }
 }

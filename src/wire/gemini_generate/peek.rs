@@ -1,0 +1,85 @@
+//! Reading the outside of requests and frames, without a tree.
+
+use std::borrow::Cow;
+
+use memchr::memmem;
+
+use super::{member, path, usage};
+use crate::wire::envelope::Envelope;
+use crate::wire::frame::Frame;
+use crate::wire::ir::Error;
+use crate::wire::json::Object;
+use crate::wire::{FrameKind, Head, Observation};
+
+/// Reads what routing needs. The model stands in the path; the conversation is `contents`, in a token count's wrapper too.
+///
+/// # Errors
+/// Text that is not a JSON object, a member twice, or a path without a model.
+pub(super) fn peek<'a>(head: &Head<'_>, body: &'a [u8]) -> Result<Envelope<'a>, Error> {
+    let members = Object::parse(member::text(body)?)?;
+    let Some(model) = head.path_model else {
+        return Err(Error::invalid("the path names no model; use /v1beta/models/{model}:generateContent"));
+    };
+    let wrapped = members.get("generateContentRequest").or_else(|| members.get("generate_content_request"));
+    let conversation = match wrapped {
+        Some(request) => Object::of(request)?.get("contents"),
+        None => members.get("contents"),
+    };
+    let model = Cow::Owned(path::plain_model(model).to_owned());
+    Ok(Envelope { body, members, model, stream: head.path_stream, conversation, user: None })
+}
+
+/// What a frame means. The names looked for stand in quotes, which within a JSON string would be escaped, so text that the
+/// model writes is never mistaken for a member.
+pub(super) fn observe(frame: &Frame<'_>) -> Observation {
+    let data = frame.data.as_bytes();
+    let has = |name: &[u8]| memmem::find(data, name).is_some();
+    let usage = usage::find(data);
+    let is_chunk = has(b"\"candidates\"") || has(b"\"promptFeedback\"");
+    let kind = if has(b"\"error\"") && !is_chunk {
+        FrameKind::Error
+    } else if has(b"\"finishReason\"") || has(b"\"blockReason\"") {
+        FrameKind::Terminal
+    } else if has(b"\"parts\"") {
+        FrameKind::Content
+    } else {
+        FrameKind::Preamble
+    };
+    Observation { kind, usage }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Operation;
+
+    #[test]
+    fn the_outside_is_read() {
+        let head = Head {
+            operation: Operation::CountTokens,
+            path_model: Some("models/g"),
+            path_stream: false,
+            alt_sse: false,
+        };
+        let body = br#"{"generateContentRequest":{"contents":[1,2]}}"#;
+        let envelope = peek(&head, body).unwrap();
+        assert_eq!(envelope.model, "g");
+        assert_eq!(envelope.conversation.unwrap().get(), "[1,2]");
+        assert!(peek(&Head { path_model: None, ..head }, b"{}").is_err());
+        assert!(peek(&head, br#"{"contents":[],"contents":[]}"#).is_err());
+    }
+
+    #[test]
+    fn frames_are_told_apart() {
+        let kind = |data| observe(&Frame { event: "", data }).kind;
+        assert_eq!(kind(r#"{"usageMetadata":{"trafficType":"ON_DEMAND"}}"#), FrameKind::Preamble);
+        assert_eq!(
+            kind(r#"{"candidates":[{"content":{"parts":[{"text":"\"finishReason\" \"error\""}]}}]}"#),
+            FrameKind::Content
+        );
+        assert_eq!(kind(r#"{"candidates":[{"finishReason":"STOP"}]}"#), FrameKind::Terminal);
+        assert_eq!(kind(r#"{"promptFeedback":{"blockReason":"SAFETY"}}"#), FrameKind::Terminal);
+        assert_eq!(kind(r#"{"error":{"code":503}}"#), FrameKind::Error);
+        assert_eq!(kind(r#"[{"error":{"code":503}}]"#), FrameKind::Error);
+    }
+}

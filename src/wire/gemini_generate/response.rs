@@ -1,0 +1,174 @@
+//! Whole answers: `GenerateContentResponse`.
+
+use serde_json::value::RawValue;
+
+use super::{error, finish, member, names, note, part, usage};
+use crate::wire::ProtocolId;
+use crate::wire::ir::{Candidate, Error, ErrorKind, Finish, FinishReason, Part, Reasoning, Response, ToolCall};
+use crate::wire::json::{self, Ext, Object, ObjectWriter};
+use crate::wire::loss::Losses;
+
+/// Prefix of the members of `content` that nobody modelled.
+const CONTENT: &str = "content.";
+
+/// Reads an answer.
+///
+/// # Errors
+/// A body that is no answer of this protocol, or an error under HTTP 200.
+pub(super) fn decode(body: &[u8]) -> Result<Response, Error> {
+    let foreign = |error: Error| Error { kind: ErrorKind::Upstream, status: ErrorKind::Upstream.status(), ..error };
+    let mut object = Object::parse(member::text(body).map_err(foreign)?).map_err(|error| foreign(error.into()))?;
+    if object.get("error").is_some() {
+        return Err(error::decode(ErrorKind::Upstream.status(), body));
+    }
+    decode_object(&mut object).map_err(foreign)
+}
+
+fn decode_object(object: &mut Object<'_>) -> Result<Response, Error> {
+    let id = object.string("responseId")?;
+    let model = object.string("modelVersion")?;
+    let mut candidates = Vec::new();
+    for candidate in object.array("candidates")?.unwrap_or_default() {
+        candidates.push(decode_candidate(Object::of(candidate)?)?);
+    }
+    let mut kept = Ext::default();
+    let usage = object.take("usageMetadata").map(|raw| usage::decode(raw, &mut kept));
+    if candidates.is_empty()
+        && let Some(reason) = block_reason(object.get("promptFeedback"))
+    {
+        let finish = Some(finish::blocked(&reason));
+        candidates.push(Candidate { parts: Vec::new(), finish, ext: Ext::default() });
+    }
+    let mut ext = std::mem::replace(object, Object::parse("{}")?).rest();
+    ext.0.extend(kept.0);
+    Ok(Response { origin: ProtocolId::Gemini, id, model, created: None, candidates, usage, ext })
+}
+
+/// Why a prompt was refused, where it was.
+pub(super) fn block_reason(feedback: Option<&RawValue>) -> Option<String> {
+    Object::of(feedback?).ok()?.string("blockReason").ok().flatten()
+}
+
+fn decode_candidate(mut candidate: Object<'_>) -> Result<Candidate, Error> {
+    candidate.take("index");
+    let mut parts = Vec::new();
+    let mut kept = Ext::default();
+    if let Some(mut content) = candidate.object("content")? {
+        content.take("role");
+        for part in content.array("parts")?.unwrap_or_default() {
+            parts.push(part::decode(part)?);
+        }
+        note::keep(&mut kept, CONTENT, content, false);
+    }
+    let called = parts.iter().any(|part| matches!(part, Part::ToolCall(_)));
+    let finish = candidate.string("finishReason")?.map(|word| finish::decode(&word, called));
+    let mut ext = candidate.rest();
+    ext.0.extend(kept.0);
+    Ok(Candidate { parts, finish, ext })
+}
+
+/// Writes an answer.
+pub(super) fn encode(response: &Response, out: &mut Vec<u8>, losses: &mut Losses) {
+    let native = response.origin == ProtocolId::Gemini;
+    let none = Ext::default();
+    let ext = if native { &response.ext } else { &none };
+    json::object(out, |w| {
+        if !(native && is_blocked(response)) {
+            w.array("candidates", response.candidates.iter().enumerate(), |(index, candidate), out| {
+                json::object(out, |w| encode_candidate(index, candidate, native, w, losses));
+            });
+        }
+        usage::encode(w, response.usage.as_ref(), ext);
+        w.optional("modelVersion", &response.model);
+        w.optional("responseId", &response.id);
+        note::write_top(w, ext, &[usage::USAGE]);
+    });
+    if !native {
+        response.ext.keys().for_each(|key| losses.dropped(key.to_owned(), "Gemini has no such member"));
+    }
+}
+
+/// Whether the only candidate stands for a blocked prompt, which Gemini answers without candidates.
+fn is_blocked(response: &Response) -> bool {
+    let stands_for_block = |candidate: &Candidate| {
+        let filtered = |finish: &Finish| finish.reason == FinishReason::ContentFilter;
+        candidate.parts.is_empty() && candidate.ext.is_empty() && candidate.finish.as_ref().is_some_and(filtered)
+    };
+    block_reason(response.ext.get("promptFeedback")).is_some() && response.candidates.iter().all(stands_for_block)
+}
+
+fn encode_candidate(index: usize, candidate: &Candidate, native: bool, w: &mut ObjectWriter<'_>, losses: &mut Losses) {
+    w.object("content", |w| {
+        let parts: Vec<Vec<u8>> = candidate.parts.iter().filter_map(|part| encode_part(part, native, losses)).collect();
+        if !parts.is_empty() {
+            w.array("parts", parts, |part, out| out.extend_from_slice(&part));
+        }
+        w.field("role", "model");
+        if native {
+            note::write_under(w, &candidate.ext, CONTENT, &[]);
+        }
+    });
+    w.optional("finishReason", &candidate.finish.as_ref().map(finish::encode));
+    w.field("index", &index);
+    if native {
+        note::write_top(w, &candidate.ext, &[CONTENT]);
+    } else {
+        candidate.ext.keys().for_each(|key| losses.dropped(format!("choices.{key}"), "Gemini has no such member"));
+    }
+}
+
+/// Writes a part of an answer, `None` where nothing of it can be said in Gemini's words. The answer's origin is `native`
+/// where it is Gemini.
+pub(super) fn encode_part(part: &Part, native: bool, losses: &mut Losses) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    match part {
+        Part::Opaque(opaque) if opaque.origin == ProtocolId::Gemini => {
+            out.extend_from_slice(opaque.raw.get().as_bytes());
+        }
+        Part::Opaque(_) => {
+            losses.dropped("content", "a part that only its own protocol knows");
+            return None;
+        }
+        Part::ToolCall(call) => encode_call(call, native, losses, &mut out),
+        Part::Reasoning(thought) if thought.redacted.is_some() => {
+            losses.dropped("reasoning.redacted", "encrypted thoughts are of use only to their issuer");
+            return None;
+        }
+        Part::Reasoning(thought) if !native => {
+            let own = thought.signature.clone().filter(|signature| signature.issuer == ProtocolId::Gemini);
+            if own.is_none() && thought.signature.is_some() {
+                losses.dropped("reasoning.signature", "a signature of another issuer");
+            }
+            let plain = Reasoning { signature: own, ext: Ext::default(), ..thought.clone() };
+            part::encode_reasoning(&plain, &mut out);
+        }
+        Part::Text(text) | Part::Refusal(text) if !native => {
+            text.ext.keys().for_each(|key| losses.dropped(format!("content.{key}"), "Gemini has no such member"));
+            json::object(&mut out, |w| w.field("text", &text.text));
+        }
+        Part::Media(media) if !native => {
+            let plain = crate::wire::ir::Media { ext: Ext::default(), ..media.clone() };
+            part::encode_media(&plain, &mut out);
+        }
+        Part::Text(_) | Part::Refusal(_) | Part::Media(_) | Part::Reasoning(_) | Part::ToolResult(_) => {
+            part::encode_native(part, &mut out).ok()?;
+        }
+    }
+    Some(out)
+}
+
+/// Writes a call. A foreign id is written too: Gemini's clients send it back with the result. A name that does not fit
+/// stays as it is, since the caller chose it.
+fn encode_call(call: &ToolCall, native: bool, losses: &mut Losses, out: &mut Vec<u8>) {
+    if matches!(part::arguments(&call.arguments), std::borrow::Cow::Owned(_)) {
+        losses.degraded("tool_calls.arguments", "the arguments are no JSON object and are given as `_raw`");
+    }
+    let name = names::encode(&call.name).unwrap_or(std::borrow::Cow::Borrowed(&call.name));
+    let own = call.signature.as_ref().filter(|signature| signature.issuer == ProtocolId::Gemini);
+    let signature = own.map(|signature| signature.value.as_str());
+    if native {
+        part::encode_call(call, &name, signature, out);
+    } else {
+        part::encode_call(&ToolCall { ext: Ext::default(), ..call.clone() }, &name, signature, out);
+    }
+}

@@ -1,0 +1,159 @@
+//! `usageMetadata`: Gemini's counts and the hub's.
+//!
+//! `promptTokenCount` includes what was cached, but not the prompts of server-side tools; `candidatesTokenCount` excludes
+//! thoughts. Counts in a stream are cumulative.
+
+use memchr::memmem;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::note;
+use crate::wire::ir::Usage;
+use crate::wire::json::{self, Ext, Object, ObjectWriter};
+
+/// Prefix under which members of `usageMetadata` that nobody modelled are kept.
+pub(super) const USAGE: &str = "usageMetadata.";
+/// The tool prompts' share of the input; kept so that `promptTokenCount` can be written back.
+const TOOL_PROMPT: &str = "usageMetadata.toolUsePromptTokenCount";
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Counts {
+    prompt_token_count: Option<f64>,
+    cached_content_token_count: Option<f64>,
+    candidates_token_count: Option<f64>,
+    thoughts_token_count: Option<f64>,
+    tool_use_prompt_token_count: Option<f64>,
+}
+
+impl Counts {
+    fn usage(&self) -> Usage {
+        Usage {
+            input: sum(count(self.prompt_token_count), count(self.tool_use_prompt_token_count)),
+            cache_read: count(self.cached_content_token_count),
+            cache_write: None,
+            output: sum(count(self.candidates_token_count), count(self.thoughts_token_count)),
+            reasoning: count(self.thoughts_token_count),
+        }
+    }
+}
+
+/// A count, whatever number it is written as.
+fn count(number: Option<f64>) -> Option<u64> {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float cast saturates")]
+    number.map(|number| number as u64)
+}
+
+fn sum(a: Option<u64>, b: Option<u64>) -> Option<u64> {
+    match (a, b) {
+        (None, None) => None,
+        (a, b) => Some(a.unwrap_or(0).saturating_add(b.unwrap_or(0))),
+    }
+}
+
+/// Reads `usageMetadata`; what the hub does not model is added to `ext`. Counts that cannot be read are no counts.
+pub(super) fn decode(raw: &RawValue, ext: &mut Ext) -> Usage {
+    let usage = serde_json::from_str::<Counts>(raw.get()).unwrap_or_default().usage();
+    let Ok(mut object) = Object::of(raw) else { return usage };
+    for (key, value) in written(&usage, tool_prompt(object.get("toolUsePromptTokenCount"))) {
+        if object.get(key).is_some_and(|given| given.get() == value.to_string()) {
+            object.take(key);
+        }
+    }
+    note::keep(ext, USAGE, object, false);
+    usage
+}
+
+/// Writes `usageMetadata`, with the members in `ext` that came with it.
+pub(super) fn encode(writer: &mut ObjectWriter<'_>, usage: Option<&Usage>, ext: &Ext) {
+    if usage.is_none() && !note::any_under(ext, USAGE) {
+        return;
+    }
+    let counts = usage.map(|usage| written(usage, tool_prompt(ext.get(TOOL_PROMPT)))).unwrap_or_default();
+    writer.object("usageMetadata", |w| {
+        for (key, value) in counts {
+            let overridden = ext.0.iter().any(|(path, _)| path.strip_prefix(USAGE) == Some(key));
+            if !overridden {
+                w.field(key, &value);
+            }
+        }
+        note::write_under(w, ext, USAGE, &[]);
+    });
+}
+
+fn tool_prompt(raw: Option<&RawValue>) -> Option<u64> {
+    count(raw.and_then(|raw| json::read(raw, "toolUsePromptTokenCount", "a number").ok()))
+}
+
+/// The members that say what `usage` says.
+fn written(usage: &Usage, tool_prompt: Option<u64>) -> Vec<(&'static str, u64)> {
+    let mut counts = Vec::with_capacity(5);
+    let mut push = |key, value: Option<u64>| counts.extend(value.map(|value| (key, value)));
+    push("promptTokenCount", usage.input.map(|input| input.saturating_sub(tool_prompt.unwrap_or(0))));
+    push("cachedContentTokenCount", usage.cache_read);
+    let said = usage.output.map(|output| output.saturating_sub(usage.reasoning.unwrap_or(0)));
+    // Gemini leaves the count out where there are only thoughts.
+    push("candidatesTokenCount", said.filter(|&said| said > 0 || usage.reasoning.is_none()));
+    push("thoughtsTokenCount", usage.reasoning);
+    push("totalTokenCount", usage.total());
+    counts
+}
+
+/// The last usage in a body or a frame, found without reading the rest. Within a JSON string the quotes of the name would
+/// be escaped, so only a member is found.
+pub(super) fn find(body: &[u8]) -> Option<Usage> {
+    const NAME: &[u8] = b"\"usageMetadata\"";
+    let at = memmem::rfind(body, NAME)? + NAME.len();
+    let rest = body.get(at..)?;
+    let colon = rest.iter().position(|&byte| byte == b':')? + 1;
+    let mut deserializer = serde_json::Deserializer::from_slice(rest.get(colon..)?);
+    Counts::deserialize(&mut deserializer).ok().map(|counts| counts.usage())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round(text: &str) -> (Usage, String) {
+        let mut ext = Ext::default();
+        let usage = decode(&json::raw(text).unwrap(), &mut ext);
+        let mut out = Vec::new();
+        json::object(&mut out, |w| encode(w, Some(&usage), &ext));
+        (usage, String::from_utf8(out).unwrap())
+    }
+
+    fn same(text: &str) -> Usage {
+        let (usage, written) = round(text);
+        let written: serde_json::Value = serde_json::from_str(&written).unwrap();
+        assert_eq!(written["usageMetadata"], serde_json::from_str::<serde_json::Value>(text).unwrap());
+        usage
+    }
+
+    #[test]
+    fn thoughts_and_tool_prompts_count() {
+        let usage = same(
+            r#"{"promptTokenCount":10,"cachedContentTokenCount":4,"candidatesTokenCount":5,"thoughtsTokenCount":7,
+                "toolUsePromptTokenCount":3,"totalTokenCount":25,"serviceTier":"standard","promptTokensDetails":[]}"#,
+        );
+        let expected =
+            Usage { input: Some(13), cache_read: Some(4), cache_write: None, output: Some(12), reasoning: Some(7) };
+        assert_eq!(usage, expected);
+    }
+
+    #[test]
+    fn odd_documents_come_back() {
+        same(r#"{"promptTokenCount":10,"thoughtsTokenCount":7,"totalTokenCount":17}"#);
+        same(r#"{"promptTokenCount":10,"candidatesTokenCount":0,"thoughtsTokenCount":7,"totalTokenCount":17}"#);
+        same(r#"{"promptTokenCount":10,"candidatesTokenCount":2,"totalTokenCount":99}"#);
+        same(r#"{"trafficType":"ON_DEMAND"}"#);
+    }
+
+    #[test]
+    fn usage_is_found_without_a_tree() {
+        let body = br#"{"candidates":[{"content":{"parts":[{"text":"\"usageMetadata\": {\"promptTokenCount\":1}"}]}}],
+            "usageMetadata" : {"promptTokenCount":8,"candidatesTokenCount":2},"responseId":"r"}"#;
+        let usage = find(body).unwrap();
+        assert_eq!((usage.input, usage.output), (Some(8), Some(2)));
+        assert_eq!(find(b"{}"), None);
+    }
+}
