@@ -18,6 +18,7 @@ use crate::wire::envelope::{Edit, Envelope};
 use crate::wire::ir::{self, Error, ErrorKind};
 use crate::wire::json::{self, Object};
 use crate::wire::loss::Losses;
+use crate::wire::quirk::Quirks;
 use crate::wire::{Destination, Head, Inbound, Operation, Outbound, Protocol, pointer};
 
 /// The caller's request, as every try derives its own from it.
@@ -60,7 +61,7 @@ pub fn body(
     endpoint: &Endpoint,
     outbound: &dyn Outbound,
 ) -> Result<Prepared, Error> {
-    let edited = preset_document(incoming, attempt.settings)?;
+    let edited = preset_document(incoming, attempt.settings, &endpoint.quirks)?;
     let passthrough =
         matches!(attempt.target.lane(incoming.call.protocol, incoming.call.operation), Lane::Passthrough { .. });
     let mut prepared = if passthrough && can_relay(incoming) {
@@ -85,7 +86,7 @@ fn can_relay(incoming: &Incoming<'_, '_>) -> bool {
 
 /// The caller's document with the preset's parameters in it, as if the caller had written them; `None` where the preset
 /// adds nothing.
-fn preset_document(incoming: &Incoming<'_, '_>, settings: &Settings) -> Result<Option<Bytes>, Error> {
+fn preset_document(incoming: &Incoming<'_, '_>, settings: &Settings, quirks: &Quirks) -> Result<Option<Bytes>, Error> {
     if settings.params.is_empty() && settings.overrides.is_empty() && settings.system.is_none() {
         return Ok(None);
     }
@@ -98,7 +99,7 @@ fn preset_document(incoming: &Incoming<'_, '_>, settings: &Settings) -> Result<O
     let overrides = settings.overrides.iter().map(|(name, value)| (name, value, true));
     for (name, value, force) in defaults.chain(overrides) {
         let own = [format!("/{name}")];
-        let known = incoming.inbound.parameter(name);
+        let known = incoming.inbound.parameter(name, quirks);
         let places: SmallVec<[&str; 2]> =
             if known.is_empty() { own.iter().map(String::as_str).collect() } else { known.iter().copied().collect() };
         let mut steps = Vec::new();

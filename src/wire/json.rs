@@ -268,6 +268,19 @@ pub fn count(raw: &RawValue) -> usize {
     serde_json::from_str::<Count>(raw.get()).map_or(0, |Count(count)| count)
 }
 
+/// A JSON array with `element` before all others, `None` where `array` is none. The others are not read.
+pub fn prepend(array: &RawValue, element: &[u8]) -> Option<Vec<u8>> {
+    let rest = array.get().strip_prefix('[')?;
+    let mut out = Vec::with_capacity(array.get().len() + element.len() + 2);
+    out.push(b'[');
+    out.extend_from_slice(element);
+    if !rest.trim_start().starts_with(']') {
+        out.push(b',');
+    }
+    out.extend_from_slice(rest.as_bytes());
+    Some(out)
+}
+
 /// The kind of value a JSON text holds, from its first byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {

@@ -160,15 +160,12 @@ pub trait Inbound: Sync {
     fn stream_content_type(&self, head: &Head<'_>) -> &'static str;
 
     /// Where this protocol keeps a parameter of the hub's name (`max_tokens`, `stop`, ...), as JSON Pointers: the first is
-    /// where it is written, any of them counts as given. Empty: a member of that very name.
-    fn parameter(&self, _name: &str) -> &'static [&'static str] {
-        &[]
-    }
+    /// where it is written for an upstream with these quirks, any of them counts as given. Empty: a member of that very
+    /// name.
+    fn parameter(&self, name: &str, quirks: &Quirks) -> &'static [&'static str];
 
-    /// The edit that puts a system text before everything the caller said.
-    fn prepend_system(&self, _envelope: &Envelope<'_>, _text: &str) -> Option<envelope::Edit<'static>> {
-        None
-    }
+    /// The edit that puts a system text before everything the caller said; `None` where the document has no room for it.
+    fn prepend_system(&self, envelope: &Envelope<'_>, text: &str) -> Option<envelope::Edit<'static>>;
 
     /// A comment or event that keeps an idle stream open, `None` where the protocol has none that clients accept.
     fn keep_alive(&self) -> Option<&'static [u8]>;

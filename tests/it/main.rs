@@ -8,4 +8,3 @@ mod harness;
 mod http_client;
 mod mock_upstream;
 mod providers;
-mod tidy;

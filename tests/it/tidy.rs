@@ -5,7 +5,18 @@ use std::path::{Path, PathBuf};
 
 /// The modules of the crate, each allowed to use only those before it and itself.
 const LAYERS: &[&str] = &[
-    "source", "diagnostic", "wire", "provider", "rule", "table", "config", "upstream", "telemetry", "state", "live", "proxy",
+    "source",
+    "diagnostic",
+    "wire",
+    "provider",
+    "rule",
+    "table",
+    "config",
+    "upstream",
+    "telemetry",
+    "state",
+    "live",
+    "proxy",
     "cli",
 ];
 
@@ -13,7 +24,8 @@ const LAYERS: &[&str] = &[
 const PURE: &[&str] = &["source", "diagnostic", "wire", "provider", "rule", "table", "config"];
 
 /// What pure modules do not name.
-const IMPURE: &[&str] = &["tokio::", "axum::", "reqwest::", "hyper::", "std::fs", "std::env::", "std::net::Tcp", "SystemTime", "Instant"];
+const IMPURE: &[&str] =
+    &["tokio::", "axum::", "reqwest::", "hyper::", "std::fs", "std::env::", "std::net::Tcp", "SystemTime", "Instant"];
 
 /// Crates that can be replaced by changing the files named here, and no others.
 const KEPT_TO: &[(&str, &[&str])] = &[
@@ -116,7 +128,9 @@ fn a_protocol_knows_no_other_protocol() {
     for (path, code) in sources() {
         let Some(own) = protocols.iter().find(|name| path.starts_with(&format!("src/wire/{name}/"))) else { continue };
         let others = protocols.iter().filter(|name| *name != own);
-        wrong.extend(others.filter(|name| code.contains(&format!("{name}::"))).map(|name| format!("{path} names {name}")));
+        wrong.extend(
+            others.filter(|name| code.contains(&format!("{name}::"))).map(|name| format!("{path} names {name}")),
+        );
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
@@ -131,7 +145,8 @@ fn nothing_on_the_request_path_asks_for_a_providers_name() {
     let mut wrong = Vec::new();
     for (path, code) in sources() {
         if matches!(module(&path), "proxy" | "upstream" | "state" | "table") {
-            let asks = |name: &&String| code.contains(&format!("== \"{name}\"")) || code.contains(&format!("\"{name}\" =>"));
+            let asks =
+                |name: &&String| code.contains(&format!("== \"{name}\"")) || code.contains(&format!("\"{name}\" =>"));
             wrong.extend(names.iter().filter(asks).map(|name| format!("{path} asks for `{name}`")));
         }
     }

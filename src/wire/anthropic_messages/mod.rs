@@ -8,12 +8,13 @@ mod error;
 mod legal;
 mod model;
 mod peek;
+mod preset;
 mod request;
 mod response;
 mod stream;
 mod usage;
 
-use super::envelope::Envelope;
+use super::envelope::{Edit, Envelope};
 use super::frame::{Frame, Framing};
 use super::loss::Losses;
 use super::quirk::Quirks;
@@ -76,6 +77,14 @@ impl Inbound for AnthropicMessages {
 
     fn stream_content_type(&self, _head: &Head<'_>) -> &'static str {
         "text/event-stream"
+    }
+
+    fn parameter(&self, name: &str, _quirks: &Quirks) -> &'static [&'static str] {
+        preset::parameter(name)
+    }
+
+    fn prepend_system(&self, envelope: &Envelope<'_>, text: &str) -> Option<Edit<'static>> {
+        preset::prepend_system(envelope, text)
     }
 
     fn keep_alive(&self) -> Option<&'static [u8]> {
