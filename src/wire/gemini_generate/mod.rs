@@ -23,6 +23,7 @@ mod note;
 mod part;
 mod path;
 mod peek;
+mod preset;
 mod request;
 mod response;
 mod schema;
@@ -32,7 +33,7 @@ mod tokens;
 mod tools;
 mod usage;
 
-use super::envelope::Envelope;
+use super::envelope::{Edit, Envelope};
 use super::frame::{Frame, Framing};
 use super::ir;
 use super::loss::Losses;
@@ -94,6 +95,14 @@ impl Inbound for Gemini {
 
     fn stream_content_type(&self, head: &Head<'_>) -> &'static str {
         if head.alt_sse { "text/event-stream" } else { "application/json" }
+    }
+
+    fn parameter(&self, name: &str, _quirks: &Quirks) -> &'static [&'static str] {
+        preset::parameter(name)
+    }
+
+    fn prepend_system(&self, envelope: &Envelope<'_>, text: &str) -> Option<Edit<'static>> {
+        preset::prepend_system(envelope, text)
     }
 
     fn keep_alive(&self) -> Option<&'static [u8]> {

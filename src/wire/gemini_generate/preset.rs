@@ -35,7 +35,8 @@ pub(super) fn parameter(name: &str) -> &'static [&'static str] {
 pub(super) fn prepend_system(envelope: &Envelope<'_>, text: &str) -> Option<Edit<'static>> {
     let mut part = Vec::new();
     json::object(&mut part, |part| part.field("text", text));
-    let member = if envelope.members.get("system_instruction").is_some() { "system_instruction" } else { "systemInstruction" };
+    let member =
+        if envelope.members.get("system_instruction").is_some() { "system_instruction" } else { "systemInstruction" };
     let steps = [Cow::Borrowed("parts")];
     let (own, parts) = match envelope.members.get(member) {
         Some(own) => (own.get(), pointer::get(own.get(), &steps)),
