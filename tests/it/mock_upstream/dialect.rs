@@ -204,7 +204,10 @@ pub(crate) fn reply(request: &Request) -> Reply {
         Endpoint::Messages => answer(messages::read(request), messages::whole, messages::stream),
         Endpoint::Gemini => answer(gemini::read(request), gemini::whole, gemini::stream),
         Endpoint::ChatEmbeddings => Reply::ok(chat::embeddings(request)),
-        Endpoint::GeminiEmbeddings => Reply::ok(gemini::embeddings(request)),
+        Endpoint::GeminiEmbeddings => match gemini::embeddings(request) {
+            Ok(body) => Reply::ok(body),
+            Err(message) => failure(request, 400, &message),
+        },
         Endpoint::CountTokens => Reply::ok(json!({ "input_tokens": COUNTED_TOKENS })),
         Endpoint::GeminiCountTokens => Reply::ok(json!({ "totalTokens": COUNTED_TOKENS })),
         Endpoint::Models => Reply::ok(json!({ "object": "list", "data": [] })),

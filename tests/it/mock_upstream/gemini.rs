@@ -53,8 +53,12 @@ fn read_part(part: &Value, facts: &mut Facts) {
         facts.tool_results.push(format!("{}={}", result["name"].as_str().unwrap_or("no name"), result["response"]));
     }
     if let Some(data) = part.get("inlineData") {
-        let length = dialect::decoded_length(data["data"].as_str().unwrap_or_default());
-        facts.image = Some((data["mimeType"].as_str().unwrap_or_default().to_owned(), length));
+        // Google reads both alphabets of base64; its own Python SDK sends the URL-safe one.
+        let text = data["data"].as_str().unwrap_or_default().replace('-', "+").replace('_', "/");
+        let length = dialect::decoded_length(&text);
+        // Protobuf's JSON has both spellings, and that SDK mixes them.
+        let media_type = data.get("mimeType").or_else(|| data.get("mime_type")).and_then(Value::as_str);
+        facts.image = Some((media_type.unwrap_or_default().to_owned(), length));
     }
 }
 
@@ -141,11 +145,20 @@ pub(crate) fn error(code: u16, message: &str) -> String {
     json!({ "error": { "code": code, "message": message, "status": status } }).to_string()
 }
 
-pub(crate) fn embeddings(request: &Request) -> Value {
+/// # Errors
+/// A batch whose members name another model than the path: Google refuses it.
+pub(crate) fn embeddings(request: &Request) -> Result<Value, String> {
     let body = request.json();
-    let values = |request: &Value| json!({ "values": dialect::vector(request["content"]["parts"][0]["text"].as_str().unwrap()) });
+    let values = |request: &Value| {
+        let text = request["content"]["parts"][0]["text"].as_str().unwrap_or_default();
+        json!({ "values": dialect::vector(text) })
+    };
     if request.path().ends_with(":embedContent") {
-        return json!({ "embedding": values(&body) });
+        return Ok(json!({ "embedding": values(&body) }));
     }
-    json!({ "embeddings": array(&body["requests"]).iter().map(values).collect::<Vec<_>>() })
+    let model = format!("models/{}", model(request));
+    match array(&body["requests"]).iter().find(|one| one["model"] != model.as_str()) {
+        Some(one) => Err(format!("a request of the batch is for {}, the path for {model}", one["model"])),
+        None => Ok(json!({ "embeddings": array(&body["requests"]).iter().map(values).collect::<Vec<_>>() })),
+    }
 }

@@ -1,0 +1,240 @@
+//! The official SDKs against the binary: each drives the gateway in front of each upstream protocol, and what the SDK
+//! parsed is compared with what the upstream said.
+//!
+//! The SDKs are installed once into `.sdk/`, in a folder named by the hash of the pinned requirements.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+use tokio::process::Command;
+use tokio::sync::OnceCell;
+
+use crate::callers::{Caller, IMAGE};
+use crate::gateway::{Gateway, providers};
+use crate::mock_upstream::{MockUpstream, dialect};
+
+/// The repository.
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+static PYTHON: OnceCell<PathBuf> = OnceCell::const_new();
+static NODE: OnceCell<PathBuf> = OnceCell::const_new();
+
+/// One SDK: the script that drives it, and the protocol that it speaks.
+struct Sdk {
+    script: &'static str,
+    caller: Caller,
+    variables: &'static [(&'static str, &'static str)],
+}
+
+#[tokio::test]
+async fn openai_for_python() {
+    check(&Sdk { script: "python/with_openai.py", caller: Caller::Chat, variables: &[] }).await;
+}
+
+#[tokio::test]
+async fn anthropic_for_python() {
+    check(&Sdk { script: "python/with_anthropic.py", caller: Caller::Messages, variables: &[] }).await;
+}
+
+#[tokio::test]
+async fn google_for_python_at_its_default_path() {
+    check(&Sdk { script: "python/with_google.py", caller: Caller::Gemini, variables: &[] }).await;
+}
+
+#[tokio::test]
+async fn google_for_python_at_v1beta() {
+    let variables = &[("GOOGLE_API_VERSION", "v1beta")];
+    check(&Sdk { script: "python/with_google.py", caller: Caller::Gemini, variables }).await;
+}
+
+#[tokio::test]
+async fn openai_for_node() {
+    check(&Sdk { script: "node/with_openai.mjs", caller: Caller::Chat, variables: &[] }).await;
+}
+
+#[tokio::test]
+async fn anthropic_for_node() {
+    check(&Sdk { script: "node/with_anthropic.mjs", caller: Caller::Messages, variables: &[] }).await;
+}
+
+async fn check(sdk: &Sdk) {
+    for upstream in Caller::ALL {
+        let mock = MockUpstream::good().await;
+        let file = providers(&[("up", upstream.protocol(), &mock)]).replace(", key:", ", models: [m1, e1], key:");
+        let gateway = Gateway::start(&format!("{file}retries: {{ attempts: 1 }}\n")).await;
+        let said = run(sdk, &gateway, upstream != Caller::Messages).await;
+        let place = format!("{} in front of {}", sdk.script, upstream.protocol());
+        check_answers(sdk.caller, &said, &place);
+        check_errors(&said, &place);
+        check_lists(sdk.caller, upstream, &said, &place);
+        check_cancel(&mock, &said, &place).await;
+    }
+}
+
+/// Runs the script and returns what it printed.
+async fn run(sdk: &Sdk, gateway: &Gateway, embeds: bool) -> Value {
+    let mut command = command_for(sdk.script).await;
+    let output = command
+        .arg(format!("http://{}", gateway.address))
+        .args(["up/m1", if embeds { "up/e1" } else { "-" }])
+        .envs(sdk.variables.iter().copied())
+        .stdin(Stdio::null())
+        .output()
+        .await
+        .unwrap();
+    let (printed, complained) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{} failed:\n{complained}\n{}", sdk.script, gateway.log());
+    serde_json::from_str(&printed).unwrap_or_else(|error| panic!("{} printed `{printed}`: {error}", sdk.script))
+}
+
+fn check_answers(caller: Caller, said: &Value, place: &str) {
+    let stop = |calls: bool| match (caller, calls) {
+        (Caller::Chat, false) => "stop",
+        (Caller::Chat, true) => "tool_calls",
+        (Caller::Messages, false) => "end_turn",
+        (Caller::Messages, true) => "tool_use",
+        (Caller::Gemini, _) => "STOP",
+    };
+    let usage = |output: u64| json!([dialect::INPUT_TOKENS, dialect::CACHED_TOKENS, output]);
+    let calls: Vec<Value> = dialect::CALLS
+        .iter()
+        .map(|(_, name, arguments)| json!([name, serde_json::from_str::<Value>(arguments).unwrap()]))
+        .collect();
+    let plain = json!({
+        "text": dialect::TEXT, "reasoning": "", "calls": [], "stop": stop(false), "usage": usage(dialect::TEXT_TOKENS),
+    });
+    let tools = json!({
+        "text": "", "reasoning": "", "calls": calls, "stop": stop(true), "usage": usage(dialect::TEXT_TOKENS),
+    });
+    let reasoning = json!({
+        "text": dialect::TEXT, "reasoning": dialect::REASONING, "calls": [], "stop": stop(false),
+        "usage": usage(dialect::TEXT_TOKENS + dialect::REASONING_TOKENS),
+    });
+    for (name, expected) in [("text", plain), ("tools", tools), ("reasoning", reasoning)] {
+        assert_eq!(said[name], expected, "{place}: {name}");
+        let streamed = if name == "text" { "stream".to_owned() } else { format!("{name}_stream") };
+        assert_eq!(said[&streamed], expected, "{place}: {streamed}");
+    }
+    let results = said["tool_results"].as_str().unwrap();
+    let places: Vec<_> = ["sunny", "rainy", "noon"].iter().map(|word| results.find(word)).collect();
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{place}: {results}");
+    assert_eq!(said["image"], format!("image/png of {} bytes", dialect::decoded_length(IMAGE)), "{place}");
+    assert_eq!(said["structured"], json!({ "answer": 42, "unit": "km" }), "{place}");
+}
+
+fn check_errors(said: &Value, place: &str) {
+    let expected = [
+        ("not_found", 404, "NotFoundError", "the mock was asked for 404"),
+        ("unknown_model", 404, "NotFoundError", "@nothing"),
+        ("rate_limited", 429, "RateLimitError", "the mock was asked for 429"),
+    ];
+    for (name, status, class, words) in expected {
+        let error = &said[name];
+        assert_eq!(error["status"], status, "{place}: {name}: {error}");
+        // Google's package has one class for all of them.
+        assert!(error["class"] == class || error["class"] == "ClientError", "{place}: {name}: {error}");
+        assert!(error["message"].as_str().unwrap().contains(words), "{place}: {name}: {error}");
+    }
+}
+
+fn check_lists(caller: Caller, upstream: Caller, said: &Value, place: &str) {
+    let models = said["models"].as_array().unwrap();
+    let listed = if caller == Caller::Gemini { "models/up/m1" } else { "up/m1" };
+    assert!(models.iter().any(|model| model == listed), "{place}: {models:?}");
+    if upstream != Caller::Messages && caller != Caller::Messages {
+        assert_eq!(said["embeddings"], json!([dialect::vector("one"), dialect::vector("three")]), "{place}");
+    }
+    match (caller, upstream) {
+        (Caller::Chat, _) => {}
+        // Estimated.
+        (_, Caller::Chat) => assert!(said["count_tokens"].as_u64().is_some_and(|count| count > 0), "{place}"),
+        _ => assert_eq!(said["count_tokens"], dialect::COUNTED_TOKENS, "{place}"),
+    }
+}
+
+/// The stream that the script left early ended upstream too.
+async fn check_cancel(mock: &MockUpstream, said: &Value, place: &str) {
+    assert_eq!(said["cancel"], 3, "{place}");
+    let requests = mock.requests();
+    let long = requests.iter().rposition(|record| record.request.text().contains("case:long")).expect("case:long");
+    mock.wait_for_hang_up(long).await;
+    assert!(!mock.requests()[long].finished, "{place}: the upstream went on to the end");
+}
+
+// === Installing ===
+
+async fn command_for(script: &str) -> Command {
+    if script.starts_with("python/") {
+        let home = PYTHON.get_or_init(install_python).await;
+        let mut command = Command::new(home.join("bin/python"));
+        command.arg(Path::new(ROOT).join("tests/sdk").join(script));
+        return command;
+    }
+    let home = NODE.get_or_init(install_node).await;
+    let name = script.trim_start_matches("node/");
+    // Node looks for packages beside the script, so the script goes to them.
+    std::fs::copy(Path::new(ROOT).join("tests/sdk").join(script), home.join(name)).unwrap();
+    let mut command = Command::new("node");
+    command.arg(home.join(name));
+    command
+}
+
+/// A folder for what `files` pin, and whether it is already filled. An unfinished one is emptied.
+fn folder(name: &str, files: &[&str]) -> (PathBuf, bool) {
+    let mut hash = blake3::Hasher::new();
+    for file in files {
+        hash.update(&std::fs::read(Path::new(ROOT).join("tests/sdk").join(file)).unwrap());
+    }
+    let folder = Path::new(ROOT).join(".sdk").join(format!("{name}-{}", &hash.finalize().to_hex()[..16]));
+    let filled = folder.join("complete").exists();
+    if !filled {
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
+    }
+    (folder, filled)
+}
+
+async fn install_python() -> PathBuf {
+    let (folder, filled) = folder("python", &["python/requirements.txt"]);
+    if !filled {
+        let requirements = Path::new(ROOT).join("tests/sdk/python/requirements.txt");
+        let missing = "install Python 3 with its `venv` module (Debian: apt-get install python3-venv)";
+        step(Command::new("python3").args(["-m", "venv"]).arg(&folder), missing).await;
+        let pip = folder.join("bin/pip");
+        let why = "the Python SDKs could not be installed";
+        step(
+            Command::new(pip).args(["install", "--quiet", "--disable-pip-version-check", "-r"]).arg(requirements),
+            why,
+        )
+        .await;
+        std::fs::write(folder.join("complete"), "").unwrap();
+    }
+    folder
+}
+
+async fn install_node() -> PathBuf {
+    let (folder, filled) = folder("node", &["node/package.json", "node/package-lock.json"]);
+    if !filled {
+        for file in ["package.json", "package-lock.json", ".npmrc"] {
+            std::fs::copy(Path::new(ROOT).join("tests/sdk/node").join(file), folder.join(file)).unwrap();
+        }
+        let missing =
+            "install Node.js with npm (Debian: apt-get install nodejs npm); these SDKs need version 20 or later";
+        step(Command::new("node").arg("--version"), missing).await;
+        step(Command::new("npm").arg("ci").current_dir(&folder), missing).await;
+        std::fs::write(folder.join("complete"), "").unwrap();
+    }
+    folder
+}
+
+/// Runs one step of an installation; where it fails, the test fails with what the step said and what to do.
+async fn step(command: &mut Command, advice: &str) {
+    let name = format!("{:?}", command.as_std());
+    let output = match command.stdin(Stdio::null()).output().await {
+        Ok(output) => output,
+        Err(error) => panic!("{name}: {error}; {advice}"),
+    };
+    let said = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "{name} failed; {advice}:\n{}", String::from_utf8_lossy(&said));
+}
