@@ -102,13 +102,28 @@ pub struct Diagnostics {
 }
 
 impl Diagnostics {
+    /// Adds a finding, unless the same is said of the same place already (of a value that several aliases repeat).
     pub fn push(&mut self, diagnostic: Diagnostic) {
+        let same = |known: &Diagnostic| {
+            known.code == diagnostic.code
+                && known.message == diagnostic.message
+                && known.labels.first() == diagnostic.labels.first()
+        };
         if self.findings.len() < MAX_FINDINGS {
-            self.findings.push(diagnostic);
+            if !self.findings.iter().any(same) {
+                self.findings.push(diagnostic);
+            }
         } else if diagnostic.severity == Severity::Error {
             self.dropped_errors += 1;
         } else {
             self.dropped_others += 1;
+        }
+    }
+
+    /// Adds a place to all findings but the first `from`.
+    pub(crate) fn add_label(&mut self, from: usize, span: Span, text: &str) {
+        for diagnostic in self.findings.iter_mut().skip(from) {
+            diagnostic.labels.push(Label { span, text: text.to_owned() });
         }
     }
 

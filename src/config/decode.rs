@@ -58,6 +58,20 @@ pub fn decode_provider(root: &Node, name: &str, diagnostics: &mut Diagnostics) -
     ProviderEntry::read_named(&name, root, diagnostics)
 }
 
+/// Reads `node`. Findings about a value that an alias put there also show the alias.
+pub(crate) fn in_place<T>(
+    node: &Node,
+    diagnostics: &mut Diagnostics,
+    read: impl FnOnce(&Node, &mut Diagnostics) -> Option<T>,
+) -> Option<T> {
+    let before = diagnostics.iter().count();
+    let value = read(node, diagnostics);
+    if let Some(alias) = node.alias {
+        diagnostics.add_label(before, alias, "used here");
+    }
+    value
+}
+
 /// Reports that `node` is not what `shape` asks for. The user's own text is not repeated: it may be a secret.
 pub(crate) fn mismatch(node: &Node, shape: &Shape, diagnostics: &mut Diagnostics) {
     let label = match node.kind {

@@ -8,6 +8,8 @@ pub struct Node {
     pub kind: Kind,
     /// The whole value, quotes and brackets included.
     pub span: Span,
+    /// Where an alias (`*name`) put this value; the span is then that of the anchor's value.
+    pub alias: Option<Span>,
 }
 
 /// What a value is, by the core schema of YAML 1.2: `no`, `yes` and `on` are strings.

@@ -61,6 +61,7 @@ fn descend(shape: &Shape, path: &str, sections: &mut Vec<Section>) {
         Shape::Keyed { values, .. } => descend(values, &format!("{path}.PROTOCOL"), sections),
         Shape::Text { .. }
         | Shape::Choice(_)
+        | Shape::Version
         | Shape::Whole
         | Shape::Fraction
         | Shape::Flag
@@ -113,6 +114,7 @@ fn kind(shape: &Shape) -> String {
     match shape {
         Shape::Text { what, .. } => without_article(what).to_owned(),
         Shape::Choice(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
+        Shape::Version => "`1`".to_owned(),
         Shape::Whole => "whole number".to_owned(),
         Shape::Fraction => "number".to_owned(),
         Shape::Flag => "`true`, `false`".to_owned(),

@@ -84,6 +84,7 @@ fn shape_schema(shape: &Shape, definitions: &mut Map<String, Value>) -> Value {
         }
         Shape::Text { pattern: None, .. } => json!({ "type": "string" }),
         Shape::Choice(words) => json!({ "enum": words }),
+        Shape::Version => json!({ "const": 1 }),
         Shape::Whole => {
             json!({ "type": ["integer", "string"], "minimum": 0, "pattern": "^[0-9_]+(\\.[0-9]+)? ?[kM]?$" })
         }

@@ -42,7 +42,7 @@ pub fn parse(source: SourceId, text: &str, diagnostics: &mut Diagnostics) -> Opt
             return None;
         }
     }
-    Some(builder.root.unwrap_or(Node { kind: Kind::Null, span: Span::new(source, 0, 0) }))
+    Some(builder.root.unwrap_or(Node { kind: Kind::Null, span: Span::new(source, 0, 0), alias: None }))
 }
 
 /// Refuses what need not be parsed to be refused.
@@ -192,7 +192,7 @@ impl<'t, 'd> Builder<'t, 'd> {
         let bracket = place.start as usize;
         let end = if self.offsets.is_bracket(bracket) { bracket + 1 } else { self.last_end.max(frame.start) };
         self.last_end = end;
-        let node = Node { kind, span: Span::new(self.source, frame.start, end) };
+        let node = Node { kind, span: Span::new(self.source, frame.start, end), alias: None };
         self.remember(frame.anchor, &node)?;
         self.attach(node);
         Ok(())
@@ -208,7 +208,7 @@ impl<'t, 'd> Builder<'t, 'd> {
         }
         let empty = content.text.is_empty() && matches!(style, ScalarStyle::Plain);
         let span = if empty { self.key_in_hand().unwrap_or(span) } else { span };
-        let node = Node { kind: scalar::resolve(content, style), span };
+        let node = Node { kind: scalar::resolve(content, style), span, alias: None };
         self.remember(anchor, &node)?;
         self.attach(node);
         Ok(())
@@ -226,7 +226,7 @@ impl<'t, 'd> Builder<'t, 'd> {
             return Err(too_deep(place));
         }
         self.count_copy(&node, place)?;
-        self.attach(node);
+        self.attach(Node { alias: Some(place), ..node });
         Ok(())
     }
 

@@ -4,6 +4,7 @@ mod fixtures;
 mod generated;
 mod hostile;
 mod printed;
+mod validator;
 
 use routeplane::config::document::{Document, RouteText};
 use routeplane::diagnostic::{Diagnostic, Diagnostics};

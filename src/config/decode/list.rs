@@ -3,8 +3,8 @@
 use std::marker::PhantomData;
 
 use super::shape::Shape;
-use super::{NamedReader, Reader, mismatch};
-use crate::config::node::{Kind, Node};
+use super::{NamedReader, Reader, in_place, mismatch};
+use crate::config::node::{Entry, Kind, Node};
 use crate::config::yaml::shorten;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::source::Spanned;
@@ -19,7 +19,9 @@ impl<R: Reader> Reader for List<R> {
 
     fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Vec<R::Value>> {
         match &node.kind {
-            Kind::Sequence(items) => Some(items.iter().filter_map(|item| R::read(item, diagnostics)).collect()),
+            Kind::Sequence(items) => {
+                Some(items.iter().filter_map(|item| in_place(item, diagnostics, R::read)).collect())
+            }
             Kind::Null | Kind::Bool(_) | Kind::Number(_) | Kind::String(_) | Kind::Mapping(_) => {
                 mismatch(node, &Self::SHAPE, diagnostics);
                 None
@@ -177,7 +179,10 @@ fn read_entries<T>(
     match &node.kind {
         Kind::Null => Some(Vec::new()),
         Kind::Mapping(entries) => {
-            Some(entries.iter().filter_map(|entry| read(&entry.key, &entry.value, diagnostics)).collect())
+            let entry = |entry: &Entry| {
+                in_place(&entry.value, diagnostics, |value, diagnostics| read(&entry.key, value, diagnostics))
+            };
+            Some(entries.iter().filter_map(entry).collect())
         }
         Kind::Bool(_) | Kind::Number(_) | Kind::String(_) | Kind::Sequence(_) => {
             mismatch(node, shape, diagnostics);

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::shape::{Mapping, Shape, list_words};
-use super::{Reader, mismatch};
+use super::{Reader, in_place, mismatch};
 use crate::config::node::{Entry, Kind, Node};
 use crate::config::yaml::shorten;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean};
@@ -81,7 +81,7 @@ impl<'n> Fields<'n> {
             (Some(entry), None) | (None, Some(entry)) => entry,
             (None, None) => return None,
         };
-        let value = R::read(&entry.value, diagnostics);
+        let value = in_place(&entry.value, diagnostics, R::read);
         self.faulty |= value.is_none();
         value
     }
@@ -94,7 +94,7 @@ pub(crate) fn expand_short(short: Option<&'static str>, node: &Node) -> Option<N
         Kind::Null | Kind::Mapping(_) => None,
         Kind::Bool(_) | Kind::Number(_) | Kind::String(_) | Kind::Sequence(_) => {
             let entry = Entry { key: Spanned::new(key.to_owned(), node.span), value: node.clone() };
-            Some(Node { kind: Kind::Mapping(vec![entry]), span: node.span })
+            Some(Node { kind: Kind::Mapping(vec![entry]), ..node.clone() })
         }
     }
 }

@@ -11,6 +11,8 @@ pub enum Shape {
     },
     /// One of these words.
     Choice(&'static [&'static str]),
+    /// The number of this format's version.
+    Version,
     Whole,
     Fraction,
     Flag,
@@ -122,6 +124,7 @@ impl Shape {
         match self {
             Shape::Text { what, .. } | Shape::Foreign { what, .. } => (*what).to_owned(),
             Shape::Choice(words) => one_of(words),
+            Shape::Version => "`1`".to_owned(),
             Shape::Whole => "a whole number".to_owned(),
             Shape::Fraction => "a number".to_owned(),
             Shape::Flag => "`true` or `false`".to_owned(),
@@ -149,6 +152,7 @@ impl Shape {
         match self {
             Shape::Text { example, .. } | Shape::Foreign { example, .. } => format!("`{example}`"),
             Shape::Choice(words) => one_of(words),
+            Shape::Version => "`1`".to_owned(),
             Shape::Whole => "`3`".to_owned(),
             Shape::Fraction => "`0.5`".to_owned(),
             Shape::Flag => "`true` or `false`".to_owned(),

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::leaf::{Expression, TextRule, Whole, Words, text};
+use super::leaf::{Expression, TextRule, Words, text};
 use super::list::List;
 use super::shape::{Shape, list_words, one_of};
 use super::{Reader, bad_value, mismatch};
@@ -317,19 +317,18 @@ pub struct Version;
 
 impl Reader for Version {
     type Value = Spanned<u64>;
-    const SHAPE: Shape = Shape::Whole;
+    const SHAPE: Shape = Shape::Version;
 
     fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Spanned<u64>> {
-        let version = Whole::read(node, diagnostics)?;
-        if version.value == 1 {
-            return Some(version);
+        if matches!(&node.kind, Kind::Number(number) if number.text == "1") {
+            return Some(Spanned::new(1, node.span));
         }
-        diagnostics.push(
-            Diagnostic::new(Code::BadValue, format!("there is no version {} of this format", version.value))
-                .label(version.span, "not known to this build")
-                .help("write `1`")
-                .fix(version.span, "1"),
-        );
+        let refusal = Diagnostic::new(Code::BadValue, "the version of this format is `1`")
+            .label(node.span, "not known to this build")
+            .help("write `version: 1`");
+        // Where nothing is written, the place is the key's.
+        let nothing = matches!(node.kind, Kind::Null);
+        diagnostics.push(if nothing { refusal } else { refusal.fix(node.span, "1") });
         None
     }
 }
