@@ -15,8 +15,10 @@ fn main() -> Result<()> {
     let root = env::var("CARGO_MANIFEST_DIR")?;
     let out = env::var("OUT_DIR")?;
     fs::write(Path::new(&out).join("presets.rs"), providers(&Path::new(&root).join("presets/providers"))?)?;
-    let catalogue = Path::new(&root).join("presets/models/catalogue.tsv");
-    fs::write(Path::new(&out).join("catalogue.rs"), models(&fs::read_to_string(catalogue)?)?)?;
+    let catalogue = fs::read_to_string(Path::new(&root).join("presets/models/catalogue.tsv"))?;
+    fs::write(Path::new(&out).join("catalogue.rs"), models(&catalogue)?)?;
+    let choices = fs::read_to_string(Path::new(&root).join("presets/models/choices.tsv"))?;
+    fs::write(Path::new(&out).join("choices.rs"), choice_table(&choices, &catalogue)?)?;
     Ok(())
 }
 
@@ -52,6 +54,28 @@ fn models(text: &str) -> Result<String> {
         }
         before = row.key;
         code.push_str(&row.code);
+    }
+    code.push_str("]\n");
+    Ok(code)
+}
+
+/// `&[Choice { ... }, ...]`; every id must be in the catalogue, where it knows the provider at all.
+fn choice_table(text: &str, catalogue: &str) -> Result<String> {
+    let rows = || catalogue.lines().filter_map(|line| line.split_once('\t'));
+    let mut code = String::from("&[\n");
+    for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.starts_with('#')) {
+        let columns: Vec<&str> = line.split('\t').collect();
+        let [provider, capable, small] = columns.as_slice() else {
+            return Err(format!("presets/models/choices.tsv:{number}: {} columns instead of 3", columns.len()).into());
+        };
+        for id in [capable, small] {
+            let mut known = rows().filter(|(name, _)| name == provider).peekable();
+            let chat = format!("{id}\tchat\t");
+            if known.peek().is_some() && !known.any(|(_, rest)| rest.starts_with(&chat)) {
+                return Err(format!("presets/models/choices.tsv:{number}: `{provider}` has no chat model `{id}`").into());
+            }
+        }
+        writeln!(code, "Choice {{ provider: {provider:?}, capable: {capable:?}, small: {small:?} }},")?;
     }
     code.push_str("]\n");
     Ok(code)

@@ -142,6 +142,18 @@ pub fn by_id(id: &str) -> impl Iterator<Item = &'static Model> {
     })
 }
 
+/// The models that a new configuration begins with, for one provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Choice {
+    pub provider: &'static str,
+    pub capable: &'static str,
+    /// Quick and cheap.
+    pub small: &'static str,
+}
+
+/// `presets/models/choices.tsv`.
+pub static CHOICES: &[Choice] = include!(concat!(env!("OUT_DIR"), "/choices.rs"));
+
 #[cfg(test)]
 mod tests {
     use super::{Capability, MODELS, Mode, by_id, find, of_provider};
