@@ -72,7 +72,9 @@ fn choice_table(text: &str, catalogue: &str) -> Result<String> {
             let mut known = rows().filter(|(name, _)| name == provider).peekable();
             let chat = format!("{id}\tchat\t");
             if known.peek().is_some() && !known.any(|(_, rest)| rest.starts_with(&chat)) {
-                return Err(format!("presets/models/choices.tsv:{number}: `{provider}` has no chat model `{id}`").into());
+                return Err(
+                    format!("presets/models/choices.tsv:{number}: `{provider}` has no chat model `{id}`").into()
+                );
             }
         }
         writeln!(code, "Choice {{ provider: {provider:?}, capable: {capable:?}, small: {small:?} }},")?;

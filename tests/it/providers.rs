@@ -325,6 +325,12 @@ fn what_an_entry_lacks_is_said() {
             "`ftp` is not a scheme that can be used here; write `https://` or `http://`",
             "",
         ),
+        (
+            "openai",
+            "openai: { headers: { Host: x } }",
+            "the header `host` is the gateway's own: it follows from the connection or the body",
+            "remove it",
+        ),
         ("openai", "openai: { catalogue: opnai }", "the catalogue has no models of `opnai`", "did you mean `openai`?"),
         (
             "openai",

@@ -265,6 +265,22 @@ fn protocol_headers(protocol: ProtocolId) -> Vec<(HeaderName, HeaderText)> {
     }
 }
 
+/// Headers that follow from the connection or the body; a file that sets them would break requests or smuggle some.
+const RESERVED_HEADERS: [&str; 12] = [
+    "connection",
+    "content-encoding",
+    "content-length",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
 fn header(name: &Spanned<String>, value: &Spanned<SecretText>) -> Result<(HeaderName, HeaderText), Problem> {
     let parsed = name.value.parse::<HeaderName>().map_err(|_| {
         Problem::invalid(
@@ -273,6 +289,10 @@ fn header(name: &Spanned<String>, value: &Spanned<SecretText>) -> Result<(Header
             "use letters, digits and `-`, such as `x-team`",
         )
     })?;
+    if RESERVED_HEADERS.contains(&parsed.as_str()) {
+        let message = format!("the header `{parsed}` is the gateway's own: it follows from the connection or the body");
+        return Err(Problem::invalid(name.span, message, "remove it"));
+    }
     let text = match &value.value {
         SecretText::Literal(literal) => HeaderText::Literal(HeaderValue::from_str(&literal.0).map_err(|_| {
             Problem::invalid(
