@@ -1,19 +1,163 @@
-//! (protocol)
-use super::{Embeddings, Inbound, Outbound, Protocol, ProtocolId};
+//! OpenAI Chat Completions, and the many upstreams that speak it with an accent.
+//!
+//! Facts: OpenAI's OpenAPI description (August 2026) and recorded answers of some forty providers.
+//!
+//! How the hub keeps this protocol's spelling: members that nobody modelled stay in the `ext` of their object; those of an
+//! inner object (`function` of a tool, `image_url` of a part) stay as an object under the inner object's name. A member of
+//! `ext` whose value is `null` may also be a mark: the name of the member in which the text stood (`reasoning` instead of
+//! `reasoning_content`). A `null` asks for nothing, so no other protocol reports it as a loss.
 
+mod calls;
+mod content;
+mod conversation;
+mod embeddings;
+mod encode;
+mod error;
+mod finish;
+mod message;
+mod nested;
+mod observe;
+mod peek;
+mod request;
+mod response;
+mod stream_decode;
+mod stream_encode;
+mod tool_ids;
+mod tools;
+mod usage;
+
+use super::envelope::Envelope;
+use super::frame::{Frame, Framing};
+use super::ir::{self, Error};
+use super::loss::Losses;
+use super::quirk::Quirks;
+use super::{
+    Destination, Embeddings, Head, Inbound, Observation, Operation, Outbound, Protocol, ProtocolId, StreamDecoder,
+    StreamEncoder,
+};
+
+/// Chat Completions, both roles.
 pub struct OpenAiChat;
 
 impl Protocol for OpenAiChat {
     fn id(&self) -> ProtocolId {
         ProtocolId::OpenAiChat
     }
+
     fn inbound(&self) -> Option<&dyn Inbound> {
-        None
+        Some(self)
     }
+
     fn outbound(&self) -> Option<&dyn Outbound> {
+        Some(self)
+    }
+
+    fn embeddings(&self) -> Option<&dyn Embeddings> {
+        Some(self)
+    }
+}
+
+impl Inbound for OpenAiChat {
+    fn peek<'a>(&self, head: &Head<'_>, body: &'a [u8]) -> Result<Envelope<'a>, Error> {
+        peek::peek(head.operation, body)
+    }
+
+    fn decode_request(&self, _head: &Head<'_>, body: &[u8]) -> Result<ir::Request, Error> {
+        request::decode(body)
+    }
+
+    fn encode_response(&self, response: &ir::Response, out: &mut Vec<u8>, losses: &mut Losses) {
+        response::encode(response, out, losses);
+    }
+
+    /// Chat Completions has no such endpoint; the member is that of OpenAI's `/responses/input_tokens`.
+    fn encode_token_count(&self, input_tokens: u64, out: &mut Vec<u8>) {
+        super::json::object(out, |answer| {
+            answer.field("object", "response.input_tokens");
+            answer.field("input_tokens", &input_tokens);
+        });
+    }
+
+    fn encode_error(&self, error: &Error, out: &mut Vec<u8>) {
+        error::encode(error, out);
+    }
+
+    fn encode_stream_error(&self, error: &Error, _head: &Head<'_>, out: &mut Vec<u8>) {
+        super::frame::sse::write_data(None, |data| error::encode(error, data), out);
+    }
+
+    fn stream_encoder(&self, _head: &Head<'_>, request: &ir::Request) -> Box<dyn StreamEncoder> {
+        Box::new(stream_encode::Encoder::new(request.include_usage == Some(true)))
+    }
+
+    fn stream_content_type(&self, _head: &Head<'_>) -> &'static str {
+        "text/event-stream"
+    }
+
+    fn keep_alive(&self) -> Option<&'static [u8]> {
+        Some(b": keep-alive\n\n")
+    }
+}
+
+impl Outbound for OpenAiChat {
+    fn path(&self, operation: Operation, _model: &str, _stream: bool) -> Option<String> {
+        match operation {
+            Operation::Generate => Some("/chat/completions".to_owned()),
+            Operation::Embed => Some("/embeddings".to_owned()),
+            Operation::CountTokens => None,
+        }
+    }
+
+    fn model_member(&self) -> Option<&'static str> {
+        Some("model")
+    }
+
+    fn encode_request(
+        &self,
+        request: &ir::Request,
+        destination: &Destination<'_>,
+        out: &mut Vec<u8>,
+        losses: &mut Losses,
+    ) -> Result<(), Error> {
+        encode::encode(request, destination, out, losses);
+        Ok(())
+    }
+
+    fn encode_count_tokens(
+        &self,
+        _request: &ir::Request,
+        _destination: &Destination<'_>,
+        _out: &mut Vec<u8>,
+        _losses: &mut Losses,
+    ) -> Result<(), Error> {
+        Err(Error::invalid("Chat Completions cannot count tokens; send the request to a target of another protocol"))
+    }
+
+    fn decode_token_count(&self, _body: &[u8]) -> Option<u64> {
         None
     }
-    fn embeddings(&self) -> Option<&dyn Embeddings> {
-        None
+
+    fn decode_response(&self, body: &[u8], _quirks: &Quirks) -> Result<ir::Response, Error> {
+        response::decode(body)
+    }
+
+    fn decode_error(&self, status: u16, body: &[u8]) -> Error {
+        error::decode(status, body)
+    }
+
+    fn framing(&self) -> Framing {
+        Framing::Sse
+    }
+
+    fn stream_decoder(&self, _quirks: &Quirks) -> Box<dyn StreamDecoder> {
+        Box::new(stream_decode::Decoder::default())
+    }
+
+    fn observe(&self, frame: &Frame<'_>) -> Observation {
+        observe::observe(frame)
+    }
+
+    fn usage(&self, body: &[u8]) -> Option<ir::Usage> {
+        usage::of_answer(body)
     }
 }

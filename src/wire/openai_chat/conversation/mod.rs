@@ -1,0 +1,96 @@
+//! The messages of a request, written for an upstream.
+
+mod foreign;
+mod media;
+mod own;
+
+use super::tool_ids::ToolIds;
+use crate::wire::ProtocolId;
+use crate::wire::ir::{Request, Role};
+use crate::wire::json;
+use crate::wire::loss::Losses;
+use crate::wire::quirk::Quirks;
+
+/// What every message is written with.
+struct Context<'a> {
+    quirks: &'a Quirks,
+    ids: ToolIds,
+    losses: &'a mut Losses,
+}
+
+impl Context<'_> {
+    fn role_word(&self, role: Role) -> &'static str {
+        match role {
+            Role::System => "system",
+            Role::Developer if self.quirks.developer_as_system => "system",
+            Role::Developer => "developer",
+            Role::User => "user",
+            Role::Assistant => "assistant",
+            Role::Tool => "tool",
+        }
+    }
+
+    /// Whether the upstream takes names of speakers; reports the loss of one that is given.
+    fn takes_name(&mut self, name: &Option<String>) -> bool {
+        let refused = self.quirks.refused_members.iter().any(|member| member == "messages.name");
+        if refused && name.is_some() {
+            self.losses.dropped("messages.name", "this upstream refuses it");
+        }
+        !refused
+    }
+}
+
+/// Writes the array of messages. `instruction` is appended to the first system message, or becomes one.
+pub(super) fn write(
+    request: &Request,
+    quirks: &Quirks,
+    mut instruction: Option<String>,
+    out: &mut Vec<u8>,
+    losses: &mut Losses,
+) {
+    let mut context = Context { quirks, ids: ToolIds::new(quirks.short_tool_ids), losses };
+    let mut list = List::new(out);
+    let is_system = |role: Role| matches!(role, Role::System | Role::Developer);
+    if !request.messages.iter().any(|message| is_system(message.role))
+        && let Some(text) = instruction.take()
+    {
+        json::object(list.next(), |message| {
+            message.field("role", "system");
+            message.field("content", &text);
+        });
+    }
+    for message in &request.messages {
+        let instruction = if is_system(message.role) { instruction.take() } else { None };
+        if request.origin == ProtocolId::OpenAiChat {
+            own::write(message, instruction, &mut context, list.next());
+        } else {
+            foreign::write(message, instruction, &mut context, &mut list);
+        }
+    }
+    list.end();
+}
+
+/// A JSON array under construction: one message of the hub may become several here.
+struct List<'o> {
+    out: &'o mut Vec<u8>,
+    first: bool,
+}
+
+impl<'o> List<'o> {
+    fn new(out: &'o mut Vec<u8>) -> List<'o> {
+        out.push(b'[');
+        List { out, first: true }
+    }
+
+    /// Begins an element; the caller writes it.
+    fn next(&mut self) -> &mut Vec<u8> {
+        if !std::mem::take(&mut self.first) {
+            self.out.push(b',');
+        }
+        self.out
+    }
+
+    fn end(self) {
+        self.out.push(b']');
+    }
+}

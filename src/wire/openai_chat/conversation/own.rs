@@ -1,0 +1,147 @@
+//! Messages that came in this protocol: written as they came, but for what the upstream's quirks ask.
+
+use super::super::{content, nested, tools};
+use super::Context;
+use crate::wire::ir::{ContentShape, Message, Part, Reasoning, Role, Text, ToolCall, ToolResult};
+use crate::wire::json::{self, ObjectWriter};
+use crate::wire::quirk::ReasoningReplay;
+
+pub(super) fn write(message: &Message, instruction: Option<String>, context: &mut Context<'_>, out: &mut Vec<u8>) {
+    json::object(out, |writer| {
+        let word = context.role_word(message.role);
+        writer.field("role", message.role_raw.as_deref().unwrap_or(word));
+        if let (Role::Tool, Some(Part::ToolResult(result))) = (message.role, message.parts.first()) {
+            write_result(result, context, writer);
+        } else {
+            write_content(&message.parts, message.shape, instruction, writer);
+            for part in &message.parts {
+                write_member(part, context, writer);
+            }
+            write_calls(&message.parts, context, writer);
+            if context.takes_name(&message.name) {
+                writer.optional("name", &message.name);
+            }
+        }
+        writer.ext(&message.ext);
+    });
+}
+
+fn write_result(result: &ToolResult, context: &mut Context<'_>, writer: &mut ObjectWriter<'_>) {
+    if let Some(call_id) = &result.call_id {
+        writer.field("tool_call_id", &context.ids.spelled(call_id));
+    }
+    // The name of a legacy function message is no speaker's: it cannot go.
+    if result.call_id.is_none() || context.takes_name(&result.name) {
+        writer.optional("name", &result.name);
+    }
+    write_content(&result.content, result.shape, None, writer);
+    writer.ext(&result.ext);
+}
+
+fn write_content(parts: &[Part], shape: ContentShape, instruction: Option<String>, writer: &mut ObjectWriter<'_>) {
+    match (shape, instruction) {
+        (ContentShape::Absent, None) => {}
+        (ContentShape::Null, None) => writer.field("content", &()),
+        (ContentShape::Absent | ContentShape::Null, Some(instruction)) => writer.field("content", &instruction),
+        (ContentShape::Text, instruction) => {
+            let texts = parts.iter().filter_map(text_of).chain(instruction.as_deref());
+            writer.field("content", &texts.collect::<Vec<_>>().join("\n\n"));
+        }
+        (ContentShape::Parts, instruction) => {
+            let instruction = instruction.map(|text| Part::Text(Text::new(text)));
+            let parts = parts.iter().filter(|part| is_content(part)).chain(&instruction);
+            writer.array("content", parts, content::write_own_part);
+        }
+    }
+}
+
+fn text_of(part: &Part) -> Option<&str> {
+    match part {
+        Part::Text(text) => Some(&text.text),
+        Part::Refusal(_)
+        | Part::Media(_)
+        | Part::Reasoning(_)
+        | Part::ToolCall(_)
+        | Part::ToolResult(_)
+        | Part::Opaque(_) => None,
+    }
+}
+
+/// Whether a part stood in the content list, and not in a member of the message.
+fn is_content(part: &Part) -> bool {
+    match part {
+        Part::Text(_) | Part::Media(_) | Part::Opaque(_) => true,
+        Part::Refusal(text) => !nested::is_marked(&text.ext, "refusal"),
+        Part::Reasoning(reasoning) => content::is_in_content(reasoning),
+        Part::ToolCall(_) | Part::ToolResult(_) => false,
+    }
+}
+
+/// Writes a part that is a member of the message.
+fn write_member(part: &Part, context: &mut Context<'_>, writer: &mut ObjectWriter<'_>) {
+    match part {
+        Part::Refusal(text) if !is_content(part) => writer.field("refusal", &text.text),
+        Part::Reasoning(reasoning) if !is_content(part) => write_reasoning(reasoning, context, writer),
+        Part::ToolCall(call) if tools::is_legacy_call(call) => {
+            tools::write_own_legacy_call(call, writer.key("function_call"));
+        }
+        Part::Text(_)
+        | Part::Media(_)
+        | Part::Refusal(_)
+        | Part::Reasoning(_)
+        | Part::ToolCall(_)
+        | Part::ToolResult(_)
+        | Part::Opaque(_) => {}
+    }
+}
+
+/// Where the upstream wants reasoning in another member than the caller wrote, its text goes there.
+fn write_reasoning(reasoning: &Reasoning, context: &mut Context<'_>, writer: &mut ObjectWriter<'_>) {
+    let given = reasoning.ext.get("reasoning_details");
+    let came_as = if nested::is_marked(&reasoning.ext, "reasoning") {
+        Some("reasoning")
+    } else if given.is_none() || nested::is_marked(&reasoning.ext, "reasoning_content") {
+        Some("reasoning_content")
+    } else {
+        None
+    };
+    let (member, details) = match (context.quirks.reasoning_replay, given) {
+        (ReasoningReplay::None, given) | (ReasoningReplay::ReasoningDetails, given @ Some(_)) => (came_as, given),
+        (ReasoningReplay::ReasoningContent, _) => (Some("reasoning_content"), None),
+        (ReasoningReplay::Reasoning, _) | (ReasoningReplay::ReasoningDetails, None) => (Some("reasoning"), None),
+    };
+    if let Some(member) = member {
+        writer.field(member, &reasoning.text);
+    }
+    match details {
+        Some(details) => writer.raw("reasoning_details", details),
+        None if given.is_some() => {
+            context.losses.degraded("messages.reasoning_details", "this upstream takes the text only");
+        }
+        None => {}
+    }
+}
+
+fn write_calls(parts: &[Part], context: &mut Context<'_>, writer: &mut ObjectWriter<'_>) {
+    let calls: Vec<&ToolCall> = parts.iter().filter_map(call_of).collect();
+    if calls.is_empty() {
+        return;
+    }
+    writer.array("tool_calls", calls, |call, out| {
+        let id = call.id.as_deref().map(|id| context.ids.spelled(id));
+        tools::write_own_call(call, &id, out);
+    });
+}
+
+fn call_of(part: &Part) -> Option<&ToolCall> {
+    match part {
+        Part::ToolCall(call) if !tools::is_legacy_call(call) => Some(call),
+        Part::Text(_)
+        | Part::Refusal(_)
+        | Part::Media(_)
+        | Part::Reasoning(_)
+        | Part::ToolCall(_)
+        | Part::ToolResult(_)
+        | Part::Opaque(_) => None,
+    }
+}

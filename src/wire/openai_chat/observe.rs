@@ -1,0 +1,183 @@
+//! What a chunk means, for streams that pass through. Chunks of plain text, nearly all there are, are told apart by looking
+//! for keys in their bytes: a key with its quotes cannot stand inside a JSON string, where quotes are escaped.
+
+use memchr::memmem;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::response::speaks;
+use super::usage;
+use crate::wire::frame::Frame;
+use crate::wire::json;
+use crate::wire::{FrameKind, Observation};
+
+pub(super) fn observe(frame: &Frame<'_>) -> Observation {
+    let data = frame.data.trim();
+    if data == "[DONE]" {
+        return Observation { kind: FrameKind::Terminal, usage: None };
+    }
+    let bytes = data.as_bytes();
+    if frame.event != "error" && is_plain_text(bytes) {
+        return Observation { kind: FrameKind::Content, usage: None };
+    }
+    let kind = if frame.event == "error" { FrameKind::Error } else { kind(data) };
+    Observation { kind, usage: usage::of_answer(bytes) }
+}
+
+/// A chunk with text, whose other members can be nothing that counts.
+fn is_plain_text(chunk: &[u8]) -> bool {
+    let is_text = |value: &[u8]| value.starts_with(b"\"") && !value.starts_with(b"\"\"");
+    let is_null = |value: &[u8]| value.starts_with(b"null");
+    values_of(chunk, b"\"content\"").any(is_text)
+        && values_of(chunk, b"\"finish_reason\"").all(is_null)
+        && values_of(chunk, b"\"usage\"").all(is_null)
+        && memmem::find(chunk, b"\"error\"").is_none()
+}
+
+/// What follows each `key` and its colon.
+fn values_of<'c>(chunk: &'c [u8], key: &'static [u8]) -> impl Iterator<Item = &'c [u8]> {
+    memmem::find_iter(chunk, key).filter_map(move |at| {
+        let rest = chunk.get(at + key.len()..)?.trim_ascii_start().strip_prefix(b":")?;
+        Some(rest.trim_ascii_start())
+    })
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Chunk<'a> {
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+    #[serde(borrow)]
+    choices: Option<Vec<Choice<'a>>>,
+    #[serde(borrow)]
+    usage: Option<&'a RawValue>,
+    #[serde(borrow)]
+    detail: Option<&'a RawValue>,
+    #[serde(borrow)]
+    message: Option<&'a RawValue>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Choice<'a> {
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+    #[serde(borrow)]
+    delta: Option<Delta<'a>>,
+    #[serde(borrow)]
+    message: Option<Delta<'a>>,
+    #[serde(borrow)]
+    finish_reason: Option<&'a RawValue>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Delta<'a> {
+    #[serde(borrow)]
+    content: Option<&'a RawValue>,
+    #[serde(borrow)]
+    refusal: Option<&'a RawValue>,
+    #[serde(borrow)]
+    reasoning_content: Option<&'a RawValue>,
+    #[serde(borrow)]
+    reasoning: Option<&'a RawValue>,
+    #[serde(borrow)]
+    reasoning_details: Option<&'a RawValue>,
+    #[serde(borrow)]
+    tool_calls: Option<&'a RawValue>,
+    #[serde(borrow)]
+    function_call: Option<&'a RawValue>,
+    #[serde(borrow)]
+    audio: Option<&'a RawValue>,
+    #[serde(borrow)]
+    images: Option<&'a RawValue>,
+}
+
+impl Delta<'_> {
+    fn speaks(&self) -> bool {
+        let Delta {
+            content,
+            refusal,
+            reasoning_content,
+            reasoning,
+            reasoning_details,
+            tool_calls,
+            function_call,
+            audio,
+            images,
+        } = self;
+        [content, refusal, reasoning_content, reasoning, reasoning_details, tool_calls, function_call, audio, images]
+            .into_iter()
+            .flatten()
+            .any(|raw| speaks(raw))
+    }
+}
+
+fn kind(data: &str) -> FrameKind {
+    let Ok(chunk) = serde_json::from_str::<Chunk<'_>>(data) else { return FrameKind::Error };
+    let choices = chunk.choices.as_deref().unwrap_or_default();
+    let fails = |error: &Option<&RawValue>| error.is_some_and(|raw| !json::says_nothing(raw));
+    if fails(&chunk.error) || choices.iter().any(|choice| fails(&choice.error)) {
+        return FrameKind::Error;
+    }
+    // An error in no shape of OpenAI's: `{"detail": ...}`, `{"object": "error", "message": ...}`.
+    if chunk.choices.is_none() && chunk.usage.is_none() && chunk.detail.or(chunk.message).is_some() {
+        return FrameKind::Error;
+    }
+    if choices.iter().any(|choice| choice.finish_reason.is_some_and(speaks)) {
+        return FrameKind::Finish;
+    }
+    let speaks = |choice: &Choice<'_>| choice.delta.as_ref().or(choice.message.as_ref()).is_some_and(Delta::speaks);
+    if choices.iter().any(speaks) { FrameKind::Content } else { FrameKind::Preamble }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind_of(event: &str, data: &str) -> FrameKind {
+        observe(&Frame { event, data }).kind
+    }
+
+    #[test]
+    fn chunks_are_told_apart() {
+        use FrameKind::{Content, Error, Finish, Preamble, Terminal};
+        let delta = |delta: &str, finish: &str| {
+            format!(r#"{{"id":"c","choices":[{{"index":0,"delta":{delta},"finish_reason":{finish}}}],"usage":null}}"#)
+        };
+        for (data, expected) in [
+            ("[DONE]".to_owned(), Terminal),
+            (" [DONE] ".to_owned(), Terminal),
+            (r#"{"choices":[],"prompt_filter_results":[]}"#.to_owned(), Preamble),
+            (delta(r#"{"role":"assistant","content":""}"#, "null"), Preamble),
+            (delta(r#"{"role":"assistant","content":null}"#, "null"), Preamble),
+            (delta("{}", "null"), Preamble),
+            (delta(r#"{"tool_calls":[]}"#, "null"), Preamble),
+            (delta(r#"{"content":"a"}"#, "null"), Content),
+            (delta(r#"{"content": "\"error\""}"#, "null"), Content),
+            (delta(r#"{"content":[{"type":"text","text":"a"}]}"#, "null"), Content),
+            (delta(r#"{"content":null,"reasoning_content":"a"}"#, "null"), Content),
+            (delta(r#"{"content":"","tool_calls":[{"index":0}]}"#, "null"), Content),
+            (delta("{}", "\"stop\""), Finish),
+            (delta(r#"{"content":"a"}"#, "\"stop\""), Finish),
+            (r#"{"error":{"message":"m"}}"#.to_owned(), Error),
+            (r#"{"error":"m"}"#.to_owned(), Error),
+            (
+                r#"{"choices":[{"delta":{"content":""},"error":{"code":502},"finish_reason":"error"}]}"#.to_owned(),
+                Error,
+            ),
+            (r#"{"detail":"m"}"#.to_owned(), Error),
+            ("upstream failed".to_owned(), Error),
+        ] {
+            assert_eq!(kind_of("", &data), expected, "{data}");
+        }
+        assert_eq!(kind_of("error", r#"{"message":"m"}"#), Error);
+    }
+
+    #[test]
+    fn usage_is_read_beside_content() {
+        let data = r#"{"choices":[{"delta":{"content":"a"}}],"usage":{"prompt_tokens":3,"completion_tokens":1}}"#;
+        let seen = observe(&Frame { event: "", data });
+        assert_eq!((seen.kind, seen.usage.and_then(|usage| usage.input)), (FrameKind::Content, Some(3)));
+    }
+}

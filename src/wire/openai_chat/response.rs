@@ -1,0 +1,257 @@
+//! Whole answers.
+
+use serde_json::value::RawValue;
+
+use super::finish::{self, Held};
+use super::{content, error, message, nested, tool_ids, tools, usage};
+use crate::wire::ProtocolId;
+use crate::wire::ir::{Candidate, Error, ErrorKind, Media, MediaKind, Part, Response};
+use crate::wire::json::{self, Ext, Kind, Object, ObjectWriter};
+use crate::wire::loss::Losses;
+
+/// # Errors
+/// A body that is not an answer, and an error that came under HTTP 200.
+pub(super) fn decode(body: &[u8]) -> Result<Response, Error> {
+    let broken =
+        |what: &str| Error::new(ErrorKind::Upstream, format!("the upstream's answer is no chat completion: {what}"));
+    let text = std::str::from_utf8(body).map_err(|error| broken(&error.to_string()))?;
+    let mut answer: Object<'_> = serde_json::from_str(text).map_err(|error| broken(&error.to_string()))?;
+    if answer.get("error").is_some_and(|raw| !json::says_nothing(raw)) {
+        return Err(error::decode(200, body));
+    }
+    let Some(choices) = answer.get("choices").and_then(|raw| json::elements(raw, "choices").ok()) else {
+        return Err(if answer.get("detail").or(answer.get("message")).is_some() {
+            error::decode(200, body)
+        } else {
+            broken("`choices` is missing")
+        });
+    };
+    answer.take("choices");
+    answer.take("object");
+    let usage = usage::of_answer(body);
+    answer.take("usage");
+    let text = |answer: &mut Object<'_>, key| answer.string(key).ok().flatten();
+    let (id, model) = (text(&mut answer, "id"), text(&mut answer, "model"));
+    let created = answer.number("created").ok().flatten().and_then(|created| created.as_u64());
+    let candidates = choices.into_iter().map(|raw| {
+        candidate(raw).map_err(|error| match error {
+            Fault::Refused(error) => *error,
+            Fault::Broken(what) => broken(&what),
+        })
+    });
+    let candidates = candidates.collect::<Result<_, _>>()?;
+    Ok(Response { origin: ProtocolId::OpenAiChat, id, model, created, candidates, usage, ext: answer.rest() })
+}
+
+/// Why a choice is none.
+enum Fault {
+    /// The provider failed for this choice (OpenRouter).
+    Refused(Box<Error>),
+    Broken(String),
+}
+
+fn candidate(raw: &RawValue) -> Result<Candidate, Fault> {
+    let fault = |error: &dyn std::fmt::Display| Fault::Broken(error.to_string());
+    let mut choice: Object<'_> = serde_json::from_str(raw.get()).map_err(|error| fault(&error))?;
+    if choice.get("error").is_some_and(|raw| !json::says_nothing(raw)) {
+        return Err(Fault::Refused(Box::new(error::decode(200, raw.get().as_bytes()))));
+    }
+    choice.take("index");
+    let finish = choice.string("finish_reason").ok().flatten();
+    let mut parts = Vec::new();
+    let mut inner = Ext::default();
+    if let Some(message) = choice.object("message").map_err(|error| fault(&error))? {
+        inner = read_message(message, &mut parts).map_err(|error| fault(&error.message))?;
+    }
+    let held = Held {
+        calls: parts.iter().any(|part| matches!(part, Part::ToolCall(_))),
+        refusal: parts.iter().any(|part| matches!(part, Part::Refusal(_))),
+    };
+    let mut ext = choice.rest();
+    nested::keep_members(&mut ext, "message", &inner);
+    Ok(Candidate { parts, finish: finish.map(|word| finish::of_word(&word, held)), ext })
+}
+
+/// Reads the message's parts and returns what nobody modelled.
+fn read_message(mut message: Object<'_>, parts: &mut Vec<Part>) -> Result<Ext, Error> {
+    message.take("role");
+    message::decode_reasoning(&mut message, parts);
+    let (content, _) = content::decode(&mut message)?;
+    parts.extend(content.into_iter().filter(|part| !is_empty(part)));
+    message::decode_refusal(&mut message, parts);
+    read_images(&mut message, parts);
+    tools::decode_calls(&mut message, "message.", parts)?;
+    Ok(message.rest())
+}
+
+fn is_empty(part: &Part) -> bool {
+    matches!(part, Part::Text(text) if text.text.is_empty() && text.ext.is_empty())
+}
+
+/// OpenRouter gives the images that a model made in a member of their own.
+fn read_images(message: &mut Object<'_>, parts: &mut Vec<Part>) {
+    let Some(images) = message.get("images").and_then(|raw| json::elements(raw, "images").ok()) else { return };
+    let images: Vec<Part> = images.into_iter().map(content::decode_part).collect();
+    if images.iter().all(|part| matches!(part, Part::Media(_))) {
+        message.take("images");
+        parts.extend(images);
+    }
+}
+
+pub(super) fn encode(response: &Response, out: &mut Vec<u8>, losses: &mut Losses) {
+    let own = response.origin == ProtocolId::OpenAiChat;
+    json::object(out, |answer| {
+        answer.field("id", response.id.as_deref().unwrap_or(NO_ID));
+        answer.field("object", "chat.completion");
+        answer.field("created", &response.created.unwrap_or(0));
+        answer.field("model", response.model.as_deref().unwrap_or_default());
+        answer.array("choices", response.candidates.iter().enumerate(), |(index, candidate), out| {
+            json::object(out, |choice| write_choice(index, candidate, response, choice, losses));
+        });
+        if let Some(usage) = &response.usage {
+            answer.object("usage", |counts| usage::write(usage, counts));
+        }
+        if own {
+            answer.ext(&response.ext);
+        } else {
+            losses.dropped_ext("", &response.ext);
+        }
+    });
+}
+
+/// Clients require an id; an answer without one cannot be told apart anyway.
+pub(super) const NO_ID: &str = "chatcmpl-unknown";
+
+fn write_choice(
+    index: usize,
+    candidate: &Candidate,
+    response: &Response,
+    choice: &mut ObjectWriter<'_>,
+    losses: &mut Losses,
+) {
+    let own = response.origin == ProtocolId::OpenAiChat;
+    choice.field("index", &index);
+    let mut answer = Answer::default();
+    for part in &candidate.parts {
+        answer.add(part, own, losses);
+    }
+    let message_ext = nested::object(&candidate.ext, "message").filter(|_| own).map(Object::rest).unwrap_or_default();
+    choice.object("message", |message| {
+        answer.write(index, response.id.as_deref(), message);
+        nested::write_rest(&message_ext, &["content", "refusal"], message);
+    });
+    let own_logprobs = own && candidate.ext.get("logprobs").is_some();
+    if !own_logprobs {
+        choice.field("logprobs", &());
+    }
+    let refusal_told = !answer.refusal.is_empty();
+    let word = candidate.finish.as_ref().map(|finish| {
+        losses_of_finish(finish.reason, losses);
+        finish::word(finish.reason, refusal_told)
+    });
+    choice.field("finish_reason", &word);
+    if own {
+        nested::write_rest(&candidate.ext, &["message", "finish_reason"], choice);
+    } else {
+        losses.dropped_ext("choices.", &candidate.ext);
+    }
+}
+
+pub(super) fn losses_of_finish(reason: crate::wire::ir::FinishReason, losses: &mut Losses) {
+    if let Some(unsaid) = finish::unsaid(reason) {
+        losses.degraded("finish_reason", unsaid);
+    }
+}
+
+/// The parts of an answer, as this protocol groups them.
+#[derive(Default)]
+struct Answer<'r> {
+    text: String,
+    refusal: String,
+    reasoning: String,
+    /// Members that vendors have for reasoning, verbatim.
+    reasoning_ext: Vec<&'r Ext>,
+    images: Vec<&'r Media>,
+    calls: Vec<&'r crate::wire::ir::ToolCall>,
+}
+
+impl<'r> Answer<'r> {
+    fn add(&mut self, part: &'r Part, own: bool, losses: &mut Losses) {
+        match part {
+            Part::Text(text) => {
+                if !own {
+                    losses.dropped_ext("content.", &text.ext);
+                }
+                self.text.push_str(&text.text);
+            }
+            Part::Refusal(text) => self.refusal.push_str(&text.text),
+            Part::Reasoning(reasoning) => {
+                if own {
+                    self.reasoning_ext.push(&reasoning.ext);
+                }
+                if reasoning.signature.is_some() || reasoning.redacted.is_some() {
+                    lost_signature(losses);
+                }
+                self.reasoning.push_str(&reasoning.text);
+            }
+            Part::ToolCall(call) => {
+                if call.signature.is_some() {
+                    lost_signature(losses);
+                }
+                self.calls.push(call);
+            }
+            Part::Media(media) if media.kind == MediaKind::Image => {
+                losses.degraded("content.image", "an image goes in `images`, which few clients read");
+                self.images.push(media);
+            }
+            Part::Media(_) => losses.dropped("content.media", "Chat Completions answers carry no such media"),
+            Part::ToolResult(_) => losses.dropped("content.tool_result", "Chat Completions answers carry no results"),
+            Part::Opaque(_) => lost_opaque(losses),
+        }
+    }
+
+    fn write(&self, candidate: usize, id: Option<&str>, message: &mut ObjectWriter<'_>) {
+        message.field("role", "assistant");
+        let silent = self.text.is_empty() && (!self.calls.is_empty() || !self.refusal.is_empty());
+        message.field("content", &Some(&self.text).filter(|_| !silent));
+        message.field("refusal", &Some(&self.refusal).filter(|refusal| !refusal.is_empty()));
+        if !self.reasoning.is_empty() {
+            message.field("reasoning_content", &self.reasoning);
+        }
+        for ext in &self.reasoning_ext {
+            if let Some(details) = ext.get("reasoning_details") {
+                message.raw("reasoning_details", details);
+            }
+        }
+        if !self.images.is_empty() {
+            message.array("images", &self.images, |image, out| {
+                content::write_url_part(&content::stripped(image), "image_url", out);
+            });
+        }
+        if !self.calls.is_empty() {
+            message.array("tool_calls", self.calls.iter().enumerate(), |(position, call), out| {
+                let derived = || tool_ids::of_answer(id, candidate, position);
+                let id = call.id.clone().filter(|id| !id.is_empty()).unwrap_or_else(derived);
+                tools::write_call(&id, &call.name, &call.arguments, out);
+            });
+        }
+    }
+}
+
+pub(super) fn lost_signature(losses: &mut Losses) {
+    losses.dropped("content.signature", "Chat Completions has no member for the proof of reasoning");
+}
+
+pub(super) fn lost_opaque(losses: &mut Losses) {
+    losses.dropped("content", "only the provider whose word it is understands a part");
+}
+
+/// Whether a member of a message or a delta says something.
+pub(super) fn speaks(raw: &RawValue) -> bool {
+    match json::kind(raw) {
+        Kind::Null => false,
+        Kind::String => raw.get().len() > 2,
+        Kind::Array => json::count(raw) > 0,
+        Kind::Bool | Kind::Number | Kind::Object => true,
+    }
+}

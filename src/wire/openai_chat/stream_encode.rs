@@ -1,0 +1,258 @@
+//! Streams, written.
+
+use std::collections::BTreeMap;
+
+use super::response::{NO_ID, losses_of_finish, lost_opaque, lost_signature};
+use super::{content, error, finish, tool_ids, usage};
+use crate::wire::StreamEncoder;
+use crate::wire::frame::sse;
+use crate::wire::ir::{Delta, Event, Finish, MediaKind, PartKind, Usage};
+use crate::wire::json::{self, ObjectWriter};
+use crate::wire::loss::Losses;
+
+#[derive(Debug)]
+pub(super) struct Encoder {
+    /// The caller asked for a chunk with usage.
+    include_usage: bool,
+    id: Option<String>,
+    model: String,
+    created: u64,
+    candidates: BTreeMap<u32, Candidate>,
+    parts: Vec<Part>,
+    usage: Option<Usage>,
+    failed: bool,
+    losses: Losses,
+}
+
+/// What has been written of one answer.
+#[derive(Debug, Clone, Default)]
+struct Candidate {
+    /// The chunk with the role, which is the first.
+    begun: bool,
+    calls: usize,
+    refused: bool,
+}
+
+/// Where the deltas of a part go.
+#[derive(Debug, Clone, Copy)]
+struct Part {
+    index: u32,
+    candidate: u32,
+    place: Place,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    Content,
+    Refusal,
+    Reasoning,
+    /// Number of the call in its answer.
+    Call(usize),
+    /// Nowhere: reported as a loss.
+    None,
+}
+
+impl Encoder {
+    pub(super) fn new(include_usage: bool) -> Encoder {
+        Encoder {
+            include_usage,
+            id: None,
+            model: String::new(),
+            created: 0,
+            candidates: BTreeMap::new(),
+            parts: Vec::new(),
+            usage: None,
+            failed: false,
+            losses: Losses::default(),
+        }
+    }
+
+    fn chunk(&self, choices: impl FnOnce(&mut Vec<u8>), usage: Option<&Usage>, out: &mut Vec<u8>) {
+        let write = |data: &mut Vec<u8>| {
+            json::object(data, |chunk| {
+                chunk.field("id", self.id.as_deref().unwrap_or(NO_ID));
+                chunk.field("object", "chat.completion.chunk");
+                chunk.field("created", &self.created);
+                chunk.field("model", &self.model);
+                choices(chunk.key("choices"));
+                if let Some(usage) = usage {
+                    chunk.object("usage", |counts| usage::write(usage, counts));
+                }
+            });
+        };
+        sse::write_data(None, write, out);
+    }
+
+    fn choice(
+        &self,
+        candidate: u32,
+        finish_reason: Option<&str>,
+        delta: impl FnOnce(&mut ObjectWriter<'_>),
+        out: &mut Vec<u8>,
+    ) {
+        let write = |data: &mut Vec<u8>| {
+            data.push(b'[');
+            json::object(data, |choice| {
+                choice.field("index", &candidate);
+                choice.object("delta", delta);
+                choice.field("logprobs", &());
+                choice.field("finish_reason", &finish_reason);
+            });
+            data.push(b']');
+        };
+        self.chunk(write, None, out);
+    }
+
+    fn candidate(&mut self, number: u32) -> &mut Candidate {
+        self.candidates.entry(number).or_default()
+    }
+
+    fn begin(&mut self, number: u32, out: &mut Vec<u8>) {
+        if !std::mem::replace(&mut self.candidate(number).begun, true) {
+            let delta = |delta: &mut ObjectWriter<'_>| {
+                delta.field("role", "assistant");
+                delta.field("content", "");
+            };
+            self.choice(number, None, delta, out);
+        }
+    }
+
+    fn part_start(&mut self, index: u32, number: u32, kind: &PartKind, out: &mut Vec<u8>) {
+        self.begin(number, out);
+        let place = match kind {
+            PartKind::Text => Place::Content,
+            PartKind::Refusal => {
+                self.candidate(number).refused = true;
+                Place::Refusal
+            }
+            PartKind::Reasoning => Place::Reasoning,
+            PartKind::ToolCall { id, name } => self.call_start(number, id.as_deref(), name, out),
+            PartKind::RedactedReasoning(_) => {
+                lost_signature(&mut self.losses);
+                Place::None
+            }
+            PartKind::Media(media) if media.kind == MediaKind::Image => {
+                self.losses.degraded("content.image", "an image goes in `images`, which few clients read");
+                let delta = |delta: &mut ObjectWriter<'_>| {
+                    delta.array("images", [media], |media, out| {
+                        content::write_url_part(&content::stripped(media), "image_url", out);
+                    });
+                };
+                self.choice(number, None, delta, out);
+                Place::None
+            }
+            PartKind::Media(_) => {
+                self.losses.dropped("content.media", "Chat Completions answers carry no such media");
+                Place::None
+            }
+            PartKind::Opaque(_) => {
+                lost_opaque(&mut self.losses);
+                Place::None
+            }
+        };
+        self.parts.push(Part { index, candidate: number, place });
+    }
+
+    fn call_start(&mut self, number: u32, id: Option<&str>, name: &str, out: &mut Vec<u8>) -> Place {
+        let calls = &mut self.candidate(number).calls;
+        let position = *calls;
+        *calls += 1;
+        let derived = || tool_ids::of_answer(self.id.as_deref(), number as usize, position);
+        let id = id.filter(|id| !id.is_empty()).map_or_else(derived, ToOwned::to_owned);
+        let delta = |call: &mut ObjectWriter<'_>| {
+            call.field("id", &id);
+            call.field("type", "function");
+            call.object("function", |function| {
+                function.field("name", name);
+                function.field("arguments", "");
+            });
+        };
+        self.call_delta(number, position, delta, out);
+        Place::Call(position)
+    }
+
+    fn call_delta(&self, number: u32, position: usize, fill: impl FnOnce(&mut ObjectWriter<'_>), out: &mut Vec<u8>) {
+        let delta = |delta: &mut ObjectWriter<'_>| {
+            let calls = delta.key("tool_calls");
+            calls.push(b'[');
+            json::object(calls, |call| {
+                call.field("index", &position);
+                fill(call);
+            });
+            calls.push(b']');
+        };
+        self.choice(number, None, delta, out);
+    }
+
+    fn delta(&mut self, index: u32, delta: &Delta, out: &mut Vec<u8>) {
+        let Some(part) = self.parts.iter().rev().find(|part| part.index == index).copied() else { return };
+        let (text, member) = match (delta, part.place) {
+            (Delta::Signature(_), _) => return lost_signature(&mut self.losses),
+            (Delta::Arguments(text), Place::Call(position)) => {
+                let fill = |call: &mut ObjectWriter<'_>| {
+                    call.object("function", |function| function.field("arguments", text));
+                };
+                return self.call_delta(part.candidate, position, fill, out);
+            }
+            (Delta::Text(text), Place::Content) => (text, "content"),
+            (Delta::Text(text), Place::Refusal) => (text, "refusal"),
+            (Delta::Text(text), Place::Reasoning) => (text, "reasoning_content"),
+            (Delta::Text(_), Place::Call(_) | Place::None)
+            | (Delta::Arguments(_), Place::Content | Place::Refusal | Place::Reasoning | Place::None) => return,
+        };
+        if !text.is_empty() {
+            self.choice(part.candidate, None, |delta| delta.field(member, text), out);
+        }
+    }
+
+    fn finished(&mut self, number: u32, finish: &Finish, out: &mut Vec<u8>) {
+        self.begin(number, out);
+        losses_of_finish(finish.reason, &mut self.losses);
+        let refused = self.candidate(number).refused;
+        self.choice(number, Some(finish::word(finish.reason, refused)), |_| {}, out);
+    }
+}
+
+impl StreamEncoder for Encoder {
+    fn event(&mut self, event: &Event, out: &mut Vec<u8>) {
+        if self.failed {
+            return;
+        }
+        match event {
+            Event::Start { id, model, created } => {
+                self.id = id.clone().filter(|id| !id.is_empty());
+                self.model = model.clone().unwrap_or_default();
+                self.created = created.unwrap_or(0);
+                self.begin(0, out);
+            }
+            Event::PartStart { index, candidate, kind } => self.part_start(*index, *candidate, kind, out),
+            Event::Delta { index, delta } => self.delta(*index, delta, out),
+            Event::PartEnd { .. } => {}
+            Event::Usage(usage) => self.usage = Some(*usage),
+            Event::Finish { candidate, finish } => self.finished(*candidate, finish, out),
+            // Members of another protocol's chunks; this protocol's own streams are not translated into themselves.
+            Event::Extra { ext, .. } => self.losses.dropped_ext("", ext),
+            Event::Error(error) => {
+                self.failed = true;
+                sse::write_data(None, |data| error::encode(error, data), out);
+            }
+            Event::Ping => out.extend_from_slice(b": keep-alive\n\n"),
+        }
+    }
+
+    fn finish(&mut self, out: &mut Vec<u8>) {
+        if self.failed {
+            return;
+        }
+        if self.include_usage
+            && let Some(usage) = self.usage.take()
+        {
+            self.chunk(|data| data.extend_from_slice(b"[]"), Some(&usage), out);
+        }
+        out.extend_from_slice(b"data: [DONE]\n\n");
+    }
+
+    fn losses(&self) -> &Losses {
+        &self.losses
+    }
+}

@@ -1,0 +1,330 @@
+//! Tools, the choice among them, and the model's calls of them.
+
+use serde_json::value::RawValue;
+
+use super::nested;
+use crate::wire::ProtocolId;
+use crate::wire::ir::{Error, Part, Tool, ToolCall, ToolChoice, ToolKind};
+use crate::wire::json::{self, Ext, JsonError, Kind, Object, ObjectWriter};
+
+/// The marks of tools that came as `functions`, of a call that came as `function_call`, and of calls of `custom` tools.
+const LEGACY: &str = "functions";
+const LEGACY_CALL: &str = "function_call";
+const CUSTOM: &str = "custom";
+
+/// Takes `tools`, or the older `functions` where there is no `tools`.
+///
+/// # Errors
+/// A list whose elements are no tools.
+pub(super) fn decode(request: &mut Object<'_>) -> Result<Option<Vec<Tool>>, Error> {
+    if let Some(elements) = request.array("tools")? {
+        let tools = elements.into_iter().enumerate().map(|(at, raw)| decode_tool(raw, &format!("tools[{at}]")));
+        return tools.collect::<Result<_, _>>().map(Some);
+    }
+    if request.get(LEGACY).is_none_or(|raw| json::count(raw) == 0) {
+        return Ok(None);
+    }
+    let elements = request.array(LEGACY)?.unwrap_or_default();
+    let tools = elements.into_iter().enumerate().map(|(at, raw)| {
+        let function = Object::of(raw).map_err(|error| at_path(error, &format!("{LEGACY}[{at}]")))?;
+        let mut tool = decode_function(function, Ext::default(), &format!("{LEGACY}[{at}]"))?;
+        nested::mark(&mut tool.ext, LEGACY);
+        Ok(tool)
+    });
+    tools.collect::<Result<_, _>>().map(Some)
+}
+
+fn decode_tool(raw: &RawValue, path: &str) -> Result<Tool, Error> {
+    let mut tool = Object::of(raw).map_err(|error| at_path(error, path))?;
+    let kind = tool.string("type").map_err(|error| at_path(error, path))?;
+    match kind.as_deref() {
+        Some("function") | None => match tool.take("function") {
+            Some(function) => {
+                let function = Object::of(function).map_err(|error| at_path(error, path))?;
+                decode_function(function, tool.rest(), path)
+            }
+            // Flat, as in OpenAI's other protocol; Cursor sends it here too.
+            None => decode_function(tool, Ext::default(), path),
+        },
+        Some(other) => {
+            let inner = tool.get(other).and_then(|raw| Object::of(raw).ok());
+            let name = inner.and_then(|mut inner| inner.string("name").ok().flatten());
+            let name = name.unwrap_or_else(|| other.to_owned());
+            let kind = ToolKind::Opaque { origin: ProtocolId::OpenAiChat, name, raw: raw.to_owned() };
+            Ok(Tool { kind, ext: Ext::default() })
+        }
+    }
+}
+
+fn decode_function(mut function: Object<'_>, mut ext: Ext, path: &str) -> Result<Tool, Error> {
+    let fault = |error: JsonError| at_path(error, path);
+    let name = function.string("name").map_err(fault)?;
+    let name = name.ok_or_else(|| fault(JsonError::Missing { key: "name".to_owned() }))?;
+    let description = function.string("description").map_err(fault)?;
+    let given = function.get("parameters").is_some_and(|raw| !nested::is_null(raw));
+    let parameters = if given { function.take("parameters").map(ToOwned::to_owned) } else { None };
+    let strict = function.bool("strict").map_err(fault)?;
+    nested::keep(&mut ext, "function", function);
+    Ok(Tool { kind: ToolKind::Function { name, description, parameters, strict }, ext })
+}
+
+/// Writes a tool's definition, without what nobody modelled.
+pub(super) fn write_function(kind: &ToolKind, function: &mut ObjectWriter<'_>) {
+    if let ToolKind::Function { name, description, parameters, strict } = kind {
+        function.field("name", name);
+        function.optional("description", description);
+        function.optional("parameters", parameters);
+        function.optional("strict", strict);
+    }
+}
+
+/// Writes a tool of this protocol as it came.
+pub(super) fn write_own_tool(tool: &Tool, out: &mut Vec<u8>) {
+    if let ToolKind::Opaque { raw, .. } = &tool.kind {
+        out.extend_from_slice(raw.get().as_bytes());
+        return;
+    }
+    json::object(out, |writer| {
+        writer.field("type", "function");
+        writer.object("function", |function| {
+            write_function(&tool.kind, function);
+            nested::write(&tool.ext, "function", function);
+        });
+        nested::write_rest(&tool.ext, &["function"], writer);
+    });
+}
+
+/// Writes an element of the older `functions`.
+pub(super) fn write_own_legacy(tool: &Tool, out: &mut Vec<u8>) {
+    json::object(out, |function| {
+        write_function(&tool.kind, function);
+        nested::write(&tool.ext, "function", function);
+    });
+}
+
+pub(super) fn are_legacy(tools: &[Tool]) -> bool {
+    tools.iter().any(|tool| nested::is_marked(&tool.ext, LEGACY))
+}
+
+/// Takes `tool_choice`, or the older `function_call`. A choice that nobody modelled (a custom tool's) stays.
+pub(super) fn decode_choice(request: &mut Object<'_>, legacy: bool) -> Option<ToolChoice> {
+    let member = if legacy { "function_call" } else { "tool_choice" };
+    let choice = choice(request.get(member)?, legacy)?;
+    request.take(member);
+    Some(choice)
+}
+
+fn choice(raw: &RawValue, legacy: bool) -> Option<ToolChoice> {
+    match json::kind(raw) {
+        Kind::String => match &*json::str_of(raw)? {
+            "auto" => Some(ToolChoice::Auto),
+            "none" => Some(ToolChoice::None),
+            // Mistral's word is `any`.
+            "required" | "any" => Some(ToolChoice::Required),
+            _ => None,
+        },
+        Kind::Object => {
+            let mut object = Object::of(raw).ok()?;
+            if legacy {
+                return object.string("name").ok()?.map(ToolChoice::Tool);
+            }
+            match object.string("type").ok()?.as_deref() {
+                Some("function") | None => name_of_function(&mut object).map(ToolChoice::Tool),
+                Some("allowed_tools") => allowed(&mut object),
+                Some(_) => None,
+            }
+        }
+        Kind::Null | Kind::Bool | Kind::Number | Kind::Array => None,
+    }
+}
+
+fn name_of_function(object: &mut Object<'_>) -> Option<String> {
+    Object::of(object.take("function")?).ok()?.string("name").ok()?
+}
+
+fn allowed(object: &mut Object<'_>) -> Option<ToolChoice> {
+    let mut inner = Object::of(object.take("allowed_tools")?).ok()?;
+    let required = match inner.string("mode").ok()??.as_str() {
+        "auto" => false,
+        "required" => true,
+        _ => return None,
+    };
+    let tools = inner.array("tools").ok()??;
+    let names = tools.into_iter().map(|raw| name_of_function(&mut Object::of(raw).ok()?));
+    Some(ToolChoice::Allowed { names: names.collect::<Option<_>>()?, required })
+}
+
+/// Writes the value of `tool_choice`. `required` is the upstream's word for a forced call.
+pub(super) fn write_choice(choice: &ToolChoice, required_word: &str, out: &mut Vec<u8>) {
+    match choice {
+        ToolChoice::Auto => json::write("auto", out),
+        ToolChoice::None => json::write("none", out),
+        ToolChoice::Required => json::write(required_word, out),
+        ToolChoice::Tool(name) => write_named(name, out),
+        ToolChoice::Allowed { names, required } => json::object(out, |writer| {
+            writer.field("type", "allowed_tools");
+            writer.object("allowed_tools", |inner| {
+                inner.field("mode", if *required { "required" } else { "auto" });
+                inner.array("tools", names, |name, out| write_named(name, out));
+            });
+        }),
+    }
+}
+
+fn write_named(name: &str, out: &mut Vec<u8>) {
+    json::object(out, |writer| {
+        writer.field("type", "function");
+        writer.object("function", |function| function.field("name", name));
+    });
+}
+
+/// Writes the value of the older `function_call`, which has no word for a forced call of any function.
+pub(super) fn write_legacy_choice(choice: &ToolChoice, out: &mut Vec<u8>) {
+    match choice {
+        ToolChoice::None => json::write("none", out),
+        ToolChoice::Tool(name) => json::object(out, |writer| writer.field("name", name)),
+        ToolChoice::Auto | ToolChoice::Required | ToolChoice::Allowed { .. } => json::write("auto", out),
+    }
+}
+
+/// Takes the calls of a message: `tool_calls`, then the older `function_call`. An empty list stays, as does one with calls
+/// that are neither of functions nor of custom tools: only the provider that ran them understands those.
+///
+/// # Errors
+/// A call without a function's name.
+pub(super) fn decode_calls(message: &mut Object<'_>, path: &str, parts: &mut Vec<Part>) -> Result<(), Error> {
+    if message.get("tool_calls").is_some_and(are_modelled) {
+        for (at, raw) in message.array("tool_calls")?.unwrap_or_default().into_iter().enumerate() {
+            parts.push(decode_call(raw).map_err(|error| at_path(error, &format!("{path}tool_calls[{at}]")))?);
+        }
+    }
+    if let Some(mut function) = message.object("function_call").map_err(|error| at_path(error, path))? {
+        let name = function.string("name")?.unwrap_or_default();
+        let arguments = arguments(&mut function);
+        let mut ext = Ext::default();
+        nested::mark(&mut ext, LEGACY_CALL);
+        nested::keep(&mut ext, "function", function);
+        parts.push(Part::ToolCall(ToolCall { id: None, name, arguments, signature: None, ext }));
+    }
+    Ok(())
+}
+
+fn are_modelled(calls: &RawValue) -> bool {
+    let calls = json::elements(calls, "tool_calls").unwrap_or_default();
+    let is_known = |call: &&RawValue| {
+        Object::of(call).is_ok_and(|call| {
+            let kind = call.get("type").and_then(json::str_of);
+            call.get("function").is_some() || kind.is_none_or(|kind| matches!(&*kind, "function" | "custom" | ""))
+        })
+    };
+    !calls.is_empty() && calls.iter().all(is_known)
+}
+
+fn decode_call(raw: &RawValue) -> Result<Part, JsonError> {
+    let mut call = Object::of(raw)?;
+    let id = call.string("id")?;
+    if call.get(CUSTOM).is_some_and(|raw| json::kind(raw) == Kind::Object) {
+        return custom_call(call, id);
+    }
+    function_call(call, id)
+}
+
+fn function_call(mut call: Object<'_>, id: Option<String>) -> Result<Part, JsonError> {
+    call.take("type");
+    let mut function = call.object("function")?.ok_or(JsonError::Missing { key: "function".to_owned() })?;
+    let name = function.string("name")?.unwrap_or_default();
+    let arguments = arguments(&mut function);
+    let mut ext = call.rest();
+    nested::keep(&mut ext, "function", function);
+    Ok(Part::ToolCall(ToolCall { id, name, arguments, signature: None, ext }))
+}
+
+/// The call of a freeform tool becomes a call with one string argument, which every other protocol can carry.
+fn custom_call(mut call: Object<'_>, id: Option<String>) -> Result<Part, JsonError> {
+    call.take("type");
+    let mut custom = call.object(CUSTOM)?.ok_or(JsonError::Missing { key: CUSTOM.to_owned() })?;
+    let name = custom.string("name")?.unwrap_or_default();
+    let input = custom.string("input")?.unwrap_or_default();
+    let mut arguments = Vec::new();
+    json::object(&mut arguments, |writer| writer.field("input", &input));
+    let arguments = String::from_utf8(arguments).unwrap_or_default();
+    let mut ext = call.rest();
+    nested::mark(&mut ext, CUSTOM);
+    Ok(Part::ToolCall(ToolCall { id, name, arguments, signature: None, ext }))
+}
+
+/// Takes `arguments`: a string of JSON text, at some upstreams the object itself.
+pub(super) fn arguments(function: &mut Object<'_>) -> String {
+    match function.take("arguments") {
+        None => String::new(),
+        Some(raw) => match json::kind(raw) {
+            Kind::String => json::str_of(raw).unwrap_or_default().into_owned(),
+            Kind::Null => String::new(),
+            Kind::Bool | Kind::Number | Kind::Array | Kind::Object => raw.get().to_owned(),
+        },
+    }
+}
+
+/// Whether the call stood in the older member `function_call`.
+pub(super) fn is_legacy_call(call: &ToolCall) -> bool {
+    nested::is_marked(&call.ext, LEGACY_CALL)
+}
+
+/// Writes the value of the older `function_call` of a message.
+pub(super) fn write_own_legacy_call(call: &ToolCall, out: &mut Vec<u8>) {
+    json::object(out, |function| {
+        function.field("name", &call.name);
+        function.field("arguments", &call.arguments);
+        nested::write(&call.ext, "function", function);
+    });
+}
+
+/// Writes a call that came in this protocol as it came, with the id that the upstream is to see.
+pub(super) fn write_own_call(call: &ToolCall, id: &Option<String>, out: &mut Vec<u8>) {
+    json::object(out, |writer| {
+        writer.optional("id", id);
+        if nested::is_marked(&call.ext, CUSTOM) {
+            writer.field("type", CUSTOM);
+            writer.object(CUSTOM, |custom| {
+                custom.field("name", &call.name);
+                let arguments = Object::parse(&call.arguments).ok();
+                custom
+                    .field("input", &arguments.and_then(|mut object| object.string("input").ok()?).unwrap_or_default());
+            });
+        } else {
+            writer.field("type", "function");
+            writer.object("function", |function| {
+                function.field("name", &call.name);
+                function.field("arguments", &call.arguments);
+                nested::write(&call.ext, "function", function);
+            });
+        }
+        nested::write_rest(&call.ext, &["function", CUSTOM], writer);
+    });
+}
+
+/// Writes a call without what nobody modelled.
+pub(super) fn write_call(id: &str, name: &str, arguments: &str, out: &mut Vec<u8>) {
+    json::object(out, |writer| {
+        writer.field("id", id);
+        writer.field("type", "function");
+        writer.object("function", |function| {
+            function.field("name", name);
+            // Whoever replays the call parses this text; an empty one is no JSON.
+            function.field("arguments", if arguments.is_empty() { "{}" } else { arguments });
+        });
+    });
+}
+
+/// Names the place of a fault.
+pub(super) fn at_path(error: JsonError, path: &str) -> Error {
+    let path = path.trim_end_matches('.');
+    let named = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+    let error = match error {
+        JsonError::Syntax(_) => return Error::invalid(format!("`{path}` must be an object")).with_param(path),
+        JsonError::DuplicateKey { key } => JsonError::DuplicateKey { key: named(&key) },
+        JsonError::Type { key, expected } => JsonError::Type { key: named(&key), expected },
+        JsonError::Missing { key } => JsonError::Missing { key: named(&key) },
+    };
+    error.into()
+}
