@@ -18,6 +18,7 @@ mod message;
 mod nested;
 mod observe;
 mod peek;
+mod preset;
 mod request;
 mod response;
 mod stream_decode;
@@ -26,7 +27,7 @@ mod tool_ids;
 mod tools;
 mod usage;
 
-use super::envelope::Envelope;
+use super::envelope::{Edit, Envelope};
 use super::frame::{Frame, Framing};
 use super::ir::{self, Error};
 use super::loss::Losses;
@@ -92,6 +93,14 @@ impl Inbound for OpenAiChat {
 
     fn stream_content_type(&self, _head: &Head<'_>) -> &'static str {
         "text/event-stream"
+    }
+
+    fn parameter(&self, name: &str, quirks: &Quirks) -> &'static [&'static str] {
+        preset::parameter(name, quirks)
+    }
+
+    fn prepend_system(&self, envelope: &Envelope<'_>, text: &str) -> Option<Edit<'static>> {
+        preset::prepend_system(envelope, text)
     }
 
     fn keep_alive(&self) -> Option<&'static [u8]> {
