@@ -3,11 +3,20 @@
 //! `yaml::parse → decode → expand (provider files) → resolve → check → compile`; everything is reported through
 //! [`Diagnostics`](crate::diagnostic::Diagnostics), nothing stops at the first finding.
 
+mod check;
+pub mod compile;
 pub mod decode;
 pub mod document;
+mod endpoints;
+mod expand;
+mod lanes;
+mod layer;
 pub mod node;
 pub mod reference;
 pub mod schema;
+mod resolve;
+mod routes;
+mod rules;
 pub mod yaml;
 
 use std::collections::BTreeMap;

@@ -325,6 +325,16 @@ Right:
 
     paths: { generate: /v2/chat }
 ";
+    BadListen = 80, Error, "`listen` is the address of one of this machine's interfaces and a port. Names other than `localhost` are not looked up, because a file must mean the same everywhere.
+
+Wrong:
+
+    listen: gateway.example.com:4356
+
+Right:
+
+    listen: 127.0.0.1:4356
+";
     OpenListen = 81, Error, "An address that other machines can reach needs client keys: without them anyone could spend the keys of your providers.
 
 Wrong:

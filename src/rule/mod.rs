@@ -6,6 +6,7 @@
 pub mod ast;
 pub mod compile;
 pub mod facts;
+pub mod lines;
 pub mod parse;
 pub mod predicate;
 pub mod request;

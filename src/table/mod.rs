@@ -1,5 +1,6 @@
 //! The routing table: everything about routing, compiled, immutable, printable. Plain data in arenas; indices, no pointers.
 
+pub mod dump;
 pub mod route;
 pub mod select;
 pub mod settings;

@@ -33,7 +33,7 @@ pub enum RouteNode {
     },
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Leaf {
     pub target: TargetIdx,
     pub settings: SettingsIdx,

@@ -1,0 +1,331 @@
+//! The last step: everything together is the table.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::document::{Document, LiteralSecret, PresetEntry, ProviderEntry, RouteText};
+use super::endpoints::{self, Secrets};
+use super::layer::Layers;
+use super::resolve::{self, NamedRoute, Names};
+use super::routes::{self, Expander, PresetRoute, Targets};
+use super::rules::{self, ReadRule};
+use super::{Env, Files, check, expand};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::provider::Provider;
+use crate::rule::ast::Expression;
+use crate::rule::predicate::Predicate;
+use crate::rule::{TextFact, parse};
+use crate::source::{SourceMap, Span, Spanned};
+use crate::table::{
+    ProviderIdx, Route, RouteIdx, RouteNode, RoutingTable, Rule, RuleOutcome, SettingsIdx, TargetIdx,
+};
+
+/// What the compilation of a document needs besides the document.
+pub struct Context<'c> {
+    /// Known providers, in their order.
+    pub known: &'c [ProviderEntry],
+    pub env: &'c Env,
+    pub files: &'c dyn Files,
+    pub sources: &'c SourceMap,
+}
+
+/// Compiles `document`. The table is there unless an error was reported; the secrets that the file itself holds are kept
+/// apart from it.
+pub fn document(
+    document: &Document,
+    context: &Context<'_>,
+    diagnostics: &mut Diagnostics,
+) -> (Option<RoutingTable>, Vec<LiteralSecret>) {
+    let mut secrets = Secrets { env: context.env, literals: Vec::new() };
+    let table = table(document, context, &mut secrets, diagnostics).filter(|_| !diagnostics.has_errors());
+    (table, secrets.literals)
+}
+
+fn table(
+    document: &Document,
+    context: &Context<'_>,
+    secrets: &mut Secrets<'_>,
+    diagnostics: &mut Diagnostics,
+) -> Option<RoutingTable> {
+    let expressions: Vec<Option<Expression>> =
+        document.presets.iter().map(|entry| expression(entry, diagnostics)).collect();
+    let rules = rules::read(document.rules.as_ref(), context.sources, diagnostics);
+
+    let mentioned = mentioned(&expressions, &rules);
+    let expansion = expand::providers(document, context.known, &mentioned, context.env);
+    let providers: Vec<Option<Provider>> =
+        expansion.active.iter().map(|active| endpoints::provider(active, secrets, diagnostics)).collect();
+
+    let listen = check::listen(document, diagnostics);
+    let keys = check::keys(&document.keys, secrets, diagnostics);
+    let limits = check::limits(document.limits.as_ref(), diagnostics);
+    let mut layers = Layers::new(document, diagnostics);
+    let settings: Vec<SettingsIdx> =
+        document.presets.iter().map(|entry| layers.add(entry, context.files, diagnostics)).collect();
+
+    check_names(document, context.known, &expressions, &rules, diagnostics);
+    if diagnostics.has_errors() {
+        return None;
+    }
+
+    let providers = providers.into_iter().collect::<Option<Vec<Provider>>>()?;
+    let presets = preset_routes(&document.presets, &expressions, &settings);
+    let mut expander = Expander::new(presets, Targets::new(&providers), layers);
+    let mut arena = routes(&mut expander, &rules, diagnostics)?;
+    let nested = nested(&arena, &mut expander.layers, diagnostics)?;
+    let models = models(&mut expander.targets);
+    let Expander { targets, layers, .. } = expander;
+    let (targets, wildcards) = targets.finish();
+    let mut table = RoutingTable {
+        id: "".into(),
+        listen: listen?,
+        keys,
+        limits,
+        reload: check::reload(document.reload.as_ref()),
+        provider_names: (0..).map(ProviderIdx).zip(&providers).map(|(index, p)| (p.name.clone(), index)).collect(),
+        providers: providers.into(),
+        targets,
+        settings: layers.finish(),
+        routes: std::mem::take(&mut arena.routes).into(),
+        presets: arena.presets,
+        models: models.unique,
+        ambiguous: models.ambiguous,
+        wildcards,
+        inactive: expansion.inactive,
+        nested,
+        rules: arena.rules.into(),
+    };
+    table.id = crate::table::dump::id(&table);
+    Some(table)
+}
+
+// === expressions and names
+
+fn expression(entry: &PresetEntry, diagnostics: &mut Diagnostics) -> Option<Expression> {
+    match &entry.route {
+        Some(RouteText::Expression(text)) => parse::route(&text.text, &|range| text.span_of(range), diagnostics),
+        Some(RouteText::List(list)) => {
+            let members: Vec<Option<Expression>> = list
+                .iter()
+                .map(|text| parse::route(&text.text, &|range| text.span_of(range), diagnostics))
+                .collect();
+            members.into_iter().collect::<Option<Vec<_>>>().map(Expression::Fallback)
+        }
+        None => {
+            if !entry.faulty {
+                let name = &entry.name;
+                diagnostics.push(
+                    Diagnostic::new(Code::PresetWithoutRoute, format!("the preset `{}` has no `route`", name.value))
+                        .label(name.span, "leads nowhere")
+                        .help("write `route: provider/model`, or `route: as requested` for settings alone"),
+                );
+            }
+            None
+        }
+    }
+}
+
+/// Providers that targets name, with the first place of each.
+fn mentioned<'e>(expressions: &'e [Option<Expression>], rules: &'e [ReadRule]) -> BTreeMap<&'e str, Span> {
+    let mut mentioned = BTreeMap::new();
+    for expression in expressions.iter().flatten().chain(rules.iter().map(|rule| &rule.then)) {
+        resolve::targets(expression, &mut |name| {
+            if let Some((provider, _)) = resolve::split_target(&name.value) {
+                mentioned.entry(provider).or_insert(name.span);
+            }
+        });
+    }
+    mentioned
+}
+
+fn check_names(
+    document: &Document,
+    known: &[ProviderEntry],
+    expressions: &[Option<Expression>],
+    rules: &[ReadRule],
+    diagnostics: &mut Diagnostics,
+) {
+    const SUGGESTIONS: u32 = 200;
+    let listed = document.providers.iter().flat_map(|entry| {
+        let models = entry.models.iter().flatten();
+        models.map(|model| (model.value.as_str(), format!("{}/{}", entry.name.value, model.value)))
+    });
+    let mut names = Names {
+        providers: document.providers.iter().chain(known).map(|entry| entry.name.value.as_str()).collect(),
+        presets: (document.presets.iter().enumerate())
+            .map(|(index, entry)| (entry.name.value.as_str(), (index, entry.name.span)))
+            .collect(),
+        models: listed.collect(),
+        suggestions: SUGGESTIONS,
+    };
+    for expression in expressions.iter().flatten().chain(rules.iter().map(|rule| &rule.then)) {
+        names.check(expression, diagnostics);
+    }
+    let routes: Vec<NamedRoute<'_>> = (document.presets.iter().zip(expressions))
+        .map(|(entry, expression)| NamedRoute { name: &entry.name, expression: expression.as_ref() })
+        .collect();
+    resolve::check_cycles(&routes, &names, diagnostics);
+}
+
+// === routes
+
+fn preset_routes<'d>(
+    entries: &'d [PresetEntry],
+    expressions: &'d [Option<Expression>],
+    settings: &[SettingsIdx],
+) -> Vec<PresetRoute<'d>> {
+    let parts = entries.iter().zip(expressions).zip(settings);
+    let routes = parts.filter_map(|((entry, expression), settings)| {
+        Some(PresetRoute {
+            name: &entry.name,
+            expression: expression.as_ref()?,
+            settings: *settings,
+            sticky: entry.sticky.as_ref().and_then(sticky),
+        })
+    });
+    routes.collect()
+}
+
+/// The decoder lets no other text through.
+fn sticky(written: &Spanned<String>) -> Option<TextFact> {
+    match written.value.as_str() {
+        "user" => Some(TextFact::User),
+        "session" => Some(TextFact::Session),
+        other => other.strip_prefix("header:").map(|name| TextFact::Header(name.trim().to_ascii_lowercase().into())),
+    }
+}
+
+/// Routes of presets, then of rules.
+struct Arena {
+    routes: Vec<Route>,
+    presets: BTreeMap<Box<str>, RouteIdx>,
+    rules: Vec<Rule>,
+}
+
+impl Arena {
+    fn push(&mut self, name: String, node: RouteNode) -> RouteIdx {
+        self.routes.push(Route { name: name.into(), node });
+        RouteIdx(u32::try_from(self.routes.len() - 1).unwrap_or(u32::MAX))
+    }
+}
+
+fn routes(expander: &mut Expander<'_, '_>, rules: &[ReadRule], diagnostics: &mut Diagnostics) -> Option<Arena> {
+    let mut arena = Arena { routes: Vec::new(), presets: BTreeMap::new(), rules: Vec::new() };
+    let mut complete = Some(());
+    for index in 0..expander.presets.len() {
+        let Some(name) = expander.presets.get(index).map(|preset| preset.name.value.clone()) else { continue };
+        match expander.preset(index, diagnostics) {
+            Some(node) => {
+                let route = arena.push(format!("@{name}"), node);
+                arena.presets.insert(name.into(), route);
+            }
+            None => complete = None,
+        }
+    }
+    complete?;
+    for (rule, number) in rules.iter().zip(1..) {
+        match outcome(rule, number, expander, &mut arena, diagnostics) {
+            Some(then) => arena.rules.push(Rule {
+                when: rule.when.clone(),
+                then,
+                text: rule_text(&rule.when, &rule.then).into(),
+                line: rule.line,
+            }),
+            None => complete = None,
+        }
+    }
+    complete.map(|()| arena)
+}
+
+fn outcome(
+    rule: &ReadRule,
+    number: u32,
+    expander: &mut Expander<'_, '_>,
+    arena: &mut Arena,
+    diagnostics: &mut Diagnostics,
+) -> Option<RuleOutcome> {
+    match &rule.then {
+        Expression::AsRequested(_) => Some(RuleOutcome::AsRequested),
+        // A preset's own route, not a copy of it.
+        Expression::Preset(name) => arena.presets.get(name.value.as_str()).copied().map(RuleOutcome::Route),
+        expression => {
+            let name = format!("rule {number}");
+            let node = expander.rule(expression, &name, rule.when_span, diagnostics)?;
+            Some(RuleOutcome::Route(arena.push(name, node)))
+        }
+    }
+}
+
+/// The rule in canonical form.
+fn rule_text(when: &Predicate, then: &Expression) -> String {
+    match when {
+        Predicate::Always => format!("otherwise -> {then}"),
+        when => format!("when {when} -> {then}"),
+    }
+}
+
+/// Settings of every `as requested` around those of every preset that a caller may name.
+fn nested(
+    arena: &Arena,
+    layers: &mut Layers,
+    diagnostics: &mut Diagnostics,
+) -> Option<BTreeMap<(SettingsIdx, SettingsIdx), SettingsIdx>> {
+    const MOST: usize = 20_000;
+    let (requested, _) = routes::settings_of(arena.routes.iter().map(|route| &route.node));
+    let named = arena.presets.values().filter_map(|index| arena.routes.get(index.0 as usize));
+    let (_, inner) = routes::settings_of(named.map(|route| &route.node));
+    if requested.len().saturating_mul(inner.len()).saturating_add(layers.len()) > MOST {
+        diagnostics.push(
+            Diagnostic::new(Code::RouteTooLarge, "`as requested` with settings meets too many presets with settings")
+                .help("have fewer presets with both `as requested` and settings"),
+        );
+        return None;
+    }
+    let mut nested = BTreeMap::new();
+    // In order, so that equal files give equal tables.
+    let order = |set: HashSet<SettingsIdx>| {
+        let mut list: Vec<SettingsIdx> = set.into_iter().collect();
+        list.sort_unstable();
+        list
+    };
+    let inner = order(inner);
+    for outer in order(requested) {
+        for inner in &inner {
+            nested.insert((outer, *inner), layers.combine(outer, *inner));
+        }
+    }
+    Some(nested)
+}
+
+// === models
+
+/// What names of models mean.
+struct Models {
+    unique: BTreeMap<Box<str>, TargetIdx>,
+    ambiguous: BTreeMap<Box<str>, Box<[ProviderIdx]>>,
+}
+
+/// Every listed model as `provider/model`, and bare where one provider alone serves it.
+fn models(targets: &mut Targets<'_>) -> Models {
+    let mut models = Models { unique: BTreeMap::new(), ambiguous: BTreeMap::new() };
+    let mut bare: HashMap<&str, Vec<(ProviderIdx, TargetIdx)>> = HashMap::new();
+    for (index, provider) in (0..).map(ProviderIdx).zip(targets.providers()) {
+        for model in &provider.models {
+            let Some(target) = targets.target(index, model) else { continue };
+            models.unique.insert(format!("{}/{model}", provider.name).into(), target);
+            bare.entry(model).or_default().push((index, target));
+        }
+    }
+    for (name, served) in bare {
+        // `provider/model` goes before a bare name that looks like one.
+        match served.as_slice() {
+            _ if models.unique.contains_key(name) => {}
+            [(_, target)] => {
+                models.unique.insert(name.into(), *target);
+            }
+            several => {
+                models.ambiguous.insert(name.into(), several.iter().map(|(provider, _)| *provider).collect());
+            }
+        }
+    }
+    models
+}

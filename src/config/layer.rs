@@ -1,0 +1,266 @@
+//! The settings of presets, and how they combine on the way to a target: the outer preset wins over the inner one, and
+//! both over the file's defaults.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue};
+
+use super::Files;
+use super::document::{BodyEditsEntry, Document, HeaderEditsEntry, PresetEntry, RetriesEntry, TimeoutEntry};
+use super::endpoints::{header_name, header_value};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::source::Spanned;
+use crate::table::SettingsIdx;
+use crate::table::settings::{BodyEdits, HeaderEdits, Retries, RetryOn, Settings, Timeouts};
+
+/// What one preset, or several nested ones, say. Everything may be left unsaid.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Layer {
+    params: Vec<(Box<str>, Box<str>)>,
+    overrides: Vec<(Box<str>, Box<str>)>,
+    system: Option<Box<str>>,
+    timeout: [Option<Duration>; 4],
+    attempts: Option<u32>,
+    retry_on: Option<Box<[RetryOn]>>,
+    backoff: Option<Duration>,
+    max_backoff: Option<Duration>,
+    header_set: Vec<(HeaderName, HeaderValue)>,
+    header_remove: Vec<HeaderName>,
+    body_set: Vec<(Box<str>, Box<str>)>,
+    body_remove: Vec<Box<str>>,
+}
+
+impl Layer {
+    /// This layer around `inner`.
+    fn over(&self, inner: &Layer) -> Layer {
+        let [connect, first_token, idle, total] = self.timeout;
+        let [inner_connect, inner_first_token, inner_idle, inner_total] = inner.timeout;
+        Layer {
+            params: joined(&self.params, &inner.params),
+            overrides: joined(&self.overrides, &inner.overrides),
+            system: self.system.clone().or_else(|| inner.system.clone()),
+            timeout: [
+                connect.or(inner_connect),
+                first_token.or(inner_first_token),
+                idle.or(inner_idle),
+                total.or(inner_total),
+            ],
+            attempts: self.attempts.or(inner.attempts),
+            retry_on: self.retry_on.clone().or_else(|| inner.retry_on.clone()),
+            backoff: self.backoff.or(inner.backoff),
+            max_backoff: self.max_backoff.or(inner.max_backoff),
+            header_set: without(joined(&self.header_set, &inner.header_set), &self.header_remove),
+            header_remove: removals(&self.header_set, &self.header_remove, &inner.header_remove),
+            body_set: without(joined(&self.body_set, &inner.body_set), &self.body_remove),
+            body_remove: removals(&self.body_set, &self.body_remove, &inner.body_remove),
+        }
+    }
+
+    fn settings(&self) -> Settings {
+        let timeouts = Timeouts::default();
+        let retries = Retries::default();
+        let [connect, first_token, idle, total] = self.timeout;
+        Settings {
+            params: self.params.clone().into(),
+            overrides: self.overrides.clone().into(),
+            system: self.system.clone(),
+            timeouts: Timeouts {
+                connect: connect.unwrap_or(timeouts.connect),
+                first_token: first_token.unwrap_or(timeouts.first_token),
+                idle: idle.unwrap_or(timeouts.idle),
+                total: total.unwrap_or(timeouts.total),
+            },
+            retries: Retries {
+                attempts: self.attempts.unwrap_or(retries.attempts),
+                on: self.retry_on.clone().unwrap_or(retries.on),
+                backoff: self.backoff.unwrap_or(retries.backoff),
+                max_backoff: self.max_backoff.unwrap_or(retries.max_backoff),
+            },
+            headers: HeaderEdits { set: self.header_set.clone().into(), remove: self.header_remove.clone().into() },
+            body: BodyEdits { set: self.body_set.clone().into(), remove: self.body_remove.clone().into() },
+        }
+    }
+}
+
+/// The outer entries, then those of the inner whose name is not among them.
+fn joined<K: PartialEq + Clone, V: Clone>(outer: &[(K, V)], inner: &[(K, V)]) -> Vec<(K, V)> {
+    let new = inner.iter().filter(|(name, _)| !outer.iter().any(|(other, _)| other == name));
+    outer.iter().chain(new).cloned().collect()
+}
+
+fn without<K: PartialEq, V>(mut entries: Vec<(K, V)>, removed: &[K]) -> Vec<(K, V)> {
+    entries.retain(|(name, _)| !removed.contains(name));
+    entries
+}
+
+/// What is removed in the end: what the outer layer sets again is not.
+fn removals<K: PartialEq + Clone, V>(outer_set: &[(K, V)], outer: &[K], inner: &[K]) -> Vec<K> {
+    let kept = inner.iter().filter(|name| !outer.contains(name) && !outer_set.iter().any(|(other, _)| other == *name));
+    outer.iter().chain(kept).cloned().collect()
+}
+
+/// Every combination of settings that the table needs, each made once.
+pub(super) struct Layers {
+    layers: Vec<Layer>,
+    combined: HashMap<(SettingsIdx, SettingsIdx), SettingsIdx>,
+}
+
+impl Layers {
+    /// With the file's defaults as [`SettingsIdx::BASE`].
+    pub(super) fn new(document: &Document, diagnostics: &mut Diagnostics) -> Layers {
+        let mut base = Layer::default();
+        times(document.timeout.as_ref(), &mut base);
+        retries(document.retries.as_ref(), &mut base, diagnostics);
+        Layers { layers: vec![base], combined: HashMap::new() }
+    }
+
+    /// Adds a preset's own settings; [`SettingsIdx::BASE`] where it has none.
+    pub(super) fn add(&mut self, entry: &PresetEntry, files: &dyn Files, diagnostics: &mut Diagnostics) -> SettingsIdx {
+        let mut layer = Layer {
+            params: texts(&entry.params),
+            overrides: texts(&entry.override_),
+            system: entry.system.as_ref().and_then(|system| system_text(system, files, diagnostics)),
+            ..Layer::default()
+        };
+        times(entry.timeout.as_ref(), &mut layer);
+        retries(entry.retries.as_ref(), &mut layer, diagnostics);
+        header_edits(entry.headers.as_ref(), &mut layer, diagnostics);
+        body_edits(entry.body.as_ref(), &mut layer, diagnostics);
+        if layer == Layer::default() { SettingsIdx::BASE } else { self.push(layer) }
+    }
+
+    /// The settings of `outer` around those of `inner`.
+    pub(super) fn combine(&mut self, outer: SettingsIdx, inner: SettingsIdx) -> SettingsIdx {
+        if outer == SettingsIdx::BASE || outer == inner {
+            return inner;
+        }
+        if inner == SettingsIdx::BASE {
+            return outer;
+        }
+        if let Some(known) = self.combined.get(&(outer, inner)) {
+            return *known;
+        }
+        let layer = match (self.layers.get(outer.0 as usize), self.layers.get(inner.0 as usize)) {
+            (Some(outer), Some(inner)) => outer.over(inner),
+            _ => return outer,
+        };
+        let index = self.push(layer);
+        self.combined.insert((outer, inner), index);
+        index
+    }
+
+    fn push(&mut self, layer: Layer) -> SettingsIdx {
+        self.layers.push(layer);
+        SettingsIdx(u32::try_from(self.layers.len() - 1).unwrap_or(u32::MAX))
+    }
+
+    /// How many combinations there are.
+    pub(super) fn len(&self) -> usize {
+        self.layers.len()
+    }
+
+    /// Everything put over the file's defaults.
+    pub(super) fn finish(self) -> Box<[Settings]> {
+        let base = self.layers.first().cloned().unwrap_or_default();
+        self.layers.iter().map(|layer| layer.over(&base).settings()).collect()
+    }
+}
+
+fn texts(entries: &[(Spanned<String>, Spanned<String>)]) -> Vec<(Box<str>, Box<str>)> {
+    entries.iter().map(|(name, value)| (name.value.as_str().into(), value.value.as_str().into())).collect()
+}
+
+fn times(entry: Option<&TimeoutEntry>, layer: &mut Layer) {
+    let Some(entry) = entry else { return };
+    layer.timeout = [&entry.connect, &entry.first_token, &entry.idle, &entry.total].map(|time| time.map(|time| time.value));
+}
+
+fn retries(entry: Option<&RetriesEntry>, layer: &mut Layer, diagnostics: &mut Diagnostics) {
+    const MOST: u64 = 100;
+    let Some(entry) = entry else { return };
+    if let Some(attempts) = entry.attempts {
+        match u32::try_from(attempts.value).ok().filter(|_| (1..=MOST).contains(&attempts.value)) {
+            Some(attempts) => layer.attempts = Some(attempts),
+            None => diagnostics.push(
+                Diagnostic::new(Code::BadBound, format!("{} attempts of one target are not possible", attempts.value))
+                    .label(attempts.span, format!("1 to {MOST}"))
+                    .help("1 means: no second try"),
+            ),
+        }
+    }
+    layer.retry_on = entry.on.as_ref().map(|on| on.iter().filter_map(|word| retry_on(&word.value)).collect());
+    layer.backoff = entry.backoff.map(|time| time.value);
+    layer.max_backoff = entry.max_backoff.map(|time| time.value);
+}
+
+/// The decoder has checked the words.
+fn retry_on(word: &str) -> Option<RetryOn> {
+    match word {
+        "5xx" => Some(RetryOn::ServerError),
+        "timeout" => Some(RetryOn::Timeout),
+        "connect" => Some(RetryOn::Connect),
+        "empty" => Some(RetryOn::Empty),
+        status => status.parse().ok().map(RetryOn::Status),
+    }
+}
+
+fn header_edits(entry: Option<&HeaderEditsEntry>, layer: &mut Layer, diagnostics: &mut Diagnostics) {
+    let Some(entry) = entry else { return };
+    for (name, value) in &entry.set {
+        let name = header_name(name, diagnostics);
+        let value = header_value(&value.as_ref().map(String::as_str), diagnostics);
+        layer.header_set.extend(name.zip(value));
+    }
+    layer.header_remove.extend(entry.remove.iter().filter_map(|name| header_name(name, diagnostics)));
+}
+
+fn body_edits(entry: Option<&BodyEditsEntry>, layer: &mut Layer, diagnostics: &mut Diagnostics) {
+    let Some(entry) = entry else { return };
+    for pointer in entry.set.iter().map(|(pointer, _)| pointer).chain(&entry.remove) {
+        if !pointer.value.starts_with('/') {
+            let better = format!("/{}", pointer.value.replace('.', "/"));
+            diagnostics.push(
+                Diagnostic::new(Code::BadPointer, format!("`{}` is not a JSON Pointer", pointer.value))
+                    .label(pointer.span, "a pointer begins with `/`")
+                    .help(format!("write `{better}`"))
+                    .fix(pointer.span, better),
+            );
+        }
+    }
+    layer.body_set = texts(&entry.set);
+    layer.body_remove = entry.remove.iter().map(|pointer| pointer.value.as_str().into()).collect();
+}
+
+/// The text itself, or that of the file it names.
+fn system_text(written: &Spanned<String>, files: &dyn Files, diagnostics: &mut Diagnostics) -> Option<Box<str>> {
+    let is_path = names_a_file(&written.value);
+    let text = if is_path {
+        match files.read(&written.value) {
+            Ok(text) => text,
+            Err(why) => {
+                diagnostics.push(
+                    Diagnostic::new(Code::BadSystem, format!("cannot read `{}`: {why}", written.value))
+                        .label(written.span, "names a file")
+                        .help("paths begin at the folder of the configuration; a text that is none of a file must not end in `.md`, `.txt` or `.j2`"),
+                );
+                return None;
+            }
+        }
+    } else {
+        written.value.clone()
+    };
+    if let Some(sign) = ["{{", "{%", "{#"].into_iter().find(|sign| text.contains(sign)) {
+        diagnostics.push(
+            Diagnostic::new(Code::BadSystem, format!("the system text holds `{sign}`, and templates are not filled in"))
+                .label(written.span, if is_path { "in this file" } else { "in this text" })
+                .help("this version sends the text as it is; write it without placeholders"),
+        );
+        return None;
+    }
+    Some(text.into())
+}
+
+fn names_a_file(text: &str) -> bool {
+    !text.contains('\n') && [".md", ".txt", ".j2"].iter().any(|suffix| text.ends_with(suffix))
+}
