@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::document::{Document, KeyEntry, LimitsEntry, ReloadEntry};
-use super::endpoints::Secrets;
+use super::expand::Secrets;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::source::Span;
 use crate::table::{ClientKey, Limits, ReloadSettings, WatchMode};

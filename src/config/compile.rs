@@ -3,14 +3,13 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::document::{Document, LiteralSecret, PresetEntry, ProviderEntry, RouteText};
-use super::endpoints::{self, Secrets};
+use super::expand::{self, Secrets};
 use super::layer::Layers;
 use super::resolve::{self, NamedRoute, Names};
 use super::routes::{self, Expander, PresetRoute, Targets};
 use super::rules::{self, ReadRule};
-use super::{Env, Files, check, expand};
+use super::{Env, Files, check};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
-use crate::provider::Provider;
 use crate::rule::ast::Expression;
 use crate::rule::predicate::Predicate;
 use crate::rule::{TextFact, parse};
@@ -51,9 +50,8 @@ fn table(
     let rules = rules::read(document.rules.as_ref(), context.sources, diagnostics);
 
     let mentioned = mentioned(&expressions, &rules);
-    let expansion = expand::providers(document, context.known, &mentioned, context.env);
-    let providers: Vec<Option<Provider>> =
-        expansion.active.iter().map(|active| endpoints::provider(active, secrets, diagnostics)).collect();
+    let expand::Expansion { providers, inactive } =
+        expand::providers(document, context.known, &mentioned, secrets, diagnostics);
 
     let listen = check::listen(document, diagnostics);
     let keys = check::keys(&document.keys, secrets, diagnostics);
@@ -67,7 +65,6 @@ fn table(
         return None;
     }
 
-    let providers = providers.into_iter().collect::<Option<Vec<Provider>>>()?;
     let presets = preset_routes(&document.presets, &expressions, &settings);
     let mut expander = Expander::new(presets, Targets::new(&providers), layers);
     let mut arena = routes(&mut expander, &rules, diagnostics)?;
@@ -90,7 +87,7 @@ fn table(
         models: models.unique,
         ambiguous: models.ambiguous,
         wildcards,
-        inactive: expansion.inactive,
+        inactive,
         nested,
         rules: arena.rules.into(),
     };
@@ -317,15 +314,48 @@ fn models(targets: &mut Targets<'_>) -> Models {
     }
     for (name, served) in bare {
         // `provider/model` goes before a bare name that looks like one.
-        match served.as_slice() {
-            _ if models.unique.contains_key(name) => {}
-            [(_, target)] => {
-                models.unique.insert(name.into(), *target);
+        if models.unique.contains_key(name) {
+            continue;
+        }
+        match only(name, &served, targets) {
+            Some(target) => {
+                models.unique.insert(name.into(), target);
             }
-            several => {
-                models.ambiguous.insert(name.into(), several.iter().map(|(provider, _)| *provider).collect());
+            None => {
+                models.ambiguous.insert(name.into(), served.iter().map(|(provider, _)| *provider).collect());
             }
         }
     }
     models
 }
+
+/// The one that a bare name means: the only one that serves it, or the model's maker.
+fn only(name: &str, served: &[(ProviderIdx, TargetIdx)], targets: &Targets<'_>) -> Option<TargetIdx> {
+    if let [(_, target)] = served {
+        return Some(*target);
+    }
+    let maker = MAKERS.iter().find(|(start, _)| name.starts_with(start)).and_then(|(_, maker)| targets.provider(maker))?;
+    served.iter().find(|(provider, _)| *provider == maker).map(|(_, target)| *target)
+}
+
+/// How the names of a maker's models begin, and the provider that is the maker's own. Whoever says `gpt-5` and has keys
+/// of OpenAI and of a reseller means OpenAI.
+const MAKERS: &[(&str, &str)] = &[
+    ("gpt-", "openai"),
+    ("chatgpt-", "openai"),
+    ("o1", "openai"),
+    ("o3", "openai"),
+    ("o4", "openai"),
+    ("text-embedding-3", "openai"),
+    ("claude-", "anthropic"),
+    ("gemini-", "google"),
+    ("grok-", "xai"),
+    ("mistral-", "mistral"),
+    ("codestral-", "mistral"),
+    ("deepseek-", "deepseek"),
+    ("command-", "cohere"),
+    ("sonar", "perplexity"),
+    ("kimi-", "moonshot"),
+    ("glm-", "zai"),
+    ("qwen", "alibaba"),
+];

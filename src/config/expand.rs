@@ -1,187 +1,153 @@
-//! Which providers the file has: those it names, and the known ones that a key in the environment activates. A known
-//! provider's own file is overlaid by what the user wrote.
+//! Which providers the file has: those it names, under `providers:` or in a target, and the known ones that the
+//! environment activates.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::Env;
-use super::document::{Document, EndpointEntry, EnvEntry, ProviderEntry};
-use crate::provider::Activation;
+use super::document::{Document, LiteralSecret, ProviderEntry, SecretText};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::provider::activate::{self, Problem};
+use crate::provider::{HeaderText, Provider, SecretRef};
 use crate::source::{Span, Spanned};
-use crate::wire::ProtocolId;
 
-/// A provider that the table will have.
-pub(super) struct Active {
-    pub(super) entry: ProviderEntry,
-    pub(super) activation: Activation,
-    /// Nothing but the user's file describes it.
-    pub(super) own: bool,
-    /// Where the user's file names it, `None` where only the environment does.
-    pub(super) place: Option<Span>,
+/// What a secret needs to become a reference: the environment to look for its variable, and the list of secrets that the
+/// file itself holds.
+pub(super) struct Secrets<'e> {
+    pub(super) env: &'e Env,
+    pub(super) literals: Vec<LiteralSecret>,
+}
+
+impl Secrets<'_> {
+    /// The reference; warns where its variable is not set.
+    pub(super) fn reference(&mut self, secret: &Spanned<SecretText>, diagnostics: &mut Diagnostics) -> SecretRef {
+        match &secret.value {
+            SecretText::Env(name) => {
+                if self.env.get(name).is_none() {
+                    diagnostics.push(missing_variable(name, secret.span));
+                }
+                SecretRef::Env(name.as_str().into())
+            }
+            SecretText::File(path) => SecretRef::File(path.as_str().into()),
+            SecretText::Literal(literal) => {
+                let position = self.literals.len();
+                self.literals.push(literal.clone());
+                SecretRef::Literal(u32::try_from(position).unwrap_or(u32::MAX))
+            }
+        }
+    }
+}
+
+fn missing_variable(name: &str, span: Span) -> Diagnostic {
+    Diagnostic::new(Code::MissingVariable, format!("the variable `{name}` is not set"))
+        .label(span, "needs it")
+        .help(format!("`export {name}=...` before `routeplane start`"))
 }
 
 /// The outcome of the expansion.
 #[derive(Default)]
 pub(super) struct Expansion {
-    pub(super) active: Vec<Active>,
+    pub(super) providers: Vec<Provider>,
     /// Known providers without a key, and the variables that would activate them.
     pub(super) inactive: BTreeMap<Box<str>, Box<str>>,
 }
 
 /// Activates providers: the file's in its order, then the known ones in theirs. `mentioned` holds the providers that
-/// targets of the file name, with the first place of each.
+/// targets of the file name, with the first place of each. What cannot be used is reported and left out.
 pub(super) fn providers(
     document: &Document,
     known: &[ProviderEntry],
     mentioned: &BTreeMap<&str, Span>,
-    env: &Env,
+    secrets: &mut Secrets<'_>,
+    diagnostics: &mut Diagnostics,
 ) -> Expansion {
     let mut expansion = Expansion::default();
-    let known_by_name: BTreeMap<&str, &ProviderEntry> =
-        known.iter().map(|entry| (entry.name.value.as_str(), entry)).collect();
+    let by_name: HashMap<&str, &ProviderEntry> = known.iter().map(|entry| (entry.name.value.as_str(), entry)).collect();
     let mut named = BTreeSet::new();
     for entry in &document.providers {
-        named.insert(entry.name.value.as_str());
-        let preset = known_by_name.get(entry.name.value.as_str());
-        let merged = preset.map_or_else(|| entry.clone(), |preset| overlaid(preset, entry));
-        expansion.active.push(Active {
-            entry: redirected(merged, entry.base_url.is_some(), env),
-            activation: Activation::File,
-            own: preset.is_none(),
-            place: Some(entry.name.span),
-        });
+        let name = entry.name.value.as_str();
+        named.insert(name);
+        one(&mut expansion, name, by_name.get(name).copied(), Some(entry), secrets, diagnostics);
     }
-    for entry in known.iter().filter(|entry| !named.contains(entry.name.value.as_str())) {
-        let place = mentioned.get(entry.name.value.as_str()).copied();
-        let Some(activation) = activation(entry, place.is_some(), env) else {
-            expansion.inactive.insert(entry.name.value.as_str().into(), variables(entry).into());
-            continue;
-        };
-        expansion.active.push(Active { entry: redirected(entry.clone(), false, env), activation, own: false, place });
+    for preset in known.iter().filter(|entry| !named.contains(entry.name.value.as_str())) {
+        let name = preset.name.value.as_str();
+        // A provider that a target names is as good as one with an empty entry.
+        let entry = mentioned.get(name).map(|span| empty_entry(name, *span));
+        one(&mut expansion, name, Some(preset), entry.as_ref(), secrets, diagnostics);
     }
     expansion
 }
 
-fn activation(entry: &ProviderEntry, mentioned: bool, env: &Env) -> Option<Activation> {
-    if is_demo(entry) {
-        return Some(Activation::Always);
-    }
-    let names = entry.env.iter().flat_map(|variables| {
-        let local = variables.key_optional.is_some_and(|optional| optional.value);
-        // A server of one's own has no key to announce it; the variable that says where it is does.
-        variables.key.iter().chain(variables.base_url.iter().filter(move |_| local))
-    });
-    match first_set(names, env) {
-        Some((name, _)) => Some(Activation::Environment(name.into())),
-        None => mentioned.then_some(Activation::File),
-    }
-}
-
-pub(super) fn is_demo(entry: &ProviderEntry) -> bool {
-    entry.transport.as_ref().is_some_and(|transport| transport.value == "demo")
-}
-
-fn variables(entry: &ProviderEntry) -> String {
-    let names = entry.env.iter().flat_map(|variables| &variables.key).map(|name| name.value.as_str());
-    names.collect::<Vec<_>>().join(" or ")
-}
-
-/// The first of these variables that is set, with its value.
-pub(super) fn first_set<'n, 'e>(
-    names: impl IntoIterator<Item = &'n Spanned<String>>,
-    env: &'e Env,
-) -> Option<(&'n str, &'e str)> {
-    names.into_iter().find_map(|name| env.get(&name.value).map(|value| (name.value.as_str(), value)))
-}
-
-/// The known provider with the user's keys over its own.
-fn overlaid(known: &ProviderEntry, user: &ProviderEntry) -> ProviderEntry {
-    let moved = user.base_url.is_some();
+fn empty_entry(name: &str, span: Span) -> ProviderEntry {
     ProviderEntry {
-        name: user.name.clone(),
-        title: user.title.clone().or_else(|| known.title.clone()),
-        docs: user.docs.clone().or_else(|| known.docs.clone()),
-        protocols: user.protocols.clone().or_else(|| protocols(known, moved)),
-        base_url: user.base_url.clone().or_else(|| known.base_url.clone()),
-        keys: user.keys.clone().or_else(|| known.keys.clone()),
-        auth: user.auth.clone().or_else(|| known.auth.clone()),
-        headers: merged(&user.headers, &known.headers),
-        endpoints: endpoints(known, user, moved),
-        models: user.models.clone().or_else(|| known.models.clone()),
-        catalogue: user.catalogue.clone().or_else(|| known.catalogue.clone()),
-        quirks: user.quirks.clone().or_else(|| known.quirks.clone()),
-        transport: user.transport.clone().or_else(|| known.transport.clone()),
-        env: merged_env(user.env.as_ref(), known.env.as_ref()),
-        span: user.span,
-        faulty: user.faulty || known.faulty,
+        name: Spanned::new(name.to_owned(), span),
+        span,
+        faulty: false,
+        title: None,
+        docs: None,
+        protocols: None,
+        base_url: None,
+        keys: None,
+        auth: None,
+        headers: Vec::new(),
+        endpoints: Vec::new(),
+        models: None,
+        catalogue: None,
+        quirks: None,
+        transport: None,
+        env: None,
     }
 }
 
-fn merged_env(user: Option<&EnvEntry>, known: Option<&EnvEntry>) -> Option<EnvEntry> {
-    let (Some(user), Some(known)) = (user, known) else { return user.or(known).cloned() };
-    let either = |user: &Vec<Spanned<String>>, known: &Vec<Spanned<String>>| {
-        if user.is_empty() { known.clone() } else { user.clone() }
-    };
-    Some(EnvEntry {
-        key: either(&user.key, &known.key),
-        base_url: either(&user.base_url, &known.base_url),
-        key_optional: user.key_optional.or(known.key_optional),
-        variables: merged(&user.variables, &known.variables),
-    })
-}
-
-/// Entries of `first`, and those of `second` whose name `first` does not have.
-fn merged<V: Clone>(first: &[(Spanned<String>, V)], second: &[(Spanned<String>, V)]) -> Vec<(Spanned<String>, V)> {
-    let has = |name: &Spanned<String>| first.iter().any(|(other, _)| other.value.eq_ignore_ascii_case(&name.value));
-    first.iter().chain(second.iter().filter(|(name, _)| !has(name))).cloned().collect()
-}
-
-/// Protocols that the known provider still has once its base URL is another: those spoken at an address of their own are
-/// the vendor's, and the user's key must not go there.
-fn protocols(known: &ProviderEntry, moved: bool) -> Option<Vec<Spanned<ProtocolId>>> {
-    let elsewhere = |protocol: ProtocolId| moved && has_own_address(known, protocol);
-    known.protocols.as_ref().map(|protocols| {
-        protocols.iter().filter(|protocol| !elsewhere(protocol.value)).cloned().collect::<Vec<_>>()
-    })
-}
-
-fn has_own_address(known: &ProviderEntry, protocol: ProtocolId) -> bool {
-    known.endpoints.iter().any(|(id, endpoint)| id.value == protocol && endpoint.base_url.is_some())
-}
-
-fn endpoints(known: &ProviderEntry, user: &ProviderEntry, moved: bool) -> Vec<(Spanned<ProtocolId>, EndpointEntry)> {
-    let mut out: Vec<(Spanned<ProtocolId>, EndpointEntry)> = Vec::new();
-    for (id, known) in &known.endpoints {
-        let over = user.endpoints.iter().find(|(other, _)| other.value == id.value).map(|(_, endpoint)| endpoint);
-        let over_url = over.and_then(|endpoint| endpoint.base_url.clone());
-        if moved && known.base_url.is_some() && over_url.is_none() {
-            continue;
+fn one(
+    expansion: &mut Expansion,
+    name: &str,
+    preset: Option<&ProviderEntry>,
+    user: Option<&ProviderEntry>,
+    secrets: &mut Secrets<'_>,
+    diagnostics: &mut Diagnostics,
+) {
+    match activate::provider(name, preset, user, secrets.env, &mut secrets.literals) {
+        Ok(provider) => {
+            if let Some(user) = user {
+                warn_of_missing(&provider, user, secrets.env, diagnostics);
+            }
+            expansion.providers.push(provider);
         }
-        out.push((
-            *id,
-            EndpointEntry {
-                base_url: over_url.or_else(|| known.base_url.clone()),
-                auth: over.and_then(|endpoint| endpoint.auth.clone()).or_else(|| known.auth.clone()),
-                paths: merged(over.map_or(&[], |endpoint| &endpoint.paths), &known.paths),
-                headers: merged(over.map_or(&[], |endpoint| &endpoint.headers), &known.headers),
-                quirks: over.and_then(|endpoint| endpoint.quirks.clone()).or_else(|| known.quirks.clone()),
-            },
-        ));
+        Err(Problem::Inactive { variables }) => {
+            expansion.inactive.insert(name.into(), variables.join(" or ").into());
+        }
+        // The decoder has said what is wrong with it.
+        Err(Problem::Invalid { .. }) if user.is_some_and(|user| user.faulty) => {}
+        Err(Problem::Invalid { span, message, help }) => {
+            let diagnostic = Diagnostic::new(Code::BadProvider, message).help(help);
+            let span = span.or(user.map(|user| user.name.span));
+            diagnostics.push(match span {
+                Some(span) => diagnostic.label(span, "cannot be used"),
+                None => diagnostic,
+            });
+        }
     }
-    let new = user.endpoints.iter().filter(|(id, _)| !known.endpoints.iter().any(|(other, _)| other.value == id.value));
-    out.extend(new.cloned());
-    out
 }
 
-/// The provider with the base URL that the environment gives it, unless the file gives one.
-fn redirected(mut entry: ProviderEntry, given: bool, env: &Env) -> ProviderEntry {
-    if given {
-        return entry;
+/// Variables of keys and headers that are not set; at the reference where the file has one, else at the provider's name.
+fn warn_of_missing(provider: &Provider, user: &ProviderEntry, env: &Env, diagnostics: &mut Diagnostics) {
+    let headers = provider.endpoints.iter().flat_map(|endpoint| &endpoint.headers).map(|(_, text)| text);
+    let in_headers = headers.filter_map(|text| match text {
+        HeaderText::Secret(secret) => Some(secret),
+        HeaderText::Literal(_) => None,
+    });
+    let mut said = BTreeSet::new();
+    for secret in provider.keys.iter().chain(in_headers) {
+        let SecretRef::Env(variable) = secret else { continue };
+        if env.get(variable).is_none() && said.insert(variable) {
+            diagnostics.push(missing_variable(variable, written_at(user, variable)));
+        }
     }
-    let names = entry.env.iter().flat_map(|variables| &variables.base_url);
-    let Some((_, url)) = first_set(names, env) else { return entry };
-    let url = Spanned::new(url.to_owned(), entry.span);
-    entry.protocols = protocols(&entry, true);
-    entry.endpoints.retain(|(_, endpoint)| endpoint.base_url.is_none());
-    entry.base_url = Some(url);
-    entry
+}
+
+fn written_at(user: &ProviderEntry, variable: &str) -> Span {
+    let headers = user.headers.iter().chain(user.endpoints.iter().flat_map(|(_, endpoint)| &endpoint.headers));
+    let mut references = user.keys.iter().flatten().chain(headers.map(|(_, value)| value));
+    let reference = references.find(|secret| matches!(&secret.value, SecretText::Env(name) if name == variable));
+    reference.map_or(user.name.span, |secret| secret.span)
 }

@@ -8,7 +8,6 @@ use http::{HeaderName, HeaderValue};
 
 use super::Files;
 use super::document::{BodyEditsEntry, Document, HeaderEditsEntry, PresetEntry, RetriesEntry, TimeoutEntry};
-use super::endpoints::{header_name, header_value};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::source::Spanned;
 use crate::table::SettingsIdx;
@@ -263,4 +262,43 @@ fn system_text(written: &Spanned<String>, files: &dyn Files, diagnostics: &mut D
 
 fn names_a_file(text: &str) -> bool {
     !text.contains('\n') && [".md", ".txt", ".j2"].iter().any(|suffix| text.ends_with(suffix))
+}
+
+/// Headers that follow from the connection or the body; nobody else may set them.
+const OWN_HEADERS: &[&str] = &[
+    "host", "content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "te", "trailer", "expect",
+    "proxy-authorization", "proxy-connection", "content-encoding",
+];
+
+fn header_name(name: &Spanned<String>, diagnostics: &mut Diagnostics) -> Option<HeaderName> {
+    let header = HeaderName::try_from(name.value.as_str()).ok();
+    let Some(header) = header else {
+        diagnostics.push(
+            Diagnostic::new(Code::BadHeader, format!("`{}` cannot be the name of a header", name.value))
+                .label(name.span, "not a header name")
+                .help("header names are made of letters, digits and `-`, e.g. `x-team`"),
+        );
+        return None;
+    };
+    if OWN_HEADERS.contains(&header.as_str()) {
+        diagnostics.push(
+            Diagnostic::new(Code::BadHeader, format!("the header `{header}` is the gateway's own"))
+                .label(name.span, "follows from the connection or the body")
+                .help("remove it"),
+        );
+        return None;
+    }
+    Some(header)
+}
+
+fn header_value(value: &Spanned<&str>, diagnostics: &mut Diagnostics) -> Option<HeaderValue> {
+    let header = HeaderValue::from_str(value.value).ok();
+    if header.is_none() {
+        diagnostics.push(
+            Diagnostic::new(Code::BadHeader, "this cannot be the value of a header")
+                .label(value.span, "holds a character that headers do not allow")
+                .help("values are visible ASCII characters and spaces, on one line"),
+        );
+    }
+    header
 }

@@ -7,8 +7,8 @@ mod check;
 pub mod compile;
 pub mod decode;
 pub mod document;
-mod endpoints;
 mod expand;
+mod known;
 mod lanes;
 mod layer;
 pub mod node;
@@ -23,7 +23,48 @@ use std::collections::BTreeMap;
 
 use crate::diagnostic::Diagnostics;
 use crate::source::{SourceId, SourceMap};
-use document::Document;
+use crate::table::RoutingTable;
+use document::{Document, LiteralSecret};
+
+/// What a table is made from.
+#[derive(Clone, Copy)]
+pub struct Inputs<'i> {
+    /// Name and text of the user's file; without one the table holds what the environment activates.
+    pub file: Option<(&'i str, &'i str)>,
+    pub env: &'i Env,
+    pub files: &'i dyn Files,
+}
+
+/// What becomes of the inputs. `check`, `start` and every reload use this one function, so they cannot disagree.
+pub struct Compilation {
+    /// Absent where `diagnostics` has errors.
+    pub table: Option<RoutingTable>,
+    pub diagnostics: Diagnostics,
+    pub sources: SourceMap,
+    /// Secrets that the file itself holds, by their position in [`SecretRef::Literal`](crate::provider::SecretRef).
+    pub literals: Vec<LiteralSecret>,
+}
+
+/// Compiles the user's file, or the built-in defaults, into a table.
+pub fn compile(inputs: Inputs<'_>) -> Compilation {
+    let known = known::providers();
+    let mut sources = known.sources.clone();
+    let mut diagnostics = Diagnostics::default();
+    let document = match inputs.file {
+        Some((name, text)) => {
+            let source = sources.add(name, text);
+            parse(source, &sources, &mut diagnostics)
+        }
+        None => Some(Document::default()),
+    };
+    let context = compile::Context { known: &known.entries, env: inputs.env, files: inputs.files, sources: &sources };
+    let (table, literals) = match &document {
+        Some(document) => compile::document(document, &context, &mut diagnostics),
+        None => (None, Vec::new()),
+    };
+    diagnostics.sort();
+    Compilation { table, diagnostics, sources, literals }
+}
 
 /// Reads the user's file as far as its shape goes: names and meanings come later. `None` where the text is not YAML.
 pub fn parse(source: SourceId, sources: &SourceMap, diagnostics: &mut Diagnostics) -> Option<Document> {

@@ -265,7 +265,7 @@ Right:
 
     presets: { a: \"split(1 openai/gpt-5, 0 openai/gpt-5-mini)\" }
 ";
-    MissingBaseUrl = 70, Error, "A provider of your own needs a `base_url`: what the vendor's own SDK takes.
+    BadProvider = 70, Error, "A provider cannot be used as it is described. One of your own needs a `protocol` and a `base_url`, which is what the vendor's own SDK takes.
 
 Wrong:
 
@@ -274,36 +274,6 @@ Wrong:
 Right:
 
     providers: { gpu-box: { protocol: openai-chat, base_url: \"http://10.0.0.7:8000/v1\" } }
-";
-    BadBaseUrl = 71, Error, "A base URL begins with `https://` or `http://` and has no query, no fragment and no user name.
-
-Wrong:
-
-    providers: { gpu-box: { protocol: openai-chat, base_url: 10.0.0.7 } }
-
-Right:
-
-    providers: { gpu-box: { protocol: openai-chat, base_url: \"http://10.0.0.7:8000/v1\" } }
-";
-    MissingProtocol = 72, Error, "A provider of your own needs a `protocol`: `openai-chat`, `openai-responses`, `anthropic-messages`, `gemini` or `bedrock-converse`.
-
-Wrong:
-
-    providers: { gpu-box: { base_url: \"http://10.0.0.7:8000/v1\" } }
-
-Right:
-
-    providers: { gpu-box: { protocol: openai-chat, base_url: \"http://10.0.0.7:8000/v1\" } }
-";
-    BadAuth = 73, Error, "`auth` says how a key travels: `bearer`, `none` or `header:NAME`.
-
-Wrong:
-
-    providers: { openai: { auth: x-api-key } }
-
-Right:
-
-    providers: { openai: { auth: \"header:x-api-key\" } }
 ";
     BadHeader = 74, Error, "A header whose name or value HTTP does not allow, or whose name the gateway sets by itself (`host`, `content-length`, `authorization` of a preset, ...).
 
@@ -314,16 +284,6 @@ Wrong:
 Right:
 
     presets: { a: { route: openai/gpt-5, headers: { set: { x-team: lab } } } }
-";
-    BadPath = 75, Error, "`paths` has the keys `generate`, `stream`, `embed` and `count_tokens`; each path begins with `/`.
-
-Wrong:
-
-    paths: { chat: v2/chat }
-
-Right:
-
-    paths: { generate: /v2/chat }
 ";
     BadListen = 80, Error, "`listen` is the address of one of this machine's interfaces and a port. Names other than `localhost` are not looked up, because a file must mean the same everywhere.
 

@@ -8,3 +8,4 @@ mod harness;
 mod http_client;
 mod mock_upstream;
 mod providers;
+mod table;
