@@ -30,10 +30,13 @@ pub(super) fn listen(document: &Document, diagnostics: &mut Diagnostics) -> Opti
 }
 
 fn open_listen(address: SocketAddr, span: Span) -> Diagnostic {
-    Diagnostic::new(Code::OpenListen, format!("`{address}` can be reached by other machines, and no client key is asked for"))
-        .label(span, "anyone could spend your keys")
-        .help(format!("listen at `127.0.0.1:{}`, or ask for a key: `keys: {{ me: env:ROUTEPLANE_KEY }}`", address.port()))
-        .fix(span, format!("127.0.0.1:{}", address.port()))
+    Diagnostic::new(
+        Code::OpenListen,
+        format!("`{address}` can be reached by other machines, and no client key is asked for"),
+    )
+    .label(span, "anyone could spend your keys")
+    .help(format!("listen at `127.0.0.1:{}`, or ask for a key: `keys: {{ me: env:ROUTEPLANE_KEY }}`", address.port()))
+    .fix(span, format!("127.0.0.1:{}", address.port()))
 }
 
 /// The client keys.

@@ -14,9 +14,7 @@ use crate::rule::ast::Expression;
 use crate::rule::predicate::Predicate;
 use crate::rule::{TextFact, parse};
 use crate::source::{SourceMap, Span, Spanned};
-use crate::table::{
-    ProviderIdx, Route, RouteIdx, RouteNode, RoutingTable, Rule, RuleOutcome, SettingsIdx, TargetIdx,
-};
+use crate::table::{ProviderIdx, Route, RouteIdx, RouteNode, RoutingTable, Rule, RuleOutcome, SettingsIdx, TargetIdx};
 
 /// What the compilation of a document needs besides the document.
 pub struct Context<'c> {
@@ -101,10 +99,8 @@ fn expression(entry: &PresetEntry, diagnostics: &mut Diagnostics) -> Option<Expr
     match &entry.route {
         Some(RouteText::Expression(text)) => parse::route(&text.text, &|range| text.span_of(range), diagnostics),
         Some(RouteText::List(list)) => {
-            let members: Vec<Option<Expression>> = list
-                .iter()
-                .map(|text| parse::route(&text.text, &|range| text.span_of(range), diagnostics))
-                .collect();
+            let members: Vec<Option<Expression>> =
+                list.iter().map(|text| parse::route(&text.text, &|range| text.span_of(range), diagnostics)).collect();
             members.into_iter().collect::<Option<Vec<_>>>().map(Expression::Fallback)
         }
         None => {
@@ -334,7 +330,8 @@ fn only(name: &str, served: &[(ProviderIdx, TargetIdx)], targets: &Targets<'_>) 
     if let [(_, target)] = served {
         return Some(*target);
     }
-    let maker = MAKERS.iter().find(|(start, _)| name.starts_with(start)).and_then(|(_, maker)| targets.provider(maker))?;
+    let maker =
+        MAKERS.iter().find(|(start, _)| name.starts_with(start)).and_then(|(_, maker)| targets.provider(maker))?;
     served.iter().find(|(provider, _)| *provider == maker).map(|(_, target)| *target)
 }
 

@@ -172,7 +172,8 @@ fn texts(entries: &[(Spanned<String>, Spanned<String>)]) -> Vec<(Box<str>, Box<s
 
 fn times(entry: Option<&TimeoutEntry>, layer: &mut Layer) {
     let Some(entry) = entry else { return };
-    layer.timeout = [&entry.connect, &entry.first_token, &entry.idle, &entry.total].map(|time| time.map(|time| time.value));
+    layer.timeout =
+        [&entry.connect, &entry.first_token, &entry.idle, &entry.total].map(|time| time.map(|time| time.value));
 }
 
 fn retries(entry: Option<&RetriesEntry>, layer: &mut Layer, diagnostics: &mut Diagnostics) {
@@ -251,9 +252,12 @@ fn system_text(written: &Spanned<String>, files: &dyn Files, diagnostics: &mut D
     };
     if let Some(sign) = ["{{", "{%", "{#"].into_iter().find(|sign| text.contains(sign)) {
         diagnostics.push(
-            Diagnostic::new(Code::BadSystem, format!("the system text holds `{sign}`, and templates are not filled in"))
-                .label(written.span, if is_path { "in this file" } else { "in this text" })
-                .help("this version sends the text as it is; write it without placeholders"),
+            Diagnostic::new(
+                Code::BadSystem,
+                format!("the system text holds `{sign}`, and templates are not filled in"),
+            )
+            .label(written.span, if is_path { "in this file" } else { "in this text" })
+            .help("this version sends the text as it is; write it without placeholders"),
         );
         return None;
     }
@@ -266,8 +270,18 @@ fn names_a_file(text: &str) -> bool {
 
 /// Headers that follow from the connection or the body; nobody else may set them.
 const OWN_HEADERS: &[&str] = &[
-    "host", "content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "te", "trailer", "expect",
-    "proxy-authorization", "proxy-connection", "content-encoding",
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "keep-alive",
+    "upgrade",
+    "te",
+    "trailer",
+    "expect",
+    "proxy-authorization",
+    "proxy-connection",
+    "content-encoding",
 ];
 
 fn header_name(name: &Spanned<String>, diagnostics: &mut Diagnostics) -> Option<HeaderName> {

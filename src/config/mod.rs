@@ -13,10 +13,10 @@ mod lanes;
 mod layer;
 pub mod node;
 pub mod reference;
-pub mod schema;
 mod resolve;
 mod routes;
 mod rules;
+pub mod schema;
 pub mod yaml;
 
 use std::collections::BTreeMap;

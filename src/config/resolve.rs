@@ -97,13 +97,15 @@ impl<'n> Names<'n> {
         let near = self.nearest(provider, |names| names.providers.iter().copied().collect());
         diagnostics.push(match near {
             Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(span, near),
-            None => diagnostic.help(format!("add it under `providers:`, e.g. `{provider}: {{ protocol: openai-chat, base_url: ... }}`")),
+            None => diagnostic.help(format!(
+                "add it under `providers:`, e.g. `{provider}: {{ protocol: openai-chat, base_url: ... }}`"
+            )),
         });
     }
 
     fn not_a_target(&mut self, name: &Spanned<String>) -> Diagnostic {
-        let diagnostic =
-            Diagnostic::new(Code::NotATarget, format!("`{}` is not a target", name.value)).label(name.span, "no provider before it");
+        let diagnostic = Diagnostic::new(Code::NotATarget, format!("`{}` is not a target", name.value))
+            .label(name.span, "no provider before it");
         let better = if self.presets.contains_key(name.value.as_str()) {
             Some(format!("@{}", name.value))
         } else {

@@ -207,7 +207,8 @@ impl<'d, 'p> Expander<'d, 'p> {
             }
             Expression::Split { arms, .. } => {
                 self.splits += 1;
-                let salt = if self.splits > 1 { format!("{}#{}", place.salt, self.splits) } else { place.salt.to_owned() };
+                let salt =
+                    if self.splits > 1 { format!("{}#{}", place.salt, self.splits) } else { place.salt.to_owned() };
                 let mut nodes = Vec::new();
                 let mut leaves = 0;
                 for (weight, arm) in arms {
@@ -215,7 +216,10 @@ impl<'d, 'p> Expander<'d, 'p> {
                     leaves = within(leaves + count)?;
                     nodes.push((weight.value, node));
                 }
-                Some((RouteNode::Split { arms: nodes.into(), sticky: place.sticky.cloned(), salt: salt.into() }, leaves))
+                Some((
+                    RouteNode::Split { arms: nodes.into(), sticky: place.sticky.cloned(), salt: salt.into() },
+                    leaves,
+                ))
             }
             Expression::AsRequested(_) => Some((RouteNode::AsRequested(place.outer), 1)),
             Expression::Deny { status, text, .. } => {
@@ -265,11 +269,8 @@ impl<'d, 'p> Expander<'d, 'p> {
 }
 
 fn duplicate(expression: &Expression, name: &Spanned<String>, first: &Spanned<String>, preset: bool) -> Diagnostic {
-    let message = if preset {
-        format!("`{expression}` tries a target again")
-    } else {
-        format!("`{expression}` is tried twice")
-    };
+    let message =
+        if preset { format!("`{expression}` tries a target again") } else { format!("`{expression}` is tried twice") };
     Diagnostic::new(Code::DuplicateTarget, message)
         .label(name.span, "left out: it will just have failed")
         .label(first.span, "tried here first")
@@ -292,7 +293,9 @@ fn within(leaves: usize) -> Option<usize> {
 }
 
 /// Settings of every `as requested` and of every target in `nodes`.
-pub(super) fn settings_of<'n>(nodes: impl Iterator<Item = &'n RouteNode>) -> (HashSet<SettingsIdx>, HashSet<SettingsIdx>) {
+pub(super) fn settings_of<'n>(
+    nodes: impl Iterator<Item = &'n RouteNode>,
+) -> (HashSet<SettingsIdx>, HashSet<SettingsIdx>) {
     let mut requested = HashSet::new();
     let mut all = HashSet::new();
     let mut open: Vec<&RouteNode> = nodes.collect();

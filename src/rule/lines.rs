@@ -37,10 +37,10 @@ mod tests {
 
     #[test]
     fn indented_lines_continue_a_rule() {
-        assert_eq!(parts("when a -> b/c\n\n# note\nwhen d\n  and e # why\n  -> f/g\n"), [
-            "when a -> b/c",
-            "when d\n  and e # why\n  -> f/g"
-        ]);
+        assert_eq!(
+            parts("when a -> b/c\n\n# note\nwhen d\n  and e # why\n  -> f/g\n"),
+            ["when a -> b/c", "when d\n  and e # why\n  -> f/g"]
+        );
         assert_eq!(parts("  when a\n    -> b/c\n  otherwise -> d/e"), ["when a\n    -> b/c", "otherwise -> d/e"]);
         assert_eq!(parts("\n # only a comment\n"), [""; 0]);
     }
