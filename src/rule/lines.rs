@@ -32,7 +32,7 @@ mod tests {
     use super::cut;
 
     fn parts(text: &str) -> Vec<&str> {
-        cut(text).into_iter().map(|range| &text[range]).collect()
+        cut(text).into_iter().map(|range| text.get(range).unwrap()).collect()
     }
 
     #[test]
