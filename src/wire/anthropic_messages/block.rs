@@ -209,29 +209,29 @@ pub(super) fn write_call(id: &str, name: &str, arguments: &str, ext: &Ext, out: 
     block("tool_use", out, |block| {
         block.field("id", id);
         block.field("name", name);
-        out_input(arguments, block.key("input"));
+        write_input(arguments, block.key("input"));
         block.ext(ext);
     });
 }
 
 /// The arguments as the object that Anthropic wants. What is no JSON object comes as `{"_raw": "..."}`, so that a model's
 /// fault never makes a request impossible; no arguments at all are `{}`.
-fn out_input(arguments: &str, out: &mut Vec<u8>) {
-    let trimmed = arguments.trim();
-    if trimmed.is_empty() || trimmed == "null" {
-        return out.extend_from_slice(b"{}");
+fn write_input(arguments: &str, out: &mut Vec<u8>) {
+    match arguments.trim() {
+        "" | "null" => out.extend_from_slice(b"{}"),
+        input if is_object(input) => out.extend_from_slice(input.as_bytes()),
+        _ => json::object(out, |input| input.field("_raw", arguments)),
     }
-    match serde_json::from_str::<&RawValue>(trimmed) {
-        Ok(raw) if kind(raw) == Kind::Object => out.extend_from_slice(trimmed.as_bytes()),
-        Ok(_) | Err(_) => json::object(out, |input| input.field("_raw", arguments)),
-    }
+}
+
+fn is_object(text: &str) -> bool {
+    text.starts_with('{') && serde_json::from_str::<&RawValue>(text).is_ok()
 }
 
 /// Whether [`write_call`] must wrap the arguments.
 pub(super) fn is_wrapped(arguments: &str) -> bool {
-    let mut input = Vec::new();
-    out_input(arguments, &mut input);
-    input.starts_with(b"{\"_raw\":") && !arguments.trim_start().starts_with("{\"_raw\":")
+    let input = arguments.trim();
+    !matches!(input, "" | "null") && !is_object(input)
 }
 
 pub(super) fn write_result(result: &ToolResult, id: &str, ext: &Ext, out: &mut Vec<u8>) {
@@ -352,7 +352,7 @@ mod tests {
             ("[1]", r#"{"_raw":"[1]"}"#),
         ] {
             let mut out = Vec::new();
-            out_input(arguments, &mut out);
+            write_input(arguments, &mut out);
             assert_eq!(String::from_utf8(out).unwrap(), input);
             assert_eq!(is_wrapped(arguments), input.contains("_raw"));
         }

@@ -1,5 +1,7 @@
 //! What routing and pass-through need of a body or a frame, without building a tree.
 
+use std::borrow::Cow;
+
 use memchr::memmem;
 
 use super::usage::Counts;
@@ -27,8 +29,9 @@ pub(super) fn envelope(body: &[u8]) -> Result<Envelope<'_>, ir::Error> {
 
 /// What a frame means. The name of the event is in its `event:` line, or, at upstreams that leave the line out, in `type`.
 pub(super) fn observe(frame: &Frame<'_>) -> Observation {
-    let name = if frame.event.is_empty() || frame.event == "message" { type_of(frame.data) } else { frame.event };
-    let kind = match name {
+    let named = !frame.event.is_empty() && frame.event != "message";
+    let name = if named { Cow::Borrowed(frame.event) } else { type_of(frame.data) };
+    let kind = match name.as_ref() {
         "content_block_delta" if !is_empty_delta(frame.data) => FrameKind::Content,
         "content_block_start" if !begins_text(frame.data) => FrameKind::Content,
         "message_delta" => FrameKind::Content,
@@ -36,7 +39,7 @@ pub(super) fn observe(frame: &Frame<'_>) -> Observation {
         "error" => FrameKind::Error,
         _ => FrameKind::Preamble,
     };
-    let usage = match name {
+    let usage = match name.as_ref() {
         "message_start" => started_usage(frame.data),
         "message_delta" => usage_of(frame.data),
         _ => None,
@@ -44,28 +47,32 @@ pub(super) fn observe(frame: &Frame<'_>) -> Observation {
     Observation { kind, usage }
 }
 
-/// The first `type` of the frame. Anthropic writes the frame's own before any nested one.
-fn type_of(data: &str) -> &str {
-    let value = data.split_once("\"type\"").map_or("", |(_, rest)| rest);
-    let value = value.trim_start_matches([':', ' ']).trim_start_matches('"');
-    value.split_once('"').map_or("", |(name, _)| name)
+fn type_of(data: &str) -> Cow<'_, str> {
+    Object::parse(data).ok().and_then(|event| event.get("type")).and_then(str_of).unwrap_or(Cow::Borrowed(""))
 }
 
-/// A quotation mark inside of a JSON string is escaped, so these texts can only be members.
+/// Members of an empty delta, with and without a space, as relays write them. A quotation mark inside of a JSON string is
+/// escaped, so these texts can only be members.
+const EMPTY: [&[u8]; 8] = [
+    b"\"text\":\"\"",
+    b"\"text\": \"\"",
+    b"\"partial_json\":\"\"",
+    b"\"partial_json\": \"\"",
+    b"\"thinking\":\"\"",
+    b"\"thinking\": \"\"",
+    b"\"signature\":\"\"",
+    b"\"signature\": \"\"",
+];
+
 fn is_empty_delta(data: &str) -> bool {
-    ["text", "thinking", "partial_json", "signature"].iter().any(|member| {
-        let found = |gap: &str| memmem::find(data.as_bytes(), format!("\"{member}\":{gap}\"\"").as_bytes()).is_some();
-        found("") || found(" ")
-    })
+    EMPTY.iter().any(|member| memmem::find(data.as_bytes(), member).is_some())
 }
 
 /// Text and thinking blocks begin empty; every other block says something by beginning.
 fn begins_text(data: &str) -> bool {
-    let Some((_, block)) = data.split_once("\"content_block\"") else { return false };
-    ["\"text\"", "\"thinking\""].iter().any(|kind| {
-        let found = |gap: &str| memmem::find(block.as_bytes(), format!("\"type\":{gap}{kind}").as_bytes()).is_some();
-        found("") || found(" ")
-    })
+    let block = Object::parse(data).ok().and_then(|event| event.get("content_block"));
+    let type_name = block.and_then(|raw| Object::of(raw).ok()).and_then(|block| block.get("type")).and_then(str_of);
+    matches!(type_name.as_deref(), Some("text" | "thinking"))
 }
 
 fn started_usage(data: &str) -> Option<ir::Usage> {

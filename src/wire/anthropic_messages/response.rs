@@ -97,7 +97,10 @@ pub(super) fn encode(response: &Response, out: &mut Vec<u8>, losses: &mut Losses
     }
     let candidate = response.candidates.first();
     let parts: Vec<Block<'_>> = candidate.map_or_else(Vec::new, |candidate| blocks(&candidate.parts, own, &id, losses));
-    let has_calls = parts.iter().any(|block| matches!(block, Block::Call { .. }));
+    let said = Said {
+        calls: parts.iter().any(|block| matches!(block, Block::Call { .. })),
+        refusal: candidate.is_some_and(|candidate| candidate.parts.iter().any(|part| matches!(part, Part::Refusal(_)))),
+    };
     if !own {
         report_ext("", &response.ext, losses);
         candidate.iter().for_each(|candidate| report_ext("choices.", &candidate.ext, losses));
@@ -108,7 +111,7 @@ pub(super) fn encode(response: &Response, out: &mut Vec<u8>, losses: &mut Losses
         body.field("role", "assistant");
         body.field("model", model);
         body.array("content", &parts, Block::write);
-        write_stop(candidate.and_then(|candidate| candidate.finish.as_ref()), own, has_calls, body);
+        write_stop(candidate.and_then(|candidate| candidate.finish.as_ref()), own, said, body);
         write_rest(response, own, body);
     });
 }
@@ -124,26 +127,34 @@ fn write_rest(response: &Response, own: bool, body: &mut ObjectWriter<'_>) {
     }
 }
 
+/// What an answer consists of, as far as it decides why it stopped.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Said {
+    pub(super) calls: bool,
+    pub(super) refusal: bool,
+}
+
 /// Writes `stop_reason` and `stop_sequence`.
-pub(super) fn write_stop(finish: Option<&Finish>, own: bool, has_calls: bool, body: &mut ObjectWriter<'_>) {
+pub(super) fn write_stop(finish: Option<&Finish>, own: bool, said: Said, body: &mut ObjectWriter<'_>) {
     match finish {
         None if own => body.field("stop_reason", &()),
         Some(Finish { raw: Some(raw), .. }) if own => body.field("stop_reason", raw),
         finish => {
-            body.field("stop_reason", stop_reason(finish.map_or(FinishReason::Stop, |finish| finish.reason), has_calls))
+            body.field("stop_reason", stop_reason(finish.map_or(FinishReason::Stop, |finish| finish.reason), said))
         }
     }
     body.field("stop_sequence", &finish.and_then(|finish| finish.stop_sequence.as_deref()));
 }
 
 /// Clients act on tool calls by this word, so it follows the blocks, unless the answer was cut or withheld.
-fn stop_reason(reason: FinishReason, has_calls: bool) -> &'static str {
+fn stop_reason(reason: FinishReason, said: Said) -> &'static str {
     match reason {
         FinishReason::Length => "max_tokens",
         FinishReason::ContextWindow => "model_context_window_exceeded",
         FinishReason::ContentFilter | FinishReason::Refusal => "refusal",
         FinishReason::Pause => "pause_turn",
-        _ if has_calls => "tool_use",
+        _ if said.calls => "tool_use",
+        _ if said.refusal => "refusal",
         FinishReason::StopSequence => "stop_sequence",
         FinishReason::Stop | FinishReason::ToolCalls | FinishReason::Malformed | FinishReason::Other => "end_turn",
     }

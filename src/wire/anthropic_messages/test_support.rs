@@ -10,3 +10,8 @@ pub(super) fn generate() -> Head<'static> {
 pub(super) fn decode_request(body: &str) -> ir::Request {
     request::decode(&generate(), body.as_bytes()).unwrap()
 }
+
+/// The request as if another protocol had brought it.
+pub(super) fn foreign_request(body: &str) -> ir::Request {
+    ir::Request { origin: crate::wire::ProtocolId::OpenAiChat, ..decode_request(body) }
+}

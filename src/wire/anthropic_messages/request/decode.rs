@@ -87,6 +87,13 @@ fn at(path: &str, error: JsonError) -> Error {
     error
 }
 
+fn object_at<'a>(raw: &'a RawValue, path: &str) -> Result<Object<'a>, Error> {
+    if kind(raw) != Kind::Object {
+        return Err(JsonError::Type { key: path.to_owned(), expected: "an object" }.into());
+    }
+    Object::of(raw).map_err(|error| at(path, error))
+}
+
 // === the conversation ===
 
 fn messages(body: &mut Object<'_>) -> Result<Vec<Message>, Error> {
@@ -98,7 +105,9 @@ fn messages(body: &mut Object<'_>) -> Result<Vec<Message>, Error> {
         messages.push(system_message(system)?);
     }
     for (position, raw) in list.into_iter().enumerate() {
-        messages.push(message(raw).map_err(|error| at(&format!("messages.{position}"), error))?);
+        let path = format!("messages.{position}");
+        let object = object_at(raw, &path)?;
+        messages.push(message(object).map_err(|error| at(&path, error))?);
     }
     Ok(messages)
 }
@@ -122,8 +131,7 @@ fn system_message(raw: &RawValue) -> Result<Message, Error> {
 }
 
 /// A `system` message among the messages keeps its word in `role_raw`, which tells it from the member `system`.
-fn message(raw: &RawValue) -> Result<Message, JsonError> {
-    let mut message: Object<'_> = json::read(raw, "message", "an object")?;
+fn message(mut message: Object<'_>) -> Result<Message, JsonError> {
     let role = message.string("role")?.ok_or(JsonError::Missing { key: "role".to_owned() })?;
     let (role, role_raw) = match role.as_str() {
         "user" => (Role::User, None),
@@ -143,13 +151,16 @@ fn message(raw: &RawValue) -> Result<Message, JsonError> {
 fn tools(body: &mut Object<'_>) -> Result<Option<Vec<Tool>>, Error> {
     let Some(raw) = take_present(body, "tools") else { return Ok(None) };
     let tools = json::elements(raw, "tools")?.into_iter().enumerate();
-    let tools = tools.map(|(position, raw)| tool(raw).map_err(|error| at(&format!("tools.{position}"), error)));
+    let tools = tools.map(|(position, raw)| {
+        let path = format!("tools.{position}");
+        let object = object_at(raw, &path)?;
+        tool(raw, object).map_err(|error| at(&path, error))
+    });
     tools.collect::<Result<_, _>>().map(Some)
 }
 
 /// A tool without `type`, or of type `custom`, is the caller's; every other type is one that Anthropic defines.
-fn tool(raw: &RawValue) -> Result<Tool, JsonError> {
-    let mut tool: Object<'_> = json::read(raw, "tool", "an object")?;
+fn tool(raw: &RawValue, mut tool: Object<'_>) -> Result<Tool, JsonError> {
     let type_name = tool.get("type").and_then(str_of);
     if type_name.is_some_and(|name| name != "custom") {
         let name = tool.get("name").and_then(str_of).map_or_else(String::new, Cow::into_owned);
@@ -302,7 +313,9 @@ mod tests {
                 "messages.0.text",
             ),
             (r#"{"model":"m","max_tokens":1,"messages":[{"role":"tool","content":""}]}"#, "messages.0.role"),
+            (r#"{"model":"m","max_tokens":1,"messages":["x"]}"#, "messages.0"),
             (r#"{"model":"m","max_tokens":1,"messages":[],"tools":[{}]}"#, "tools.0.name"),
+            (r#"{"model":"m","max_tokens":1,"messages":[],"tools":[1]}"#, "tools.0"),
             (r#"{"model":"m","max_tokens":"1","messages":[]}"#, "max_tokens"),
         ] {
             let error = decode(&generate(), body.as_bytes()).unwrap_err();

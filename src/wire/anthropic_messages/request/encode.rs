@@ -83,6 +83,10 @@ fn keep_members(out: &mut Vec<u8>, start: usize, mut keep: impl FnMut(&str) -> b
 /// Nested objects whose unmodelled members are in the request's `ext` under the object's name.
 const SPLIT: [&str; 3] = ["metadata", "output_config", "output_format"];
 
+fn split_rest<'a>(request: &'a Request, name: &str) -> Option<&'a RawValue> {
+    request.ext.get(name).filter(|rest| SPLIT.contains(&name) && json::kind(rest) == json::Kind::Object)
+}
+
 fn write_back(request: &Request, model: &str, out: &mut Vec<u8>) {
     let (system, messages) = match request.messages.split_first() {
         Some((first, rest)) if first.role == Role::System && first.role_raw.is_none() => (Some(first), rest),
@@ -109,11 +113,11 @@ fn write_back(request: &Request, model: &str, out: &mut Vec<u8>) {
             write_thinking(reasoning, body);
         }
         write_output(request, body);
-        write_metadata(request.user.as_deref(), request.ext.get("metadata"), body);
+        write_metadata(request.user.as_deref(), split_rest(request, "metadata"), body);
         if request.stream_given || request.stream {
             body.field("stream", &request.stream);
         }
-        for (key, value) in request.ext.0.iter().filter(|(key, _)| !SPLIT.contains(&key.as_str())) {
+        for (key, value) in request.ext.0.iter().filter(|(key, _)| split_rest(request, key).is_none()) {
             body.raw(key, value);
         }
     });
@@ -195,7 +199,8 @@ fn write_output(request: &Request, body: &mut ObjectWriter<'_>) {
         Some(OutputFormat::Schema { schema, .. }) => Some(schema.as_ref()),
         Some(OutputFormat::Text | OutputFormat::Json) | None => None,
     };
-    if let Some(older) = request.ext.get("output_format") {
+    let older = split_rest(request, "output_format");
+    if let Some(older) = older {
         body.object("output_format", |body| {
             write_rest(older, body);
             if let Some(schema) = schema {
@@ -203,8 +208,8 @@ fn write_output(request: &Request, body: &mut ObjectWriter<'_>) {
             }
         });
     }
-    let schema = schema.filter(|_| request.ext.get("output_format").is_none());
-    write_output_config(effort, schema, request.ext.get("output_config"), body);
+    let schema = schema.filter(|_| older.is_none());
+    write_output_config(effort, schema, split_rest(request, "output_config"), body);
 }
 
 pub(super) fn write_output_config(

@@ -9,3 +9,6 @@ mod translate;
 
 pub(super) use decode::{decode, text_of};
 pub(super) use encode::{encode, encode_count_tokens};
+
+#[cfg(test)]
+mod tests;

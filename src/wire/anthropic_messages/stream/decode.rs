@@ -104,11 +104,14 @@ impl Decoder {
         Ok(())
     }
 
-    /// A second one, which some relays splice in, only brings newer members.
+    /// A second one, which a relay splices in where it went over to another model, ends the blocks of the first and brings
+    /// newer members.
     fn message_start(&mut self, event: &mut Object<'_>, out: &mut Vec<Event>) -> Result<(), JsonError> {
         let mut message = event.object("message")?.ok_or(JsonError::Missing { key: "message".to_owned() })?;
         let (id, model) = (message.string("id")?, message.string("model")?);
-        if !std::mem::replace(&mut self.started, true) {
+        if std::mem::replace(&mut self.started, true) {
+            self.close(|_| true, out);
+        } else {
             out.push(Event::Start { id, model, created: None });
         }
         for constant in ["type", "role", "content", "stop_reason", "stop_sequence"] {

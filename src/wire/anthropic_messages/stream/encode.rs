@@ -2,7 +2,7 @@
 //! until the open block ends. A block opens with its first content, so that none is empty; `message_start` waits for the
 //! first part, so that it carries what the upstream said before it.
 
-use super::super::response::{NO_COUNTERPART, report_ext, visible_id, write_stop};
+use super::super::response::{NO_COUNTERPART, Said, report_ext, visible_id, write_stop};
 use super::super::{SELF, error, legal, usage};
 use crate::wire::StreamEncoder;
 use crate::wire::frame::sse;
@@ -29,7 +29,7 @@ pub(in super::super) struct Encoder {
     /// The `index` of the next block.
     next: u32,
     pinged: bool,
-    has_calls: bool,
+    said: Said,
     losses: Losses,
 }
 
@@ -61,7 +61,7 @@ impl Encoder {
             open: None,
             next: 0,
             pinged: false,
-            has_calls: false,
+            said: Said::default(),
             losses: Losses::default(),
         }
     }
@@ -239,7 +239,8 @@ impl Encoder {
             if self.open.is_none() {
                 let id = self.id.as_deref().unwrap_or_default();
                 part.open(self.next, id, out);
-                self.has_calls |= matches!(part.kind, PartKind::ToolCall { .. });
+                self.said.calls |= matches!(part.kind, PartKind::ToolCall { .. });
+                self.said.refusal |= matches!(part.kind, PartKind::Refusal);
                 self.open = Some(part.index);
                 if !std::mem::replace(&mut self.pinged, true) {
                     write_event("ping", out, |_| {});
@@ -260,7 +261,7 @@ impl Encoder {
     fn write_message_delta(&mut self, out: &mut Vec<u8>) {
         write_event("message_delta", out, |event| {
             event.object("delta", |delta| {
-                write_stop(self.finish.as_ref(), false, self.has_calls, delta);
+                write_stop(self.finish.as_ref(), false, self.said, delta);
                 for (key, value) in
                     self.ext.0.iter().filter(|(key, _)| !matches!(key.as_str(), "usage" | "context_management"))
                 {

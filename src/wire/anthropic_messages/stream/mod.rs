@@ -5,3 +5,6 @@ mod encode;
 
 pub(super) use decode::Decoder;
 pub(super) use encode::Encoder;
+
+#[cfg(test)]
+mod tests;
