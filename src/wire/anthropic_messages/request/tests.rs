@@ -6,7 +6,8 @@ use super::super::test_support::{decode_request, foreign_request};
 use crate::wire::Destination;
 use crate::wire::ProtocolId;
 use crate::wire::ir::{
-    Error, Message, OutputFormat, Part, Reasoning, ReasoningEffort, ReasoningRequest, Request, Role, Signature, ToolChoice,
+    Error, Message, OutputFormat, Part, Reasoning, ReasoningEffort, ReasoningRequest, Request, Role, Signature,
+    ToolChoice,
 };
 use crate::wire::json::{self, Ext};
 use crate::wire::loss::Losses;
@@ -85,7 +86,9 @@ fn leading_system_texts_are_hoisted_and_later_ones_become_reminders() {
 
 #[test]
 fn a_conversation_that_does_not_begin_with_the_user_gets_a_first_turn() {
-    for messages in [json!([]), json!([{"role": "assistant", "content": "hello"}]), json!([{"role": "user", "content": " "}])] {
+    for messages in
+        [json!([]), json!([{"role": "assistant", "content": "hello"}]), json!([{"role": "user", "content": " "}])]
+    {
         let (body, losses) = encode(&conversation(&messages));
         assert_eq!(body["messages"][0], json!({"role": "user", "content": "."}));
         assert_eq!(losses, "messages=emulated");
@@ -125,7 +128,11 @@ fn only_thoughts_that_anthropic_signed_go_back() {
         {"role": "user", "content": "c"},
     ]));
     let signature = Some(Signature { issuer: ProtocolId::Gemini, value: "Z2Vt".into() });
-    request.messages[1].parts.push(Part::Reasoning(Reasoning { text: "elsewhere".into(), signature, ..Reasoning::default() }));
+    request.messages[1].parts.push(Part::Reasoning(Reasoning {
+        text: "elsewhere".into(),
+        signature,
+        ..Reasoning::default()
+    }));
     let (body, losses) = encode(&request);
     assert_eq!(
         body["messages"][1]["content"],
@@ -265,7 +272,8 @@ fn what_anthropic_lacks_is_reported() {
     request.sampling.candidates = Some(2);
     request.sampling.logprobs = Some(true);
     request.sampling.stop = Some(vec!["\n".into(), "END".into()]);
-    request.ext = Ext(vec![("logit_bias".into(), json::raw("{}").unwrap()), ("store".into(), json::raw("false").unwrap())]);
+    request.ext =
+        Ext(vec![("logit_bias".into(), json::raw("{}").unwrap()), ("store".into(), json::raw("false").unwrap())]);
     let (body, losses) = encode(&request);
     assert_eq!((&body["temperature"], &body["stop_sequences"]), (&json!(1), &json!(["END"])));
     assert_eq!(
@@ -301,7 +309,10 @@ fn sampling_yields_to_thinking() {
     assert_eq!(losses, "max_tokens=emulated, reasoning_effort=emulated, temperature=dropped, top_k=dropped");
 
     let (body, _) = try_encode(&request, "claude-opus-4-7", &Quirks::default()).unwrap();
-    assert_eq!((&body["thinking"], &body["output_config"]), (&json!({"type": "adaptive"}), &json!({"effort": "medium"})));
+    assert_eq!(
+        (&body["thinking"], &body["output_config"]),
+        (&json!({"type": "adaptive"}), &json!({"effort": "medium"}))
+    );
 }
 
 #[test]
@@ -317,14 +328,21 @@ fn a_forced_call_wins_over_a_thinking_budget() {
 fn structured_output_is_native_where_it_can_be() {
     let schema = r#"{"type":"object", "properties":{"b":{},"a":{}}}"#;
     let mut request = with("temperature", json!(0.5));
-    request.output =
-        Some(OutputFormat::Schema { name: Some("n".into()), description: None, schema: json::raw(schema).unwrap(), strict: Some(true) });
+    request.output = Some(OutputFormat::Schema {
+        name: Some("n".into()),
+        description: None,
+        schema: json::raw(schema).unwrap(),
+        strict: Some(true),
+    });
     let quirks = Quirks::default();
     let destination = Destination { model: "claude-sonnet-4-6", quirks: &quirks, max_output_tokens: None };
     let mut out = Vec::new();
     super::encode(&request, &destination, &mut out, &mut Losses::default()).unwrap();
     let text = String::from_utf8(out).unwrap();
-    assert!(text.contains(&format!(r#""output_config":{{"format":{{"type":"json_schema","schema":{schema}}}}}"#)), "{text}");
+    assert!(
+        text.contains(&format!(r#""output_config":{{"format":{{"type":"json_schema","schema":{schema}}}}}"#)),
+        "{text}"
+    );
 
     let without = Quirks { no_json_schema: true, ..Quirks::default() };
     let (body, losses) = try_encode(&request, "m", &without).unwrap();

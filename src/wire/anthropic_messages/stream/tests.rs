@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::super::test_support::{decode_request, generate};
 use super::super::AnthropicMessages;
+use super::super::test_support::{decode_request, generate};
 use crate::wire::frame::{Decoder as FrameDecoder, Framing};
 use crate::wire::ir::{Delta, Error, ErrorKind, Event, Finish, FinishReason, PartKind, Signature, Usage};
 use crate::wire::{Inbound, ProtocolId};
@@ -117,7 +117,9 @@ impl Written {
             if event["type"] == "content_block_start" {
                 blocks.push(event["content_block"].clone());
             }
-            let (Some(block), "content_block_delta") = (blocks.last_mut(), event["type"].as_str().unwrap()) else { continue };
+            let (Some(block), "content_block_delta") = (blocks.last_mut(), event["type"].as_str().unwrap()) else {
+                continue;
+            };
             let (member, target) = match event["delta"]["type"].as_str().unwrap() {
                 "text_delta" => ("text", "text"),
                 "thinking_delta" => ("thinking", "thinking"),
@@ -203,7 +205,14 @@ fn no_arguments_are_one_empty_piece() {
         assert_eq!(deltas.len(), 1, "{pieces:?}");
         assert_eq!(deltas[0]["delta"], json!({"type": "input_json_delta", "partial_json": ""}));
     }
-    let written = write(&[start(), call(0, "c", "f"), arguments(0, "n"), arguments(0, "o"), end(0), finish(FinishReason::Length)]);
+    let written = write(&[
+        start(),
+        call(0, "c", "f"),
+        arguments(0, "n"),
+        arguments(0, "o"),
+        end(0),
+        finish(FinishReason::Length),
+    ]);
     assert_eq!((written.blocks()[0]["json"].as_str(), written.stop_reason()), (Some("no"), "max_tokens"));
 }
 
@@ -220,7 +229,10 @@ fn no_block_is_empty_and_none_is_left_open() {
     ]);
     let types: Vec<String> = written.blocks().iter().map(|block| block["type"].as_str().unwrap().to_owned()).collect();
     assert_eq!(types, ["thinking", "text", "tool_use"]);
-    assert_eq!(write(&[start(), begin(0, PartKind::Text), end(0), finish(FinishReason::Stop)]).blocks(), Vec::<Value>::new());
+    assert_eq!(
+        write(&[start(), begin(0, PartKind::Text), end(0), finish(FinishReason::Stop)]).blocks(),
+        Vec::<Value>::new()
+    );
     assert_eq!(write(&[]).stop_reason(), "end_turn");
 }
 
@@ -237,9 +249,11 @@ fn only_anthropics_signature_is_shown() {
 #[test]
 fn missing_and_illegal_ids_and_names_become_legal() {
     let nameless = begin(0, PartKind::ToolCall { id: None, name: "fs.read".into() });
-    let written = write(&[start(), nameless, end(0), call(1, "functions.g:1", "g"), end(1), finish(FinishReason::Stop)]);
+    let written =
+        write(&[start(), nameless, end(0), call(1, "functions.g:1", "g"), end(1), finish(FinishReason::Stop)]);
     for block in written.blocks() {
-        let legal = |member: &str| block[member].as_str().unwrap().chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        let legal =
+            |member: &str| block[member].as_str().unwrap().chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
         assert!(legal("id") && legal("name"), "{block}");
     }
     assert_eq!(written.blocks()[0]["name"], "fs_x2e_read");
