@@ -91,6 +91,11 @@ impl SourceText {
         Span::new(self.span.source, start, if range.is_empty() { start } else { end.max(start) })
     }
 
+    /// Offsets in the text where another line of the source begins: also where YAML has made a space of the line break.
+    pub(crate) fn line_starts(&self) -> impl Iterator<Item = usize> {
+        self.runs.iter().skip(1).map(|run| run.text)
+    }
+
     /// As one value with one place.
     pub fn spanned(&self) -> Spanned<String> {
         Spanned::new(self.text.clone(), self.span)

@@ -184,6 +184,21 @@ Right:
     presets: { very-fast: groq/llama-3.3-70b }
 ";
 
+    JoinedRules = 24, Error, "Without `|` YAML makes one line of several, and the second rule becomes a part of the first.
+
+Wrong:
+
+    rules:
+      when model == \"auto\" -> @default
+      otherwise -> as requested
+
+Right:
+
+    rules: |
+      when model == \"auto\" -> @default
+      otherwise -> as requested
+";
+
     // 60–99: names, providers and targets
     UnknownProvider = 60, Error, "A target names a provider that neither the file nor this version knows. What stands before the first `/` of a target is a provider: one of `providers:`, or one that is built in (`routeplane providers` lists them).
 

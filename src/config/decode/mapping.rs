@@ -60,7 +60,7 @@ impl<'n> Fields<'n> {
             self.rest.push(entry);
         } else {
             self.faulty = true;
-            diagnostics.push(unknown_key(self.mapping, &entry.key));
+            diagnostics.push(cut_off(entry).unwrap_or_else(|| unknown_key(self.mapping, &entry.key)));
         }
     }
 
@@ -105,6 +105,19 @@ fn written_twice(entry: &Entry, other: &Entry) -> Diagnostic {
         .label(other.key.span, "written here")
         .label(entry.key.span, "and here")
         .help("keep one of them")
+}
+
+/// In `{ route: split(9 a/b, 1 c/d) }` the comma ends the text, and `1 c/d)` is read as a key without a value.
+fn cut_off(entry: &Entry) -> Option<Diagnostic> {
+    let key = &entry.key;
+    if !matches!(entry.value.kind, Kind::Null) || !key.value.contains([' ', '(', ')', '>']) {
+        return None;
+    }
+    Some(
+        Diagnostic::new(Code::UnknownKey, format!("`{}` is read as a key", shorten(&key.value)))
+            .label(key.span, "cut off from the text before it")
+            .help("inside `{ }` a `,` ends a text: put the whole text in quotes"),
+    )
 }
 
 fn unknown_key(mapping: &Mapping, key: &Spanned<String>) -> Diagnostic {

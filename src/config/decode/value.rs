@@ -11,7 +11,7 @@ use crate::config::node::{Kind, Node};
 use crate::config::yaml::shorten;
 use crate::diagnostic::mask::looks_like_a_key;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean};
-use crate::source::{Span, Spanned};
+use crate::source::{SourceText, Span, Spanned};
 use crate::wire::quirk::Quirks;
 
 /// `env:NAME`, `file:PATH`, or a literal with a warning.
@@ -42,6 +42,14 @@ impl Reader for HeaderValue {
             return Some(Spanned::new(SecretText::Literal(LiteralSecret(number.text.clone())), node.span));
         }
         let secret = secret(node, diagnostics)?;
+        if let Some(name) = literal(&secret).and_then(embedded) {
+            diagnostics.push(
+                Diagnostic::new(Code::Interpolation, "variables are not put into texts")
+                    .label(secret.span, "taken as it stands")
+                    .help(format!("let `{name}` hold the whole value of the header, and write `env:{name}`")),
+            );
+            return None;
+        }
         if matches!(&secret.value, SecretText::Literal(literal) if looks_like_a_key(&literal.0)) {
             warn_of_literal(secret.span, diagnostics);
         }
@@ -128,6 +136,20 @@ fn interpolation(text: &str) -> Option<&str> {
         None => rest,
     };
     let name = name.strip_prefix("env.").unwrap_or(name);
+    is_variable(name).then_some(name)
+}
+
+fn literal(secret: &Spanned<SecretText>) -> Option<&str> {
+    match &secret.value {
+        SecretText::Literal(literal) => Some(&literal.0),
+        SecretText::Env(_) | SecretText::File(_) => None,
+    }
+}
+
+/// The name of the first `${NAME}` in a text.
+fn embedded(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once("${")?;
+    let (name, _) = rest.split_once('}')?;
     is_variable(name).then_some(name)
 }
 
@@ -359,12 +381,30 @@ impl Reader for Rules {
 
     fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<RulesEntry> {
         if matches!(node.kind, Kind::Null) {
-            return Some(RulesEntry {
-                text: crate::source::SourceText::verbatim("", node.span.source, node.span.range().end),
-            });
+            return Some(RulesEntry { text: SourceText::verbatim("", node.span.source, node.span.range().end) });
         }
-        text(node, &Self::SHAPE, diagnostics).map(|text| RulesEntry { text: text.clone() })
+        let text = text(node, &Self::SHAPE, diagnostics)?.clone();
+        // What is joined needs no second finding about what it then means.
+        (!joined(&text, diagnostics)).then_some(RulesEntry { text })
     }
+}
+
+/// Without `|` YAML makes one line of several, and the second rule becomes a part of the first.
+fn joined(rules: &SourceText, diagnostics: &mut Diagnostics) -> bool {
+    for start in rules.line_starts() {
+        let after_space = rules.text.get(..start).is_some_and(|before| before.ends_with(' '));
+        let rest = rules.text.get(start..).unwrap_or("");
+        let word = ["when", "otherwise"].into_iter().find(|word| rest.split_whitespace().next() == Some(*word));
+        if let (true, Some(word)) = (after_space, word) {
+            diagnostics.push(
+                Diagnostic::new(Code::JoinedRules, "YAML reads these rules as one line")
+                    .label(rules.span_of(start..start + word.len()), "does not begin a line when it is read")
+                    .help("write `rules: |` and the rules below it, one a line"),
+            );
+            return true;
+        }
+    }
+    false
 }
 
 /// Any text.
@@ -386,6 +426,12 @@ impl TextRule for Url {
             return Err((
                 "variables are not put into texts".to_owned(),
                 "let a variable replace the whole URL: `env: { base_url: NAME }`, or write `{name}` and `env: { variables: { name: NAME } }`".to_owned(),
+            ));
+        }
+        if let Some(name) = text.strip_prefix("env:") {
+            return Err((
+                "a URL is not a secret".to_owned(),
+                format!("let the variable replace the URL: `env: {{ base_url: {name} }}`"),
             ));
         }
         if ["https://", "http://", "{"].iter().any(|start| text.starts_with(start)) {

@@ -67,6 +67,24 @@ const KNOWN: &[(&str, &str, &str, &str)] = &[
         "add the closing quote",
     ),
     (
+        "invalid indentation",
+        "this line is not indented enough",
+        "around here",
+        "what belongs to a key is indented more than the key, closing brackets of `[ ]` and `{ }` included",
+    ),
+    (
+        "did not find expected <document start>",
+        "something stands after the end of the document",
+        "does not belong to what is above",
+        "look for a bracket or quote too many, and check the indentation",
+    ),
+    (
+        "misplaced bracket",
+        "a bracket is closed that was not opened",
+        "nothing to close",
+        "remove it, or look for the bracket that should open above",
+    ),
+    (
         "unexpected character",
         "a text cannot begin with this character",
         "needs quotes",

@@ -91,7 +91,8 @@ fn the_schema_accepts_what_the_decoder_accepts() {
 }
 
 /// Wrong shapes that a JSON Schema cannot tell: a reference to a secret is a text like another.
-const BEYOND_A_SCHEMA: &[&str] = &["rp0004-key-and-keys", "rp0141-interpolation", "rp0142-command"];
+const BEYOND_A_SCHEMA: &[&str] =
+    &["rp0004-key-and-keys", "rp0024-rules-without-a-bar", "rp0141-interpolation", "rp0142-command"];
 
 #[test]
 fn the_schema_refuses_what_the_decoder_refuses() {
