@@ -1,6 +1,36 @@
 //! Why a candidate ended: Gemini's `finishReason` and `promptFeedback.blockReason`.
 
+use serde_json::value::RawValue;
+
 use crate::wire::ir::{Finish, FinishReason};
+use crate::wire::json;
+
+/// Values of `Candidate.FinishReason` by their numbers, as far as Gemini API and Vertex agree on them.
+const NUMBERED: [&str; 10] = [
+    "FINISH_REASON_UNSPECIFIED",
+    "STOP",
+    "MAX_TOKENS",
+    "SAFETY",
+    "RECITATION",
+    "OTHER",
+    "BLOCKLIST",
+    "PROHIBITED_CONTENT",
+    "SPII",
+    "MALFORMED_FUNCTION_CALL",
+];
+
+/// The word of a `finishReason`, which is a number where the query asked for `enum-encoding=int` (Google's own client
+/// libraries do on Vertex); `None` where it is neither.
+pub(super) fn word(raw: &RawValue) -> Option<String> {
+    match json::kind(raw) {
+        json::Kind::String => json::str_of(raw).map(std::borrow::Cow::into_owned),
+        json::Kind::Number => {
+            let number = raw.get().parse().unwrap_or(usize::MAX);
+            Some((*NUMBERED.get(number).unwrap_or(&"OTHER")).to_owned())
+        }
+        json::Kind::Null | json::Kind::Bool | json::Kind::Array | json::Kind::Object => None,
+    }
+}
 
 /// Reads a `finishReason`. Gemini says `STOP` for a turn that ends in function calls, so `called` decides.
 pub(super) fn decode(word: &str, called: bool) -> Finish {
@@ -71,6 +101,15 @@ mod tests {
         assert_eq!(decode("STOP", false).reason, FinishReason::Stop);
         assert_eq!(decode("MAX_TOKENS", true).reason, FinishReason::Length);
         assert_eq!(decode("NEW_WORD", false).reason, FinishReason::Other);
+    }
+
+    #[test]
+    fn numbers_are_words() {
+        let word = |text: &str| word(&json::raw(text).unwrap());
+        assert_eq!(word("2").as_deref(), Some("MAX_TOKENS"));
+        assert_eq!(word("77").as_deref(), Some("OTHER"));
+        assert_eq!(word("\"STOP\"").as_deref(), Some("STOP"));
+        assert_eq!(word("null"), None);
     }
 
     #[test]

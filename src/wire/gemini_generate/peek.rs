@@ -39,7 +39,8 @@ pub(super) fn observe(frame: &Frame<'_>) -> Observation {
     let kind = if has(b"\"error\"") && !is_chunk {
         FrameKind::Error
     } else if has(b"\"finishReason\"") || has(b"\"blockReason\"") {
-        FrameKind::Terminal
+        // There is no end marker: the last chunk is one with content, usage and a reason, and then the bytes end.
+        FrameKind::Finish
     } else if has(b"\"parts\"") {
         FrameKind::Content
     } else {
@@ -77,8 +78,8 @@ mod tests {
             kind(r#"{"candidates":[{"content":{"parts":[{"text":"\"finishReason\" \"error\""}]}}]}"#),
             FrameKind::Content
         );
-        assert_eq!(kind(r#"{"candidates":[{"finishReason":"STOP"}]}"#), FrameKind::Terminal);
-        assert_eq!(kind(r#"{"promptFeedback":{"blockReason":"SAFETY"}}"#), FrameKind::Terminal);
+        assert_eq!(kind(r#"{"candidates":[{"finishReason":"STOP"}]}"#), FrameKind::Finish);
+        assert_eq!(kind(r#"{"promptFeedback":{"blockReason":"SAFETY"}}"#), FrameKind::Finish);
         assert_eq!(kind(r#"{"error":{"code":503}}"#), FrameKind::Error);
         assert_eq!(kind(r#"[{"error":{"code":503}}]"#), FrameKind::Error);
     }

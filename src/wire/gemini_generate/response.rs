@@ -44,9 +44,11 @@ fn decode_object(object: &mut Object<'_>) -> Result<Response, Error> {
     Ok(Response { origin: ProtocolId::Gemini, id, model, created: None, candidates, usage, ext })
 }
 
-/// Why a prompt was refused, where it was.
+/// Why a prompt was refused, where it was. (A number, where the query asked for numbers, has no word here.)
 pub(super) fn block_reason(feedback: Option<&RawValue>) -> Option<String> {
-    Object::of(feedback?).ok()?.string("blockReason").ok().flatten()
+    let feedback = Object::of(feedback?).ok()?;
+    let reason = feedback.get("blockReason").filter(|reason| reason.get() != "null")?;
+    Some(json::str_of(reason).map_or_else(|| "SAFETY".to_owned(), std::borrow::Cow::into_owned))
 }
 
 fn decode_candidate(mut candidate: Object<'_>) -> Result<Candidate, Error> {
@@ -61,7 +63,8 @@ fn decode_candidate(mut candidate: Object<'_>) -> Result<Candidate, Error> {
         note::keep(&mut kept, CONTENT, content, false);
     }
     let called = parts.iter().any(|part| matches!(part, Part::ToolCall(_)));
-    let finish = candidate.string("finishReason")?.map(|word| finish::decode(&word, called));
+    let word = candidate.take("finishReason").and_then(finish::word);
+    let finish = word.map(|word| finish::decode(&word, called));
     let mut ext = candidate.rest();
     ext.0.extend(kept.0);
     Ok(Candidate { parts, finish, ext })
@@ -170,5 +173,86 @@ fn encode_call(call: &ToolCall, native: bool, losses: &mut Losses, out: &mut Vec
         part::encode_call(call, &name, signature, out);
     } else {
         part::encode_call(&ToolCall { ext: Ext::default(), ..call.clone() }, &name, signature, out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round(text: &str) -> (Response, serde_json::Value) {
+        let response = decode(text.as_bytes()).unwrap();
+        let mut out = Vec::new();
+        encode(&response, &mut out, &mut Losses::default());
+        (response, serde_json::from_slice(&out).unwrap())
+    }
+
+    #[test]
+    fn members_nobody_modelled_come_back() {
+        let text = r#"{"candidates":[{"content":{"parts":[{"text":"hi"},{"executableCode":{"code":"1"}}],"role":"model","x":1},
+            "finishReason":"STOP","index":0,"groundingMetadata":{"webSearchQueries":["q"]},"safetyRatings":[]}],
+            "usageMetadata":{"promptTokenCount":1,"candidatesTokenCount":1,"totalTokenCount":2,"trafficType":"ON_DEMAND"},
+            "modelVersion":"m","responseId":"r","createTime":"t"}"#;
+        assert_eq!(round(text).1, serde_json::from_str::<serde_json::Value>(text).unwrap());
+    }
+
+    #[test]
+    fn a_stop_with_calls_is_a_call() {
+        let (response, written) = round(
+            r#"{"candidates":[{"content":{"parts":[{"functionCall":{"name":"f","args":{}}}]},"finishReason":"STOP"}]}"#,
+        );
+        assert_eq!(response.candidates[0].finish.as_ref().unwrap().reason, FinishReason::ToolCalls);
+        assert_eq!(written["candidates"][0]["finishReason"], "STOP");
+    }
+
+    #[test]
+    fn a_blocked_prompt_is_a_filtered_answer() {
+        let text = r#"{"promptFeedback":{"blockReason":"PROHIBITED_CONTENT"},"usageMetadata":{"promptTokenCount":7,"totalTokenCount":7}}"#;
+        let (response, written) = round(text);
+        assert_eq!(response.candidates[0].finish.as_ref().unwrap().reason, FinishReason::ContentFilter);
+        assert_eq!(written, serde_json::from_str::<serde_json::Value>(text).unwrap());
+    }
+
+    #[test]
+    fn an_error_under_200_is_an_error() {
+        let error = decode(br#"{"error":{"code":503,"message":"busy","status":"UNAVAILABLE"}}"#).unwrap_err();
+        assert_eq!((error.kind, error.message.as_str()), (ErrorKind::Overloaded, "busy"));
+        assert_eq!(decode(b"<html>").unwrap_err().kind, ErrorKind::Upstream);
+    }
+
+    #[test]
+    fn a_foreign_answer_says_what_gemini_can_say() {
+        let call = ToolCall {
+            id: Some("call_1".into()),
+            name: "files/read".into(),
+            arguments: r#"{"path":"#.into(),
+            signature: None,
+            ext: Ext::default(),
+        };
+        let response = Response {
+            origin: ProtocolId::OpenAiChat,
+            id: Some("chatcmpl-1".into()),
+            model: Some("gpt".into()),
+            created: Some(1),
+            candidates: vec![Candidate {
+                parts: vec![Part::ToolCall(call)],
+                finish: Some(Finish {
+                    reason: FinishReason::ToolCalls,
+                    raw: Some("tool_calls".into()),
+                    stop_sequence: None,
+                }),
+                ext: Ext::default(),
+            }],
+            usage: None,
+            ext: Ext(vec![("system_fingerprint".into(), json::raw("\"x\"").unwrap())]),
+        };
+        let (mut out, mut losses) = (Vec::new(), Losses::default());
+        encode(&response, &mut out, &mut losses);
+        let expected = concat!(
+            r#"{"candidates":[{"content":{"parts":[{"functionCall":{"id":"call_1","name":"files_x2F_read","args":{"_raw":"{\"path\":"}}}],"#,
+            r#""role":"model"},"finishReason":"STOP","index":0}],"modelVersion":"gpt","responseId":"chatcmpl-1"}"#
+        );
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+        assert_eq!(losses.to_string(), "tool_calls.arguments=degraded, system_fingerprint=dropped");
     }
 }

@@ -51,13 +51,15 @@ fn sum(a: Option<u64>, b: Option<u64>) -> Option<u64> {
     }
 }
 
-/// Reads `usageMetadata`; what the hub does not model is added to `ext`. Counts that cannot be read are no counts.
+/// Reads `usageMetadata`; what the hub does not model is added to `ext`, and notes on counts that were left out. Counts that cannot be read are no counts.
 pub(super) fn decode(raw: &RawValue, ext: &mut Ext) -> Usage {
     let usage = serde_json::from_str::<Counts>(raw.get()).unwrap_or_default().usage();
     let Ok(mut object) = Object::of(raw) else { return usage };
     for (key, value) in written(&usage, tool_prompt(object.get("toolUsePromptTokenCount"))) {
-        if object.get(key).is_some_and(|given| given.get() == value.to_string()) {
-            object.take(key);
+        match object.get(key) {
+            Some(given) if given.get() == value.to_string() => drop(object.take(key)),
+            Some(_) => {}
+            None => note::add(ext, &format!("{USAGE}{key}.")),
         }
     }
     note::keep(ext, USAGE, object, false);
@@ -72,8 +74,9 @@ pub(super) fn encode(writer: &mut ObjectWriter<'_>, usage: Option<&Usage>, ext: 
     let counts = usage.map(|usage| written(usage, tool_prompt(ext.get(TOOL_PROMPT)))).unwrap_or_default();
     writer.object("usageMetadata", |w| {
         for (key, value) in counts {
-            let overridden = ext.0.iter().any(|(path, _)| path.strip_prefix(USAGE) == Some(key));
-            if !overridden {
+            let path = format!("{USAGE}{key}");
+            let absent = note::has(ext, &format!("{path}."));
+            if ext.get(&path).is_none() && !absent {
                 w.field(key, &value);
             }
         }
@@ -145,6 +148,7 @@ mod tests {
         same(r#"{"promptTokenCount":10,"thoughtsTokenCount":7,"totalTokenCount":17}"#);
         same(r#"{"promptTokenCount":10,"candidatesTokenCount":0,"thoughtsTokenCount":7,"totalTokenCount":17}"#);
         same(r#"{"promptTokenCount":10,"candidatesTokenCount":2,"totalTokenCount":99}"#);
+        same(r#"{"promptTokenCount":10,"candidatesTokenCount":2}"#);
         same(r#"{"trafficType":"ON_DEMAND"}"#);
     }
 

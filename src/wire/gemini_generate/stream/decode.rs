@@ -13,7 +13,7 @@ use crate::wire::ProtocolId;
 use crate::wire::frame::Frame;
 use crate::wire::ir::message::Opaque;
 use crate::wire::ir::{
-    Delta, Error, ErrorKind, Event, Finish, Part, PartKind, Reasoning, Scope, Text, ToolCall, Usage,
+    Delta, Error, ErrorKind, Event, Finish, Part, PartKind, Reasoning, Scope, Signature, Text, ToolCall, Usage,
 };
 use crate::wire::json::{self, Ext, Kind, Object};
 
@@ -34,9 +34,16 @@ pub(in super::super) struct Decoder {
 struct Candidate {
     number: u32,
     open: Option<Open>,
-    partial: Option<(u32, PartialArguments)>,
+    partial: Option<PartialCall>,
     called: bool,
     finish: Option<Finish>,
+}
+
+/// A call whose arguments are still coming.
+struct PartialCall {
+    index: u32,
+    arguments: PartialArguments,
+    signature: Option<Signature>,
 }
 
 /// A text or a thought that may go on.
@@ -81,10 +88,18 @@ impl crate::wire::StreamDecoder for Decoder {
 }
 
 impl Decoder {
-    /// One event's data: a chunk, or, around an error, an array.
+    /// One event's data: a chunk. Several, where a relay left out the blank lines between events.
     fn data(&mut self, data: &str, out: &mut Vec<Event>) -> Result<(), Error> {
-        let raw: &RawValue = serde_json::from_str(data)
-            .map_err(|_| Error::new(ErrorKind::Upstream, "the upstream's stream holds a chunk that is not JSON"))?;
+        for raw in serde_json::Deserializer::from_str(data).into_iter::<&RawValue>() {
+            let raw = raw
+                .map_err(|_| Error::new(ErrorKind::Upstream, "the upstream's stream holds a chunk that is not JSON"))?;
+            self.value(raw, out)?;
+        }
+        Ok(())
+    }
+
+    /// A chunk, or an array around an error.
+    fn value(&mut self, raw: &RawValue, out: &mut Vec<Event>) -> Result<(), Error> {
         if let Some(error) = stream_error(raw) {
             return Err(error);
         }
@@ -118,14 +133,17 @@ impl Decoder {
 
     /// Tells usage and unmodelled members where they are news.
     fn response_members(&mut self, mut ext: Ext, usage: Option<&RawValue>, out: &mut Vec<Event>) {
+        let mut news = false;
         if let Some(raw) = usage {
             let read = usage::decode(raw, &mut ext);
-            if read != Usage::default() && self.usage != Some(read) {
+            news = read != Usage::default() && self.usage != Some(read);
+            if news {
                 self.usage = Some(read);
                 out.push(Event::Usage(read));
             }
         }
-        if !ext.is_empty() && ext != self.told {
+        // New counts void what was told of the old ones.
+        if !ext.is_empty() && (news || ext != self.told) {
             self.told = ext.clone();
             out.push(extra(Scope::Response, ext));
         }
@@ -145,7 +163,7 @@ impl Decoder {
         let number = members.u64("index").map_err(broken)?.unwrap_or(0);
         let number = u32::try_from(number).unwrap_or(u32::MAX);
         let content = members.object("content").map_err(broken)?;
-        let word = members.string("finishReason").map_err(broken)?;
+        let word = members.take("finishReason").and_then(finish::word);
         let ext = members.rest();
         if !ext.is_empty() {
             out.push(extra(Scope::Candidate(number), ext));
@@ -286,13 +304,12 @@ impl Candidate {
             let id = call.string("id").map_err(broken)?;
             let name = names::decode(&name);
             let index = begin(PartKind::ToolCall { id, name }, self.number, next, out);
-            self.partial = Some((index, PartialArguments::default()));
+            self.partial = Some(PartialCall { index, arguments: PartialArguments::default(), signature: None });
         }
-        if let Some((index, arguments)) = &mut self.partial {
-            pieces.into_iter().try_for_each(|piece| arguments.add(piece)).map_err(broken)?;
+        if let Some(partial) = &mut self.partial {
+            pieces.into_iter().try_for_each(|piece| partial.arguments.add(piece)).map_err(broken)?;
             if let Some(value) = object.string("thoughtSignature").map_err(broken)? {
-                let signature = crate::wire::ir::Signature { issuer: ProtocolId::Gemini, value };
-                out.push(Event::Delta { index: *index, delta: Delta::Signature(signature) });
+                partial.signature = Some(Signature { issuer: ProtocolId::Gemini, value });
             }
         }
         if !more {
@@ -302,8 +319,11 @@ impl Candidate {
     }
 
     fn close_partial(&mut self, out: &mut Vec<Event>) {
-        if let Some((index, arguments)) = self.partial.take() {
+        if let Some(PartialCall { index, arguments, signature }) = self.partial.take() {
             out.push(Event::Delta { index, delta: Delta::Arguments(arguments.text()) });
+            if let Some(signature) = signature {
+                out.push(Event::Delta { index, delta: Delta::Signature(signature) });
+            }
             out.push(Event::PartEnd { index });
         }
     }

@@ -229,7 +229,10 @@ impl crate::wire::StreamEncoder for Encoder {
             Event::PartStart { index, candidate, kind } => self.part_start(*index, *candidate, kind, out),
             Event::Delta { index, delta } => self.delta(*index, delta, out),
             Event::PartEnd { index } => self.part_end(*index, out),
-            Event::Usage(usage) => self.usage = Some(*usage),
+            Event::Usage(usage) => {
+                self.usage = Some(*usage);
+                self.ext.0.retain(|(key, _)| !key.starts_with(usage::USAGE));
+            }
             Event::Extra { origin, scope, ext } => self.extra(*origin, *scope, ext, out),
             Event::Finish { candidate, finish } => {
                 self.candidates.entry(*candidate).or_default().finish = Some(finish.clone());

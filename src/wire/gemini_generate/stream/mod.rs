@@ -3,6 +3,8 @@
 mod decode;
 mod encode;
 mod partial;
+#[cfg(test)]
+mod tests;
 
 pub(super) use decode::Decoder;
 pub(super) use encode::{Encoder, encode_error};
