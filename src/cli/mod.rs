@@ -1,1 +1,80 @@
-//! The commands.
+//! The commands. Each is a file with its arguments (`Args`) and what it does (`run`); the list is [`Command`].
+
+mod check;
+mod completions;
+mod config_file;
+mod control;
+mod daemon;
+mod exit;
+mod output;
+mod reference;
+mod reload;
+mod start;
+mod status;
+mod stop;
+mod version;
+
+use std::ffi::OsString;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+pub use exit::Exit;
+
+use crate::config::Env;
+
+/// An LLM gateway whose routing file is compiled, proved and reloaded live.
+///
+/// Without a command, `routeplane` does what `routeplane start` does.
+#[derive(Debug, Parser)]
+#[command(name = "routeplane", version, disable_help_subcommand = true, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// Every command, in the order of the help text.
+#[derive(Debug, Subcommand)]
+enum Command {
+    Start(start::Args),
+    Stop(stop::Args),
+    Status(status::Args),
+    Reload(reload::Args),
+    Check(check::Args),
+    Completions(completions::Args),
+    Version(version::Args),
+    #[command(hide = true)]
+    Reference(reference::Args),
+}
+
+/// Runs the command that `arguments` (the program's name first) ask for.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    let env = environment();
+    let command = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli.command.unwrap_or_else(|| Command::Start(start::Args::default())),
+        Err(error) => {
+            // Help and version are "errors" that go to stdout and succeed. A closed pipe is nobody's concern.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Done };
+        }
+    };
+    match command {
+        Command::Start(args) => start::run(args, env),
+        Command::Stop(args) => stop::run(&args, &env),
+        Command::Status(args) => status::run(&args, &env),
+        Command::Reload(args) => reload::run(&args, &env),
+        Command::Check(args) => check::run(&args, &env),
+        Command::Completions(args) => completions::run(&args),
+        Command::Version(args) => version::run(&args),
+        Command::Reference(args) => reference::run(&args),
+    }
+}
+
+/// The clap description of the whole program.
+fn description() -> clap::Command {
+    Cli::command()
+}
+
+/// The one snapshot of the environment. Variables that are not UTF-8 can hold nothing that is used here.
+fn environment() -> Env {
+    Env::new(std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))))
+}

@@ -47,6 +47,7 @@ fn finding(diagnostic: &Diagnostic, sources: &SourceMap) -> serde_json::Value {
         (sources.get(label.span.source).map(|source| source.name.clone()), line, column)
     });
     serde_json::json!({
+        "text": line(diagnostic, sources),
         "code": diagnostic.code.to_string(),
         "message": diagnostic.message,
         "help": diagnostic.help,

@@ -1,0 +1,108 @@
+//! Talks to a running gateway, over loopback and nothing else.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+
+use super::Exit;
+use super::daemon::{self, Instance};
+use super::output::complain;
+use crate::config::Env;
+
+/// Which gateway is meant.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub struct AddressArg {
+    /// The address of the gateway that is meant; needed only where several run
+    #[arg(long, value_name = "ADDRESS")]
+    pub address: Option<SocketAddr>,
+}
+
+/// The running gateway that is meant.
+///
+/// # Errors
+/// None is running, several are, or this user may not see it; it has been said.
+pub fn find(meant: AddressArg, env: &Env) -> Result<Instance, Exit> {
+    let running = match daemon::folder(env).map(|folder| daemon::running(&folder)) {
+        Some(Ok(running)) => running,
+        Some(Err(error)) => {
+            complain(format!("the state folder cannot be read: {error}"));
+            return Err(if error.kind() == std::io::ErrorKind::PermissionDenied { Exit::Denied } else { Exit::Failed });
+        }
+        None => Vec::new(),
+    };
+    match meant.address {
+        Some(address) => running.into_iter().find(|instance| instance.address == address).ok_or_else(|| {
+            complain(format!("no gateway of this user runs at {address}; see `routeplane status`"));
+            Exit::Unavailable
+        }),
+        None => only_one(running),
+    }
+}
+
+fn only_one(running: Vec<Instance>) -> Result<Instance, Exit> {
+    match <[Instance; 1]>::try_from(running) {
+        Ok([instance]) => Ok(instance),
+        Err(none) if none.is_empty() => {
+            complain("no gateway is running; start one with `routeplane start --detach`");
+            Err(Exit::Unavailable)
+        }
+        Err(several) => {
+            let addresses: Vec<String> = several.iter().map(|instance| instance.address.to_string()).collect();
+            complain(format!("several gateways are running; add `--address` with one of {}", addresses.join(", ")));
+            Err(Exit::Usage)
+        }
+    }
+}
+
+/// Asks a gateway and returns status and body of its answer.
+///
+/// # Errors
+/// It does not answer, or refuses this user; it has been said.
+pub fn ask(instance: &Instance, method: Method, path: &str, patience: Duration) -> Result<(StatusCode, Value), Exit> {
+    let address = reachable(instance.address);
+    let asked = runtime().and_then(|runtime| {
+        runtime.block_on(send(instance, method, &format!("http://{address}{path}"), patience)).map_err(|e| e.to_string())
+    });
+    match asked {
+        Ok((status, _)) if status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN => {
+            complain(format!("the gateway at {address} refuses this user"));
+            Err(Exit::Denied)
+        }
+        Ok(answer) => Ok(answer),
+        Err(error) => {
+            complain(format!("the gateway at {address} does not answer: {error}"));
+            Err(Exit::Unavailable)
+        }
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, String> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())
+}
+
+async fn send(instance: &Instance, method: Method, url: &str, patience: Duration) -> reqwest::Result<(StatusCode, Value)> {
+    // The client wants a TLS provider to exist even where it only speaks HTTP.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .tls_certs_only([])
+        .timeout(patience)
+        .build()?;
+    let request = client.request(method, url).header("x-routeplane-admin", "1").bearer_auth(&instance.token);
+    let answer = request.send().await?;
+    let status = answer.status();
+    Ok((status, answer.json().await?))
+}
+
+/// Where a gateway is reached from this machine: one that listens everywhere listens on loopback too.
+pub fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
+}

@@ -1,0 +1,80 @@
+//! `routeplane status`.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::Value;
+
+use super::Exit;
+use super::control::{self, AddressArg};
+use super::output::{Format, FormatArg, print, print_json};
+use crate::config::Env;
+
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Say what a running gateway serves, and whether its file is live
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    address: AddressArg,
+    #[command(flatten)]
+    format: FormatArg,
+}
+
+pub fn run(args: &Args, env: &Env) -> Exit {
+    match ask(args, env) {
+        Ok(()) => Exit::Done,
+        Err(exit) => exit,
+    }
+}
+
+fn ask(args: &Args, env: &Env) -> Result<(), Exit> {
+    let instance = control::find(args.address, env)?;
+    let (_, mut status) = control::ask(&instance, Method::GET, "/admin/config/status", PATIENCE)?;
+    if let Some(members) = status.as_object_mut() {
+        members.insert("pid".to_owned(), instance.pid.into());
+    }
+    match args.format.format {
+        Format::Json => print_json(&status),
+        Format::Human => print(describe(&status)),
+    }
+    Ok(())
+}
+
+fn describe(status: &Value) -> String {
+    let text = |pointer: &str| match status.pointer(pointer) {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Null) | None => String::new(),
+        Some(other) => other.to_string(),
+    };
+    let config = match text("/config") {
+        path if path.is_empty() => "no file; the built-in defaults hold".to_owned(),
+        path => path,
+    };
+    let watch = match (text("/watch/mode"), text("/watch/detail")) {
+        (mode, detail) if detail.is_empty() => mode,
+        (mode, detail) => format!("{mode} ({detail})"),
+    };
+    let mut lines = vec![
+        format!("routeplane {}, pid {}, http://{}", text("/version"), text("/pid"), text("/listen")),
+        format!("  config      {config}"),
+        format!("  watched by  {watch}"),
+        format!("  live        generation {}, id {}, since {}", text("/active/generation"), short(&text("/active/id")), text("/active/since")),
+        format!("  last reload {} at {}", text("/last_reload/result"), text("/last_reload/at")),
+    ];
+    if status.pointer("/drift") == Some(&Value::Bool(true)) {
+        lines.push(format!("  refused     the file as it is since {}:", text("/desired/since")));
+        lines.extend(findings(status.pointer("/last_error")).into_iter().map(|line| format!("    {line}")));
+    }
+    lines.join("\n")
+}
+
+fn short(id: &str) -> &str {
+    crate::live::status::short(id)
+}
+
+/// The lines of an array of findings, as `/admin/` gives them.
+pub fn findings(errors: Option<&Value>) -> Vec<String> {
+    let errors = errors.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    errors.iter().filter_map(|error| error.get("text").and_then(Value::as_str)).map(str::to_owned).collect()
+}
