@@ -49,26 +49,20 @@ pub fn make_folder(folder: &Path) -> io::Result<()> {
 /// The file of this process. Removed when dropped.
 pub struct Registration {
     path: PathBuf,
-    _lock: File,
+    #[expect(dead_code, reason = "held, not read: the lock says that the gateway runs")]
+    lock: File,
 }
 
 impl Registration {
-    /// Writes the file of `instance`, or writes it anew.
+    /// Writes the file of `instance`.
     ///
     /// # Errors
     /// Those of the file system: the gateway runs all the same, and cannot be found.
-    pub fn write(folder: &Path, instance: &Instance) -> io::Result<Registration> {
+    pub fn new(folder: &Path, instance: &Instance) -> io::Result<Registration> {
         make_folder(folder)?;
         let path = folder.join(format!("{}.json", instance.pid));
-        let new = folder.join(format!(".{}.new", instance.pid));
-        // A left-over of a process that had the same number.
-        let _ = std::fs::remove_file(&new);
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-        flock(&file, FlockOperation::NonBlockingLockExclusive)?;
-        file.write_all(&serde_json::to_vec_pretty(instance)?)?;
-        // Whoever sees the file sees all of it, and locked.
-        std::fs::rename(&new, &path)?;
-        Ok(Registration { path, _lock: file })
+        let lock = write_locked(folder, &path, instance)?;
+        Ok(Registration { path, lock })
     }
 
     /// Writes the file anew.
@@ -76,12 +70,21 @@ impl Registration {
     /// # Errors
     /// Those of the file system; the old file stays.
     pub fn rewrite(&mut self, folder: &Path, instance: &Instance) -> io::Result<()> {
-        let new = Registration::write(folder, instance)?;
-        let old = std::mem::replace(self, new);
-        // Its path is that of the new file.
-        std::mem::forget(old);
+        self.lock = write_locked(folder, &self.path, instance)?;
         Ok(())
     }
+}
+
+/// Whoever sees the file sees all of it, and locked.
+fn write_locked(folder: &Path, path: &Path, instance: &Instance) -> io::Result<File> {
+    let new = folder.join(format!(".{}.new", instance.pid));
+    // A left-over of a process that had the same number.
+    let _ = std::fs::remove_file(&new);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+    flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+    file.write_all(&serde_json::to_vec_pretty(instance)?)?;
+    std::fs::rename(&new, path)?;
+    Ok(file)
 }
 
 impl Drop for Registration {
@@ -138,7 +141,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().join("routeplane");
         assert!(running(&folder).unwrap().is_empty());
-        let mut one = Registration::write(&folder, &instance(1)).unwrap();
+        let mut one = Registration::new(&folder, &instance(1)).unwrap();
         std::fs::write(folder.join("2.json"), serde_json::to_vec(&instance(2)).unwrap()).unwrap();
         std::fs::write(folder.join("3.json"), "{\"pid\":").unwrap();
         let found: Vec<i32> = running(&folder).unwrap().iter().map(|instance| instance.pid).collect();

@@ -18,6 +18,7 @@ use super::status::{Board, service_manager};
 use super::watch::{Plan, Signal};
 use super::{Live, LiveTable, findings};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::table::RoutingTable;
 use crate::telemetry::metrics::ReloadResult;
 
 /// Quiet time after the last sign of a change.
@@ -39,8 +40,12 @@ pub trait Listeners: Send + Sync {
     /// Those of the operating system.
     fn bind(&self, address: SocketAddr) -> io::Result<Bound>;
 
-    /// No new connection at `address`; those that are there finish.
-    fn retire(&self, address: SocketAddr);
+    /// No new connection at `address`, which is one that [`Listeners::bind`] was given; requests in flight there have
+    /// `drain` to finish.
+    fn retire(&self, address: SocketAddr, drain: Duration);
+
+    /// At most so many connections at once from now on. Those that are there stay.
+    fn limit(&self, connections: u32);
 }
 
 /// An address that is taken and not served yet.
@@ -244,7 +249,7 @@ impl Reloader {
         let old = self.parts.live.load();
         candidate::guard_against_shrinking(inputs, &old.table, &compiled.table)?;
         let changes = Vec::new();
-        let listen = compiled.table.listen;
+        let (listen, connections) = (compiled.table.listen, compiled.table.limits.connections);
         let bound = if old.table.listen == listen {
             None
         } else {
@@ -257,7 +262,8 @@ impl Reloader {
 
         // Nothing fails from here on.
         let retired = self.parts.live.swap(Arc::new(Live { table, generation, runtime }));
-        let listen = self.move_listener(bound, retired.table.listen);
+        let listen = self.move_listener(bound, &retired.table);
+        self.parts.listeners.limit(connections);
         // The reaper lives as long as the process.
         let _ = self.retired.send(retired);
         self.active = origin;
@@ -269,11 +275,11 @@ impl Reloader {
     }
 
     /// The new listener serves before the old one stops. Returns where requests are accepted now.
-    fn move_listener(&self, bound: Option<Bound>, old: SocketAddr) -> SocketAddr {
+    fn move_listener(&self, bound: Option<Bound>, old: &RoutingTable) -> SocketAddr {
         let Some(bound) = bound else { return self.parts.board.status().listen };
         (bound.serve)();
-        self.parts.listeners.retire(old);
-        tracing::info!(from = %old, to = %bound.address, "the listener has moved");
+        self.parts.listeners.retire(old.listen, old.limits.drain);
+        tracing::info!(from = %old.listen, to = %bound.address, "the listener has moved");
         bound.address
     }
 

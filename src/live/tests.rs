@@ -91,9 +91,11 @@ impl Listeners for Ports {
         Ok(Bound { address, serve })
     }
 
-    fn retire(&self, address: SocketAddr) {
+    fn retire(&self, address: SocketAddr, _: Duration) {
         self.served.lock().unwrap().push(format!("retire {address}"));
     }
+
+    fn limit(&self, _: u32) {}
 }
 
 /// A reloader over one file.

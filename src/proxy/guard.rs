@@ -39,7 +39,7 @@ fn forbidden(message: &str, code: &str) -> Error {
 }
 
 /// `localhost`, `127.x.x.x`, `[::1]`, each with an optional port.
-fn is_loopback_authority(authority: &str) -> bool {
+pub(super) fn is_loopback_authority(authority: &str) -> bool {
     let host = match authority.strip_prefix('[') {
         Some(rest) => match rest.split_once(']') {
             Some((host, port)) if is_port(port) => host,

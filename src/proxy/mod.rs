@@ -14,10 +14,14 @@
 //! | `pipe`, `stream` | a stream on its way back: watched or translated, merged frames |
 //! | `respond` | heads and errors for the caller |
 //! | `models` | the list of models, in three dialects |
+//! | `admin` | everything that is no model call: health, metrics, the configuration's status and reload |
+//! | `doors` | the listeners, moved by a reload |
 
+pub mod admin;
 pub mod attempt;
 pub mod body;
 pub mod dispatch;
+pub mod doors;
 pub mod facts;
 pub mod failure;
 pub mod guard;
