@@ -7,11 +7,11 @@ use super::{Exit, description};
 
 /// Print a completion script for a shell
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     shell: Shell,
 }
 
-pub fn run(args: &Args) -> Exit {
+pub(super) fn run(args: &Args) -> Exit {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut description(), "routeplane", &mut script);
     print(String::from_utf8_lossy(&script).trim_end());

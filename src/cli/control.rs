@@ -13,17 +13,17 @@ use crate::config::Env;
 
 /// Which gateway is meant.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
-pub struct AddressArg {
+pub(super) struct AddressArg {
     /// The address of the gateway that is meant; needed only where several run
     #[arg(long, value_name = "ADDRESS")]
-    pub address: Option<SocketAddr>,
+    pub(super) address: Option<SocketAddr>,
 }
 
 /// The running gateway that is meant.
 ///
 /// # Errors
 /// None is running, several are, or this user may not see it; it has been said.
-pub fn find(meant: AddressArg, env: &Env) -> Result<Instance, Exit> {
+pub(super) fn find(meant: AddressArg, env: &Env) -> Result<Instance, Exit> {
     let running = match daemon::folder(env).map(|folder| daemon::running(&folder)) {
         Some(Ok(running)) => running,
         Some(Err(error)) => {
@@ -60,7 +60,7 @@ fn only_one(running: Vec<Instance>) -> Result<Instance, Exit> {
 ///
 /// # Errors
 /// It does not answer, or refuses this user; it has been said.
-pub fn ask(instance: &Instance, method: Method, path: &str, patience: Duration) -> Result<(StatusCode, Value), Exit> {
+pub(super) fn ask(instance: &Instance, method: Method, path: &str, patience: Duration) -> Result<(StatusCode, Value), Exit> {
     let address = reachable(instance.address);
     let asked = runtime().and_then(|runtime| {
         runtime.block_on(send(instance, method, &format!("http://{address}{path}"), patience)).map_err(|e| e.to_string())
@@ -98,7 +98,7 @@ async fn send(instance: &Instance, method: Method, url: &str, patience: Duration
 }
 
 /// Where a gateway is reached from this machine: one that listens everywhere listens on loopback too.
-pub fn reachable(listen: SocketAddr) -> SocketAddr {
+pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),

@@ -17,24 +17,24 @@ use crate::config::Env;
 
 /// A running gateway, as its file describes it. The file is 0600: it holds the token.
 #[derive(Clone, Serialize, Deserialize)]
-pub struct Instance {
-    pub pid: i32,
+pub(super) struct Instance {
+    pub(super) pid: i32,
     /// Where it accepts requests.
-    pub address: SocketAddr,
-    pub config: Option<PathBuf>,
+    pub(super) address: SocketAddr,
+    pub(super) config: Option<PathBuf>,
     /// Opens `/admin/` where client keys are asked for. Made anew at each start.
-    pub token: String,
+    pub(super) token: String,
 }
 
 /// `$XDG_RUNTIME_DIR/routeplane`, or `$XDG_STATE_HOME/routeplane`, or `~/.local/state/routeplane`; `None` without a home.
-pub fn folder(env: &Env) -> Option<PathBuf> {
+pub(super) fn folder(env: &Env) -> Option<PathBuf> {
     let runtime = env.get("XDG_RUNTIME_DIR").or_else(|| env.get("XDG_STATE_HOME")).map(PathBuf::from);
     let home = env.get("HOME").map(|home| Path::new(home).join(".local/state"));
     runtime.or(home).map(|folder| folder.join("routeplane"))
 }
 
 /// The log of a gateway in the background.
-pub fn log_file(folder: &Path) -> PathBuf {
+pub(super) fn log_file(folder: &Path) -> PathBuf {
     folder.join("routeplane.log")
 }
 
@@ -42,12 +42,12 @@ pub fn log_file(folder: &Path) -> PathBuf {
 ///
 /// # Errors
 /// Those of the file system.
-pub fn make_folder(folder: &Path) -> io::Result<()> {
+pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 /// The file of this process. Removed when dropped.
-pub struct Registration {
+pub(super) struct Registration {
     path: PathBuf,
     #[expect(dead_code, reason = "held, not read: the lock says that the gateway runs")]
     lock: File,
@@ -58,7 +58,7 @@ impl Registration {
     ///
     /// # Errors
     /// Those of the file system: the gateway runs all the same, and cannot be found.
-    pub fn new(folder: &Path, instance: &Instance) -> io::Result<Registration> {
+    pub(super) fn new(folder: &Path, instance: &Instance) -> io::Result<Registration> {
         make_folder(folder)?;
         let path = folder.join(format!("{}.json", instance.pid));
         let lock = write_locked(folder, &path, instance)?;
@@ -69,7 +69,7 @@ impl Registration {
     ///
     /// # Errors
     /// Those of the file system; the old file stays.
-    pub fn rewrite(&mut self, folder: &Path, instance: &Instance) -> io::Result<()> {
+    pub(super) fn rewrite(&mut self, folder: &Path, instance: &Instance) -> io::Result<()> {
         self.lock = write_locked(folder, &self.path, instance)?;
         Ok(())
     }
@@ -97,7 +97,7 @@ impl Drop for Registration {
 ///
 /// # Errors
 /// The folder is there and cannot be read.
-pub fn running(folder: &Path) -> io::Result<Vec<Instance>> {
+pub(super) fn running(folder: &Path) -> io::Result<Vec<Instance>> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

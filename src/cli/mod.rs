@@ -1,5 +1,7 @@
 //! The commands. Each is a file with its arguments (`Args`) and what it does (`run`); the list is [`Command`].
 
+mod background;
+mod banner;
 mod check;
 mod completions;
 mod config_file;
@@ -8,7 +10,9 @@ mod daemon;
 mod exit;
 mod output;
 mod reference;
+mod refusal;
 mod reload;
+mod schema;
 mod start;
 mod status;
 mod stop;
@@ -40,6 +44,8 @@ enum Command {
     Status(status::Args),
     Reload(reload::Args),
     Check(check::Args),
+    /// Print the JSON Schema of the configuration file
+    Schema,
     Completions(completions::Args),
     Version(version::Args),
     #[command(hide = true)]
@@ -58,11 +64,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         }
     };
     match command {
-        Command::Start(args) => start::run(args, env),
+        Command::Start(args) => start::run(&args, env),
         Command::Stop(args) => stop::run(&args, &env),
         Command::Status(args) => status::run(&args, &env),
         Command::Reload(args) => reload::run(&args, &env),
         Command::Check(args) => check::run(&args, &env),
+        Command::Schema => schema::run(),
         Command::Completions(args) => completions::run(&args),
         Command::Version(args) => version::run(&args),
         Command::Reference(args) => reference::run(&args),

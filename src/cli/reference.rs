@@ -11,7 +11,7 @@ use crate::diagnostic::{Code, Severity};
 
 /// Print a page of the documentation
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     page: Page,
 }
 
@@ -23,7 +23,7 @@ enum Page {
     Diagnostics,
 }
 
-pub fn run(args: &Args) -> Exit {
+pub(super) fn run(args: &Args) -> Exit {
     let page = match args.page {
         Page::Cli => cli(),
         Page::Diagnostics => diagnostics(),

@@ -17,7 +17,7 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// Make a running gateway read its file now, and say what became of it
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// How long to wait for the verdict
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     wait: Duration,
@@ -28,11 +28,11 @@ pub struct Args {
 }
 
 /// Reads `500ms`, `10s`, `2m`.
-pub fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).ok_or_else(|| "write a duration with its unit, such as `10s` or `500ms`".to_owned())
 }
 
-pub fn run(args: &Args, env: &Env) -> Exit {
+pub(super) fn run(args: &Args, env: &Env) -> Exit {
     ask(args, env).unwrap_or_else(|exit| exit)
 }
 

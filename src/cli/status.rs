@@ -14,14 +14,14 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Say what a running gateway serves, and whether its file is live
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     address: AddressArg,
     #[command(flatten)]
     format: FormatArg,
 }
 
-pub fn run(args: &Args, env: &Env) -> Exit {
+pub(super) fn run(args: &Args, env: &Env) -> Exit {
     match ask(args, env) {
         Ok(()) => Exit::Done,
         Err(exit) => exit,
@@ -74,7 +74,7 @@ fn short(id: &str) -> &str {
 }
 
 /// The lines of an array of findings, as `/admin/` gives them.
-pub fn findings(errors: Option<&Value>) -> Vec<String> {
+pub(super) fn findings(errors: Option<&Value>) -> Vec<String> {
     let errors = errors.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     errors.iter().filter_map(|error| error.get("text").and_then(Value::as_str)).map(str::to_owned).collect()
 }

@@ -15,7 +15,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// Stop a running gateway: no new requests, and those that run finish, within the bound of `limits.drain`
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// How long to wait for its end
     #[arg(long, value_name = "DURATION", default_value = "150s", value_parser = duration)]
     wait: Duration,
@@ -26,7 +26,7 @@ pub struct Args {
     address: AddressArg,
 }
 
-pub fn run(args: &Args, env: &Env) -> Exit {
+pub(super) fn run(args: &Args, env: &Env) -> Exit {
     match stop(args, env) {
         Ok(pid) => {
             print(format_args!("the gateway with pid {pid} has stopped"));

@@ -5,12 +5,12 @@ use super::output::{Format, FormatArg, print, print_json};
 
 /// Print the version
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     format: FormatArg,
 }
 
-pub fn run(args: &Args) -> Exit {
+pub(super) fn run(args: &Args) -> Exit {
     let version = env!("CARGO_PKG_VERSION");
     match args.format.format {
         Format::Human => print(format_args!("routeplane {version}")),

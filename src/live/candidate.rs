@@ -11,8 +11,8 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::Live;
-use super::files::{Snapshot, Unreadable, field};
-use crate::config::Env;
+use super::files::{Snapshot, SnapshotFiles, Unreadable, field};
+use crate::config::{self, Env};
 use crate::config::document::LiteralSecret;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::provider::{HeaderText, SecretRef};
@@ -56,6 +56,22 @@ pub struct Compiled {
 
 /// The front end, as this module sees it. A parameter, so that a test can make it slow, or fail.
 pub type Compile = dyn Fn(&Inputs, &Snapshot) -> Evaluation + Send + Sync;
+
+/// The real front end.
+pub fn front_end(inputs: &Inputs, snapshot: &Snapshot) -> Evaluation {
+    let files = SnapshotFiles::new(snapshot);
+    let name = inputs.config.as_ref().map(|path| path.display().to_string());
+    let text = snapshot.text().unwrap_or_default();
+    let file = name.as_deref().map(|name| (name, text));
+    let compilation = config::compile(config::Inputs { file, env: &inputs.env, files: &files });
+    let literals = compilation.literals;
+    Evaluation {
+        sources: compilation.sources,
+        diagnostics: compilation.diagnostics,
+        compiled: compilation.table.map(|table| Compiled { table, literals }),
+        unlisted: files.unlisted(),
+    }
+}
 
 /// A compiled file with what is known of its origin.
 pub struct Candidate {

@@ -208,7 +208,8 @@ fn is_deliberate(headers: &HeaderMap) -> bool {
 
 fn has_token(headers: &HeaderMap, token: &str) -> bool {
     let presented = headers.get(AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
-    presented.is_some_and(|presented| bool::from(presented.ct_eq(token.as_bytes())))
+    // Without a token there is nothing to present.
+    !token.is_empty() && presented.is_some_and(|presented| bool::from(presented.ct_eq(token.as_bytes())))
 }
 
 fn refusal(status: StatusCode, message: &str) -> Response {

@@ -1,0 +1,113 @@
+//! `routeplane check`.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+
+use super::config_file;
+use super::output::{complain, print, print_error};
+use super::refusal::{style_of_stderr, summary};
+use super::{Exit, refusal};
+use crate::config::Env;
+use crate::diagnostic::render::render;
+use crate::diagnostic::{Code, Diagnostics, github, json, sarif};
+use crate::live::candidate::{self, Cause, Evaluation, Inputs, Refusal};
+use crate::live::files::Snapshot;
+use crate::source::SourceMap;
+
+/// Prove the configuration file, offline: the same judgement as that of a reload, and the file's own tests
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The file; without it, the one that `start` would take
+    file: Option<PathBuf>,
+    /// The form of the findings
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    format: Format,
+    /// What besides errors leads to exit code 3
+    #[arg(long, value_name = "WHAT")]
+    deny: Option<Deny>,
+    /// Explain a diagnostic, such as RP0020, instead of checking
+    #[arg(long, value_name = "CODE", conflicts_with_all = ["file", "format", "deny"])]
+    explain: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people, with the lines in question
+    Human,
+    /// A JSON array
+    Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// Annotations of GitHub Actions
+    Github,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Deny {
+    Warnings,
+}
+
+pub(super) fn run(args: &Args, env: &Env) -> Exit {
+    if let Some(code) = &args.explain {
+        return explain(code);
+    }
+    let given = args.file.as_deref().or(env.get("ROUTEPLANE_CONFIG").map(Path::new));
+    let Some(config) = config_file::find(given, env) else {
+        complain("there is no configuration file; name one, or write one with `routeplane init`");
+        return Exit::NoInput;
+    };
+    let inputs = Inputs { config: Some(config.clone()), listen: None, env: env.clone() };
+    match evaluate(&inputs) {
+        Ok(evaluation) => report(args, &config, &evaluation.diagnostics, &evaluation.sources),
+        Err(refused) if refused.cause == Cause::Invalid => {
+            report(args, &config, &refused.diagnostics, &refused.sources)
+        }
+        Err(refused) => refusal::report(&refused),
+    }
+}
+
+/// Looks at the files once, and once more for each set of files that turn out to belong to them.
+fn evaluate(inputs: &Inputs) -> Result<Evaluation, Refusal> {
+    let mut others = BTreeSet::new();
+    loop {
+        let snapshot = Snapshot::read(inputs.config.as_deref(), &others);
+        let evaluation = candidate::evaluate(&candidate::front_end, inputs, &snapshot)?;
+        let known = others.len();
+        others.extend(evaluation.unlisted.iter().cloned());
+        if others.len() == known {
+            return Ok(evaluation);
+        }
+    }
+}
+
+fn report(args: &Args, config: &Path, diagnostics: &Diagnostics, sources: &SourceMap) -> Exit {
+    match args.format {
+        Format::Json => print(json::to_json(diagnostics, sources)),
+        Format::Sarif => print(sarif::to_sarif(diagnostics, sources)),
+        Format::Github => print(github::to_github(diagnostics, sources).trim_end()),
+        Format::Human => {
+            if !diagnostics.is_empty() {
+                print_error(render(diagnostics, sources, style_of_stderr()).trim_end());
+            }
+            print(format_args!("{}: {}", config.display(), summary(diagnostics)));
+        }
+    }
+    let denied = args.deny == Some(Deny::Warnings) && !diagnostics.is_empty();
+    if diagnostics.has_errors() || denied { Exit::Findings } else { Exit::Done }
+}
+
+fn explain(code: &str) -> Exit {
+    let wanted = code.trim().to_uppercase();
+    match Code::ALL.iter().find(|code| code.to_string() == wanted) {
+        Some(code) => {
+            print(format_args!("{code}: {}", code.explanation().trim_end()));
+            Exit::Done
+        }
+        None => {
+            complain(format_args!("there is no diagnostic `{code}`; docs/diagnostics.md lists them all"));
+            Exit::Usage
+        }
+    }
+}

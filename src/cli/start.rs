@@ -1,0 +1,250 @@
+//! `routeplane start`: from the command line to a gateway that serves, and to its end.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::config_file::{self, ConfigArg};
+use super::daemon::{self, Instance, Registration};
+use super::output::{complain, print};
+use super::{Exit, background, banner, refusal};
+use crate::config::Env;
+use crate::live::candidate::{self, Compiler, Inputs, Refusal};
+use crate::live::files::Snapshot;
+use crate::live::reload::{self, Handle, Listeners, Parts};
+use crate::live::status::{Board, service_manager};
+use crate::live::{Live, LiveTable, findings};
+use crate::proxy::admin::{self, AdminState};
+use crate::proxy::Gateway;
+use crate::proxy::doors::Doors;
+use crate::telemetry::logs::{self, LogFormat};
+use crate::telemetry::metrics::Metrics;
+
+/// Start the gateway
+///
+/// It runs in the foreground until SIGTERM, SIGINT or `routeplane stop`, and reads its file again on SIGHUP.
+#[derive(Debug, Default, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    pub(super) config: ConfigArg,
+    /// Where to listen, instead of the file's `listen`; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) listen: Option<SocketAddr>,
+    /// Run in the background; returns as soon as requests are accepted
+    #[arg(long)]
+    pub(super) detach: bool,
+    /// The form of the log, which goes to stderr
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(super) log_format: LogFormat,
+    /// This is the process in the background
+    #[arg(long, hide = true)]
+    pub(super) background: bool,
+}
+
+pub(super) fn run(args: &Args, env: Env) -> Exit {
+    if args.detach {
+        return background::start(args, &env);
+    }
+    if args.background {
+        background::leave_the_terminal();
+    }
+    if let Err(problem) = logs::start(args.log_format, env.get("ROUTEPLANE_LOG")) {
+        complain(problem);
+        return Exit::Usage;
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            complain(format_args!("the runtime cannot be started: {error}"));
+            return Exit::Failed;
+        }
+    };
+    let config = config_file::find(args.config.config.as_deref(), &env);
+    let config = config.map(|path| std::path::absolute(&path).unwrap_or(path));
+    let inputs = Inputs { config, listen: args.listen, env };
+    match runtime.block_on(serve(inputs)) {
+        Ok(()) => Exit::Done,
+        Err(refused) => refusal::report(&refused),
+    }
+}
+
+/// Everything from the first look at the file to the last request.
+async fn serve(inputs: Inputs) -> Result<(), Refusal> {
+    // Before anything else: a signal that comes during the start is answered after it.
+    let mut signals = Signals::new();
+    let started = start(inputs).await?;
+    let mut registered = Registered::new(&started);
+    print(banner::text(&started.live.load(), started.config.as_deref(), started.board.status().listen));
+    service_manager::ready("generation 1 is live");
+    let mut changes = started.board.subscribe();
+    loop {
+        tokio::select! {
+            signal = signals.next() => match signal {
+                Asked::Reload => started.reloads.ask(),
+                Asked::Stop => break,
+            },
+            Ok(()) = changes.changed() => registered.follow(changes.borrow_and_update().listen),
+        }
+    }
+    started.board.drain();
+    let limit = started.live.load().table.limits.drain;
+    tracing::info!("stopping; requests have {limit:?} to finish");
+    tokio::select! {
+        () = started.doors.close(limit) => tracing::info!("stopped"),
+        () = signals.stop() => tracing::warn!("stopped at once"),
+    }
+    Ok(())
+}
+
+/// A gateway that serves.
+struct Started {
+    config: Option<PathBuf>,
+    live: Arc<LiveTable>,
+    board: Arc<Board>,
+    reloads: Handle,
+    doors: Arc<Doors>,
+    token: String,
+    folder: Option<PathBuf>,
+}
+
+/// Compiles, prepares, binds; serves only when all of that has worked.
+async fn start(inputs: Inputs) -> Result<Started, Refusal> {
+    let compiler = Compiler::new(Arc::new(candidate::front_end));
+    let mut snapshot = Snapshot::read(inputs.config.as_deref(), &BTreeSet::new());
+    let first = compiler.candidate(&inputs, &mut snapshot).await?;
+    findings::warn(&first.warnings, &first.sources);
+    let origin = first.origin;
+    let (table, runtime) = candidate::prepare(first.compiled, &inputs, None).await?;
+
+    let doors = Doors::new(table.limits.connections);
+    let asked = table.listen;
+    let bound = doors.bind(asked).map_err(|error| candidate::listen_failed(&inputs, asked, &error))?;
+    let live = Arc::new(LiveTable::new(Live { table, generation: 1, runtime }));
+    let metrics = Arc::new(Metrics::new());
+    let board = Arc::new(Board::new(inputs.config.clone(), bound.address, &origin.id, metrics.clone()));
+    let (reloads, requests) = reload::channel();
+    let token = new_token();
+    let admin = AdminState {
+        live: live.clone(),
+        board: board.clone(),
+        reloads: reloads.clone(),
+        token: token.as_str().into(),
+    };
+    let gateway = Gateway { live: live.clone(), traffic: metrics.traffic.clone(), side: admin::router(admin) };
+    doors.answer_with(Arc::new(gateway));
+    let started = Started {
+        config: inputs.config.clone(),
+        live: live.clone(),
+        board: board.clone(),
+        reloads,
+        doors: doors.clone(),
+        token,
+        folder: daemon::folder(&inputs.env),
+    };
+    reload::spawn(Parts { inputs, live, board, listeners: Arc::new(doors), compiler }, origin, requests);
+    (bound.serve)();
+    Ok(started)
+}
+
+/// 256 random bits, in hexadecimal.
+fn new_token() -> String {
+    let mut bytes = [0_u8; 32];
+    let random = rustls::crypto::ring::default_provider().secure_random;
+    match random.fill(&mut bytes) {
+        Ok(()) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+        // Without randomness there is no token that anybody could present.
+        Err(_) => String::new(),
+    }
+}
+
+/// The file by which the gateway is found, if there is a place for one.
+struct Registered {
+    folder: Option<PathBuf>,
+    instance: Instance,
+    registration: Option<Registration>,
+}
+
+impl Registered {
+    fn new(started: &Started) -> Registered {
+        let instance = Instance {
+            pid: i32::try_from(std::process::id()).unwrap_or_default(),
+            address: started.board.status().listen,
+            config: started.config.clone(),
+            token: started.token.clone(),
+        };
+        let mut registered = Registered { folder: started.folder.clone(), instance, registration: None };
+        registered.write();
+        registered
+    }
+
+    /// A reload has moved the listener, or not.
+    fn follow(&mut self, address: SocketAddr) {
+        if self.instance.address != address {
+            self.instance.address = address;
+            self.write();
+        }
+    }
+
+    fn write(&mut self) {
+        let Some(folder) = self.folder.as_deref() else { return };
+        let written = match &mut self.registration {
+            Some(registration) => registration.rewrite(folder, &self.instance),
+            None => Registration::new(folder, &self.instance).map(|new| self.registration = Some(new)),
+        };
+        if let Err(error) = written {
+            tracing::warn!(folder = %folder.display(), %error, "`stop`, `status` and `reload` will not find this gateway");
+        }
+    }
+}
+
+/// What a signal asks for.
+enum Asked {
+    Reload,
+    Stop,
+}
+
+/// The signals that are answered. One that cannot be listened to keeps its usual effect.
+struct Signals {
+    hangup: Option<Signal>,
+    terminate: Option<Signal>,
+    interrupt: Option<Signal>,
+}
+
+impl Signals {
+    fn new() -> Signals {
+        let listen = |kind| match signal(kind) {
+            Ok(signal) => Some(signal),
+            Err(error) => {
+                tracing::warn!(%error, "a signal cannot be listened to");
+                None
+            }
+        };
+        Signals {
+            hangup: listen(SignalKind::hangup()),
+            terminate: listen(SignalKind::terminate()),
+            interrupt: listen(SignalKind::interrupt()),
+        }
+    }
+
+    async fn next(&mut self) -> Asked {
+        tokio::select! {
+            () = received(&mut self.hangup) => Asked::Reload,
+            () = received(&mut self.terminate) => Asked::Stop,
+            () = received(&mut self.interrupt) => Asked::Stop,
+        }
+    }
+
+    async fn stop(&mut self) {
+        while let Asked::Reload = self.next().await {}
+    }
+}
+
+async fn received(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) if signal.recv().await.is_some() => {}
+        _ => std::future::pending().await,
+    }
+}

@@ -1,0 +1,44 @@
+//! Logs, to stderr.
+
+use std::io::IsTerminal;
+
+use clap::ValueEnum;
+use tracing_subscriber::EnvFilter;
+
+/// What is logged unless `ROUTEPLANE_LOG` says otherwise.
+pub const DEFAULT_FILTER: &str = "warn,routeplane=info";
+
+/// The form of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum LogFormat {
+    /// For people
+    #[default]
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// Starts logging with the filter of `ROUTEPLANE_LOG`.
+///
+/// # Errors
+/// What is wrong with the filter.
+pub fn start(format: LogFormat, filter: Option<&str>) -> Result<(), String> {
+    let text = filter.unwrap_or(DEFAULT_FILTER);
+    let filter = EnvFilter::try_new(text).map_err(|error| format!("`ROUTEPLANE_LOG={text}` is no filter: {error}"))?;
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = match format {
+        LogFormat::Text => logs.with_ansi(std::io::stderr().is_terminal()).try_init(),
+        LogFormat::Json => logs.json().try_init(),
+    };
+    started.map_err(|error| error.to_string())
+}
+
+impl LogFormat {
+    /// As on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            LogFormat::Text => "text",
+            LogFormat::Json => "json",
+        }
+    }
+}
