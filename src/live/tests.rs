@@ -1,6 +1,5 @@
 //! The reloader against a front end that a test controls: a file is a list of words, and some words do harm.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,11 +12,11 @@ use super::files::{Snapshot, SnapshotFiles};
 use super::reload::{self, Bound, Handle, Listeners, Parts, Verdict};
 use super::status::Board;
 use super::{Live, LiveTable};
-use crate::config::{Env, Files};
+use crate::config::{self, Env, Files};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::source::{SourceMap, Span};
 use crate::state::Runtime;
-use crate::table::{Limits, ReloadSettings, Route, RouteIdx, RouteNode, RoutingTable, Settings};
+use crate::table::{RouteIdx, RoutingTable};
 use crate::telemetry::metrics::{Metrics, ReloadResult};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -53,26 +52,13 @@ fn compile(inputs: &Inputs, snapshot: &Snapshot) -> Evaluation {
     Evaluation { sources, diagnostics, compiled, unlisted: files.unlisted() }
 }
 
+/// The built-in defaults, polled often.
 fn table() -> RoutingTable {
-    RoutingTable {
-        inactive: Default::default(),
-        nested: Default::default(),
-        provider_names: Default::default(),
-        id: "".into(),
-        listen: ([127, 0, 0, 1], 4356).into(),
-        keys: Box::new([]),
-        limits: Limits::default(),
-        reload: ReloadSettings { poll_interval: Duration::from_millis(200), ..ReloadSettings::default() },
-        providers: Box::new([]),
-        targets: Box::new([]),
-        settings: Box::new([Settings::default()]),
-        routes: Box::new([Route { name: "@x".into(), node: RouteNode::Deny { status: 403, text: None } }]),
-        presets: BTreeMap::new(),
-        models: BTreeMap::new(),
-        ambiguous: BTreeMap::new(),
-        wildcards: Box::new([]),
-        rules: Box::new([]),
-    }
+    let snapshot = Snapshot::read(None, &Default::default());
+    let inputs = config::Inputs { file: None, env: &Env::default(), files: &SnapshotFiles::new(&snapshot) };
+    let mut table = config::compile(inputs).table.unwrap();
+    table.reload.poll_interval = Duration::from_millis(200);
+    table
 }
 
 /// Every address can be had but port 1, which somebody else has.

@@ -2,10 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
 
 mod callers;
+mod cli;
 mod config;
 mod gateway;
 mod harness;
 mod http_client;
 mod mock_upstream;
 mod providers;
+mod sandbox;
 mod table;
