@@ -60,10 +60,17 @@ fn only_one(running: Vec<Instance>) -> Result<Instance, Exit> {
 ///
 /// # Errors
 /// It does not answer, or refuses this user; it has been said.
-pub(super) fn ask(instance: &Instance, method: Method, path: &str, patience: Duration) -> Result<(StatusCode, Value), Exit> {
+pub(super) fn ask(
+    instance: &Instance,
+    method: Method,
+    path: &str,
+    patience: Duration,
+) -> Result<(StatusCode, Value), Exit> {
     let address = reachable(instance.address);
     let asked = runtime().and_then(|runtime| {
-        runtime.block_on(send(instance, method, &format!("http://{address}{path}"), patience)).map_err(|e| e.to_string())
+        runtime
+            .block_on(send(instance, method, &format!("http://{address}{path}"), patience))
+            .map_err(|e| e.to_string())
     });
     match asked {
         Ok((status, _)) if status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN => {
@@ -82,7 +89,12 @@ fn runtime() -> Result<tokio::runtime::Runtime, String> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())
 }
 
-async fn send(instance: &Instance, method: Method, url: &str, patience: Duration) -> reqwest::Result<(StatusCode, Value)> {
+async fn send(
+    instance: &Instance,
+    method: Method,
+    url: &str,
+    patience: Duration,
+) -> reqwest::Result<(StatusCode, Value)> {
     // The client wants a TLS provider to exist even where it only speaks HTTP.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder()

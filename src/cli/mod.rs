@@ -83,5 +83,7 @@ fn description() -> clap::Command {
 
 /// The one snapshot of the environment. Variables that are not UTF-8 can hold nothing that is used here.
 fn environment() -> Env {
-    Env::new(std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))))
+    Env::new(
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
+    )
 }

@@ -17,8 +17,8 @@ use crate::live::files::Snapshot;
 use crate::live::reload::{self, Handle, Listeners, Parts};
 use crate::live::status::{Board, service_manager};
 use crate::live::{Live, LiveTable, findings};
-use crate::proxy::admin::{self, AdminState};
 use crate::proxy::Gateway;
+use crate::proxy::admin::{self, AdminState};
 use crate::proxy::doors::Doors;
 use crate::telemetry::logs::{self, LogFormat};
 use crate::telemetry::metrics::Metrics;
@@ -127,12 +127,8 @@ async fn start(inputs: Inputs) -> Result<Started, Refusal> {
     let board = Arc::new(Board::new(inputs.config.clone(), bound.address, &origin.id, metrics.clone()));
     let (reloads, requests) = reload::channel();
     let token = new_token();
-    let admin = AdminState {
-        live: live.clone(),
-        board: board.clone(),
-        reloads: reloads.clone(),
-        token: token.as_str().into(),
-    };
+    let admin =
+        AdminState { live: live.clone(), board: board.clone(), reloads: reloads.clone(), token: token.as_str().into() };
     let gateway = Gateway { live: live.clone(), traffic: metrics.traffic.clone(), side: admin::router(admin) };
     doors.answer_with(Arc::new(gateway));
     let started = Started {

@@ -59,7 +59,12 @@ fn describe(status: &Value) -> String {
         format!("routeplane {}, pid {}, http://{}", text("/version"), text("/pid"), text("/listen")),
         format!("  config      {config}"),
         format!("  watched by  {watch}"),
-        format!("  live        generation {}, id {}, since {}", text("/active/generation"), short(&text("/active/id")), text("/active/since")),
+        format!(
+            "  live        generation {}, id {}, since {}",
+            text("/active/generation"),
+            short(&text("/active/id")),
+            text("/active/since")
+        ),
         format!("  last reload {} at {}", text("/last_reload/result"), text("/last_reload/at")),
     ];
     if status.pointer("/drift") == Some(&Value::Bool(true)) {

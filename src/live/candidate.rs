@@ -12,8 +12,8 @@ use tokio::sync::Semaphore;
 
 use super::Live;
 use super::files::{Snapshot, SnapshotFiles, Unreadable, field};
-use crate::config::{self, Env};
 use crate::config::document::LiteralSecret;
+use crate::config::{self, Env};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::provider::{HeaderText, SecretRef};
 use crate::source::{SourceMap, Span};

@@ -201,7 +201,10 @@ fn is_own_origin(origin: &[u8], host: Option<&axum::http::HeaderValue>) -> bool 
 fn is_deliberate(headers: &HeaderMap) -> bool {
     let media_type = headers.get(CONTENT_TYPE).map(|value| value.as_bytes());
     let json = media_type.is_some_and(|value| {
-        value.split(|&byte| byte == b';').next().is_some_and(|it| it.trim_ascii().eq_ignore_ascii_case(b"application/json"))
+        value
+            .split(|&byte| byte == b';')
+            .next()
+            .is_some_and(|it| it.trim_ascii().eq_ignore_ascii_case(b"application/json"))
     });
     json || headers.contains_key("x-routeplane-admin")
 }

@@ -29,7 +29,11 @@ fn every_command_has_help_and_a_wrong_one_is_a_usage_error() {
     let sandbox = Sandbox::new();
     let help = sandbox.run(&["--help"]).expect(0).stdout;
     let commands = help.split("Commands:").nth(1).unwrap().split("Options:").next().unwrap();
-    let names: Vec<&str> = commands.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    let names: Vec<&str> = commands
+        .lines()
+        .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
+        .filter(|it| !it.is_empty())
+        .collect();
     for name in ["start", "stop", "status", "reload", "check", "schema", "completions", "version"] {
         assert!(names.contains(&name), "{name} is not in {names:?}");
     }
@@ -222,7 +226,10 @@ fn check_speaks_to_people_and_to_programs() {
     assert!(sandbox.run(&["check", "bad.yaml", "--format", "sarif"]).expect(3).json()["runs"].is_array());
     let github = sandbox.run(&["check", "bad.yaml", "--format", "github"]).expect(3).stdout;
     assert!(github.starts_with("::error"), "{github}");
-    sandbox.write("warned.yaml", "version: 1\npresets: { default: openai/gpt-5 }\nproviders: { openai: { key: env:ABSENT_KEY } }\n");
+    sandbox.write(
+        "warned.yaml",
+        "version: 1\npresets: { default: openai/gpt-5 }\nproviders: { openai: { key: env:ABSENT_KEY } }\n",
+    );
     sandbox.run(&["check", "warned.yaml"]).expect(0);
     sandbox.run(&["check", "warned.yaml", "--deny", "warnings"]).expect(3);
     sandbox.run(&["check", "absent.yaml"]).expect(66);

@@ -114,8 +114,14 @@ impl Sandbox {
         let stdout = std::fs::File::create(self.path("stdout")).unwrap();
         let child = self.command(arguments).stdout(stdout).stderr(output).spawn().unwrap();
         let file = self.path(&format!("run/routeplane/{}.json", child.id()));
-        let mut daemon =
-            Daemon { child, address: ([127, 0, 0, 1], 0).into(), token: String::new(), file, log, out: self.path("stdout") };
+        let mut daemon = Daemon {
+            child,
+            address: ([127, 0, 0, 1], 0).into(),
+            token: String::new(),
+            file,
+            log,
+            out: self.path("stdout"),
+        };
         let deadline = Instant::now() + PATIENCE;
         while !daemon.read_file() {
             if let Some(status) = daemon.child.try_wait().unwrap() {
