@@ -46,11 +46,13 @@ pub(super) fn keys(entries: &[KeyEntry], secrets: &mut Secrets<'_>, diagnostics:
 
 fn key(entry: &KeyEntry, secrets: &mut Secrets<'_>, diagnostics: &mut Diagnostics) -> Option<ClientKey> {
     let Some(secret) = &entry.key else {
-        diagnostics.push(
-            Diagnostic::new(Code::KeyWithoutSecret, format!("the client key `{}` has no secret", entry.name.value))
-                .label(entry.name.span, "what must a caller present?")
-                .help(format!("write `{}: {{ key: env:NAME }}`", entry.name.value)),
-        );
+        if !entry.faulty {
+            diagnostics.push(
+                Diagnostic::new(Code::KeyWithoutSecret, format!("the client key `{}` has no secret", entry.name.value))
+                    .label(entry.name.span, "what must a caller present?")
+                    .help(format!("write `{}: {{ key: env:NAME }}`", entry.name.value)),
+            );
+        }
         return None;
     };
     let attributes = entry.attributes.iter();

@@ -49,7 +49,7 @@ mapping! {
     /// keys are attributes, which rules read as `key.team`.
     #[called = "a client key"]
     #[derive(Debug, Clone)]
-    pub struct KeyEntry named name, rest attributes, short "key", {
+    pub struct KeyEntry named name, faulty faulty, rest attributes, short "key", {
         /// The key itself.
         "key" => key: Option<Spanned<SecretText>> as Secret,
     }

@@ -18,10 +18,27 @@ pub fn masked(diagnostics: &Diagnostics, sources: &SourceMap) -> BTreeMap<Source
     for label in diagnostics.iter().flat_map(|diagnostic| &diagnostic.labels) {
         let id = label.span.source;
         if let (false, Some(source)) = (texts.contains_key(&id), sources.get(id)) {
-            texts.insert(id, mask(diagnostics, id, &source.text));
+            texts.insert(id, visible(&mask(diagnostics, id, &source.text)));
         }
     }
     texts
+}
+
+/// `text` with `?` for every byte of a character that would steer the terminal or reorder the line (escape sequences,
+/// bidirectional overrides), so that nobody is shown another file than the one that is read.
+pub(crate) fn visible(text: &str) -> String {
+    let steers = |c: char| {
+        (c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
+            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+    };
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match steers(c) {
+            true => (0..c.len_utf8()).for_each(|_| out.push('?')),
+            false => out.push(c),
+        }
+    }
+    out
 }
 
 fn mask(diagnostics: &Diagnostics, id: SourceId, text: &str) -> String {
@@ -69,6 +86,12 @@ fn keys(text: &str) -> Vec<std::ops::Range<usize>> {
 mod tests {
     use super::*;
     use crate::source::Span;
+
+    #[test]
+    fn what_steers_a_terminal_is_not_printed() {
+        let text = "a: \u{1b}[2Jé\t\u{9b}x \u{202e}y\r\n";
+        assert_eq!(visible(text), "a: ?[2Jé\t??x ???y\r\n");
+    }
 
     #[test]
     fn keys_are_masked_wherever_they_stand_and_nothing_moves() {

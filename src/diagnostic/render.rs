@@ -9,7 +9,7 @@ use miette::{
     SourceSpan, SpanContents,
 };
 
-use super::mask::masked;
+use super::mask::{masked, visible};
 use super::{Diagnostic, Diagnostics, Label, Severity};
 use crate::source::{SourceId, SourceMap};
 
@@ -22,7 +22,8 @@ pub enum Style {
     Plain,
 }
 
-const WIDTH: usize = 100;
+/// Where messages and helps are broken; the indentation comes on top.
+const WIDTH: usize = 92;
 /// The longest line that is shown whole. Of a longer one (a file on one line) the part around the place is cut out.
 const LONGEST_LINE: usize = 300;
 /// What is shown before and after a place in a line that is too long.
@@ -54,11 +55,46 @@ fn handler(style: Style) -> GraphicalReportHandler {
         Style::Plain => GraphicalTheme::none(),
     };
     GraphicalReportHandler::new_themed(theme)
-        .with_width(WIDTH)
+        .with_wrap_lines(false)
         .with_context_lines(1)
         .with_links(false)
         .without_cause_chain()
         .without_syntax_highlighting()
+}
+
+/// `text` in lines of at most [`WIDTH`] characters, broken at spaces, but not inside backticks: what is to be typed stays
+/// in one piece.
+fn wrapped(text: &str) -> String {
+    let mut out = String::new();
+    let mut column = 0;
+    for piece in pieces(&visible(text)) {
+        let width = piece.chars().count();
+        if column > 0 {
+            let fits = column + 1 + width <= WIDTH;
+            out.push(if fits { ' ' } else { '\n' });
+            column = if fits { column + 1 } else { 0 };
+        }
+        out.push_str(&piece);
+        column += width;
+    }
+    out
+}
+
+/// The words of `text`; several of them are one piece where backticks hold them together.
+fn pieces(text: &str) -> Vec<String> {
+    let mut pieces: Vec<String> = Vec::new();
+    let mut open = false;
+    for word in text.split(' ') {
+        match pieces.last_mut() {
+            Some(last) if open => {
+                last.push(' ');
+                last.push_str(word);
+            }
+            Some(_) | None => pieces.push(word.to_owned()),
+        }
+        open ^= word.matches('`').count() % 2 == 1;
+    }
+    pieces
 }
 
 /// One report with the labels in the first label's source, and one for each other source.
@@ -73,8 +109,8 @@ fn reports(diagnostic: &Diagnostic, sources: &SourceMap, texts: &BTreeMap<Source
     let head = Report {
         code: Some(diagnostic.code.to_string()),
         severity: diagnostic.severity,
-        message: diagnostic.message.clone(),
-        help: diagnostic.help.clone(),
+        message: wrapped(&diagnostic.message),
+        help: diagnostic.help.as_deref().map(wrapped),
         labels: Vec::new(),
         source: None,
     };
@@ -103,7 +139,7 @@ fn snippets(name: &str, text: &Arc<str>, labels: &[&Label]) -> Vec<Snippet> {
     if labels.iter().all(|label| lines_are_short(text, label)) {
         let spans = labels.iter().map(|label| {
             let (start, end) = clamp(text, label);
-            LabeledSpan::new(Some(label.text.clone()), start, end - start)
+            LabeledSpan::new(Some(visible(&label.text)), start, end - start)
         });
         let mut spans: Vec<LabeledSpan> = spans.collect();
         if let Some(first) = spans.first_mut() {
@@ -143,7 +179,7 @@ fn window(name: &str, text: &str, label: &Label) -> Snippet {
     let shown = cut.lines().next().unwrap_or("").to_owned();
     let width = (end - start).min(shown.len().saturating_sub(start - from));
     let column = text.get(line..start).unwrap_or("").chars().count();
-    let labelled = LabeledSpan::new(Some(label.text.clone()), start - from, width);
+    let labelled = LabeledSpan::new(Some(visible(&label.text)), start - from, width);
     (Box::new(Window { name: name.to_owned(), text: shown, line: number, column }), vec![labelled])
 }
 

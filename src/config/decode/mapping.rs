@@ -32,6 +32,8 @@ pub(crate) struct Fields<'n> {
     values: HashMap<&'n str, &'n Entry>,
     /// A part could not be read.
     pub(crate) faulty: bool,
+    /// The last key that the mapping knows.
+    last: Option<&'n str>,
     /// Keys that the mapping does not know, where it allows them.
     pub(crate) rest: Vec<&'n Entry>,
 }
@@ -40,7 +42,7 @@ impl<'n> Fields<'n> {
     /// Sorts the entries of `node` into known and unknown. Values that are no mapping stand for the short key, `entry`
     /// being the node of that form.
     pub(crate) fn open(mapping: &'static Mapping, node: &'n Node, diagnostics: &mut Diagnostics) -> Fields<'n> {
-        let mut fields = Fields { mapping, values: HashMap::new(), faulty: false, rest: Vec::new() };
+        let mut fields = Fields { mapping, values: HashMap::new(), faulty: false, last: None, rest: Vec::new() };
         match &node.kind {
             Kind::Null => {}
             Kind::Mapping(entries) => entries.iter().for_each(|entry| fields.sort(entry, diagnostics)),
@@ -56,11 +58,19 @@ impl<'n> Fields<'n> {
         let key = entry.key.value.as_str();
         if self.mapping.keys().any(|known| known == key) {
             self.values.insert(key, entry);
+            self.last = Some(key);
         } else if self.mapping.open {
             self.rest.push(entry);
         } else {
             self.faulty = true;
-            diagnostics.push(cut_off(entry).unwrap_or_else(|| unknown_key(self.mapping, &entry.key)));
+            match cut_off(entry) {
+                Some(finding) => {
+                    // What is left of the text before it means nothing.
+                    self.last.take().map(|last| self.values.remove(last));
+                    diagnostics.push(finding);
+                }
+                None => diagnostics.push(unknown_key(self.mapping, &entry.key)),
+            }
         }
     }
 
