@@ -1,22 +1,40 @@
-//! What Claude models allow, told by their ids. An id that is no Claude's (another vendor speaks this protocol) has no
-//! version and gets the oldest form of everything, which all of them accept.
+//! What Claude models allow, told by their ids. An id that is no Claude's (other vendors speak this protocol too) is taken
+//! to allow what the protocol allows.
 
 /// What a model allows of the members whose meaning changed between generations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Traits {
+    /// It can think. Since 3.7.
+    pub(super) thinks: bool,
     /// Thinking is `adaptive` with an effort; a budget is refused, and so are `temperature`, `top_p` and `top_k`. Since
     /// Claude Opus 4.7 and generation 5.
     pub(super) adaptive_only: bool,
-    /// `temperature` and `top_p` exclude each other. Since generation 4.1.
+    /// `temperature` and `top_p` exclude each other. Since 4.1.
     pub(super) one_sampler: bool,
+    /// `output_config.format` takes a schema. Since 4.1.
+    pub(super) schemas: bool,
+    /// A tool call can be forced. Not in the Fable and Mythos families.
+    pub(super) forced_calls: bool,
 }
 
 pub(super) fn traits(model: &str) -> Traits {
-    let Some((major, minor)) = claude_version(model) else {
-        return Traits { adaptive_only: false, one_sampler: false };
+    let always_thinks = model.contains("claude-fable") || model.contains("claude-mythos");
+    let Some(version) = claude_version(model) else {
+        return Traits {
+            thinks: true,
+            adaptive_only: always_thinks,
+            one_sampler: always_thinks,
+            schemas: true,
+            forced_calls: !always_thinks,
+        };
     };
-    let opus = model.contains("opus");
-    Traits { adaptive_only: major >= 5 || (opus && (major, minor) >= (4, 7)), one_sampler: (major, minor) >= (4, 1) }
+    Traits {
+        thinks: version >= (3, 7),
+        adaptive_only: always_thinks || version >= (5, 0) || (model.contains("opus") && version >= (4, 7)),
+        one_sampler: version >= (4, 1),
+        schemas: version >= (4, 1),
+        forced_calls: !always_thinks,
+    }
 }
 
 /// `claude-3-7-sonnet-20250219` is 3.7, `claude-opus-4-7` is 4.7, `claude-sonnet-4-20250514` is 4.0.
@@ -51,9 +69,19 @@ mod tests {
         ] {
             assert_eq!(claude_version(model), version, "{model}");
         }
+    }
+
+    #[test]
+    fn generations_differ() {
+        let old = traits("claude-3-5-haiku-20241022");
+        assert!(!old.thinks && !old.schemas && !old.one_sampler && old.forced_calls);
+        let middle = traits("claude-sonnet-4-6");
+        assert!(middle.thinks && middle.schemas && middle.one_sampler && !middle.adaptive_only);
         assert!(traits("claude-opus-4-7").adaptive_only);
-        assert!(!traits("claude-sonnet-4-6").adaptive_only);
-        assert!(traits("claude-sonnet-4-6").one_sampler);
-        assert!(!traits("claude-sonnet-4-20250514").one_sampler);
+        for always in ["claude-fable-5", "claude-mythos-preview"] {
+            assert!(traits(always).adaptive_only && !traits(always).forced_calls, "{always}");
+        }
+        let other = traits("MiniMax-M2");
+        assert!(other.thinks && other.schemas && !other.one_sampler && !other.adaptive_only);
     }
 }

@@ -325,8 +325,17 @@ fn a_forced_call_wins_over_a_thinking_budget() {
 }
 
 #[test]
+fn some_models_cannot_be_forced() {
+    let mut request = with("tools", tools());
+    request.tool_choice = Some(ToolChoice::Required);
+    let (body, losses) = try_encode(&request, "claude-fable-5", &Quirks::default()).unwrap();
+    assert_eq!(body["tool_choice"], json!({"type": "auto"}));
+    assert!(losses.contains("tool_choice=degraded"), "{losses}");
+}
+
+#[test]
 fn structured_output_is_native_where_it_can_be() {
-    let schema = r#"{"type":"object", "properties":{"b":{},"a":{}}}"#;
+    let schema = r#"{"type":"object", "properties":{"b":{},"a":{}},"additionalProperties":false}"#;
     let mut request = with("temperature", json!(0.5));
     request.output = Some(OutputFormat::Schema {
         name: Some("n".into()),
@@ -345,9 +354,11 @@ fn structured_output_is_native_where_it_can_be() {
     );
 
     let without = Quirks { no_json_schema: true, ..Quirks::default() };
-    let (body, losses) = try_encode(&request, "m", &without).unwrap();
-    assert!(body["system"].as_str().unwrap().ends_with(schema));
-    assert_eq!(losses, "response_format=emulated");
+    for (model, quirks) in [("m", &without), ("claude-3-5-haiku-20241022", &quirks)] {
+        let (body, losses) = try_encode(&request, model, quirks).unwrap();
+        assert!(body["system"].as_str().unwrap().ends_with(schema));
+        assert_eq!(losses, "response_format=emulated");
+    }
 
     request.output = Some(OutputFormat::Json);
     request.messages.insert(0, Message { role: Role::System, ..request.messages[0].clone() });

@@ -54,7 +54,12 @@ pub(super) fn plan(
     report(reasoning, losses);
     let budget = match wanted(reasoning) {
         Wanted::Unsaid => return (length, Thinking::Unsaid),
-        Wanted::Nothing => return (length, Thinking::Disabled),
+        Wanted::Nothing if traits.thinks => return (length, Thinking::Disabled),
+        Wanted::Nothing => return (length, Thinking::Unsaid),
+        _ if !traits.thinks => {
+            losses.dropped("reasoning_effort", "this model does not think");
+            return (length, Thinking::Unsaid);
+        }
         wanted if traits.adaptive_only => return (length, adaptive(wanted, reasoning, losses)),
         Wanted::Effort(effort) => budget_of(effort),
         Wanted::Budget(budget) => budget.max(LEAST_BUDGET),
@@ -191,8 +196,9 @@ mod tests {
     use crate::wire::json::Ext;
     use crate::wire::quirk::Quirks;
 
-    const OLD: Traits = Traits { adaptive_only: false, one_sampler: true };
-    const NEW: Traits = Traits { adaptive_only: true, one_sampler: true };
+    const OLD: Traits =
+        Traits { thinks: true, adaptive_only: false, one_sampler: true, schemas: true, forced_calls: true };
+    const NEW: Traits = Traits { adaptive_only: true, ..OLD };
     const CALM: Circumstances = Circumstances { forced_call: false, continues_without_thoughts: false };
 
     fn planned(
@@ -255,6 +261,14 @@ mod tests {
         );
         assert_eq!(planned(ReasoningEffort::Medium, None, None, OLD, &CALM).0, 8192 + 4096);
         assert_eq!(planned(ReasoningEffort::Low, Some(500), None, OLD, &CALM).0, 1524);
+    }
+
+    #[test]
+    fn a_model_that_cannot_think_is_not_asked_to() {
+        let dull = Traits { thinks: false, ..OLD };
+        let (_, thinking, losses) = planned(ReasoningEffort::High, Some(100), None, dull, &CALM);
+        assert_eq!((thinking, losses.as_str()), (Thinking::Unsaid, "reasoning_effort=dropped"));
+        assert_eq!(planned(ReasoningEffort::None, Some(100), None, dull, &CALM).1, Thinking::Unsaid);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! A request of another protocol, as Anthropic takes it.
 
+use std::borrow::Cow;
+
 use serde_json::Number;
 use serde_json::value::RawValue;
 
@@ -7,6 +9,7 @@ use super::super::legal;
 use super::super::model::{self, Traits};
 use super::arrange::{self, Conversation, Turn, carried};
 use super::encode::{write_metadata, write_output_config};
+use super::schema;
 use super::thinking::{self, Circumstances, Thinking};
 use crate::wire::Destination;
 use crate::wire::ir::{Error, OutputFormat, Request, Sampling, Tool, ToolChoice, ToolKind};
@@ -26,13 +29,13 @@ pub(super) fn write(
     let conversation = arrange::arrange(request, losses)?;
     let traits = model::traits(destination.model);
     let tools = offered_tools(request, losses);
-    let choice = if tools.is_empty() { None } else { choice(request, losses) };
+    let choice = if tools.is_empty() { None } else { choice(request, traits, losses) };
     let circumstances = Circumstances {
         forced_call: matches!(choice, Some(Choice { type_name: "any" | "tool", .. })),
         continues_without_thoughts: conversation.continues_without_thoughts(),
     };
     let (max_tokens, thinking) = thinking::plan(request, destination, traits, &circumstances, losses);
-    let format = format(request, destination, losses);
+    let format = format(request, destination, traits, losses);
     report_rest(request, losses);
     json::object(out, |body| {
         body.field("model", destination.model);
@@ -47,7 +50,7 @@ pub(super) fn write(
         }
         write_sampling(&request.sampling, traits, thinking, body, losses);
         let effort = write_thinking(thinking, body);
-        write_output_config(effort, format.schema, None, body);
+        write_output_config(effort, format.schema.as_deref(), None, body);
         write_metadata(request.user.as_deref(), None, body);
         if request.stream {
             body.field("stream", &true);
@@ -144,7 +147,7 @@ struct Choice<'a> {
     sequential: bool,
 }
 
-fn choice<'a>(request: &'a Request, losses: &mut Losses) -> Option<Choice<'a>> {
+fn choice<'a>(request: &'a Request, traits: Traits, losses: &mut Losses) -> Option<Choice<'a>> {
     let sequential = request.parallel_tool_calls == Some(false);
     let (type_name, name) = match &request.tool_choice {
         None if sequential => ("auto", None),
@@ -155,6 +158,10 @@ fn choice<'a>(request: &'a Request, losses: &mut Losses) -> Option<Choice<'a>> {
         Some(ToolChoice::Tool(name)) => ("tool", Some(name.as_str())),
         Some(ToolChoice::Allowed { required, .. }) => (if *required { "any" } else { "auto" }, None),
     };
+    if matches!(type_name, "any" | "tool") && !traits.forced_calls {
+        losses.degraded("tool_choice", "this model cannot be forced to call a tool; the choice is its own");
+        return Some(Choice { type_name: "auto", name: None, sequential });
+    }
     if name.is_some_and(|name| legal::name(name) != name) {
         losses.emulated("tool_choice", "the tool's name is escaped as in `tools`");
     }
@@ -255,35 +262,37 @@ fn write_thinking(thinking: Thinking, body: &mut ObjectWriter<'_>) -> Option<&'s
 /// How the wanted form of the answer is asked for.
 #[derive(Default)]
 struct Format<'a> {
-    schema: Option<&'a RawValue>,
+    schema: Option<Cow<'a, RawValue>>,
     instruction: Option<String>,
 }
 
 const JSON_ONLY: &str = "Answer with one valid JSON object and nothing else: no prose, no code fence.";
 
-fn format<'a>(request: &'a Request, destination: &Destination<'_>, losses: &mut Losses) -> Format<'a> {
-    match &request.output {
-        None | Some(OutputFormat::Text) => Format::default(),
+fn format<'a>(request: &'a Request, destination: &Destination<'_>, traits: Traits, losses: &mut Losses) -> Format<'a> {
+    let (name, description, schema, strict) = match &request.output {
+        None | Some(OutputFormat::Text) => return Format::default(),
         Some(OutputFormat::Json) => {
             losses.emulated("response_format", "Anthropic has no JSON mode; a system instruction asks for JSON");
-            Format { instruction: Some(JSON_ONLY.to_owned()), ..Format::default() }
+            return Format { schema: None, instruction: Some(JSON_ONLY.to_owned()) };
         }
-        Some(OutputFormat::Schema { schema, .. }) if destination.quirks.no_json_schema => {
-            losses
-                .emulated("response_format", "this provider has no schema mode; a system instruction gives the schema");
-            let instruction = format!("{JSON_ONLY} It must satisfy this JSON Schema:\n{}", schema.get());
-            Format { instruction: Some(instruction), ..Format::default() }
-        }
-        Some(OutputFormat::Schema { name, description, schema, strict }) => {
-            if name.is_some() || description.is_some() {
-                losses.dropped("response_format.json_schema.name", "Anthropic takes the schema alone");
-            }
-            if *strict == Some(false) {
-                losses.dropped("response_format.json_schema.strict", "Anthropic always keeps to the schema");
-            }
-            Format { schema: Some(schema), ..Format::default() }
-        }
+        Some(OutputFormat::Schema { name, description, schema, strict }) => (name, description, schema, strict),
+    };
+    if destination.quirks.no_json_schema || !traits.schemas {
+        losses.emulated("response_format", "this model has no schema mode; a system instruction gives the schema");
+        let instruction = format!("{JSON_ONLY} It must satisfy this JSON Schema:\n{}", schema.get());
+        return Format { schema: None, instruction: Some(instruction) };
     }
+    if name.is_some() || description.is_some() {
+        losses.dropped("response_format.json_schema.name", "Anthropic takes the schema alone");
+    }
+    if *strict == Some(false) {
+        losses.dropped("response_format.json_schema.strict", "Anthropic always keeps to the schema");
+    }
+    let closed = schema::closed(schema);
+    if matches!(closed, Cow::Owned(_)) {
+        losses.degraded("response_format.json_schema.schema", "objects get `additionalProperties: false`, as Anthropic requires");
+    }
+    Format { schema: Some(closed), instruction: None }
 }
 
 // === what cannot be carried ===
