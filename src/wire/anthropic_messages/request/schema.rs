@@ -75,7 +75,9 @@ mod tests {
     #[test]
     fn every_object_is_closed_and_a_property_is_no_keyword() {
         assert_eq!(
-            closed_text(r#"{"type":"object","properties":{"properties":{"type":"object"},"items":{"type":["object","null"],"additionalProperties":true},"type":{"anyOf":[{"properties":{}}]}}}"#),
+            closed_text(
+                r#"{"type":"object","properties":{"properties":{"type":"object"},"items":{"type":["object","null"],"additionalProperties":true},"type":{"anyOf":[{"properties":{}}]}}}"#
+            ),
             r#"{"type":"object","properties":{"properties":{"type":"object","additionalProperties":false},"items":{"type":["object","null"],"additionalProperties":false},"type":{"anyOf":[{"properties":{},"additionalProperties":false}]}},"additionalProperties":false}"#
         );
         assert_eq!(

@@ -290,7 +290,10 @@ fn format<'a>(request: &'a Request, destination: &Destination<'_>, traits: Trait
     }
     let closed = schema::closed(schema);
     if matches!(closed, Cow::Owned(_)) {
-        losses.degraded("response_format.json_schema.schema", "objects get `additionalProperties: false`, as Anthropic requires");
+        losses.degraded(
+            "response_format.json_schema.schema",
+            "objects get `additionalProperties: false`, as Anthropic requires",
+        );
     }
     Format { schema: Some(closed), instruction: None }
 }
