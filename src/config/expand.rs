@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::Env;
+use super::activate::{self, Problem};
 use super::document::{Document, LiteralSecret, ProviderEntry, SecretText};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
-use crate::provider::activate::{self, Problem};
 use crate::provider::{HeaderText, Provider, SecretRef};
 use crate::source::{Span, Spanned};
 

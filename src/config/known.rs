@@ -9,13 +9,13 @@ use crate::provider::presets::PRESETS;
 use crate::source::SourceMap;
 
 /// Every known provider.
-pub(super) struct Known {
+pub struct Known {
     /// Sorted by name.
-    pub(super) entries: Vec<ProviderEntry>,
+    pub entries: Vec<ProviderEntry>,
     /// The files, so that a diagnostic can point into them. A compilation adds the user's file behind them.
-    pub(super) sources: SourceMap,
+    pub sources: SourceMap,
     /// What is wrong with the files: nothing, says a test.
-    pub(super) diagnostics: Diagnostics,
+    pub diagnostics: Diagnostics,
 }
 
 static KNOWN: LazyLock<Known> = LazyLock::new(|| {
@@ -29,7 +29,7 @@ static KNOWN: LazyLock<Known> = LazyLock::new(|| {
     known
 });
 
-pub(super) fn providers() -> &'static Known {
+pub fn providers() -> &'static Known {
     &KNOWN
 }
 

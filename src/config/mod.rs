@@ -3,12 +3,13 @@
 //! `yaml::parse → decode → expand (provider files) → resolve → check → compile`; everything is reported through
 //! [`Diagnostics`](crate::diagnostic::Diagnostics), nothing stops at the first finding.
 
+pub mod activate;
 mod check;
 pub mod compile;
 pub mod decode;
 pub mod document;
 mod expand;
-mod known;
+pub mod known;
 mod lanes;
 mod layer;
 pub mod node;

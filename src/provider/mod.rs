@@ -1,7 +1,6 @@
 //! What a provider is: where it listens, what it speaks, how it authenticates. Plain data, filled from
 //! `presets/providers/*.yaml` and the user's file. Knows protocols by id and never reads a body.
 
-pub mod activate;
 pub mod catalogue;
 pub mod presets;
 

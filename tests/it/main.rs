@@ -7,6 +7,7 @@ mod config;
 mod gateway;
 mod harness;
 mod http_client;
+mod init;
 mod mock_upstream;
 mod providers;
 mod sandbox;

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use routeplane::config::activate::{Problem, provider, variables};
 use routeplane::config::document::{LiteralSecret, ProviderEntry};
 use routeplane::config::{Env, decode, parse, yaml};
 use routeplane::diagnostic::Diagnostics;
-use routeplane::provider::activate::{Problem, provider, variables};
 use routeplane::provider::{Activation, AuthScheme, Endpoint, HeaderText, Provider, SecretRef, Transport, presets};
 use routeplane::source::SourceMap;
 use routeplane::wire::ProtocolId;

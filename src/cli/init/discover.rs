@@ -1,8 +1,7 @@
 //! What there is to route to: providers that the environment activates, and model servers on this machine. Pure.
 
-use crate::cli::known;
-use crate::config::Env;
-use crate::provider::activate;
+use crate::config::document::ProviderEntry;
+use crate::config::{Env, activate, known};
 use crate::provider::catalogue::CHOICES;
 use crate::provider::{Activation, SecretRef, Transport};
 
@@ -42,7 +41,8 @@ const PREFERRED: [&str; 3] = ["anthropic", "openai", "google"];
 
 /// Hosted providers in order of preference, then servers on this machine.
 pub(super) fn found(env: &Env, servers: &[LocalServer]) -> Vec<Found> {
-    let mut found: Vec<Found> = known::entries().iter().filter_map(|entry| activated(&entry.name.value, entry, env)).collect();
+    let mut found: Vec<Found> =
+        known::providers().entries.iter().filter_map(|entry| activated(&entry.name.value, entry, env)).collect();
     found.sort_by_key(|found| PREFERRED.iter().position(|name| *name == found.provider).unwrap_or(PREFERRED.len()));
     for server in servers {
         match found.iter_mut().find(|found| found.provider == server.provider) {
@@ -54,7 +54,7 @@ pub(super) fn found(env: &Env, servers: &[LocalServer]) -> Vec<Found> {
     found
 }
 
-fn activated(name: &str, entry: &crate::config::document::ProviderEntry, env: &Env) -> Option<Found> {
+fn activated(name: &str, entry: &ProviderEntry, env: &Env) -> Option<Found> {
     let provider = activate::provider(name, Some(entry), None, env, &mut Vec::new()).ok()?;
     let Activation::Environment(variable) = &provider.activation else { return None };
     if provider.transport == Transport::Demo {

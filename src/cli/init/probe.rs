@@ -13,7 +13,8 @@ use tokio::net::TcpStream;
 use super::discover::LocalServer;
 
 /// Providers with the ports of their default base URLs.
-const USUAL: [(&str, u16); 5] = [("ollama", 11434), ("lmstudio", 1234), ("vllm", 8000), ("llamacpp", 8080), ("sglang", 30000)];
+const USUAL: [(&str, u16); 5] =
+    [("ollama", 11434), ("lmstudio", 1234), ("vllm", 8000), ("llamacpp", 8080), ("sglang", 30000)];
 
 /// Connecting, asking and answering together.
 const PATIENCE: Duration = Duration::from_millis(300);
@@ -38,7 +39,8 @@ async fn server(provider: &'static str, port: u16) -> Option<LocalServer> {
 pub(super) async fn models(address: SocketAddr) -> Option<Vec<String>> {
     let stream = TcpStream::connect(address).await.ok()?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
-    let request = Request::get("/v1/models").header(http::header::HOST, address.to_string()).body(Empty::<Bytes>::new());
+    let request =
+        Request::get("/v1/models").header(http::header::HOST, address.to_string()).body(Empty::<Bytes>::new());
     let answer = async {
         let response = sender.send_request(request.ok()?).await.ok()?;
         if !response.status().is_success() {
@@ -47,11 +49,11 @@ pub(super) async fn models(address: SocketAddr) -> Option<Vec<String>> {
         let body = Limited::new(response.into_body(), MOST).collect().await.ok()?.to_bytes();
         ids(&body)
     };
-    // The connection only moves while it is polled, and ends when the answer is there.
+    tokio::pin!(answer);
+    // The connection only moves while it is polled; it may end, with the whole answer read, before the answer is taken.
     tokio::select! {
-        biased;
-        models = answer => models,
-        _ = connection => None,
+        models = &mut answer => models,
+        _ = connection => answer.await,
     }
 }
 
@@ -71,7 +73,7 @@ mod tests {
 
     use super::models;
 
-    async fn ask(answer: &'static str) -> Option<Vec<String>> {
+    async fn ask(answer: &str) -> Option<Vec<String>> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let serve = async {
@@ -86,8 +88,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_model_server_lists_its_models() {
-        let list = "HTTP/1.1 200 OK\r\ncontent-length: 40\r\n\r\n{\"data\":[{\"id\":\"qwen3:8b\"},{\"id\":\"b\"}] }";
-        assert_eq!(ask(list).await, Some(vec!["qwen3:8b".to_owned(), "b".to_owned()]));
+        let body = r#"{"data":[{"id":"qwen3:8b"},{"id":"b"},{"name":"c"}]}"#;
+        let list = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        assert_eq!(ask(&list).await, Some(vec!["qwen3:8b".to_owned(), "b".to_owned()]));
     }
 
     #[tokio::test]

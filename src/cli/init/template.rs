@@ -8,6 +8,9 @@ use super::discover::{Choice, Found};
 /// and there without a network.
 pub(super) const SCHEMA_FILE: &str = "routeplane.schema.json";
 
+/// Longest list, in bytes, that stays on one line.
+const LINE: usize = 100;
+
 /// Most targets of one route; more are no use to a newcomer.
 const MOST_TARGETS: usize = 4;
 
@@ -15,7 +18,9 @@ const MOST_TARGETS: usize = 4;
 pub(super) fn text(found: &[Found]) -> String {
     let chosen: Vec<Chosen> = found.iter().filter_map(Chosen::of).take(MOST_TARGETS).collect();
     let routes = if chosen.is_empty() { Routes::demo() } else { Routes::across(&chosen) };
-    [&head(), &providers(found, chosen.is_empty()), &presets(&routes), &rules(), &tests(&routes)].map(String::as_str).join("\n")
+    [&head(), &providers(found, chosen.is_empty()), &presets(&routes), &rules(), &tests(&routes)]
+        .map(String::as_str)
+        .join("\n")
 }
 
 /// Targets of one provider, as they are written in routes.
@@ -127,7 +132,11 @@ fn presets(routes: &Routes) -> String {
     }
     preset("Models that are quick and cheap.", "fast", &fast);
     if routes.demo {
-        preset("The first model always fails, so that a fallback can be watched.", "fallback", "demo/fail-503 > @default");
+        preset(
+            "The first model always fails, so that a fallback can be watched.",
+            "fallback",
+            "demo/fail-503 > @default",
+        );
     }
     text
 }
@@ -142,7 +151,9 @@ fn rules() -> String {
 }
 
 fn tests(routes: &Routes) -> String {
-    let mut text = String::from("# What must stay true; `routeplane check` decides it without a network and without keys.\ntests:\n");
+    let mut text = String::from(
+        "# What must stay true; `routeplane check` decides it without a network and without keys.\ntests:\n",
+    );
     let mut attempts = routes.fast.clone();
     if routes.fast_then_default {
         attempts.extend_from_slice(&routes.default);
@@ -171,28 +182,31 @@ enum Expect<'a> {
 }
 
 fn test(text: &mut String, name: &str, model: &str, down: &[String], expect: &Expect<'_>) {
-    line(text, format_args!("  - name: {}\n    request:\n      model: {}", scalar(name), scalar(model)));
+    line(text, format_args!("  - name: {}", scalar(name)));
+    line(text, format_args!("    request: {{ model: {} }}", scalar(model)));
     if !down.is_empty() {
-        line(text, format_args!("    given:\n      down:"));
-        items(text, down);
+        line(text, format_args!("    given: {{ down:{} }}", list(down)));
     }
-    line(text, format_args!("    expect:"));
     match expect {
-        Expect::ServedBy(target) => line(text, format_args!("      served_by: {}", scalar(target))),
+        Expect::ServedBy(target) => line(text, format_args!("    expect: {{ served_by: {} }}", scalar(target))),
         Expect::Attempts(rule, attempts) => {
+            line(text, format_args!("    expect:"));
             if let Some(rule) = rule {
                 line(text, format_args!("      rule: {rule}"));
             }
-            line(text, format_args!("      attempts:"));
-            items(text, attempts);
+            line(text, format_args!("      attempts:{}", list(attempts)));
         }
     }
 }
 
-fn items(text: &mut String, items: &[String]) {
-    for item in items {
-        line(text, format_args!("        - {}", scalar(item)));
+/// What follows `key:` for a list of targets: on one line where they fit, else one a line. What a route can name needs no quotes in either.
+fn list(items: &[String]) -> String {
+    let scalars: Vec<String> = items.iter().map(|item| scalar(item)).collect();
+    let line = format!(" [{}]", scalars.join(", "));
+    if line.len() <= LINE {
+        return line;
     }
+    scalars.iter().fold(String::new(), |text, item| format!("{text}\n        - {item}"))
 }
 
 fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
@@ -202,7 +216,8 @@ fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
 
 /// A text as a YAML scalar on one line, quoted where it has to be.
 fn scalar(text: &str) -> String {
-    let options = serde_saphyr::SerializerOptions { prefer_block_scalars: false, ..Default::default() };
+    let mut options = serde_saphyr::SerializerOptions::default();
+    options.prefer_block_scalars = false;
     let written = serde_saphyr::to_string_with_options(&text, options).unwrap_or_else(|_| format!("{text:?}"));
     written.trim_end().to_owned()
 }
@@ -214,7 +229,20 @@ mod tests {
     #[test]
     fn scalars_are_quoted_where_they_have_to_be() {
         assert_eq!(scalar("openai/gpt-5 > google/gemini"), "openai/gpt-5 > google/gemini");
-        for text in ["@fast", "no", "- a", "a: b", "a #b", "", "tab\t", "1.5", "é\"'", "{x}", "line\nbreak", &"long ".repeat(60)] {
+        for text in [
+            "@fast",
+            "no",
+            "- a",
+            "a: b",
+            "a #b",
+            "",
+            "tab\t",
+            "1.5",
+            "é\"'",
+            "{x}",
+            "line\nbreak",
+            &"long ".repeat(60),
+        ] {
             let written = scalar(text);
             assert!(!written.contains('\n'), "{written}");
             let mut diagnostics = crate::diagnostic::Diagnostics::default();

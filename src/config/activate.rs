@@ -8,9 +8,9 @@ mod base_url;
 mod endpoint;
 mod models;
 
-use super::{Activation, AuthScheme, Provider, SecretRef, Transport};
-use crate::config::Env;
-use crate::config::document::{LiteralSecret, ProviderEntry, SecretText};
+use super::Env;
+use super::document::{LiteralSecret, ProviderEntry, SecretText};
+use crate::provider::{Activation, AuthScheme, Provider, SecretRef, Transport};
 use crate::source::{Span, Spanned};
 
 /// Why there is no provider.
