@@ -69,7 +69,7 @@ pub(super) fn run(args: &Args, env: &Env) -> Exit {
 }
 
 /// Looks at the files once, and once more for each set of files that turn out to belong to them.
-fn evaluate(inputs: &Inputs) -> Result<Evaluation, Refusal> {
+pub(super) fn evaluate(inputs: &Inputs) -> Result<Evaluation, Refusal> {
     let mut others = BTreeSet::new();
     loop {
         let snapshot = Snapshot::read(inputs.config.as_deref(), &others);

@@ -3,12 +3,16 @@
 mod background;
 mod banner;
 mod check;
+mod compiled;
 mod completions;
 mod config_file;
 mod control;
 mod daemon;
 mod exit;
+pub mod init;
+mod models;
 mod output;
+mod providers;
 mod reference;
 mod refusal;
 mod reload;
@@ -16,6 +20,7 @@ mod schema;
 mod start;
 mod status;
 mod stop;
+mod table;
 mod version;
 
 use std::ffi::OsString;
@@ -39,11 +44,14 @@ struct Cli {
 /// Every command, in the order of the help text.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Init(init::Args),
     Start(start::Args),
     Stop(stop::Args),
     Status(status::Args),
     Reload(reload::Args),
     Check(check::Args),
+    Models(models::Args),
+    Providers(providers::Args),
     /// Print the JSON Schema of the configuration file
     Schema,
     Completions(completions::Args),
@@ -64,11 +72,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         }
     };
     match command {
+        Command::Init(args) => init::run(&args, &env),
         Command::Start(args) => start::run(&args, env),
         Command::Stop(args) => stop::run(&args, &env),
         Command::Status(args) => status::run(&args, &env),
         Command::Reload(args) => reload::run(&args, &env),
         Command::Check(args) => check::run(&args, &env),
+        Command::Models(args) => models::run(&args, &env),
+        Command::Providers(args) => providers::run(&args, &env),
         Command::Schema => schema::run(),
         Command::Completions(args) => completions::run(&args),
         Command::Version(args) => version::run(&args),

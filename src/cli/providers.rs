@@ -6,8 +6,8 @@ use super::config_file::ConfigArg;
 use super::output::{Format, FormatArg, print, print_json};
 use super::{Exit, compiled, table};
 use crate::config::document::ProviderEntry;
-use crate::config::{Env, known};
-use crate::provider::{Activation, AuthScheme, Provider, Transport, activate};
+use crate::config::{Env, activate, known};
+use crate::provider::{Activation, AuthScheme, Provider, Transport};
 use crate::table::RoutingTable;
 
 /// List the providers: those that can be used, and what the others need
@@ -127,13 +127,13 @@ fn inactive(entry: &ProviderEntry) -> Row {
 
 fn human(rows: &[Row]) -> String {
     let cells: Vec<[String; 4]> = rows.iter().map(cells).collect();
-    table::columns(["PROVIDER", "STATE", "PROTOCOLS", "BASE URL"], &cells)
+    table::columns(["PROVIDER", "PROTOCOLS", "BASE URL", "STATE"], &cells)
 }
 
 fn cells(row: &Row) -> [String; 4] {
     let protocols: Vec<&str> = row.endpoints.iter().map(|endpoint| endpoint.protocol).collect();
     let base_url = row.endpoints.first().and_then(|endpoint| endpoint.base_url.as_deref()).unwrap_or("in process");
-    [row.name.clone(), state(row), protocols.join(", "), base_url.to_owned()]
+    [row.name.clone(), protocols.join(", "), base_url.to_owned(), state(row)]
 }
 
 fn state(row: &Row) -> String {

@@ -92,6 +92,13 @@ fn routeplane(folder: &Path, arguments: &[&str], env: &[(&str, &str)]) -> Output
     command.output().unwrap()
 }
 
+/// What a command prints, as `snapshots/cli/NAME.snap`.
+fn shown(name: &str, text: &str) {
+    insta::with_settings!({snapshot_path => "../../snapshots/cli", prepend_module_to_snapshot => false}, {
+        insta::assert_snapshot!(name, text);
+    });
+}
+
 fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
@@ -105,7 +112,7 @@ fn init_writes_a_file_that_check_accepts_and_never_replaces_one_unasked() {
     let folder = tempfile::tempdir().unwrap();
     let key = [("OPENAI_API_KEY", "sk-a-value-that-must-not-appear")];
     let written = routeplane(folder.path(), &["init", "--no-probe"], &key);
-    insta::assert_snapshot!(stdout(&written), @"");
+    shown("init", &stdout(&written));
     assert_eq!(written.status.code(), Some(0));
     let checked = routeplane(folder.path(), &["check", "--deny", "warnings"], &key);
     assert_eq!(checked.status.code(), Some(0), "{}{}", stdout(&checked), stderr(&checked));
@@ -114,7 +121,7 @@ fn init_writes_a_file_that_check_accepts_and_never_replaces_one_unasked() {
     std::fs::write(&path, "version: 1\n").unwrap();
     let again = routeplane(folder.path(), &["init", "--no-probe"], &key);
     assert_eq!(again.status.code(), Some(1));
-    insta::assert_snapshot!(stderr(&again), @"");
+    shown("init-refused", &stderr(&again));
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "version: 1\n");
     let forced = routeplane(folder.path(), &["init", "--no-probe", "--force"], &key);
     assert_eq!(forced.status.code(), Some(0));
@@ -144,13 +151,9 @@ fn providers_are_listed_with_what_they_need() {
     std::fs::write(folder.path().join("routeplane.yaml"), yaml).unwrap();
     let env = [("OPENAI_API_KEY", "sk-a-value-that-must-not-appear"), ("OLLAMA_HOST", "0.0.0.0")];
     let listed = routeplane(folder.path(), &["providers"], &env);
-    insta::with_settings!({snapshot_path => "../../snapshots/cli", prepend_module_to_snapshot => false}, {
-        insta::assert_snapshot!("providers", stdout(&listed));
-    });
+    shown("providers", &stdout(&listed));
     let json = routeplane(folder.path(), &["providers", "openai", "--format", "json"], &env);
-    insta::with_settings!({snapshot_path => "../../snapshots/cli", prepend_module_to_snapshot => false}, {
-        insta::assert_snapshot!("providers-json", stdout(&json));
-    });
+    shown("providers-json", &stdout(&json));
 }
 
 #[test]
@@ -163,9 +166,7 @@ fn models_are_listed_with_what_is_known_of_them() {
     let embeddings = routeplane(folder.path(), &["models", "embed", "--provider", "mistral"], &env);
     let own = routeplane(folder.path(), &["models", "--provider", "gpu-box"], &env);
     let text = [stdout(&listed), stdout(&embeddings), stdout(&own)].join("\n");
-    insta::with_settings!({snapshot_path => "../../snapshots/cli", prepend_module_to_snapshot => false}, {
-        insta::assert_snapshot!("models", text);
-    });
+    shown("models", &text);
     let json = routeplane(folder.path(), &["models", "--provider", "anthropic", "--format", "json"], &env);
     let rows: Vec<Value> = serde_json::from_slice(&json.stdout).unwrap();
     let sonnet = rows.iter().find(|row| row["model"] == "anthropic/claude-sonnet-4-6").unwrap();

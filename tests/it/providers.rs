@@ -321,12 +321,6 @@ fn what_an_entry_lacks_is_said() {
         ("openai", "openai: { auth: basic }", "`basic` is not a way to send a key", "`bearer`, `none`"),
         (
             "openai",
-            "openai: { base_url: 'ftp://x' }",
-            "`ftp` is not a scheme that can be used here; write `https://` or `http://`",
-            "",
-        ),
-        (
-            "openai",
             "openai: { headers: { Host: x } }",
             "the header `host` is the gateway's own: it follows from the connection or the body",
             "remove it",

@@ -35,7 +35,7 @@ const KEPT_TO: &[(&str, &[&str])] = &[
     ("notify", &["src/live/watch.rs"]),
     ("arc_swap", &["src/live/mod.rs"]),
     ("sd_notify", &["src/live/status.rs"]),
-    ("hyper_util", &["src/upstream/pool.rs", "src/proxy/server.rs"]),
+    ("hyper_util", &["src/cli/init/probe.rs", "src/upstream/pool.rs", "src/proxy/server.rs"]),
     ("prometheus_client", &["src/telemetry/metrics.rs", "src/telemetry/traffic.rs"]),
 ];
 

@@ -74,8 +74,8 @@ fn head() -> String {
     format!(
         "# yaml-language-server: $schema=./{SCHEMA_FILE}\n\
          #\n\
-         # Written by `routeplane init`. `routeplane check` proves this file, `routeplane start` serves it, and every edit of it\n\
-         # applies at once or is refused with the reason.\n\
+         # Written by `routeplane init`. `routeplane check` proves this file, `routeplane start` serves it, and every edit\n\
+         # of it applies at once or is refused with the reason.\n\
          \n\
          version: 1\n\
          listen: 127.0.0.1:4356\n"
@@ -142,7 +142,7 @@ fn presets(routes: &Routes) -> String {
 }
 
 fn rules() -> String {
-    "# Read from top to bottom before the presets; the first that matches decides. `as requested` takes the model at its word.\n\
+    "# Read from top to bottom; the first that matches decides. `as requested` takes the model at its word.\n\
      # To serve a name that a client has built in: when model == \"gpt-4o-mini\" -> @fast\n\
      rules: |\n  \
        when model == \"auto\" -> @default\n  \
