@@ -8,7 +8,7 @@ use super::layer::Layers;
 use super::resolve::{self, NamedRoute, Names};
 use super::routes::{self, Expander, PresetRoute, Targets};
 use super::rules::{self, ReadRule};
-use super::{Env, Files, check};
+use super::{Env, Files, check, tests};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::rule::ast::Expression;
 use crate::rule::predicate::Predicate;
@@ -34,6 +34,10 @@ pub fn document(
 ) -> (Option<RoutingTable>, Vec<LiteralSecret>) {
     let mut secrets = Secrets { env: context.env, literals: Vec::new() };
     let table = table(document, context, &mut secrets, diagnostics).filter(|_| !diagnostics.has_errors());
+    if let Some(table) = &table {
+        tests::run(document, table, diagnostics);
+    }
+    let table = table.filter(|_| !diagnostics.has_errors());
     (table, secrets.literals)
 }
 

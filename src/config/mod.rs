@@ -17,6 +17,7 @@ pub mod reference;
 mod resolve;
 mod routes;
 mod rules;
+mod tests;
 pub mod schema;
 pub mod yaml;
 

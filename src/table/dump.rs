@@ -1,8 +1,256 @@
-//! The table as text.
+//! The table as text and as JSON: stable, complete, without secrets. `explain --table`, the snapshots, the comparison of
+//! two tables and the table's id all come from here.
 
-use super::RoutingTable;
+mod json;
+mod words;
 
-/// BLAKE3 of the table's content, hex.
+use std::fmt::Write as _;
+
+pub use json::json;
+pub use words::{lane_word, settings_words};
+
+use super::{Lane, ProviderIdx, Route, RouteNode, RoutingTable, Rule, RuleOutcome, SettingsIdx, Target};
+use crate::provider::{AuthScheme, Endpoint, HeaderText, Provider, Transport};
+use crate::rule::predicate::{Predicate, Quoted};
+use crate::wire::{Operation, ProtocolId};
+
+/// A part of the table that people know by a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    pub kind: ItemKind,
+    pub id: String,
+    /// Everything about it, one line a statement.
+    pub text: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ItemKind {
+    /// What belongs to no name: `listen`, `limits`, `defaults`, `reload`.
+    Setting,
+    Key,
+    Provider,
+    Preset,
+    Rule,
+}
+
+impl ItemKind {
+    pub fn name(self) -> &'static str {
+        match self {
+            ItemKind::Setting => "setting",
+            ItemKind::Key => "key",
+            ItemKind::Provider => "provider",
+            ItemKind::Preset => "preset",
+            ItemKind::Rule => "rule",
+        }
+    }
+}
+
+/// BLAKE3 of the dump, hex.
 pub fn id(table: &RoutingTable) -> Box<str> {
-    blake3::hash(format!("{table:?}").as_bytes()).to_hex().as_str().into()
+    blake3::hash(text(table).as_bytes()).to_hex().as_str().into()
+}
+
+/// The whole table.
+pub fn text(table: &RoutingTable) -> String {
+    let mut out = String::new();
+    let mut before = None;
+    for item in items(table) {
+        if before.is_some_and(|before| before != item.kind) {
+            out.push('\n');
+        }
+        before = Some(item.kind);
+        let mut lines = item.text.lines();
+        let first = lines.next().unwrap_or("");
+        let _ = match item.kind {
+            ItemKind::Setting => writeln!(out, "{} {first}", item.id),
+            kind => writeln!(out, "{} {}: {first}", kind.name(), item.id),
+        };
+        for line in lines {
+            let _ = writeln!(out, "  {line}");
+        }
+    }
+    out
+}
+
+/// The parts of the table, in its order.
+pub fn items(table: &RoutingTable) -> Vec<Item> {
+    let setting = |id: &str, text: String| Item { kind: ItemKind::Setting, id: id.to_owned(), text };
+    let mut items = vec![
+        setting("listen", table.listen.to_string()),
+        setting("limits", words::limits(&table.limits)),
+        setting("reload", words::reload(&table.reload)),
+        setting("defaults", words::defaults(table)),
+    ];
+    items.extend(table.keys.iter().map(|key| Item {
+        kind: ItemKind::Key,
+        id: key.id.to_string(),
+        text: words::key(key),
+    }));
+    items.extend((0..).map(ProviderIdx).zip(&table.providers).map(|(index, provider)| Item {
+        kind: ItemKind::Provider,
+        id: provider.name.to_string(),
+        text: provider_text(table, index, provider),
+    }));
+    let presets = table.presets.iter().filter_map(|(name, index)| Some((name, table.route(*index)?)));
+    items.extend(presets.map(|(name, route)| Item {
+        kind: ItemKind::Preset,
+        id: format!("@{name}"),
+        text: route_text(table, &route.node),
+    }));
+    items.extend((1..).zip(&table.rules).map(|(number, rule)| Item {
+        kind: ItemKind::Rule,
+        id: format!("{number}"),
+        text: rule_text(table, rule),
+    }));
+    items
+}
+
+// === providers
+
+fn provider_text(table: &RoutingTable, index: ProviderIdx, provider: &Provider) -> String {
+    let mut out = provider.title.to_string();
+    match &*provider.keys {
+        [] => out.push_str(if provider.key_required { ", no key" } else { ", needs no key" }),
+        keys => {
+            let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
+            let _ = write!(out, ", {}", keys.join(", "));
+        }
+    }
+    if provider.transport == Transport::Demo {
+        out.push_str(", in process");
+    }
+    for endpoint in &provider.endpoints {
+        let _ = write!(out, "\n{}", endpoint_text(endpoint, provider.transport));
+    }
+    let wildcard = table.wildcards.get(index.0 as usize).and_then(|index| table.target(*index));
+    if let Some(target) = wildcard {
+        out.push_str(&lanes_text(target));
+    }
+    if !provider.models.is_empty() {
+        let models: Vec<&str> = provider.models.iter().map(|model| &**model).collect();
+        let _ = write!(out, "\nmodels {}", models.join(", "));
+    }
+    out
+}
+
+fn endpoint_text(endpoint: &Endpoint, transport: Transport) -> String {
+    let mut out = endpoint.protocol.to_string();
+    if transport == Transport::Http {
+        let _ = write!(out, " at {}", endpoint.base_url);
+    }
+    match &endpoint.auth {
+        AuthScheme::Bearer => out.push_str(", bearer"),
+        AuthScheme::Header(name) => {
+            let _ = write!(out, ", key in `{name}`");
+        }
+        AuthScheme::None => {}
+        AuthScheme::Unsupported(_) => out.push_str(", unusable"),
+    }
+    for (operation, stream, path) in &endpoint.paths {
+        let _ = write!(out, ", {} at {path}", words::operation(*operation, *stream));
+    }
+    for (name, value) in &endpoint.headers {
+        let value = match value {
+            HeaderText::Literal(value) => words::header(name, value),
+            HeaderText::Secret(secret) => secret.to_string(),
+        };
+        let _ = write!(out, ", {name}: {value}");
+    }
+    let quirks = words::quirks(&endpoint.quirks);
+    if !quirks.is_empty() {
+        let _ = write!(out, ", quirks {}", quirks.join(" "));
+    }
+    out
+}
+
+/// Lanes of the operations that the provider has for somebody.
+fn lanes_text(target: &Target) -> String {
+    let mut out = String::new();
+    for operation in [Operation::Generate, Operation::Embed, Operation::CountTokens] {
+        let lanes = ProtocolId::ALL.map(|caller| (caller, target.lane(caller, operation)));
+        if operation != Operation::Generate && lanes.iter().all(|(_, lane)| matches!(lane, Lane::Refused(_))) {
+            continue;
+        }
+        let words: Vec<String> =
+            lanes.iter().map(|(caller, lane)| format!("{} {}", caller.fact(), lane_word(lane))).collect();
+        let _ = write!(out, "\n{}: {}", words::operation(operation, false), words.join(", "));
+        if let Some((_, Lane::Refused(why))) = lanes.iter().find(|(_, lane)| matches!(lane, Lane::Refused(_))) {
+            let _ = write!(out, " ({why})");
+        }
+    }
+    out
+}
+
+// === routes and rules
+
+fn rule_text(table: &RoutingTable, rule: &Rule) -> String {
+    match rule.then {
+        RuleOutcome::AsRequested => rule.text.to_string(),
+        RuleOutcome::Route(index) => match table.route(index) {
+            // A preset's route stands at the preset.
+            Some(Route { name, node }) if !name.starts_with('@') => {
+                format!("{}\n{}", rule.text, route_text(table, node))
+            }
+            _ => rule.text.to_string(),
+        },
+    }
+}
+
+/// The condition of a rule as it identifies the rule in comparisons.
+pub(super) fn condition(rule: &Rule) -> String {
+    match &rule.when {
+        Predicate::Always => "otherwise".to_owned(),
+        when => format!("when {when}"),
+    }
+}
+
+/// A route, one target a line, each with the settings it has beyond the defaults.
+pub(super) fn route_text(table: &RoutingTable, node: &RouteNode) -> String {
+    let mut lines = Vec::new();
+    route_lines(table, node, 0, "", &mut lines);
+    lines.join("\n")
+}
+
+fn route_lines(table: &RoutingTable, node: &RouteNode, depth: usize, lead: &str, lines: &mut Vec<String>) {
+    let indent = "  ".repeat(depth);
+    match node {
+        RouteNode::Leaf(leaf) => {
+            let name = table.target(leaf.target).map(|target| target_name(table, target)).unwrap_or_default();
+            lines.push(format!("{indent}{lead}{name}{}", with_settings(table, leaf.settings)));
+        }
+        RouteNode::Fallback(members) => {
+            for (at, member) in members.iter().enumerate() {
+                let lead = if at == 0 { lead } else { "> " };
+                route_lines(table, member, depth, lead, lines);
+            }
+        }
+        RouteNode::Split { arms, sticky, .. } => {
+            let sticky = sticky.as_ref().map_or(String::new(), |fact| format!(" sticky {fact}"));
+            lines.push(format!("{indent}{lead}split{sticky}"));
+            for (weight, arm) in arms {
+                route_lines(table, arm, depth + 1, &format!("{weight} "), lines);
+            }
+        }
+        RouteNode::AsRequested(settings) => {
+            lines.push(format!("{indent}{lead}as requested{}", with_settings(table, *settings)));
+        }
+        RouteNode::Deny { status, text } => {
+            let text = text.as_ref().map_or(String::new(), |text| format!(" {}", Quoted(text)));
+            lines.push(format!("{indent}{lead}deny {status}{text}"));
+        }
+    }
+}
+
+/// `provider/model`, `provider/*` for a wildcard.
+pub fn target_name(table: &RoutingTable, target: &Target) -> String {
+    let provider = table.provider(target.provider).map_or("", |provider| &provider.name);
+    format!("{provider}/{}", target.model.as_deref().unwrap_or("*"))
+}
+
+fn with_settings(table: &RoutingTable, index: SettingsIdx) -> String {
+    let (Some(settings), Some(base)) = (table.settings(index), table.settings(SettingsIdx::BASE)) else {
+        return String::new();
+    };
+    let words = settings_words(settings, base);
+    if words.is_empty() { String::new() } else { format!(" with {}", words.join(", ")) }
 }

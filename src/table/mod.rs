@@ -1,6 +1,8 @@
 //! The routing table: everything about routing, compiled, immutable, printable. Plain data in arenas; indices, no pointers.
 
+pub mod diff;
 pub mod dump;
+pub mod explain;
 pub mod route;
 pub mod select;
 pub mod settings;

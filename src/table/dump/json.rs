@@ -1,0 +1,123 @@
+//! The table as JSON, for programs.
+
+use serde_json::{Map, Value, json};
+
+use super::words::{duration, header, lane_word, operation, settings_words, watch};
+use super::{condition, target_name};
+use crate::provider::{Activation, AuthScheme, HeaderText, Provider};
+use crate::table::{Lane, ProviderIdx, RouteNode, RoutingTable, RuleOutcome, SettingsIdx};
+use crate::wire::{Operation, ProtocolId};
+
+/// The whole table. Secrets are references.
+pub fn json(table: &RoutingTable) -> Value {
+    let presets: Map<String, Value> = (table.presets.iter())
+        .filter_map(|(name, index)| Some((name.to_string(), route(table, &table.route(*index)?.node))))
+        .collect();
+    json!({
+        "id": table.id,
+        "listen": table.listen.to_string(),
+        "limits": {
+            "body": table.limits.body,
+            "connections": table.limits.connections,
+            "drain": duration(table.limits.drain),
+        },
+        "reload": {
+            "watch": watch(table.reload.watch),
+            "poll_interval": duration(table.reload.poll_interval),
+            "allow_shrink": table.reload.allow_shrink,
+        },
+        "keys": table.keys.iter().map(|key| json!({
+            "id": key.id,
+            "key": key.secret.to_string(),
+            "attributes": key.attributes,
+        })).collect::<Vec<_>>(),
+        "providers": (0..).map(ProviderIdx).zip(&table.providers)
+            .map(|(index, one)| provider(table, index, one)).collect::<Vec<_>>(),
+        "inactive": table.inactive,
+        "presets": presets,
+        "rules": (1u32..).zip(&table.rules).map(|(number, rule)| json!({
+            "number": number,
+            "line": rule.line,
+            "when": condition(rule),
+            "text": rule.text,
+            "then": match rule.then {
+                RuleOutcome::AsRequested => json!("as_requested"),
+                RuleOutcome::Route(index) => table.route(index).map_or(Value::Null, |one| json!({
+                    "name": one.name,
+                    "route": route(table, &one.node),
+                })),
+            },
+        })).collect::<Vec<_>>(),
+    })
+}
+
+fn provider(table: &RoutingTable, index: ProviderIdx, provider: &Provider) -> Value {
+    let wildcard = table.wildcards.get(index.0 as usize).and_then(|index| table.target(*index));
+    let lanes: Map<String, Value> = wildcard.map_or_else(Map::new, |target| {
+        let operations = [Operation::Generate, Operation::Embed, Operation::CountTokens];
+        let lanes = operations.map(|one| {
+            let by_caller = ProtocolId::ALL.map(|caller| (caller.fact().to_owned(), lane(target.lane(caller, one))));
+            (operation(one, false).to_owned(), Value::Object(by_caller.into_iter().collect()))
+        });
+        lanes.into_iter().collect()
+    });
+    json!({
+        "name": provider.name,
+        "title": provider.title,
+        "activation": match &provider.activation {
+            Activation::File => json!("file"),
+            Activation::Environment(name) => json!({ "environment": name }),
+            Activation::Always => json!("always"),
+        },
+        "keys": provider.keys.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "endpoints": provider.endpoints.iter().map(|endpoint| json!({
+            "protocol": endpoint.protocol.name(),
+            "base_url": endpoint.base_url.to_string(),
+            "auth": match &endpoint.auth {
+                AuthScheme::Bearer => "bearer".to_owned(),
+                AuthScheme::Header(name) => format!("header:{name}"),
+                AuthScheme::None => "none".to_owned(),
+                AuthScheme::Unsupported(why) => format!("unsupported: {why}"),
+            },
+            "headers": endpoint.headers.iter().map(|(name, value)| (name.to_string(), match value {
+                HeaderText::Literal(value) => json!(header(name, value)),
+                HeaderText::Secret(secret) => json!(secret.to_string()),
+            })).collect::<Map<String, Value>>(),
+        })).collect::<Vec<_>>(),
+        "lanes": lanes,
+        "models": provider.models,
+    })
+}
+
+/// A lane: its word, or the reason why there is none.
+pub(in crate::table) fn lane(lane: &Lane) -> Value {
+    match lane {
+        Lane::Passthrough { .. } | Lane::Translate { .. } => json!(lane_word(lane)),
+        Lane::Refused(why) => json!({ "refused": why }),
+    }
+}
+
+fn route(table: &RoutingTable, node: &RouteNode) -> Value {
+    match node {
+        RouteNode::Leaf(leaf) => json!({
+            "target": table.target(leaf.target).map(|target| target_name(table, target)),
+            "settings": settings(table, leaf.settings),
+        }),
+        RouteNode::Fallback(members) => {
+            json!({ "fallback": members.iter().map(|member| route(table, member)).collect::<Vec<_>>() })
+        }
+        RouteNode::Split { arms, sticky, .. } => json!({
+            "split": arms.iter().map(|(weight, arm)| json!({ "weight": weight, "route": route(table, arm) })).collect::<Vec<_>>(),
+            "sticky": sticky.as_ref().map(ToString::to_string),
+        }),
+        RouteNode::AsRequested(index) => json!({ "as_requested": { "settings": settings(table, *index) } }),
+        RouteNode::Deny { status, text } => json!({ "deny": { "status": status, "text": text } }),
+    }
+}
+
+fn settings(table: &RoutingTable, index: SettingsIdx) -> Vec<String> {
+    match (table.settings(index), table.settings(SettingsIdx::BASE)) {
+        (Some(settings), Some(base)) => settings_words(settings, base),
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,142 @@
+//! Values of the table in words.
+
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue};
+
+use crate::rule::predicate::Quoted;
+use crate::table::settings::{RetryOn, Settings};
+use crate::table::{ClientKey, Lane, Limits, ReloadSettings, RoutingTable, SettingsIdx, WatchMode};
+use crate::wire::Operation;
+use crate::wire::quirk::Quirks;
+
+/// What `settings` has that `base` does not have, in words; of a system text its beginning and a digest.
+pub fn settings_words(settings: &Settings, base: &Settings) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    words.extend(settings.params.iter().map(|(name, value)| format!("{name}={value}")));
+    words.extend(settings.overrides.iter().map(|(name, value)| format!("{name}:={value}")));
+    words.extend(settings.system.iter().map(|system| system_words(system)));
+    words.extend(differing(timeout_words(settings), timeout_words(base)));
+    words.extend(differing(retry_words(settings), retry_words(base)));
+    words.extend(settings.headers.set.iter().map(|(name, value)| format!("header {name}: {}", header(name, value))));
+    words.extend(settings.headers.remove.iter().map(|name| format!("without header {name}")));
+    words.extend(settings.body.set.iter().map(|(pointer, value)| format!("body {pointer}={value}")));
+    words.extend(settings.body.remove.iter().map(|pointer| format!("without body {pointer}")));
+    words
+}
+
+fn differing(words: Vec<String>, base: Vec<String>) -> impl Iterator<Item = String> {
+    words.into_iter().zip(base).filter(|(word, base)| word != base).map(|(word, _)| word)
+}
+
+fn system_words(text: &str) -> String {
+    const SHOWN: usize = 40;
+    if text.chars().count() <= SHOWN && !text.contains('\n') {
+        return format!("system {}", Quoted(text));
+    }
+    let beginning: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN).collect();
+    let digest = blake3::hash(text.as_bytes()).to_hex();
+    format!("system {} ... ({} bytes, {})", Quoted(&beginning), text.len(), digest.chars().take(16).collect::<String>())
+}
+
+fn timeout_words(settings: &Settings) -> Vec<String> {
+    let times = &settings.timeouts;
+    [("connect", times.connect), ("first_token", times.first_token), ("idle", times.idle), ("total", times.total)]
+        .map(|(name, time)| format!("timeout {name} {}", duration(time)))
+        .into()
+}
+
+fn retry_words(settings: &Settings) -> Vec<String> {
+    let retries = &settings.retries;
+    let on: Vec<String> = retries.on.iter().map(|on| retry_on(*on)).collect();
+    vec![
+        format!("{} attempts", retries.attempts),
+        format!("retry on {}", if on.is_empty() { "nothing".to_owned() } else { on.join(" ") }),
+        format!("backoff {} to {}", duration(retries.backoff), duration(retries.max_backoff)),
+    ]
+}
+
+fn retry_on(on: RetryOn) -> String {
+    match on {
+        RetryOn::Status(status) => status.to_string(),
+        RetryOn::ServerError => "5xx".to_owned(),
+        RetryOn::Timeout => "timeout".to_owned(),
+        RetryOn::Connect => "connect".to_owned(),
+        RetryOn::Empty => "empty".to_owned(),
+    }
+}
+
+pub(super) fn defaults(table: &RoutingTable) -> String {
+    let Some(base) = table.settings(SettingsIdx::BASE) else { return String::new() };
+    let mut words = timeout_words(base);
+    words.extend(retry_words(base));
+    words.join(", ")
+}
+
+pub(super) fn limits(limits: &Limits) -> String {
+    format!("body {} bytes, {} connections, drain {}", limits.body, limits.connections, duration(limits.drain))
+}
+
+pub(super) fn reload(reload: &ReloadSettings) -> String {
+    let shrink = if reload.allow_shrink { ", shrinking allowed" } else { "" };
+    format!("watch {}, poll every {}{shrink}", watch(reload.watch), duration(reload.poll_interval))
+}
+
+pub(super) fn watch(mode: WatchMode) -> &'static str {
+    match mode {
+        WatchMode::Auto => "auto",
+        WatchMode::Poll => "poll",
+        WatchMode::Off => "off",
+    }
+}
+
+pub(super) fn key(key: &ClientKey) -> String {
+    let attributes = key.attributes.iter().map(|(name, value)| format!(", {name} {}", Quoted(value)));
+    format!("{}{}", key.secret, attributes.collect::<String>())
+}
+
+pub(super) fn operation(operation: Operation, stream: bool) -> &'static str {
+    match (operation, stream) {
+        (Operation::Generate, false) => "generate",
+        (Operation::Generate, true) => "stream",
+        (Operation::Embed, _) => "embed",
+        (Operation::CountTokens, _) => "count_tokens",
+    }
+}
+
+/// The word for a lane, in dumps, explanations and tests of the file.
+pub fn lane_word(lane: &Lane) -> &'static str {
+    match lane {
+        Lane::Passthrough { .. } => "pass-through",
+        Lane::Translate { .. } => "translated",
+        Lane::Refused(_) => "refused",
+    }
+}
+
+/// The value, unless the header is one that carries secrets.
+pub(super) fn header(name: &HeaderName, value: &HeaderValue) -> String {
+    const SECRET: &[&str] = &["auth", "key", "token", "secret", "cookie", "password", "credential", "session"];
+    if SECRET.iter().any(|word| name.as_str().contains(word)) {
+        return "***".to_owned();
+    }
+    value.to_str().unwrap_or("***").to_owned()
+}
+
+/// Quirks that are set, by their names.
+pub(super) fn quirks(quirks: &Quirks) -> Vec<String> {
+    let (Ok(serde_json::Value::Object(all)), Ok(serde_json::Value::Object(none))) =
+        (serde_json::to_value(quirks), serde_json::to_value(Quirks::default()))
+    else {
+        return Vec::new();
+    };
+    let set = all.into_iter().filter(|(name, value)| none.get(name) != Some(value));
+    set.map(|(name, value)| if value == true { name } else { format!("{name}={value}") }).collect()
+}
+
+/// `250ms`, `30s`.
+pub(super) fn duration(duration: Duration) -> String {
+    match duration.subsec_millis() {
+        0 => format!("{}s", duration.as_secs()),
+        _ => format!("{}ms", duration.as_millis()),
+    }
+}

@@ -1,0 +1,221 @@
+//! Why a request goes where it goes: the decision of [`select`](super::select), with every rule that was tried before it.
+
+use std::fmt;
+
+use serde_json::{Value, json};
+
+use super::dump::{lane_word, settings_words};
+use super::select::{Attempt, Decision, Draw, HealthView, NotFound, Outcome};
+use super::{Lane, RoutingTable, SettingsIdx};
+use crate::rule::Facts;
+use crate::rule::predicate::Predicate;
+use crate::wire::{Operation, ProtocolId};
+
+/// A decision and its reasons.
+#[derive(Debug, Clone)]
+pub struct Explanation<'t> {
+    /// The name that was asked for.
+    pub model: &'t str,
+    pub caller: ProtocolId,
+    /// Rules up to the one that fired.
+    pub rules: Vec<RuleTried<'t>>,
+    pub decision: Decision<'t>,
+    pub attempts: Vec<AttemptExplained<'t>>,
+    /// Left out because they are down.
+    pub skipped: Vec<AttemptExplained<'t>>,
+}
+
+/// One rule and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleTried<'t> {
+    /// One-based.
+    pub number: u32,
+    /// Line of the file.
+    pub line: u32,
+    pub text: &'t str,
+    /// `None`: it fired.
+    pub failed: Option<Failed>,
+}
+
+/// The part of a condition because of which a rule did not fire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    pub condition: String,
+    /// What the request has, where the part is a test of one fact.
+    pub actual: Option<String>,
+}
+
+/// One target and the way to it.
+#[derive(Debug, Clone)]
+pub struct AttemptExplained<'t> {
+    /// `provider/model`.
+    pub target: String,
+    pub lane: &'t Lane,
+    /// What presets add to the request, in words.
+    pub settings: Vec<String>,
+}
+
+/// Decides about a request, and says why.
+pub fn explain<'t>(
+    table: &'t RoutingTable,
+    facts: &'t dyn Facts,
+    health: &dyn HealthView,
+    draw: Draw,
+) -> Explanation<'t> {
+    let decision = table.select(facts, health, draw);
+    let operation = if facts.embeddings() { Operation::Embed } else { Operation::Generate };
+    let tried = decision.rule.map_or(table.rules.len(), |number| number as usize);
+    let rules = (1..).zip(table.rules.iter().take(tried)).map(|(number, rule)| RuleTried {
+        number,
+        line: rule.line,
+        text: &rule.text,
+        failed: rule.when.failing(facts).map(|part| failed(part, facts)),
+    });
+    let explained = |attempt: &Attempt<'t>| AttemptExplained {
+        target: format!("{}/{}", attempt.provider.name, attempt.model),
+        lane: attempt.target.lane(facts.protocol(), operation),
+        settings: table
+            .settings(SettingsIdx::BASE)
+            .map_or_else(Vec::new, |base| settings_words(attempt.settings, base)),
+    };
+    let (attempts, skipped) = match &decision.outcome {
+        Outcome::Attempts { attempts, skipped } => {
+            (attempts.iter().map(explained).collect(), skipped.iter().map(explained).collect())
+        }
+        Outcome::Deny { .. } | Outcome::NotFound(_) => (Vec::new(), Vec::new()),
+    };
+    Explanation { model: facts.model(), caller: facts.protocol(), rules: rules.collect(), decision, attempts, skipped }
+}
+
+fn failed(part: &Predicate, facts: &dyn Facts) -> Failed {
+    let actual = match part {
+        Predicate::Atom(atom) => Some(atom.actual(facts)),
+        Predicate::Not(inner) => match &**inner {
+            Predicate::Atom(atom) => Some(atom.actual(facts)),
+            Predicate::Always | Predicate::All(_) | Predicate::Any(_) | Predicate::Not(_) => None,
+        },
+        Predicate::Always | Predicate::All(_) | Predicate::Any(_) => None,
+    };
+    Failed { condition: part.to_string(), actual }
+}
+
+impl Explanation<'_> {
+    pub fn json(&self) -> Value {
+        let outcome = match &self.decision.outcome {
+            Outcome::Attempts { .. } => json!({
+                "attempts": self.attempts.iter().map(AttemptExplained::json).collect::<Vec<_>>(),
+                "skipped": self.skipped.iter().map(AttemptExplained::json).collect::<Vec<_>>(),
+            }),
+            Outcome::Deny { status, text } => json!({ "denied": { "status": status, "text": text } }),
+            Outcome::NotFound(why) => json!({ "not_found": why.to_string() }),
+        };
+        json!({
+            "model": self.model,
+            "protocol": self.caller.fact(),
+            "rules": self.rules.iter().map(RuleTried::json).collect::<Vec<_>>(),
+            "rule": self.decision.rule,
+            "route": self.decision.route,
+            "outcome": outcome,
+        })
+    }
+}
+
+impl RuleTried<'_> {
+    fn json(&self) -> Value {
+        json!({
+            "number": self.number,
+            "line": self.line,
+            "text": self.text,
+            "fired": self.failed.is_none(),
+            "failed": self.failed.as_ref().map(|failed| json!({
+                "condition": failed.condition,
+                "actual": failed.actual,
+            })),
+        })
+    }
+}
+
+impl AttemptExplained<'_> {
+    fn json(&self) -> Value {
+        json!({
+            "target": self.target,
+            "lane": lane_word(self.lane),
+            "reason": match self.lane {
+                Lane::Refused(why) => Some(why),
+                Lane::Passthrough { .. } | Lane::Translate { .. } => None,
+            },
+            "settings": self.settings,
+        })
+    }
+}
+
+// === for people
+
+impl fmt::Display for Explanation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "model {} over {}", self.model, self.caller.fact())?;
+        for rule in &self.rules {
+            writeln!(f, "{rule}")?;
+        }
+        writeln!(f, "route {}", self.decision.route)?;
+        match &self.decision.outcome {
+            Outcome::Deny { status, text } => writeln!(f, "  denied with {status}{}", said(*text)),
+            Outcome::NotFound(why) => writeln!(f, "  not found: {why}"),
+            Outcome::Attempts { .. } => {
+                for (attempt, number) in self.attempts.iter().zip(1..) {
+                    writeln!(f, "  {number}. {attempt}")?;
+                }
+                self.skipped.iter().try_for_each(|attempt| writeln!(f, "  -  {attempt}, left out: it is down"))
+            }
+        }
+    }
+}
+
+fn said(text: Option<&str>) -> String {
+    text.map_or(String::new(), |text| format!(": {text}"))
+}
+
+impl fmt::Display for RuleTried<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.failed {
+            None => write!(f, "rule {} fires: {}", self.number, self.text),
+            Some(Failed { condition, actual: Some(actual) }) => {
+                write!(f, "rule {} does not fire: {condition} (here: {actual})", self.number)
+            }
+            Some(Failed { condition, actual: None }) => {
+                write!(f, "rule {} does not fire: {condition}", self.number)
+            }
+        }
+    }
+}
+
+impl fmt::Display for AttemptExplained<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {}", self.target, lane_word(self.lane))?;
+        if let Lane::Refused(why) = self.lane {
+            write!(f, " ({why})")?;
+        }
+        if !self.settings.is_empty() {
+            write!(f, ", with {}", self.settings.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for NotFound<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NotFound::Unknown { suggestion: Some(near) } => write!(f, "nothing has this name; did you mean `{near}`?"),
+            NotFound::Unknown { suggestion: None } => f.write_str("nothing has this name"),
+            NotFound::Ambiguous { providers } => {
+                write!(f, "several providers serve it: {}; write `provider/model`", providers.join(", "))
+            }
+            NotFound::Inactive { provider, variables } if variables.is_empty() => {
+                write!(f, "the provider `{provider}` is known but not in use; name it under `providers:`")
+            }
+            NotFound::Inactive { provider, variables } => {
+                write!(f, "the provider `{provider}` has no key; set {variables}")
+            }
+        }
+    }
+}
