@@ -81,7 +81,7 @@ impl Reader<'_> {
 
     fn rule(&self, pair: Pair<'_, Rule>, diagnostics: &mut Diagnostics) -> Option<RuleAst> {
         let clause = pair.into_inner().next()?;
-        let span = self.span(&clause);
+        let span = self.trimmed(&clause);
         let is_when = clause.as_rule() == Rule::when_clause;
         let mut inner = clause.into_inner();
         let word = inner.next()?;
@@ -96,10 +96,11 @@ impl Reader<'_> {
         Some(RuleAst { when: Some(when?), then: then?, span, when_span })
     }
 
-    /// A composite pair may end in the blanks that precede what follows it.
+    /// A composite pair may end in the blanks and comments that precede what follows it; its last word does not.
     fn trimmed(&self, pair: &Pair<'_, Rule>) -> Span {
-        let span = pair.as_span();
-        (self.place)(span.start()..span.start() + pair.as_str().trim_end().len())
+        let words = pair.clone().into_inner().flatten().filter(|word| word.clone().into_inner().next().is_none());
+        let end = words.map(|word| word.as_span().end()).max().unwrap_or(pair.as_span().end());
+        (self.place)(pair.as_span().start()..end)
     }
 
     fn last_expression(&self, inner: Pairs<'_, Rule>, diagnostics: &mut Diagnostics) -> Option<Expression> {
@@ -416,7 +417,7 @@ fn word_at(text: &str, at: usize) -> &str {
     let end = rest
         .char_indices()
         .find(|(offset, character)| {
-            *offset >= 40 || (*offset > 0 && (character.is_whitespace() || "(),".contains(*character)))
+            *offset >= 40 || (*offset > 0 && (character.is_whitespace() || "()[],".contains(*character)))
         })
         .map_or(rest.len(), |(offset, _)| offset);
     rest.get(..end).unwrap_or("").trim_end()

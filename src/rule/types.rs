@@ -115,8 +115,10 @@ pub(super) fn value(fact: &ValueFact, literal: &Spanned<Literal>, diagnostics: &
     match (fact.words(), &literal.value) {
         (None, Literal::Number(number)) => Some(*number),
         (None, Literal::Text(text) | Literal::Word(text)) => {
-            let diagnostic = mismatch(format!("`{fact}` is a whole number, and `{text}` is not"))
-                .label(literal.span, "needs a number")
+            let quoted = matches!(literal.value, Literal::Text(_));
+            let written = if quoted { Quoted(text).to_string() } else { text.clone() };
+            let diagnostic = mismatch(format!("`{fact}` is a whole number, and `{written}` is not"))
+                .label(literal.span, "needs a number, without quotes")
                 .help("for example `4096`, `150k` or `1M`");
             let number = super::parse::whole_number(text).map(|_| text.clone()).filter(|text| !text.is_empty());
             diagnostics.push(match number {

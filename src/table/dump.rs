@@ -127,8 +127,7 @@ fn provider_text(table: &RoutingTable, index: ProviderIdx, provider: &Provider) 
         out.push_str(&lanes_text(target));
     }
     if !provider.models.is_empty() {
-        let models: Vec<&str> = provider.models.iter().map(|model| &**model).collect();
-        let _ = write!(out, "\nmodels {}", models.join(", "));
+        let _ = write!(out, "\nmodels {}", words::models(&provider.models));
     }
     out
 }
@@ -163,11 +162,13 @@ fn endpoint_text(endpoint: &Endpoint, transport: Transport) -> String {
     out
 }
 
-/// Lanes of the operations that the provider has for somebody.
+/// Lanes of the operations that the provider has for somebody, for the callers that this build understands.
 fn lanes_text(target: &Target) -> String {
     let mut out = String::new();
+    let callers = || ProtocolId::ALL.into_iter().filter(|caller| caller.codec().is_some());
     for operation in [Operation::Generate, Operation::Embed, Operation::CountTokens] {
-        let lanes = ProtocolId::ALL.map(|caller| (caller, target.lane(caller, operation)));
+        let lanes: Vec<(ProtocolId, &Lane)> =
+            callers().map(|caller| (caller, target.lane(caller, operation))).collect();
         if operation != Operation::Generate && lanes.iter().all(|(_, lane)| matches!(lane, Lane::Refused(_))) {
             continue;
         }
@@ -187,8 +188,10 @@ fn rule_text(table: &RoutingTable, rule: &Rule) -> String {
     match rule.then {
         RuleOutcome::AsRequested => rule.text.to_string(),
         RuleOutcome::Route(index) => match table.route(index) {
-            // A preset's route stands at the preset.
-            Some(Route { name, node }) if !name.starts_with('@') => {
+            // A preset's route stands at the preset, and a single target in the rule itself.
+            Some(Route { name, node })
+                if !name.starts_with('@') && matches!(node, RouteNode::Fallback(_) | RouteNode::Split { .. }) =>
+            {
                 format!("{}\n{}", rule.text, route_text(table, node))
             }
             _ => rule.text.to_string(),

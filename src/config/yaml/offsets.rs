@@ -82,7 +82,7 @@ impl<'t> Offsets<'t> {
             ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => {
                 let inner = raw.get(1..).unwrap_or("");
                 let close = if style == ScalarStyle::SingleQuoted { '\'' } else { '"' };
-                let length = inner.rfind(close).unwrap_or(inner.len());
+                let length = closing(inner, close).unwrap_or(inner.len());
                 (place.start as usize + 1, place.start as usize + 1 + length)
             }
             ScalarStyle::Plain | ScalarStyle::Literal | ScalarStyle::Folded => {
@@ -115,6 +115,23 @@ impl<'t> Offsets<'t> {
         let before = self.whole.get(..at).unwrap_or("");
         at - before.rfind('\n').map_or(self.skipped, |newline| newline + 1)
     }
+}
+
+/// Where a quoted scalar closes, of whose text `inner` is the beginning: what follows may be a comment with quotes in it.
+fn closing(inner: &str, close: char) -> Option<usize> {
+    let mut characters = inner.char_indices().peekable();
+    while let Some((at, character)) = characters.next() {
+        if character == '\\' && close == '"' {
+            characters.next();
+        } else if character == close {
+            let doubled = close == '\'' && characters.peek().is_some_and(|(_, next)| *next == close);
+            if !doubled {
+                return Some(at);
+            }
+            characters.next();
+        }
+    }
+    None
 }
 
 /// Finds each line of `inside` (which starts at byte `start` of the source) in the decoded text, where line breaks have

@@ -90,6 +90,19 @@ pub(super) fn watch(mode: WatchMode) -> &'static str {
     }
 }
 
+/// The first models, and a digest of the others: a catalogue has hundreds.
+pub(super) fn models(models: &[Box<str>]) -> String {
+    const SHOWN: usize = 8;
+    let (first, others) = models.split_at_checked(SHOWN).unwrap_or((models, &[]));
+    let first: Vec<&str> = first.iter().map(|model| &**model).collect();
+    if others.is_empty() {
+        return first.join(", ");
+    }
+    let digest = blake3::hash(others.join("\n").as_bytes()).to_hex();
+    let digest: String = digest.chars().take(16).collect();
+    format!("{} and {} others ({digest})", first.join(", "), others.len())
+}
+
 pub(super) fn key(key: &ClientKey) -> String {
     let attributes = key.attributes.iter().map(|(name, value)| format!(", {name} {}", Quoted(value)));
     format!("{}{}", key.secret, attributes.collect::<String>())
