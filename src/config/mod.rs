@@ -17,8 +17,8 @@ pub mod reference;
 mod resolve;
 mod routes;
 mod rules;
-mod tests;
 pub mod schema;
+mod tests;
 pub mod yaml;
 
 use std::collections::BTreeMap;

@@ -57,12 +57,7 @@ fn place(test: &TestEntry) -> Span {
 
 fn says_nothing(expect: &TestExpect) -> bool {
     let TestExpect { rule, route, attempts, served_by, denied, lane, span: _ } = expect;
-    rule.is_none()
-        && route.is_none()
-        && attempts.is_none()
-        && served_by.is_none()
-        && denied.is_none()
-        && lane.is_none()
+    rule.is_none() && route.is_none() && attempts.is_none() && served_by.is_none() && denied.is_none() && lane.is_none()
 }
 
 // === the request

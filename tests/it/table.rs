@@ -54,7 +54,9 @@ fn environment(text: &str) -> Vec<(&str, &str)> {
 /// What the comments of a fixture promise: `# error: RP0060 "underlined"`.
 fn promised(text: &str) -> Vec<String> {
     let comments = text.lines().filter_map(|line| {
-        ["# error: ", "# warning: "].iter().find_map(|mark| line.split_once(mark).map(|(_, rest)| rest.trim().to_owned()))
+        ["# error: ", "# warning: "]
+            .iter()
+            .find_map(|mark| line.split_once(mark).map(|(_, rest)| rest.trim().to_owned()))
     });
     comments.collect()
 }
