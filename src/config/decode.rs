@@ -4,10 +4,13 @@
 //! All errors are reported, not the first. What cannot be read is absent from the result, and `faulty` says so to later
 //! stages, which then do not complain about the gap.
 
+pub mod json;
 pub mod leaf;
 pub mod list;
 pub(crate) mod mapping;
+pub mod secret;
 pub mod shape;
+pub mod texts;
 pub mod value;
 
 pub(crate) use mapping::{Slot, mapping};

@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
+use super::decode::json::{Json, QuirksText};
 use super::decode::leaf::{Choice, DurationText, Flag, Fraction, Protocol, Size, Text, Whole, Word};
 use super::decode::list::{AnyKey, ByProtocol, HeaderKey, List, Map, Named, OneOrMore};
 use super::decode::mapping;
-use super::decode::value::{
-    Address, Any, HeaderValue, Json, LaneWord, ProtocolFact, QuirksText, RetryOn, Route, Rules, Secret, Sticky,
-    Transport, Url, Variable, Version, Watch,
-};
+use super::decode::secret::{HeaderValue, Secret};
+use super::decode::texts::{Address, Any, LaneWord, ProtocolFact, Sticky, Transport, Url, Variable, Watch};
+use super::decode::value::{RetryOn, Route, Rules, Version};
 use crate::source::{SourceText, Span, Spanned};
 use crate::wire::ProtocolId;
 use crate::wire::quirk::Quirks;

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
+use super::decode::json::quirks_schema;
 use super::decode::shape::{Field, Mapping, Shape};
-use super::decode::value::quirks_schema;
 use super::document::Document;
 use super::schema::{paragraph, slug};
 

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::decode::Reader;
+use super::decode::json::Json;
 use super::decode::shape::{Field, Mapping, Shape};
-use super::decode::value::Json;
 use super::document::Document;
 use super::yaml;
 use crate::diagnostic::Diagnostics;

@@ -2,7 +2,7 @@
 
 use regex::Regex;
 use routeplane::config::decode::Reader;
-use routeplane::config::decode::value::Json;
+use routeplane::config::decode::json::Json;
 use routeplane::diagnostic::Diagnostics;
 use routeplane::source::SourceId;
 use serde_json::Value;

@@ -1,0 +1,126 @@
+//! The kinds of text that the file has, and the words of its choices.
+
+use super::leaf::{TextRule, Words};
+use super::secret::is_variable;
+use super::shape::Shape;
+use crate::config::yaml::shorten;
+
+/// Any text.
+pub struct Any;
+
+impl TextRule for Any {
+    const SHAPE: Shape = Shape::Text { what: "text", example: "some text", pattern: None };
+}
+
+/// A URL; placeholders in braces are filled from `env: { variables: ... }`.
+pub struct Url;
+
+impl TextRule for Url {
+    const SHAPE: Shape =
+        Shape::Text { what: "a URL", example: "https://api.openai.com/v1", pattern: Some("^(https?://|\\{)[^$]+$") };
+
+    fn check(text: &str) -> Result<(), (String, String)> {
+        if text.contains("${") {
+            return Err((
+                "variables are not put into texts".to_owned(),
+                "let a variable replace the whole URL: `env: { base_url: NAME }`, or write `{name}` and `env: { variables: { name: NAME } }`".to_owned(),
+            ));
+        }
+        if let Some(name) = text.strip_prefix("env:") {
+            return Err((
+                "a URL is not a secret".to_owned(),
+                format!("let the variable replace the URL: `env: {{ base_url: {name} }}`"),
+            ));
+        }
+        if ["https://", "http://", "{"].iter().any(|start| text.starts_with(start)) {
+            return Ok(());
+        }
+        Err((format!("`{}` is not a URL", shorten(text)), "begin with `https://` or `http://`".to_owned()))
+    }
+}
+
+/// `HOST:PORT`.
+pub struct Address;
+
+impl TextRule for Address {
+    const SHAPE: Shape =
+        Shape::Text { what: "an address and port", example: "127.0.0.1:4356", pattern: Some("^.+:[0-9]{1,5}$") };
+
+    fn check(text: &str) -> Result<(), (String, String)> {
+        let port = text.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port.parse::<u16>());
+        match port {
+            Some(Ok(_)) => Ok(()),
+            Some(Err(_)) | None => Err((
+                format!("`{}` is not an address and port", shorten(text)),
+                "write an address, `:` and a port up to 65535, e.g. `127.0.0.1:4356` or `[::1]:4356`".to_owned(),
+            )),
+        }
+    }
+}
+
+/// `user`, `session` or `header:NAME`.
+pub struct Sticky;
+
+impl TextRule for Sticky {
+    const SHAPE: Shape = Shape::Text {
+        what: "`user`, `session` or `header:NAME`",
+        example: "user",
+        pattern: Some("^(user|session|header:[A-Za-z0-9-]+)$"),
+    };
+
+    fn check(text: &str) -> Result<(), (String, String)> {
+        let header = text.strip_prefix("header:").is_some_and(|name| http::HeaderName::try_from(name).is_ok());
+        if header || matches!(text, "user" | "session") {
+            return Ok(());
+        }
+        Err((
+            format!("`{}` cannot make a choice sticky", shorten(text)),
+            "write `user`, `session`, or `header:` and a header's name, e.g. `header:x-session`".to_owned(),
+        ))
+    }
+}
+
+/// The name of an environment variable.
+pub struct Variable;
+
+impl TextRule for Variable {
+    const SHAPE: Shape = Shape::Text {
+        what: "the name of a variable",
+        example: "OPENAI_API_KEY",
+        pattern: Some("^[A-Za-z_][A-Za-z0-9_]*$"),
+    };
+
+    fn check(text: &str) -> Result<(), (String, String)> {
+        if is_variable(text) {
+            return Ok(());
+        }
+        Err((
+            "this is not the name of a variable".to_owned(),
+            "names are made of letters, digits and `_`, e.g. `OPENAI_API_KEY`; no `env:` or `$` before it".to_owned(),
+        ))
+    }
+}
+
+macro_rules! words {
+    ($($(#[doc = $doc:literal])* $name:ident = [$($word:literal),*];)*) => {
+        $(
+            $(#[doc = $doc])*
+            pub struct $name;
+
+            impl Words for $name {
+                const WORDS: &'static [&'static str] = &[$($word),*];
+            }
+        )*
+    };
+}
+
+words! {
+    /// How the file is watched.
+    Watch = ["auto", "poll", "off"];
+    /// How requests reach a provider.
+    Transport = ["http", "demo"];
+    /// The rule fact `protocol`.
+    ProtocolFact = ["chat", "responses", "messages", "gemini", "embeddings"];
+    /// How a target gets the request.
+    LaneWord = ["pass-through", "translated", "refused"];
+}
