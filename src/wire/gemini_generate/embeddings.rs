@@ -73,7 +73,7 @@ fn decode_one(mut request: Object<'_>) -> Result<One, Error> {
     for part in member::array(&mut content, "parts")?.unwrap_or_default() {
         let Some(piece) = member::string(&mut Object::of(part)?, "text")? else {
             let message = "only text can be embedded through another protocol; send media to a Gemini model";
-            return Err(Error::invalid(message).with_param("content.parts"));
+            return Err(Error::invalid(message).with_code("unsupported_content").with_param("content.parts"));
         };
         text.push_str(&piece);
     }
@@ -93,7 +93,7 @@ pub(super) fn encode_request(
 ) -> Result<(), Error> {
     let EmbedInput::Texts(texts) = &request.input else {
         let message = "Gemini embeds texts, not token ids; send the texts themselves";
-        return Err(Error::invalid(message).with_param("input"));
+        return Err(Error::invalid(message).with_code("unsupported_content").with_param("input"));
     };
     let native = request.origin == ProtocolId::Gemini;
     if request.user.is_some() {

@@ -20,7 +20,7 @@ pub(super) fn encode(name: &str) -> Result<Cow<'_, str>, ir::Error> {
         let message = format!(
             "the tool name `{name}` does not fit Gemini, which takes 1 to {LONGEST} letters, digits, `_`, `.`, `:` and `-`; rename the tool"
         );
-        return Err(ir::Error::invalid(message).with_param("tools.name"));
+        return Err(ir::Error::invalid(message).with_code("unsupported_content").with_param("tools.name"));
     }
     Ok(encoded)
 }

@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use super::{error, finish, member, names, note, part, usage};
 use crate::wire::ProtocolId;
-use crate::wire::ir::{Candidate, Error, ErrorKind, Finish, FinishReason, Part, Reasoning, Response, ToolCall};
+use crate::wire::ir::{Candidate, Error, ErrorKind, Finish, FinishReason, Part, Reasoning, Response, ToolCall, Usage};
 use crate::wire::json::{self, Ext, Object, ObjectWriter};
 use crate::wire::loss::Losses;
 
@@ -33,6 +33,8 @@ fn decode_object(object: &mut Object<'_>) -> Result<Response, Error> {
     }
     let mut kept = Ext::default();
     let usage = object.take("usageMetadata").map(|raw| usage::decode(raw, &mut kept));
+    // Metadata without counts (Vertex's `trafficType` alone) say nothing of usage.
+    let usage = usage.filter(|usage| *usage != Usage::default());
     if candidates.is_empty()
         && let Some(reason) = block_reason(object.get("promptFeedback"))
     {

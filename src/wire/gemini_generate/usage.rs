@@ -110,7 +110,8 @@ pub(super) fn find(body: &[u8]) -> Option<Usage> {
     let rest = body.get(at..)?;
     let colon = rest.iter().position(|&byte| byte == b':')? + 1;
     let mut deserializer = serde_json::Deserializer::from_slice(rest.get(colon..)?);
-    Counts::deserialize(&mut deserializer).ok().map(|counts| counts.usage())
+    let usage = Counts::deserialize(&mut deserializer).ok()?.usage();
+    (usage != Usage::default()).then_some(usage)
 }
 
 #[cfg(test)]
@@ -159,5 +160,6 @@ mod tests {
         let usage = find(body).unwrap();
         assert_eq!((usage.input, usage.output), (Some(8), Some(2)));
         assert_eq!(find(b"{}"), None);
+        assert_eq!(find(br#"{"usageMetadata":{"trafficType":"ON_DEMAND"}}"#), None);
     }
 }

@@ -104,6 +104,15 @@ fn documents_with_odd_spelling_come_back() {
 }
 
 #[test]
+fn snake_case_means_the_same() {
+    let [snake, camel] = ["request-snake.json", "request.json"].map(|file| {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/wire/gemini_generate/snake-case/");
+        serde_json::from_slice::<Value>(&std::fs::read(format!("{folder}{file}")).unwrap()).unwrap()
+    });
+    assert_eq!(round(&snake), camel);
+}
+
+#[test]
 fn tools_keep_their_elements_and_their_schemas() {
     let f =
         |name: &str| json!({"name": name, "parameters": {"type": "OBJECT", "properties": {"a": {"type": "STRING"}}}});
