@@ -173,7 +173,7 @@ fn encode_output(output: Option<&OutputFormat>, ext: &Ext, w: &mut ObjectWriter<
         Some(OutputFormat::Schema { description, schema, .. }) => {
             if description.is_some() {
                 losses.dropped(
-                    "response_format.json_schema.description",
+                    "json_schema.description",
                     "Gemini reads only the schema's own description",
                 );
             }

@@ -258,8 +258,8 @@ pub(super) fn encode_call(call: &ToolCall, name: &str, signature: Option<&str>, 
 pub(super) fn arguments(text: &str) -> Cow<'_, str> {
     match text.trim() {
         "" | "null" => Cow::Borrowed("{}"),
-        text if is_object(text) => Cow::Borrowed(text),
-        text => {
+        trimmed if is_object(trimmed) => Cow::Borrowed(trimmed),
+        _ => {
             let mut out = Vec::new();
             json::object(&mut out, |w| w.field("_raw", text));
             Cow::Owned(String::from_utf8(out).unwrap_or_else(|_| "{}".to_owned()))
