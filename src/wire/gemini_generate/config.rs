@@ -172,10 +172,7 @@ fn encode_output(output: Option<&OutputFormat>, ext: &Ext, w: &mut ObjectWriter<
         Some(OutputFormat::Json) => w.field("responseMimeType", JSON_TYPE),
         Some(OutputFormat::Schema { description, schema, .. }) => {
             if description.is_some() {
-                losses.dropped(
-                    "json_schema.description",
-                    "Gemini reads only the schema's own description",
-                );
+                losses.dropped("json_schema.description", "Gemini reads only the schema's own description");
             }
             if !kept_type {
                 w.field("responseMimeType", JSON_TYPE);
