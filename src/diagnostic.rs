@@ -120,6 +120,16 @@ impl Diagnostics {
         }
     }
 
+    /// Adds the finding that `make` makes, which is not made where it would not be kept. For what a hostile file can cause
+    /// by the thousand.
+    pub(crate) fn push_with(&mut self, code: Code, make: impl FnOnce() -> Diagnostic) {
+        if self.findings.len() < MAX_FINDINGS {
+            self.push(make());
+        } else {
+            self.push(Diagnostic::new(code, ""));
+        }
+    }
+
     /// Adds a place to all findings but the first `from`.
     pub(crate) fn add_label(&mut self, from: usize, span: Span, text: &str) {
         for diagnostic in self.findings.iter_mut().skip(from) {

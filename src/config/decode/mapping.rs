@@ -69,7 +69,7 @@ impl<'n> Fields<'n> {
                     self.last.take().map(|last| self.values.remove(last));
                     diagnostics.push(finding);
                 }
-                None => diagnostics.push(unknown_key(self.mapping, &entry.key)),
+                None => diagnostics.push_with(Code::UnknownKey, || unknown_key(self.mapping, &entry.key)),
             }
         }
     }

@@ -8,7 +8,7 @@ use routeplane::diagnostic::{github, json, render, sarif};
 use super::{findings, parse};
 
 /// Far more than any of these takes, far less than a text that gets out of hand.
-const BOUND: Duration = Duration::from_secs(5);
+const BOUND: Duration = Duration::from_secs(20);
 
 fn read(what: &str, text: &str) -> Vec<String> {
     let start = Instant::now();
