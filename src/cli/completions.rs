@@ -8,6 +8,7 @@ use super::{Exit, description};
 /// Print a completion script for a shell
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
+    /// The shell
     shell: Shell,
 }
 

@@ -33,7 +33,7 @@ exits! {
     Usage = 2;
     /// `check` has findings.
     Findings = 3;
-    /// The configuration file is not there, or is not a text file.
+    /// The configuration file is not there.
     NoInput = 66;
     /// The address is in use, or no running gateway can be reached.
     Unavailable = 69;
@@ -41,7 +41,7 @@ exits! {
     Timeout = 75;
     /// A file, an address or a process may not be used by this user.
     Denied = 77;
-    /// The configuration is invalid, or a secret that it names cannot be had.
+    /// The configuration is invalid or cannot be read, or a secret that it names cannot be had.
     BadConfig = 78;
 }
 

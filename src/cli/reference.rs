@@ -57,7 +57,8 @@ fn cli() -> String {
 fn describe(command: &Command, page: &mut String) {
     line(page, format_args!("\n## `routeplane {}`\n", command.get_name()));
     let about = command.get_long_about().or_else(|| command.get_about());
-    line(page, format_args!("{}", sentence(&about.map(ToString::to_string).unwrap_or_default())));
+    let about = about.map(ToString::to_string).unwrap_or_default();
+    line(page, format_args!("{}", about.split("\n\n").map(sentence).collect::<Vec<_>>().join("\n\n")));
     let shown = |arg: &&Arg| !arg.is_hide_set() && arg.get_id() != "help";
     let arguments: Vec<&Arg> = command.get_arguments().filter(shown).collect();
     if arguments.is_empty() {

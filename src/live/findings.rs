@@ -1,5 +1,8 @@
 //! Findings in the plain form of logs, and as JSON.
 
+use serde_json::Value;
+
+use crate::diagnostic::json::to_json;
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::source::SourceMap;
 
@@ -36,23 +39,12 @@ pub fn warn(diagnostics: &Diagnostics, sources: &SourceMap) {
     }
 }
 
-/// The findings as a JSON array.
-pub fn json(diagnostics: &Diagnostics, sources: &SourceMap) -> serde_json::Value {
-    diagnostics.iter().map(|diagnostic| finding(diagnostic, sources)).collect()
-}
-
-fn finding(diagnostic: &Diagnostic, sources: &SourceMap) -> serde_json::Value {
-    let place = diagnostic.labels.first().map(|label| {
-        let (line, column) = sources.line_column(label.span);
-        (sources.get(label.span.source).map(|source| source.name.clone()), line, column)
-    });
-    serde_json::json!({
-        "text": line(diagnostic, sources),
-        "code": diagnostic.code.to_string(),
-        "message": diagnostic.message,
-        "help": diagnostic.help,
-        "file": place.as_ref().and_then(|(file, ..)| file.clone()),
-        "line": place.as_ref().map(|(_, line, _)| line),
-        "column": place.as_ref().map(|(.., column)| column),
-    })
+/// The findings as a JSON array, in the form of `check --format json`, each with its line of [`plain`] as `text`.
+pub fn json(diagnostics: &Diagnostics, sources: &SourceMap) -> Value {
+    let mut findings: Value = serde_json::from_str(&to_json(diagnostics, sources)).unwrap_or_default();
+    let members = findings.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut);
+    for (finding, diagnostic) in members.zip(diagnostics.iter()) {
+        finding.insert("text".to_owned(), line(diagnostic, sources).into());
+    }
+    findings
 }

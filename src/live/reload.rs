@@ -19,6 +19,7 @@ use super::watch::{Plan, Signal};
 use super::{Live, LiveTable, findings};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::table::RoutingTable;
+use crate::table::diff::diff;
 use crate::telemetry::metrics::ReloadResult;
 
 /// Quiet time after the last sign of a change.
@@ -248,7 +249,7 @@ impl Reloader {
         let Candidate { compiled, sources, warnings, origin } = candidate;
         let old = self.parts.live.load();
         candidate::guard_against_shrinking(inputs, &old.table, &compiled.table)?;
-        let changes = Vec::new();
+        let changes = changes(&old.table, &compiled.table);
         let (listen, connections) = (compiled.table.listen, compiled.table.limits.connections);
         let bound = if old.table.listen == listen {
             None
@@ -337,6 +338,12 @@ impl Reloader {
             settings: self.parts.live.load().table.reload.clone(),
         });
     }
+}
+
+/// What a reload changes, a line each: `preset @cheap changed`.
+fn changes(old: &RoutingTable, new: &RoutingTable) -> Vec<String> {
+    let changes = diff(old, new).changes;
+    changes.iter().map(|change| format!("{} {} {}", change.kind.name(), change.id, change.verb())).collect()
 }
 
 async fn sleep_until(at: Option<Instant>) {

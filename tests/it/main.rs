@@ -10,5 +10,6 @@ mod http_client;
 mod init;
 mod mock_upstream;
 mod providers;
+mod reload;
 mod sandbox;
 mod table;
