@@ -285,7 +285,11 @@ async fn reloads_do_not_pile_up_in_memory() {
     }
     let grown = resident() - before;
     assert!(grown < 5 << 10, "{grown} KiB in 40 reloads, after a warm-up of 20");
-    assert_eq!(daemon.metric("routeplane_config_live_generations").await, 1.0);
+    daemon
+        .until("one generation is left", async |daemon| {
+            daemon.metric("routeplane_config_live_generations").await == 1.0
+        })
+        .await;
 }
 
 /// What `check` says of a file and what a reload does with it agree, for a file with every kind of damage; and what a
