@@ -4,10 +4,12 @@
 mod callers;
 mod cli;
 mod config;
+mod corpus;
 mod gateway;
 mod harness;
 mod http_client;
 mod init;
+mod laws;
 mod mock_upstream;
 mod providers;
 mod reload;

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use super::tools::at_path;
 use super::{content, nested, tools};
 use crate::wire::ir::{Error, Message, Part, Reasoning, Role, Text, ToolResult};
-use crate::wire::json::{self, Ext, JsonError, Kind, Object};
+use crate::wire::json::{self, Ext, JsonError, Object};
 
 /// The role of the results of the older `function_call`.
 pub(super) const LEGACY_ROLE: &str = "function";
@@ -95,8 +95,7 @@ fn content_of(message: &mut Object<'_>, path: &str) -> Result<(Vec<Part>, crate:
 
 /// Takes `refusal`, which stands beside the content.
 pub(super) fn decode_refusal(message: &mut Object<'_>, parts: &mut Vec<Part>) {
-    if message.get("refusal").is_some_and(|raw| json::kind(raw) == Kind::String) {
-        let text = message.take("refusal").and_then(json::str_of).unwrap_or_default().into_owned();
+    if let Some(text) = nonempty(message, "refusal") {
         let mut ext = Ext::default();
         nested::mark(&mut ext, "refusal");
         parts.push(Part::Refusal(Text { text, ext }));

@@ -198,6 +198,10 @@ pub(super) fn decode_calls(message: &mut Object<'_>, path: &str, parts: &mut Vec
             parts.push(decode_call(raw).map_err(|error| at_path(error, &format!("{path}tool_calls[{at}]")))?);
         }
     }
+    let is_empty = |raw: &RawValue| Object::of(raw).is_ok_and(|call| call.members().iter().all(|m| m.value.get() == "\"\""));
+    if message.get("function_call").is_some_and(is_empty) {
+        return Ok(());
+    }
     if let Some(mut function) = message.object("function_call").map_err(|error| at_path(error, path))? {
         let name = function.string("name")?.unwrap_or_default();
         let arguments = arguments(&mut function);
@@ -223,7 +227,8 @@ fn are_modelled(calls: &RawValue) -> bool {
 fn decode_call(raw: &RawValue) -> Result<Part, JsonError> {
     let mut call = Object::of(raw)?;
     let id = call.string("id")?;
-    if call.get(CUSTOM).is_some_and(|raw| json::kind(raw) == Kind::Object) {
+    // Snowflake gives every call both members, one of them empty.
+    if call.get("function").is_none_or(nested::is_null) && call.get(CUSTOM).is_some() {
         return custom_call(call, id);
     }
     function_call(call, id)

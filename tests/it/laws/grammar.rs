@@ -1,0 +1,122 @@
+//! The grammar of each protocol's streams: what official clients rely on.
+
+use std::collections::BTreeMap;
+
+use routeplane::wire::ProtocolId;
+use routeplane::wire::frame::{Decoder, Frame, Framing};
+use serde_json::Value;
+
+/// Asserts that `stream` is a clean stream of `protocol`.
+pub(crate) fn check(protocol: ProtocolId, stream: &[u8], case: &str) {
+    let frames = frames(stream);
+    match protocol {
+        ProtocolId::OpenAiChat => chat(&frames, case),
+        ProtocolId::AnthropicMessages => messages(&frames, case),
+        ProtocolId::Gemini => gemini(&frames, case),
+        ProtocolId::OpenAiResponses | ProtocolId::BedrockConverse => {
+            panic!("{case}: {protocol} has a codec but no grammar here; write it")
+        }
+    }
+}
+
+fn frames(stream: &[u8]) -> Vec<(String, String)> {
+    let mut frames = Vec::new();
+    let mut decoder = Decoder::new(Framing::Sse, 1 << 24);
+    let mut each = |frame: Frame<'_>| frames.push((frame.event.to_owned(), frame.data.to_owned()));
+    decoder.push(stream, &mut each).unwrap();
+    decoder.finish(&mut each).unwrap();
+    frames
+}
+
+/// One role first, calls numbered from 0, exactly one finish per choice, nothing of a choice after it, `[DONE]` last.
+fn chat(frames: &[(String, String)], case: &str) {
+    let ((_, last), chunks) = frames.split_last().unwrap();
+    assert_eq!(last, "[DONE]", "{case}");
+    let mut finished: BTreeMap<u64, bool> = BTreeMap::new();
+    let mut calls: BTreeMap<u64, u64> = BTreeMap::new();
+    for (position, (event, data)) in chunks.iter().enumerate() {
+        assert_eq!(event, "", "{case}: chunks have no names");
+        let chunk: Value = serde_json::from_str(data).unwrap();
+        assert!(chunk["id"].is_string() && chunk["model"].is_string() && chunk["created"].is_u64(), "{case}: {data}");
+        assert_eq!(chunk["object"], "chat.completion.chunk", "{case}");
+        let choices = chunk["choices"].as_array().unwrap();
+        assert!(
+            !choices.is_empty() || position + 1 == chunks.len(),
+            "{case}: only the last chunk, with usage, has no choice"
+        );
+        for choice in choices {
+            let index = choice["index"].as_u64().unwrap();
+            let is_first = !finished.contains_key(&index);
+            assert_eq!(choice["delta"]["role"].is_string(), is_first, "{case}: one role chunk, first: {data}");
+            assert_ne!(finished.get(&index), Some(&true), "{case}: a choice goes on after its finish: {data}");
+            finished.insert(index, choice["finish_reason"].is_string());
+            for call in choice["delta"]["tool_calls"].as_array().into_iter().flatten() {
+                let known = calls.entry(index).or_insert(0);
+                if call["id"].is_string() {
+                    assert_eq!(call["index"].as_u64(), Some(*known), "{case}: calls are numbered from 0");
+                    assert!(call["function"]["name"].is_string(), "{case}: a call begins with its name");
+                    *known += 1;
+                } else {
+                    assert!(call["index"].as_u64().unwrap() < *known, "{case}: a call begins before its arguments");
+                }
+            }
+        }
+    }
+    assert!(!finished.is_empty() && finished.values().all(|finished| *finished), "{case}: each choice has its finish");
+}
+
+/// `message_start`, blocks one after another, `message_delta`, `message_stop`; names equal types.
+fn messages(frames: &[(String, String)], case: &str) {
+    let mut open: Option<u64> = None;
+    let mut next = 0;
+    let mut stage = 0;
+    for (event, data) in frames {
+        let data: Value = serde_json::from_str(data).unwrap();
+        assert_eq!(data["type"], event.as_str(), "{case}: the name of an event is its type");
+        match event.as_str() {
+            "message_start" => {
+                assert_eq!(stage, 0, "{case}: `message_start` comes first");
+                assert!(data["message"]["usage"].is_object(), "{case}: clients read the usage of `message_start`");
+                stage = 1;
+            }
+            "content_block_start" => {
+                assert_eq!((stage, open, data["index"].as_u64()), (1, None, Some(next)), "{case}: blocks in a row");
+                open = Some(next);
+                next += 1;
+            }
+            "content_block_delta" => {
+                assert_eq!((data["index"].as_u64(), stage), (open, 1), "{case}: deltas of the open block")
+            }
+            "content_block_stop" => {
+                assert_eq!(data["index"].as_u64(), open, "{case}: the open block stops");
+                open = None;
+            }
+            "message_delta" => {
+                assert_eq!((stage, open), (1, None), "{case}: `message_delta` after all blocks");
+                assert!(data["delta"]["stop_reason"].is_string(), "{case}: a reason");
+                stage = 2;
+            }
+            "message_stop" => {
+                assert_eq!(stage, 2, "{case}: `message_stop` after `message_delta`");
+                stage = 3;
+            }
+            "ping" => {}
+            other => panic!("{case}: unknown event `{other}`"),
+        }
+    }
+    assert_eq!(stage, 3, "{case}: the stream ends with `message_stop`");
+}
+
+/// Chunks are answers; every candidate finishes once; there is no end marker.
+fn gemini(frames: &[(String, String)], case: &str) {
+    let mut finishes: BTreeMap<u64, u32> = BTreeMap::new();
+    for (event, data) in frames {
+        assert_eq!(event, "", "{case}: chunks have no names");
+        let chunk: Value = serde_json::from_str(data).unwrap();
+        for candidate in chunk["candidates"].as_array().into_iter().flatten() {
+            let finishes = finishes.entry(candidate["index"].as_u64().unwrap_or(0)).or_default();
+            *finishes += u32::from(candidate["finishReason"].is_string());
+        }
+    }
+    assert!(finishes.values().all(|count| *count == 1) && !finishes.is_empty(), "{case}: {finishes:?}");
+}
