@@ -51,7 +51,11 @@ fn part(raw: &RawValue) -> Part {
 /// Takes `stop_reason` and `stop_sequence`.
 pub(super) fn finish(object: &mut Object<'_>) -> Option<Finish> {
     let stop_sequence = object.string("stop_sequence").ok().flatten();
-    let raw = object.string("stop_reason").ok().flatten()?;
+    let raw = object.string("stop_reason").ok().flatten();
+    // Both are written in any case: a `null` must not stay for `ext`.
+    object.take("stop_sequence");
+    object.take("stop_reason");
+    let raw = raw?;
     Some(Finish { reason: reason(&raw), raw: Some(raw), stop_sequence })
 }
 

@@ -88,7 +88,7 @@ impl StreamDecoder for Decoder {
 
 impl Decoder {
     fn chunk(&mut self, data: &str, out: &mut Vec<Event>) -> Result<(), Error> {
-        let mut chunk: Object<'_> = serde_json::from_str(data).map_err(|_| error::decode(200, data.as_bytes()))?;
+        let mut chunk: Object<'_> = serde_json::from_str(data).map_err(|_| unreadable(data))?;
         let is_error = |raw: &RawValue| !json::says_nothing(raw);
         if chunk.get("error").is_some_and(is_error) {
             return Err(error::decode(200, data.as_bytes()));
@@ -159,6 +159,14 @@ impl Decoder {
         self.ended = true;
         out.push(Event::Error(error));
     }
+}
+
+/// A chunk that is no JSON: an error in plain text, or a chunk that was cut off.
+fn unreadable(data: &str) -> Error {
+    if data.starts_with('{') {
+        return Error::new(ErrorKind::Truncated, "the upstream's stream broke off within a chunk");
+    }
+    error::decode(200, data.as_bytes())
 }
 
 fn candidate(candidates: &mut Vec<Candidate>, number: u64) -> Result<&mut Candidate, Error> {

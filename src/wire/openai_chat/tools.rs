@@ -198,7 +198,8 @@ pub(super) fn decode_calls(message: &mut Object<'_>, path: &str, parts: &mut Vec
             parts.push(decode_call(raw).map_err(|error| at_path(error, &format!("{path}tool_calls[{at}]")))?);
         }
     }
-    let is_empty = |raw: &RawValue| Object::of(raw).is_ok_and(|call| call.members().iter().all(|m| m.value.get() == "\"\""));
+    let is_empty =
+        |raw: &RawValue| Object::of(raw).is_ok_and(|call| call.members().iter().all(|m| m.value.get() == "\"\""));
     if message.get("function_call").is_some_and(is_empty) {
         return Ok(());
     }

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use routeplane::wire::frame::{Decoder, Frame};
-use routeplane::wire::ir::{Event, Request};
+use routeplane::wire::ir::{Error, ErrorKind, Event, Request};
 use routeplane::wire::quirk::Quirks;
 use routeplane::wire::{Destination, Head, Inbound, Operation, Outbound, PROTOCOLS, Protocol, ProtocolId};
 
@@ -90,11 +90,12 @@ pub(crate) fn events(protocol: &'static dyn Protocol, pieces: &[&[u8]]) -> Vec<E
     let mut decoder = outbound.stream_decoder(&Quirks::default());
     let mut events = Vec::new();
     let mut each = |frame: Frame<'_>| decoder.frame(&frame, &mut events);
-    for piece in pieces {
-        frames.push(piece, &mut each).unwrap();
+    let read =
+        pieces.iter().try_for_each(|piece| frames.push(piece, &mut each)).and_then(|()| frames.finish(&mut each));
+    match read {
+        Ok(()) => decoder.finish(&mut events),
+        Err(error) => events.push(Event::Error(Error::new(ErrorKind::Upstream, error.to_string()))),
     }
-    frames.finish(&mut each).unwrap();
-    decoder.finish(&mut events);
     events
 }
 
