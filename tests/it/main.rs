@@ -14,4 +14,5 @@ mod mock_upstream;
 mod providers;
 mod reload;
 mod sandbox;
+mod rules;
 mod table;
