@@ -13,6 +13,6 @@ mod laws;
 mod mock_upstream;
 mod providers;
 mod reload;
-mod sandbox;
 mod rules;
+mod sandbox;
 mod table;

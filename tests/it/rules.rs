@@ -5,7 +5,9 @@ use routeplane::diagnostic::Diagnostics;
 use routeplane::rule::ast::{Check, Condition, Expression, Literal, Test};
 use routeplane::rule::predicate::{Atom, Comparison, Glob, Predicate, TextTest, ValueFact, ValueTest};
 use routeplane::rule::request::RequestShape;
-use routeplane::rule::{Facts, FlagFact, NumberFact, OutputKind, ReasoningLevel, TextFact, compile, facts, lines, parse};
+use routeplane::rule::{
+    Facts, FlagFact, NumberFact, OutputKind, ReasoningLevel, TextFact, compile, facts, lines, parse,
+};
 use routeplane::source::{SourceId, Span, Spanned};
 use routeplane::wire::ProtocolId;
 
@@ -165,7 +167,8 @@ fn naive_test(test: &Test, facts: &RequestShape) -> bool {
             Literal::Number(number) => *number,
             Literal::Word(word) => {
                 let lists = [facts::REASONING, facts::OUTPUT, facts::PROTOCOL, facts::WEEKDAY];
-                let known = ["reasoning", "output", "protocol", "weekday"].iter().position(|fact| *fact == name).unwrap();
+                let known =
+                    ["reasoning", "output", "protocol", "weekday"].iter().position(|fact| *fact == name).unwrap();
                 lists[known].list.iter().position(|known| known == word).unwrap() as u64
             }
             Literal::Text(_) => panic!("a text for {name}"),
