@@ -215,12 +215,18 @@ fn cycle_from(start: usize, edges: &[Vec<usize>], state: &mut [Visit]) -> Option
     found
 }
 
+/// Steps of a circle that a finding shows.
+const SHOWN: usize = 12;
+
 fn cycle_finding(routes: &[NamedRoute<'_>], cycle: &[usize]) -> Diagnostic {
     let members: Vec<&NamedRoute<'_>> = cycle.iter().filter_map(|index| routes.get(*index)).collect();
-    let path: Vec<String> =
+    let mut path: Vec<String> =
         members.iter().chain(members.first()).map(|member| format!("@{}", member.name.value)).collect();
+    if path.len() > SHOWN {
+        path.splice(SHOWN - 2..path.len() - 1, ["...".to_owned()]);
+    }
     let mut diagnostic = Diagnostic::new(Code::PresetCycle, format!("presets lead in a circle: {}", path.join(" > ")));
-    for (member, next) in members.iter().zip(members.iter().cycle().skip(1)) {
+    for (member, next) in members.iter().zip(members.iter().cycle().skip(1)).take(SHOWN) {
         let mut place = None;
         if let Some(expression) = member.expression {
             presets(expression, &mut |name| {
