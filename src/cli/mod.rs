@@ -9,6 +9,7 @@ mod config_file;
 mod control;
 mod daemon;
 mod exit;
+mod explain;
 pub mod init;
 mod models;
 mod output;
@@ -50,6 +51,7 @@ enum Command {
     Status(status::Args),
     Reload(reload::Args),
     Check(check::Args),
+    Explain(explain::Args),
     Models(models::Args),
     Providers(providers::Args),
     /// Print the JSON Schema of the configuration file
@@ -78,6 +80,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Status(args) => status::run(&args, &env),
         Command::Reload(args) => reload::run(&args, &env),
         Command::Check(args) => check::run(&args, &env),
+        Command::Explain(args) => explain::run(&args, &env),
         Command::Models(args) => models::run(&args, &env),
         Command::Providers(args) => providers::run(&args, &env),
         Command::Schema => schema::run(),

@@ -25,6 +25,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
+use super::explain::{self, Pretended};
 use super::guard;
 use crate::config::decode::leaf::parse_duration;
 use crate::live::LiveTable;
@@ -54,6 +55,7 @@ pub fn router(state: AdminState) -> Router {
     let admin = Router::new()
         .route("/admin/config/status", get(status))
         .route("/admin/reload", post(reload))
+        .route("/admin/explain", post(explain))
         .layer(middleware::from_fn_with_state(state.clone(), only_the_operator));
     Router::new()
         .merge(admin)
@@ -118,6 +120,20 @@ async fn reload(State(state): State<AdminState>, Query(query): Query<ReloadQuery
     match state.reloads.reload(wait).await {
         Some(verdict) => answer(&verdict),
         None => (StatusCode::ACCEPTED, Json(json!({ "result": "running" }))).into_response(),
+    }
+}
+
+/// Where a request would go, by the table that is live.
+async fn explain(State(state): State<AdminState>, Json(asked): Json<Value>) -> Response {
+    let live = state.live.load();
+    let explained = Pretended::from_json(&asked).and_then(|pretended| {
+        explain::request(&live.table, &pretended, |explanation| {
+            json!({ "generation": live.generation, "explanation": explanation.json() })
+        })
+    });
+    match explained {
+        Ok(explanation) => Json(explanation).into_response(),
+        Err(problem) => refusal(StatusCode::BAD_REQUEST, &problem),
     }
 }
 

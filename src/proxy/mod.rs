@@ -15,6 +15,7 @@
 //! | `respond` | heads and errors for the caller |
 //! | `models` | the list of models, in three dialects |
 //! | `admin` | everything that is no model call: health, metrics, the configuration's status and reload |
+//! | `explain` | decides about a request that is not sent |
 //! | `doors` | the listeners, moved by a reload |
 
 pub mod admin;
@@ -22,6 +23,7 @@ pub mod attempt;
 pub mod body;
 pub mod dispatch;
 pub mod doors;
+pub mod explain;
 pub mod facts;
 pub mod failure;
 pub mod guard;

@@ -261,3 +261,34 @@ fn the_configuration_is_looked_for_in_the_documented_places() {
     let sandbox = sandbox.env("ROUTEPLANE_CONFIG", "other.yaml");
     assert!(checked(&sandbox, &["check"]).starts_with("other.yaml: "));
 }
+
+#[tokio::test]
+async fn explain_says_where_a_request_goes_before_it_is_sent() {
+    let sandbox = Sandbox::with(
+        "version: 1\npresets:\n  default: demo/chat\n  quick: demo/delay-1ms > @default\n\
+         rules: |\n  when header(\"x-team\") == \"lab\" -> @quick\n  otherwise -> as requested\n",
+    );
+    let plain = sandbox.run(&["explain", "--model", "@default"]).expect(0).stdout;
+    assert!(plain.contains("rule 1 does not fire") && plain.contains("demo/chat"), "{plain}");
+    let lab = ["explain", "--model", "@default", "--header", "x-team: lab", "--format", "json"];
+    let lab = sandbox.run(&lab).expect(0).json();
+    assert!(lab.to_string().contains("demo/delay-1ms"), "{lab}");
+    let curl = "curl 127.0.0.1:4356/v1/messages -H 'x-team: lab' -d '{\"model\":\"x\",\"max_tokens\":5,\"messages\":[]}'";
+    let by_curl = sandbox.run(&["explain", "--curl", curl, "--format", "json"]).expect(0).json();
+    assert_eq!(by_curl["attempts"][0]["target"], lab["attempts"][0]["target"], "{by_curl}");
+    sandbox.write("body.json", r#"{ "model": "nothing/like-it", "messages": [] }"#);
+    sandbox.run(&["explain", "body.json"]).expect(0);
+    for protocol in ["chat", "messages", "gemini", "embeddings"] {
+        sandbox.run(&["explain", "--protocol", protocol, "--model", "demo/chat"]).expect(0);
+    }
+    sandbox.run(&["explain"]).expect(2);
+    assert!(sandbox.run(&["explain", "--table"]).expect(0).stdout.contains("quick"));
+    assert!(sandbox.run(&["explain", "--table", "--format", "json"]).expect(0).json().is_object());
+
+    // The live table decides the same.
+    let daemon = sandbox.start(&[]).await;
+    let asked = json!({ "headers": { "x-team": "lab" }, "body": { "model": "@default", "messages": [] } });
+    let live = http_client::post(daemon.address, "/admin/explain", &asked).await.expect_status(200).json();
+    assert_eq!(live["explanation"], lab);
+    http_client::post(daemon.address, "/admin/explain", &json!({})).await.expect_status(400);
+}

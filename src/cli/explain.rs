@@ -1,0 +1,149 @@
+//! `routeplane explain`.
+
+mod curl;
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use http::{HeaderMap, Uri};
+use serde_json::{Value, json};
+
+use super::config_file::ConfigArg;
+use super::output::{Format, FormatArg, complain, print, print_json};
+use super::{Exit, compiled};
+use crate::config::Env;
+use crate::proxy::explain::{self, Pretended, add_header};
+use crate::table::dump;
+
+/// Say where a request goes, and why: every rule that was tried, the route, and the attempts in order
+///
+/// Nothing is sent. The request is a JSON body, a curl command, or made of the flags.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// A JSON body; `-` reads it from stdin
+    file: Option<PathBuf>,
+    /// The model that is asked for; wins over that of the body
+    #[arg(long, value_name = "MODEL")]
+    model: Option<String>,
+    /// The protocol of the request
+    #[arg(long, value_name = "PROTOCOL", default_value = "chat")]
+    protocol: Protocol,
+    /// A header, as `name: value`; may be repeated
+    #[arg(long = "header", value_name = "HEADER")]
+    headers: Vec<String>,
+    /// Ask for a stream
+    #[arg(long)]
+    stream: bool,
+    /// The id of the client key that the request is made with
+    #[arg(long, value_name = "ID")]
+    key: Option<String>,
+    /// The random draw of splits, 0 to 1
+    #[arg(long, value_name = "NUMBER", default_value_t = 0.0)]
+    draw: f64,
+    /// A curl command in one argument, as it would be sent to the gateway
+    #[arg(long, value_name = "COMMAND", conflicts_with_all = ["file", "model", "headers", "stream"])]
+    curl: Option<String>,
+    /// Print the compiled table instead
+    #[arg(long, conflicts_with_all = ["file", "model", "headers", "stream", "curl", "key"])]
+    table: bool,
+    #[command(flatten)]
+    config: ConfigArg,
+    #[command(flatten)]
+    format: FormatArg,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Protocol {
+    Chat,
+    Messages,
+    Gemini,
+    Embeddings,
+}
+
+pub(super) fn run(args: &Args, env: &Env) -> Exit {
+    let table = match compiled::table(&args.config, env) {
+        Ok(table) => table,
+        Err(exit) => return exit,
+    };
+    if args.table {
+        match args.format.format {
+            Format::Human => print(dump::text(&table).trim_end()),
+            Format::Json => print_json(&dump::json(&table)),
+        }
+        return Exit::Done;
+    }
+    let explained = pretended(args).and_then(|pretended| {
+        explain::request(&table, &pretended, |explanation| match args.format.format {
+            Format::Human => print(explanation.to_string().trim_end()),
+            Format::Json => print_json(&explanation.json()),
+        })
+    });
+    match explained {
+        Ok(()) => Exit::Done,
+        Err(problem) => {
+            complain(problem);
+            Exit::Usage
+        }
+    }
+}
+
+fn pretended(args: &Args) -> Result<Pretended, String> {
+    let mut pretended = match (&args.curl, &args.file) {
+        (Some(command), _) => curl::read(command)?,
+        (None, Some(file)) => from_body(args, &read(file)?)?,
+        (None, None) => from_body(args, "{}")?,
+    };
+    pretended.key.clone_from(&args.key);
+    pretended.draw = args.draw;
+    Ok(pretended)
+}
+
+fn read(file: &Path) -> Result<String, String> {
+    let mut text = String::new();
+    let read = if file == Path::new("-") {
+        std::io::stdin().lock().read_to_string(&mut text)
+    } else {
+        std::fs::File::open(file).and_then(|mut file| file.read_to_string(&mut text))
+    };
+    read.map(|_| text).map_err(|error| format!("`{}` cannot be read: {error}", file.display()))
+}
+
+fn from_body(args: &Args, text: &str) -> Result<Pretended, String> {
+    let mut body: Value = serde_json::from_str(text).map_err(|error| format!("the body is not JSON: {error}"))?;
+    let members = body.as_object_mut().ok_or("the body must be a JSON object")?;
+    let written = members.get("model").and_then(Value::as_str).map(str::to_owned);
+    let model = args.model.clone().or(written).ok_or("say which model is asked for, with `--model` or in the body")?;
+    let (content, empty) = match args.protocol {
+        Protocol::Chat | Protocol::Messages => ("messages", json!([{ "role": "user", "content": "Hello" }])),
+        Protocol::Gemini => ("contents", json!([{ "role": "user", "parts": [{ "text": "Hello" }] }])),
+        Protocol::Embeddings => ("input", json!("Hello")),
+    };
+    members.entry(content).or_insert(empty);
+    if args.protocol == Protocol::Gemini {
+        members.remove("model");
+    } else {
+        members.insert("model".to_owned(), model.clone().into());
+        if args.stream {
+            members.insert("stream".to_owned(), true.into());
+        }
+    }
+    let mut headers = HeaderMap::new();
+    for header in &args.headers {
+        let (name, value) = header.split_once(':').ok_or_else(|| format!("write `--header '{header}: VALUE'`"))?;
+        add_header(&mut headers, name.trim(), value.trim())?;
+    }
+    let uri = path(args, &model)?;
+    Ok(Pretended { uri, headers, body: body.to_string().into_bytes(), key: None, draw: 0.0 })
+}
+
+fn path(args: &Args, model: &str) -> Result<Uri, String> {
+    let path = match (args.protocol, args.stream) {
+        (Protocol::Chat, _) => "/v1/chat/completions".to_owned(),
+        (Protocol::Messages, _) => "/v1/messages".to_owned(),
+        (Protocol::Embeddings, _) => "/v1/embeddings".to_owned(),
+        (Protocol::Gemini, true) => format!("/v1beta/models/{model}:streamGenerateContent?alt=sse"),
+        (Protocol::Gemini, false) => format!("/v1beta/models/{model}:generateContent"),
+    };
+    path.parse().map_err(|error| format!("`{model}` cannot be part of a path: {error}"))
+}
