@@ -273,7 +273,8 @@ async fn explain_says_where_a_request_goes_before_it_is_sent() {
     let lab = ["explain", "--model", "@default", "--header", "x-team: lab", "--format", "json"];
     let lab = sandbox.run(&lab).expect(0).json();
     assert!(lab.to_string().contains("demo/delay-1ms"), "{lab}");
-    let curl = "curl 127.0.0.1:4356/v1/messages -H 'x-team: lab' -d '{\"model\":\"x\",\"max_tokens\":5,\"messages\":[]}'";
+    let curl =
+        "curl 127.0.0.1:4356/v1/messages -H 'x-team: lab' -d '{\"model\":\"x\",\"max_tokens\":5,\"messages\":[]}'";
     let by_curl = sandbox.run(&["explain", "--curl", curl, "--format", "json"]).expect(0).json();
     assert_eq!(by_curl["attempts"][0]["target"], lab["attempts"][0]["target"], "{by_curl}");
     sandbox.write("body.json", r#"{ "model": "nothing/like-it", "messages": [] }"#);

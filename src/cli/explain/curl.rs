@@ -5,8 +5,7 @@ use http::{HeaderMap, Uri};
 use crate::proxy::explain::{Pretended, add_header};
 
 /// Options whose value is not looked at.
-const IGNORED_WITH_VALUE: [&str; 8] =
-    ["-X", "--request", "-o", "--output", "-m", "--max-time", "-u", "--user"];
+const IGNORED_WITH_VALUE: [&str; 8] = ["-X", "--request", "-o", "--output", "-m", "--max-time", "-u", "--user"];
 
 /// The request that `command` would make.
 ///
