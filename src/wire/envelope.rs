@@ -167,3 +167,95 @@ impl Pieces<'_> {
         self.out
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::{Map, Value};
+
+    fn spliced(body: &str, edits: &[Edit<'_>]) -> String {
+        let members = Object::parse(body).unwrap();
+        let envelope = Envelope {
+            body: body.as_bytes(),
+            members,
+            model: Cow::Borrowed("m"),
+            stream: false,
+            conversation: None,
+            user: None,
+        };
+        String::from_utf8(envelope.splice(&Bytes::copy_from_slice(body.as_bytes()), edits).concat()).unwrap()
+    }
+
+    fn set<'e>(key: &'e str, value: &'e str) -> Edit<'e> {
+        Edit::Set(key, Cow::Borrowed(value.as_bytes()))
+    }
+
+    #[test]
+    fn what_no_edit_names_stays_byte_for_byte() {
+        let body = "{ \"model\" : \"a\" ,\n \"n\": 1.0, \"x\": {\"model\": \"in\\u0041\"} }";
+        assert_eq!(spliced(body, &[]), body);
+        assert_eq!(spliced(body, &[set("model", "\"b\"")]), body.replace("\"a\"", "\"b\""));
+    }
+
+    #[test]
+    fn new_members_go_to_the_end_and_defaults_yield() {
+        let default = |key, value: &'static str| Edit::Default(key, Cow::Borrowed(value.as_bytes()));
+        assert_eq!(spliced("{\"a\":1}", &[default("a", "2"), default("b", "3")]), "{\"a\":1,\"b\":3}");
+        assert_eq!(spliced("{}", &[set("a", "1")]), "{\"a\":1}");
+        assert_eq!(spliced("{\"a\":1}", &[set("a", "2"), set("a", "3")]), "{\"a\":3}", "the last one wins");
+    }
+
+    #[test]
+    fn a_removed_member_takes_one_comma_with_it() {
+        let body = "{\"a\":1, \"b\":2, \"c\":3}";
+        for (removed, left) in [
+            (&["a"][..], "{\"b\":2,\"c\":3}"),
+            (&["b"], "{\"a\":1,\"c\":3}"),
+            (&["c"], "{\"a\":1,\"b\":2}"),
+            (&["a", "b"], "{\"c\":3}"),
+            (&["b", "c"], "{\"a\":1}"),
+            (&["a", "b", "c"], "{}"),
+        ] {
+            let edits: Vec<Edit<'_>> = removed.iter().copied().map(Edit::Remove).collect();
+            let [after, expected]: [Value; 2] =
+                [&*spliced(body, &edits), left].map(|text| serde_json::from_str(text).unwrap());
+            assert_eq!(after, expected, "{removed:?}");
+        }
+    }
+
+    fn applied(body: &str, edits: &[(u8, &str, u8)]) -> Value {
+        let mut object: Map<String, Value> = serde_json::from_str(body).unwrap();
+        let given: Vec<String> = object.keys().cloned().collect();
+        for key in ["a", "b", "c", "d"] {
+            let of_key = || edits.iter().filter(|(_, name, _)| *name == key).rev();
+            match of_key().find(|(kind, _, _)| *kind != 1) {
+                Some((0, _, value)) => drop(object.insert(key.to_owned(), (*value).into())),
+                Some(_) => drop(object.shift_remove(key)),
+                None if given.iter().any(|name| name == key) => {}
+                None => object.extend(of_key().last().map(|(_, _, value)| (key.to_owned(), (*value).into()))),
+            }
+        }
+        Value::Object(object)
+    }
+
+    proptest! {
+        #[test]
+        fn edits_mean_what_they_say(
+            given in prop::sample::subsequence(vec!["a", "b", "c", "d"], 0..=4),
+            space in prop_oneof![Just(""), Just(" "), Just("\n\t")],
+            edits in prop::collection::vec((0_u8..3, prop_oneof![Just("a"), Just("b"), Just("c"), Just("d")], 0_u8..9), 0..6),
+        ) {
+            let members: Vec<String> = given.iter().map(|key| format!("{space}\"{key}\"{space}:{space}\"}},{{\"{space}")).collect();
+            let body = format!("{{{}{space}}}", members.join(",")).replace("\"},{\"", "\"},{\"");
+            let values: Vec<String> = edits.iter().map(|(_, _, value)| value.to_string()).collect();
+            let wanted: Vec<Edit<'_>> = edits.iter().zip(&values).map(|((kind, key, _), value)| match kind {
+                0 => set(key, value),
+                1 => Edit::Default(key, Cow::Borrowed(value.as_bytes())),
+                _ => Edit::Remove(key),
+            }).collect();
+            let after: Value = serde_json::from_str(&spliced(&body, &wanted)).unwrap();
+            prop_assert_eq!(after, applied(&body, &edits), "{}", body);
+        }
+    }
+}

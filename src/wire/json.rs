@@ -403,3 +403,59 @@ pub fn array<T>(out: &mut Vec<u8>, items: impl IntoIterator<Item = T>, mut each:
     }
     out.push(b']');
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_are_taken_and_the_rest_stays_in_order_byte_for_byte() {
+        let mut object =
+            Object::parse("{\"b\": 1.0, \"k\\u0065y\": \"v\", \"n\": null, \"a\": {\"x\" : [1]}}").unwrap();
+        assert_eq!(object.string("key").unwrap().as_deref(), Some("v"));
+        assert_eq!(object.u64("n"), Ok(None));
+        assert_eq!(object.bool("missing"), Ok(None));
+        let rest = object.rest();
+        let kept: Vec<(&str, &str)> = rest.0.iter().map(|(key, value)| (key.as_str(), value.get())).collect();
+        assert_eq!(kept, [("b", "1.0"), ("n", "null"), ("a", "{\"x\" : [1]}")]);
+        assert_eq!(rest.keys().collect::<Vec<_>>(), ["b", "a"], "a null asks for nothing");
+    }
+
+    #[test]
+    fn a_key_may_occur_once() {
+        let twice = |key: &str| Err(JsonError::DuplicateKey { key: key.to_owned() });
+        assert_eq!(Object::parse("{\"a\":1,\"\\u0061\":2}").map(|_| ()), twice("a"), "however it is spelled");
+        let many: Vec<String> = (0..40).map(|n| format!("\"k{n}\":0")).collect();
+        assert!(Object::parse(&format!("{{{}}}", many.join(","))).is_ok());
+        assert_eq!(Object::parse(&format!("{{{},\"k7\":1}}", many.join(","))).map(|_| ()), twice("k7"));
+    }
+
+    #[test]
+    fn a_wrong_type_names_the_member() {
+        let mut object = Object::parse("{\"n\":-1}").unwrap();
+        assert_eq!(object.u64("n").unwrap_err().to_string(), "`n` must be a whole number");
+        assert!(matches!(Object::parse("[1]"), Err(JsonError::Syntax(_))));
+    }
+
+    #[test]
+    fn objects_are_written_member_by_member() {
+        let mut out = Vec::new();
+        object(&mut out, |writer| {
+            writer.field("a\"", "ü\n");
+            writer.optional("absent", &None::<u8>);
+            writer.raw("raw", &raw("[1.0 , 2]").unwrap());
+            writer.object("o", |inner| inner.array("l", [1, 2], |n, out| write(&n, out)));
+        });
+        assert_eq!(String::from_utf8(out).unwrap(), "{\"a\\\"\":\"ü\\n\",\"raw\":[1.0 , 2],\"o\":{\"l\":[1,2]}}");
+    }
+
+    #[test]
+    fn values_that_say_nothing_are_no_loss() {
+        for (text, nothing) in
+            [("null", true), ("{}", true), ("{\"a\":null}", true), ("{\"a\":0}", false), ("\"\"", false)]
+        {
+            assert_eq!(says_nothing(&raw(text).unwrap()), nothing, "{text}");
+        }
+        assert_eq!((count(&raw("[1,[2],3]").unwrap()), count(&raw("7").unwrap())), (3, 0));
+    }
+}
