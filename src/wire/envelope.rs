@@ -233,7 +233,7 @@ mod tests {
                 Some((0, _, value)) => drop(object.insert(key.to_owned(), (*value).into())),
                 Some(_) => drop(object.shift_remove(key)),
                 None if given.iter().any(|name| name == key) => {}
-                None => object.extend(of_key().last().map(|(_, _, value)| (key.to_owned(), (*value).into()))),
+                None => object.extend(of_key().next_back().map(|(_, _, value)| (key.to_owned(), (*value).into()))),
             }
         }
         Value::Object(object)
