@@ -1,0 +1,199 @@
+//! What the hot functions cost, in allocations and instructions: `cargo bench --bench hot`.
+//!
+//! Both are exact, whatever else the machine does. Instructions are counted by `valgrind --tool=callgrind` (skipped, and
+//! said so, where valgrind is not installed): the function runs a hundred times and two hundred times, and the difference is
+//! a hundred runs of it and of nothing else.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
+
+use std::borrow::Cow;
+use std::hint::black_box;
+use std::process::Command;
+
+use bytes::Bytes;
+use routeplane::config::{self, Env};
+use routeplane::proxy::pipe::{Out, Pipe};
+use routeplane::rule::RequestShape;
+use routeplane::table::select::AllUp;
+use routeplane::table::{Draw, Outcome, RoutingTable};
+use routeplane::wire::envelope::Edit;
+use routeplane::wire::{Head, Operation, Protocol, ProtocolId};
+
+/// Runs of a function in one measurement.
+const RUNS: u32 = 100;
+
+/// One function with its input, ready to be called again and again.
+struct Function {
+    name: &'static str,
+    call: Box<dyn FnMut()>,
+}
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["--run", name, runs] => run(name, runs.parse().unwrap()),
+        _ => report(),
+    }
+}
+
+fn run(name: &str, runs: u32) {
+    let mut function = functions().into_iter().find(|function| function.name == name).expect("a function of this name");
+    for _ in 0..runs {
+        (function.call)();
+    }
+}
+
+fn report() {
+    println!("| function | allocations | bytes allocated | instructions |");
+    println!("|---|---|---|---|");
+    for Function { name, mut call } in functions() {
+        // What is only set up once is not the function's.
+        call();
+        let counted = allocation_counter::measure(&mut call);
+        let instructions = instructions(name).map_or("valgrind is not installed".to_owned(), |count| count.to_string());
+        println!("| {name} | {} | {} | {instructions} |", counted.count_total, counted.bytes_total);
+    }
+}
+
+/// Instructions of one call.
+fn instructions(name: &str) -> Option<u64> {
+    let (once, twice) = (collected(name, RUNS)?, collected(name, 2 * RUNS)?);
+    Some((twice - once) / u64::from(RUNS))
+}
+
+/// Instructions of a whole process that calls the function `runs` times.
+fn collected(name: &str, runs: u32) -> Option<u64> {
+    let output = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--run", name, &runs.to_string()])
+        .output()
+        .ok()?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let line = said.lines().find_map(|line| line.split("Collected :").nth(1));
+    Some(line.unwrap_or_else(|| panic!("valgrind: {said}")).trim().parse().expect("a number of instructions"))
+}
+
+fn functions() -> Vec<Function> {
+    vec![
+        peek("peek, 250 bytes", chat_body(0)),
+        peek("peek, 120 KB", chat_body(120 << 10)),
+        splice("splice, 250 bytes", chat_body(0)),
+        splice("splice, 120 KB", chat_body(120 << 10)),
+        select("select, a target", "up/m1"),
+        select("select, a preset of three", "@three"),
+        relay("relay, 20 events at once", whole_stream()),
+        relay_one(),
+    ]
+}
+
+fn chat_body(padding: usize) -> Bytes {
+    let question = "What is the answer to everything? ".repeat(1 + padding / 34);
+    format!(
+        "{{\"model\":\"openai/gpt-5-mini\",\"messages\":[{{\"role\":\"system\",\"content\":\"You are a helpful assistant.\"}},\
+         {{\"role\":\"user\",\"content\":\"{question}\"}}],\"temperature\":0.5,\"stream\":true}}"
+    )
+    .into()
+}
+
+const HEAD: Head<'static> =
+    Head { operation: Operation::Generate, path_model: None, path_stream: false, alt_sse: false };
+
+fn chat() -> &'static dyn Protocol {
+    ProtocolId::OpenAiChat.codec().unwrap()
+}
+
+fn peek(name: &'static str, body: Bytes) -> Function {
+    let inbound = chat().inbound().unwrap();
+    Function {
+        name,
+        call: Box::new(move || {
+            black_box(inbound.peek(&HEAD, black_box(&body)).unwrap());
+        }),
+    }
+}
+
+/// The edits of an ordinary pass-through: the model's name, and usage asked for.
+fn splice(name: &'static str, body: Bytes) -> Function {
+    // The envelope borrows from the body, and both live as long as the bench.
+    let body: &'static Bytes = Box::leak(Box::new(body));
+    let envelope = chat().inbound().unwrap().peek(&HEAD, body).unwrap();
+    Function {
+        name,
+        call: Box::new(move || {
+            let edits = [
+                Edit::Set("model", Cow::Borrowed(b"\"gpt-5-mini\"")),
+                Edit::Default("stream_options", Cow::Borrowed(b"{\"include_usage\":true}")),
+            ];
+            black_box(envelope.splice(body, black_box(&edits)));
+        }),
+    }
+}
+
+fn table() -> RoutingTable {
+    let file = "version: 1
+providers:
+  up: { protocol: openai-chat, base_url: \"http://127.0.0.1:1/v1\", models: [m1, m2, m3] }
+presets:
+  three: { route: up/m1 > up/m2 > up/m3 }
+rules: |
+  when model == \"never\" -> @three
+  otherwise -> as requested
+";
+    let compilation = config::compile(config::Inputs::new(file, &Env::default()));
+    compilation.table.expect("the bench's file compiles")
+}
+
+fn select(name: &'static str, model: &str) -> Function {
+    let (table, facts) = (table(), RequestShape::new(model));
+    Function {
+        name,
+        call: Box::new(move || {
+            let decision = table.select(black_box(&facts), &AllUp, Draw(0.5));
+            assert!(matches!(decision.outcome, Outcome::Attempts { .. }));
+            black_box(decision);
+        }),
+    }
+}
+
+fn event(data: &str) -> String {
+    format!(
+        "data: {{\"id\":\"chatcmpl-0123456789\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\
+         \"model\":\"m1\",\"choices\":[{{\"index\":0,\"delta\":{data},\"finish_reason\":null}}]}}\n\n"
+    )
+}
+
+fn whole_stream() -> Bytes {
+    let mut stream: String = (0..20).map(|n| event(&format!("{{\"content\":\" word{n}\"}}"))).collect();
+    stream.push_str("data: [DONE]\n\n");
+    stream.into()
+}
+
+fn new_relay() -> Pipe {
+    Pipe::relay(chat().inbound().unwrap(), chat().outbound().unwrap())
+}
+
+fn relay(name: &'static str, stream: Bytes) -> Function {
+    Function {
+        name,
+        call: Box::new(move || {
+            let (mut pipe, mut out) = (new_relay(), Out::default());
+            pipe.push(black_box(stream.clone()), &mut out);
+            pipe.finish(&mut out);
+            assert!(pipe.is_complete());
+            black_box(out.take());
+        }),
+    }
+}
+
+/// One event of a stream that is under way.
+fn relay_one() -> Function {
+    let (mut pipe, mut out) = (new_relay(), Out::default());
+    let one = Bytes::from(event("{\"content\":\" word\"}"));
+    Function {
+        name: "relay, one event",
+        call: Box::new(move || {
+            pipe.push(black_box(one.clone()), &mut out);
+            black_box(out.take());
+        }),
+    }
+}
