@@ -10,9 +10,9 @@ use std::hint::black_box;
 use std::process::Command;
 
 use bytes::Bytes;
-use routeplane::config::{self, Env};
+use routeplane::config::{self, Env, Files, Inputs};
 use routeplane::proxy::pipe::{Out, Pipe};
-use routeplane::rule::RequestShape;
+use routeplane::rule::request::RequestShape;
 use routeplane::table::select::AllUp;
 use routeplane::table::{Draw, Outcome, RoutingTable};
 use routeplane::wire::envelope::Edit;
@@ -129,6 +129,15 @@ fn splice(name: &'static str, body: Bytes) -> Function {
     }
 }
 
+/// The bench's file names no other.
+struct NoFiles;
+
+impl Files for NoFiles {
+    fn read(&self, path: &str) -> Result<String, String> {
+        Err(format!("the bench has no {path}"))
+    }
+}
+
 fn table() -> RoutingTable {
     let file = "version: 1
 providers:
@@ -139,7 +148,8 @@ rules: |
   when model == \"never\" -> @three
   otherwise -> as requested
 ";
-    let compilation = config::compile(config::Inputs::new(file, &Env::default()));
+    let inputs = Inputs { file: Some(("routeplane.yaml", file)), env: &Env::default(), files: &NoFiles };
+    let compilation = config::compile(inputs);
     compilation.table.expect("the bench's file compiles")
 }
 
