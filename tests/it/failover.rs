@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::callers::Caller;
 use crate::gateway::{Gateway, provider};
-use crate::mock_upstream::{Act, MockUpstream, dialect, refused_address};
+use crate::mock_upstream::{Act, MockUpstream, Refused, dialect};
 
 /// A file in which `@r` tries `first`, then `second`, each once.
 fn two_targets(first: &str, second: &str) -> String {
@@ -31,7 +31,8 @@ async fn act_then_good(upstream: Caller, act: Act) -> (Gateway, MockUpstream, Mo
 #[tokio::test]
 async fn a_refused_connection_falls_back_at_once() {
     let second = MockUpstream::good().await;
-    let refused = format!("http://{}/v1", refused_address().await);
+    let nobody = Refused::new();
+    let refused = format!("http://{}/v1", nobody.address());
     let yaml = two_targets(
         &provider("first", "openai-chat", &refused),
         &provider("second", "openai-chat", &second.base_url("openai-chat")),
@@ -52,8 +53,8 @@ fn whole_failures() -> Vec<Act> {
     vec![
         Act::ResetBeforeHead,
         Act::CloseBeforeHead,
-        Act::StallBeforeHead,
         Act::ResetMidBody,
+        Act::StallMidBody,
         Act::status(500),
         Act::status(503),
         Act::status(529),
@@ -72,13 +73,17 @@ async fn every_failure_before_an_answer_falls_back() {
     for act in whole_failures() {
         for upstream in Caller::ALL {
             let (gateway, first, second) = act_then_good(upstream, act.clone()).await;
-            for caller in Caller::ALL {
+            // What passes through is not parsed on its way: broken JSON is then the caller's to see.
+            let unread = matches!(&act, Act::Respond { status: 200, body, .. } if body.starts_with(b"{"));
+            let callers: Vec<Caller> =
+                Caller::ALL.into_iter().filter(|caller| !unread || *caller != upstream).collect();
+            for caller in &callers {
                 let answer = caller.ask(gateway.address, "@r", "hello", false).await;
                 assert_eq!(answer.status, 200, "{act:?}, {caller:?} to {upstream:?}: {answer:?}");
                 assert_eq!(caller.heard(&answer).text, dialect::TEXT, "{act:?}, {caller:?} to {upstream:?}");
                 assert_eq!(answer.header("x-routeplane-target"), Some("second/m1"), "{act:?}");
             }
-            assert!(!first.requests().is_empty() && second.requests().len() == 3, "{act:?} {upstream:?}");
+            assert!(!first.requests().is_empty() && second.requests().len() == callers.len(), "{act:?} {upstream:?}");
         }
     }
 }
@@ -159,7 +164,7 @@ async fn a_stream_that_is_cut_right_before_its_end_marker_is_not_a_clean_end() {
     for upstream in [Caller::Messages, Caller::Chat] {
         // All events but the last ones: the text is complete, the protocol's end is not.
         let events = if upstream == Caller::Messages { 8 } else { 5 };
-        let (gateway, ..) = act_then_good(upstream, Act::Truncate(events)).await;
+        let (gateway, _first, _second) = act_then_good(upstream, Act::Truncate(events)).await;
         for caller in Caller::ALL {
             let answer = caller.ask(gateway.address, "@r", "hello", true).await;
             assert!(caller.in_band_error(&answer).is_some(), "{caller:?} to {upstream:?}: {answer:?}");
@@ -308,10 +313,14 @@ async fn connect_timeout_and_total_timeout_are_504() {
         provider("slow", "openai-chat", &slow.base_url("openai-chat")),
     );
     let gateway = Gateway::start(&yaml).await;
-    for (preset, code) in [("@hole", "connect_timeout"), ("@stalled", "ttfb_timeout"), ("@total", "deadline_exceeded")]
-    {
+    // A whole answer's head comes with its last token: only a stream has a first token to wait for.
+    for (preset, code, stream) in [
+        ("@hole", "connect_timeout", false),
+        ("@stalled", "ttfb_timeout", true),
+        ("@total", "deadline_exceeded", false),
+    ] {
         let started = Instant::now();
-        let answer = Caller::Chat.ask(gateway.address, preset, "hello", false).await.expect_status(504);
+        let answer = Caller::Chat.ask(gateway.address, preset, "hello", stream).await.expect_status(504);
         assert_eq!(Caller::Chat.error(&answer.json()).0, code, "{answer:?}");
         assert!((Duration::from_millis(190)..Duration::from_secs(2)).contains(&started.elapsed()), "{preset}");
     }

@@ -8,7 +8,6 @@ use std::time::Duration;
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
-use crate::http_client;
 use crate::mock_upstream::MockUpstream;
 
 /// A running Routeplane; it stops when dropped.
@@ -58,32 +57,33 @@ impl Gateway {
         let folder = tempfile::tempdir().unwrap();
         let (file, log) = (folder.path().join("routeplane.yaml"), folder.path().join("log"));
         std::fs::write(&file, yaml).unwrap();
-        let address = free_address();
         let output = std::fs::File::create(&log).unwrap();
         let child = command(folder.path(), yaml)
             .args(["start", "--config"])
             .arg(&file)
-            .args(["--listen", &address.to_string()])
+            .args(["--listen", "127.0.0.1:0"])
             .envs(environment.iter().copied())
             .stdout(output.try_clone().unwrap())
             .stderr(output)
             .spawn()
             .unwrap();
-        let mut gateway = Gateway { address, child, log, _folder: folder };
-        gateway.wait_until_live().await;
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut gateway = Gateway { address: nowhere, child, log, _folder: folder };
+        gateway.address = gateway.wait_until_live().await;
         gateway
     }
 
-    async fn wait_until_live(&mut self) {
+    /// Waits for the line that says where it listens: a port that the test chose could be somebody else's by then.
+    async fn wait_until_live(&mut self) -> SocketAddr {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
+            let log = self.log();
+            let line = log.lines().find_map(|line| line.trim().strip_prefix("listening"));
+            if let Some(address) = line.and_then(|line| line.trim().strip_prefix("http://")) {
+                return address.trim().parse().unwrap_or_else(|error| panic!("`{address}`: {error}"));
+            }
             if let Some(status) = self.child.try_wait().unwrap() {
                 panic!("routeplane ended with {status}:\n{}", self.log());
-            }
-            if tokio::net::TcpStream::connect(self.address).await.is_ok()
-                && http_client::get(self.address, "/livez").await.status == 200
-            {
-                return;
             }
             assert!(Instant::now() < deadline, "routeplane is not live after 20 s:\n{}", self.log());
             tokio::time::sleep(Duration::from_millis(10)).await;

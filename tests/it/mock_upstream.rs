@@ -166,10 +166,19 @@ fn record(shared: &Mutex<Shared>, request: &Request, connection: usize) -> (usiz
     (shared.records.len() - 1, act)
 }
 
-/// The base URL of a port that refuses connections.
-pub(crate) async fn refused_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    listener.local_addr().unwrap()
+/// A port that refuses connections: it is taken, so that nobody else gets it, and nobody listens there.
+pub(crate) struct Refused(tokio::net::TcpSocket);
+
+impl Refused {
+    pub(crate) fn new() -> Refused {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        Refused(socket)
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.0.local_addr().unwrap()
+    }
 }
 
 /// A port whose accept queue is full: connecting to it hangs until a timeout.

@@ -198,8 +198,9 @@ async fn what_a_target_cannot_express_is_reported() {
     let answer = Caller::Chat.post(matrix.gateway.address, "messages/m1", &body, false).await.expect_status(200);
     let losses = answer.header("x-routeplane-losses").unwrap_or_else(|| panic!("no losses: {answer:?}"));
     assert!(losses.contains("seed"), "{losses}");
-    let same = Caller::Chat.post(matrix.gateway.address, "chat/m1", &body, false).await;
-    assert_eq!(same.header("x-routeplane-losses").unwrap_or_default().replace('0', ""), "", "{same:?}");
+    body["model"] = json!("chat/m1");
+    let same = Caller::Chat.post(matrix.gateway.address, "chat/m1", &body, false).await.expect_status(200);
+    assert_eq!(same.header("x-routeplane-losses"), None, "{same:?}");
 }
 
 #[tokio::test]
@@ -232,23 +233,22 @@ fn odd_body(caller: Caller, model: &str) -> String {
 
 #[tokio::test]
 async fn a_pass_through_changes_nothing_but_the_model() {
-    let matrix = Matrix::start().await;
+    // Blanks and unknown members in the answer too: nobody reads it on the way.
+    let answer = "{ \"z\": 1e400,\r\n\t\"choices\" : [ ], \"content\":[],\"candidates\":[], \"a\":\"\\u0065\" }\n";
     for caller in Caller::ALL {
-        let model = format!("{}/m1", name(caller));
-        let sent = odd_body(caller, &model);
-        let target = caller.target(&model, false);
-        let answer = http_client::request(matrix.gateway.address, "POST", &target, caller.headers(), sent.as_bytes())
-            .await
-            .expect_status(200);
-        let (_, mock) = matrix.upstreams.iter().find(|(upstream, _)| *upstream == caller).unwrap();
+        let body = answer.as_bytes().to_vec();
+        let mock = MockUpstream::start([Act::Respond { status: 200, headers: Vec::new(), body }]).await;
+        let gateway = Gateway::start(&providers(&[("up", caller.protocol(), &mock)])).await;
+        let (sent, target) = (odd_body(caller, "up/m1"), caller.target("up/m1", false));
+        let got = http_client::request(gateway.address, "POST", &target, caller.headers(), sent.as_bytes()).await;
+        assert_eq!(got.expect_status(200).text(), answer, "{caller:?}");
         let seen = mock.only_request().request;
-        assert_eq!(seen.text(), sent.replace(&format!("\"{model}\""), "\"m1\""), "{caller:?}");
-        // What the upstream answered, byte for byte.
-        let direct =
-            http_client::request(mock.address(), "POST", &caller.target("m1", false), caller.headers(), &seen.body)
-                .await;
-        assert_eq!(answer.text(), direct.text(), "{caller:?}");
-        assert_eq!(answer.header("content-type"), direct.header("content-type"));
+        assert_eq!(seen.text(), sent.replace("\"up/m1\"", "\"m1\""), "{caller:?}");
+        assert_eq!(
+            seen.path().trim_start_matches("/v1beta"),
+            caller.target("m1", false).trim_start_matches("/v1beta"),
+            "{caller:?}"
+        );
     }
 }
 
@@ -412,7 +412,7 @@ async fn models_are_listed_in_three_dialects() {
     let openai = list(&[], "/v1/models").await;
     assert_eq!(openai["object"], "list");
     let ids = names(&openai["data"], "id");
-    assert!(["up/m1", "up/m2", "@fast"].iter().all(|id| ids.iter().any(|known| known == id)), "{ids:?}");
+    assert!(["up/m1", "up/m2", "fast"].iter().all(|id| ids.iter().any(|known| known == id)), "{ids:?}");
     let anthropic = list(&[("anthropic-version", "2023-06-01")], "/v1/models").await;
     assert_eq!(anthropic["has_more"], false);
     assert_eq!(names(&anthropic["data"], "id"), ids);

@@ -43,6 +43,8 @@ pub(crate) enum Act {
     Respond { status: u16, headers: Vec<(&'static str, String)>, body: Vec<u8> },
     /// An error in the dialect whose message repeats every request header: what must not reach the caller.
     EchoHeaders(u16),
+    /// So many events of a good stream, then the dialect's error event with every request header in its message.
+    EchoHeadersInStream(usize),
     /// The bytes, whatever they are, then FIN.
     Raw(Vec<u8>),
 }
@@ -141,6 +143,15 @@ async fn try_play(act: &Act, request: &Request, out: &mut (impl AsyncWrite + Unp
             let text = format!("refused: {:?}", request.headers);
             let body = dialect::error(request, *status, &text);
             http::write_whole(out, *status, &[("content-type", "application/json")], body.as_bytes()).await?;
+            Ok(After::KeepAlive)
+        }
+        Act::EchoHeadersInStream(events) => {
+            let stream = good_stream(request);
+            begin_stream(&stream, *events, out).await?;
+            let text = serde_json::to_string(&format!("{:?}", request.headers)).unwrap();
+            let error = stream.error.replace("\"overloaded in the middle\"", &text);
+            http::write_chunk(out, error.as_bytes()).await?;
+            http::write_last_chunk(out).await?;
             Ok(After::KeepAlive)
         }
         Act::Raw(bytes) => {

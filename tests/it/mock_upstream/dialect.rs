@@ -232,8 +232,9 @@ pub(crate) fn error(request: &Request, status: u16, message: &str) -> String {
 
 /// The vector that stands for a text: its length, and three that never change.
 pub(crate) fn vector(text: &str) -> [f64; 4] {
+    // Not a whole number, because JavaScript prints these without a point.
     let length = u32::try_from(text.len()).unwrap();
-    [f64::from(length), 0.5, -0.25, 0.125]
+    [f64::from(length) + 0.5, 0.5, -0.25, 0.125]
 }
 
 /// How long a base64 text is when decoded.
