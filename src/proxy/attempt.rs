@@ -74,7 +74,7 @@ pub async fn run(this: &Try<'_, '_, '_, '_>) -> Result<Answer, Failure> {
     let place = place(this)?;
     let credential = place.state.keys.pick();
     let started = Instant::now();
-    let result = send(this, &place, credential.map(|key| &**key)).await;
+    let result = send(this, &place, credential).await;
     match &result {
         Ok(_) => place.counters.succeeded(started.elapsed()),
         Err(failure) => {
@@ -111,7 +111,7 @@ fn place<'r>(this: &Try<'r, '_, '_, '_>) -> Result<Place<'r>, Failure> {
 async fn send(
     this: &Try<'_, '_, '_, '_>,
     place: &Place<'_>,
-    credential: Option<&Credential>,
+    credential: Option<&Arc<Credential>>,
 ) -> Result<Answer, Failure> {
     let Try { incoming, attempt, deadline, total, .. } = this;
     let prepared = outgoing::body(incoming, attempt, place.endpoint, place.outbound).map_err(Failure::Refused)?;
@@ -122,11 +122,12 @@ async fn send(
         true => Failure::Deadline(*total),
         false => Failure::FirstToken(timeouts.first_token),
     };
-    let head = tokio::time::timeout_at(first, call(this, place, credential, &prepared, stream, timeouts));
+    let head =
+        tokio::time::timeout_at(first, call(this, place, credential.map(|key| &**key), &prepared, stream, timeouts));
     let response = head.await.unwrap_or_else(|_| Err(late()))?;
     let response = refuse_errors(place, &prepared, response).await?;
     if stream {
-        let opening = open(this, place, prepared, response);
+        let opening = open(this, place, credential, prepared, response);
         tokio::time::timeout_at(first, opening).await.unwrap_or_else(|_| Err(late()))
     } else {
         let reading = whole(this, place, prepared, response);
@@ -188,7 +189,10 @@ async fn refuse_errors(
         };
     }
     let (head, body) = response.into_parts();
-    let mut text = tokio::time::timeout(ERROR_TIME, read_some(body)).await.unwrap_or_default();
+    let mut text = match html(&head.headers) {
+        true => b"the upstream answered with a web page instead of an API answer".to_vec(),
+        false => tokio::time::timeout(ERROR_TIME, read_some(body)).await.unwrap_or_default(),
+    };
     place.state.keys.scrub(&mut text);
     let mut error = place.outbound.decode_error(status.as_u16(), &text);
     error.retry_after = retry_after(&head.headers).or(error.retry_after);
@@ -233,6 +237,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 async fn open(
     this: &Try<'_, '_, '_, '_>,
     place: &Place<'_>,
+    credential: Option<&Arc<Credential>>,
     prepared: Prepared,
     response: Response<upstream::Body>,
 ) -> Result<Answer, Failure> {
@@ -257,7 +262,12 @@ async fn open(
     let opened = stream::open(body, pipe).await;
     match opened.pipe.progress() {
         Progress::Failed(error) if error.kind == ErrorKind::Truncated => return Err(Failure::Truncated),
-        Progress::Failed(error) => return Err(Failure::InStream(error)),
+        Progress::Failed(mut error) => {
+            let mut message = std::mem::take(&mut error.message).into_bytes();
+            place.state.keys.scrub(&mut message);
+            error.message = String::from_utf8_lossy(&message).into_owned();
+            return Err(Failure::InStream(error));
+        }
         Progress::Preamble => return Err(Failure::Truncated),
         Progress::Complete if attempt.settings.retries.on.contains(&RetryOn::Empty) && opened.pipe.is_empty() => {
             return Err(Failure::Empty);
@@ -268,7 +278,7 @@ async fn open(
     headers.insert("cache-control", HeaderValue::from_static("no-cache"));
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     let record = StreamRecord::start(Arc::clone(place.counters));
-    let body = StreamBody::new(opened, attempt.settings.timeouts.idle, *deadline, record);
+    let body = StreamBody::new(opened, attempt.settings.timeouts.idle, *deadline, record, credential.cloned());
     Ok(Answer { headers, losses: prepared.losses, body: AnswerBody::Stream(Box::new(body)) })
 }
 
@@ -286,7 +296,7 @@ async fn whole(
     let Try { incoming, attempt, .. } = this;
     let (head, body) = response.into_parts();
     let body = collect(body, attempt.settings.timeouts.idle).await?;
-    if body.starts_with(b"{\"error\"") {
+    if body.starts_with(b"{\"error\"") || body.starts_with(b"{\"type\":\"error\"") {
         // Some aggregators answer 200 with an error inside.
         let mut text = body.to_vec();
         place.state.keys.scrub(&mut text);

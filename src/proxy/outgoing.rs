@@ -19,7 +19,7 @@ use crate::wire::ir::{self, Error, ErrorKind};
 use crate::wire::json::{self, Object};
 use crate::wire::loss::Losses;
 use crate::wire::quirk::Quirks;
-use crate::wire::{Destination, Head, Inbound, Operation, Outbound, Protocol, pointer};
+use crate::wire::{Destination, Head, Inbound, Operation, Outbound, Protocol, ProtocolId, pointer};
 
 /// The caller's request, as every try derives its own from it.
 pub struct Incoming<'r, 'b> {
@@ -65,8 +65,9 @@ pub fn body(
     let passthrough =
         matches!(attempt.target.lane(incoming.call.protocol, incoming.call.operation), Lane::Passthrough { .. });
     let mut prepared = if passthrough && can_relay(incoming) {
+        let body = relayed(incoming, edited.as_ref(), attempt, outbound)?;
         Prepared {
-            body: relayed(incoming, edited.as_ref(), attempt, outbound)?,
+            body: if is_google_embedding(incoming) { name_in_batch(&body, attempt.model)? } else { body },
             losses: Losses::default(),
             translation: Translation::None,
         }
@@ -79,9 +80,31 @@ pub fn body(
     Ok(prepared)
 }
 
-/// A Gemini caller without `alt=sse` wants an array, which no upstream is asked for.
+/// A Gemini caller without `alt=sse` wants an array, which no upstream is asked for; and upstreams are asked for batches of
+/// embeddings only, so a single one goes through the hub.
 fn can_relay(incoming: &Incoming<'_, '_>) -> bool {
-    !incoming.envelope.stream || incoming.inbound.stream_content_type(&incoming.head) == "text/event-stream"
+    let array = incoming.envelope.stream && incoming.inbound.stream_content_type(&incoming.head) != "text/event-stream";
+    let single = is_google_embedding(incoming) && incoming.envelope.members.get("requests").is_none();
+    !array && !single
+}
+
+fn is_google_embedding(incoming: &Incoming<'_, '_>) -> bool {
+    incoming.call.operation == Operation::Embed && incoming.call.protocol == ProtocolId::Gemini
+}
+
+/// Each request of Google's batch names its model, which must be that of the path.
+fn name_in_batch(body: &Pieces, model: &str) -> Result<Pieces, Error> {
+    let mut text = String::from_utf8_lossy(&body.join()).into_owned();
+    let requests = Object::parse(&text)?.array("requests")?.map_or(0, |requests| requests.len());
+    let mut name = Vec::new();
+    json::write(&format!("models/{}", model.strip_prefix("models/").unwrap_or(model)), &mut name);
+    let name = String::from_utf8_lossy(&name);
+    let wrong = |error: pointer::PointerError| Error::invalid(error.to_string()).with_param("requests");
+    for position in 0..requests {
+        let place = format!("/requests/{position}/model");
+        text = pointer::set(&text, &pointer::steps(&place).map_err(wrong)?, &name).map_err(wrong)?;
+    }
+    Ok(text.into_bytes().into())
 }
 
 /// The caller's document with the preset's parameters in it, as if the caller had written them; `None` where the preset

@@ -6,6 +6,7 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use http_body::{Body as _, Frame};
 use tokio::time::{Instant, Sleep};
 
 use super::pipe::{Out, Pipe, Progress};
+use crate::state::Credential;
 use crate::telemetry::traffic::StreamRecord;
 use crate::upstream;
 use crate::wire::ir::{Error, ErrorKind};
@@ -35,6 +37,8 @@ pub struct StreamBody {
     ended: bool,
     idle: Idle,
     record: StreamRecord,
+    /// The key that the upstream got, and might repeat in an error.
+    credential: Option<Arc<Credential>>,
 }
 
 /// The limits of time of a stream. One timer, re-armed only when it fires: events do not touch it.
@@ -118,9 +122,24 @@ fn broken(error: &upstream::body::Broken) -> Error {
 
 impl StreamBody {
     /// `idle`: longest silence of the upstream. `deadline`: end of the whole request.
-    pub fn new(opened: Opened, idle: Duration, deadline: Instant, record: StreamRecord) -> StreamBody {
+    pub fn new(
+        opened: Opened,
+        idle: Duration,
+        deadline: Instant,
+        record: StreamRecord,
+        credential: Option<Arc<Credential>>,
+    ) -> StreamBody {
         let Opened { upstream, pipe, out, ended } = opened;
-        StreamBody { upstream, pipe, out, yields: 0, ended, idle: Idle::new(idle, deadline), record }
+        StreamBody { upstream, pipe, out, yields: 0, ended, idle: Idle::new(idle, deadline), record, credential }
+    }
+
+    /// An error of the upstream is in hand, in its own words.
+    fn scrub(&mut self) {
+        if let Some(credential) = &self.credential {
+            let mut text = self.out.take().to_vec();
+            credential.scrub(&mut text);
+            self.out.pieces.push(text.into());
+        }
     }
 
     /// Takes what the upstream has now. `Ready`: there is something to do again at once, or the stream has ended.
@@ -131,7 +150,10 @@ impl StreamBody {
                     self.idle.last_data = Instant::now();
                     self.pipe.push(bytes, &mut self.out);
                     match self.pipe.progress() {
-                        Progress::Failed(_) => self.ended = true,
+                        Progress::Failed(_) => {
+                            self.scrub();
+                            self.ended = true;
+                        }
                         Progress::Complete => self.idle.linger(),
                         Progress::Preamble | Progress::Content => {}
                     }

@@ -145,7 +145,18 @@ fn inline_of(object: Object<'_>, mut data: Object<'_>) -> Result<Media, Error> {
     let mut ext = rest(object)?;
     note::keep(&mut ext, INLINE, data, false);
     let kind = kind_of(&media_type);
-    Ok(Media { kind, source: MediaSource::Base64 { media_type, data: text }, detail: None, name, ext })
+    let data = standard_base64(text);
+    Ok(Media { kind, source: MediaSource::Base64 { media_type, data }, detail: None, name, ext })
+}
+
+/// Google reads both alphabets of base64, with and without padding, and its own SDK for Python sends the URL-safe one; the
+/// other protocols read the standard one only.
+fn standard_base64(text: String) -> String {
+    let mut text = if text.contains(['-', '_']) { text.replace('-', "+").replace('_', "/") } else { text };
+    while !text.is_empty() && !text.len().is_multiple_of(4) {
+        text.push('=');
+    }
+    text
 }
 
 fn file_of(object: Object<'_>, mut file: Object<'_>) -> Result<Media, Error> {
