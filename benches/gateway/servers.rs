@@ -118,11 +118,17 @@ pub(crate) struct Routeplane {
 }
 
 impl Routeplane {
+    /// Asks for client keys, and serves the three providers of the bench.
     pub(crate) async fn start(mock: &Mock) -> Routeplane {
+        let keys = "keys: { bench: env:BENCH_CLIENT_KEY }\n";
+        Routeplane::start_with(&routeplane_file(mock.address, keys)).await
+    }
+
+    pub(crate) async fn start_with(file: &str) -> Routeplane {
         let folder = tempfile::tempdir().unwrap();
         let address = free_address();
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
-        std::fs::write(folder.path().join("routeplane.yaml"), routeplane_file(mock.address, "")).unwrap();
+        std::fs::write(folder.path().join("routeplane.yaml"), file).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_routeplane"))
             .args(["start", "--config", "routeplane.yaml", "--listen", &address.to_string()])
             .current_dir(folder.path())
@@ -151,7 +157,6 @@ impl Routeplane {
 pub(crate) fn routeplane_file(mock: SocketAddr, more: &str) -> String {
     format!(
         "version: 1
-keys: {{ bench: env:BENCH_CLIENT_KEY }}
 providers:
   chat: {{ protocol: openai-chat, base_url: \"http://{mock}/v1\", key: env:BENCH_PROVIDER_KEY, models: [m1] }}
   messages: {{ protocol: anthropic-messages, base_url: \"http://{mock}\", key: env:BENCH_PROVIDER_KEY, models: [m1] }}

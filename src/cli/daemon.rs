@@ -49,7 +49,6 @@ pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
 /// The file of this process. Removed when dropped.
 pub(super) struct Registration {
     path: PathBuf,
-    #[expect(dead_code, reason = "held, not read: the lock says that the gateway runs")]
     lock: File,
 }
 

@@ -13,8 +13,6 @@ use super::http::{self, Request};
 pub(crate) enum Act {
     /// A good answer in the dialect of the request's path.
     Answer,
-    /// A good answer after a pause.
-    AnswerAfter(Duration),
     /// The head of a good stream and all its events, one every so often.
     SlowStream(Duration),
     /// As [`Act::SlowStream`], but byte by byte.
@@ -90,10 +88,6 @@ pub(crate) async fn play(act: &Act, request: &Request, out: &mut (impl AsyncWrit
 async fn try_play(act: &Act, request: &Request, out: &mut (impl AsyncWrite + Unpin)) -> io::Result<After> {
     match act {
         Act::Answer => answer(request, out, Duration::ZERO).await,
-        Act::AnswerAfter(pause) => {
-            tokio::time::sleep(*pause).await;
-            answer(request, out, Duration::ZERO).await
-        }
         Act::SlowStream(pause) => answer(request, out, *pause).await,
         Act::Drip(pause) => drip(&good_stream(request), *pause, out).await,
         Act::ResetBeforeHead => Ok(After::Reset),
