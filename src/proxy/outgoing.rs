@@ -64,10 +64,19 @@ pub fn body(
     let edited = preset_document(incoming, attempt.settings, &endpoint.quirks)?;
     let passthrough =
         matches!(attempt.target.lane(incoming.call.protocol, incoming.call.operation), Lane::Passthrough { .. });
-    let mut prepared = if passthrough && can_relay(incoming) {
+    let mut prepared = if passthrough && !incoming.inbound.is_relayable(incoming.envelope) {
+        // Only the request needs another form; the answer is the caller's own protocol and passes as it comes.
+        Prepared { translation: Translation::None, ..translated(incoming, edited.as_ref(), attempt, endpoint, outbound)? }
+    } else if passthrough && can_relay(incoming) {
         let body = relayed(incoming, edited.as_ref(), attempt, outbound)?;
         Prepared {
-            body: if is_google_embedding(incoming) { name_in_batch(&body, attempt.model)? } else { body },
+            body: if is_google_embedding(incoming) {
+                name_in_batch(&body, attempt.model)?
+            } else if is_wrapped_count(incoming) {
+                name_in_count(&body, attempt.model)?
+            } else {
+                body
+            },
             losses: Losses::default(),
             translation: Translation::None,
         }
@@ -96,15 +105,38 @@ fn is_google_embedding(incoming: &Incoming<'_, '_>) -> bool {
 fn name_in_batch(body: &Pieces, model: &str) -> Result<Pieces, Error> {
     let mut text = String::from_utf8_lossy(&body.join()).into_owned();
     let requests = Object::parse(&text)?.array("requests")?.map_or(0, |requests| requests.len());
-    let mut name = Vec::new();
-    json::write(&format!("models/{}", model.strip_prefix("models/").unwrap_or(model)), &mut name);
-    let name = String::from_utf8_lossy(&name);
+    let name = google_name(model);
     let wrong = |error: pointer::PointerError| Error::invalid(error.to_string()).with_param("requests");
     for position in 0..requests {
         let place = format!("/requests/{position}/model");
         text = pointer::set(&text, &pointer::steps(&place).map_err(wrong)?, &name).map_err(wrong)?;
     }
     Ok(text.into_bytes().into())
+}
+
+/// The member of Google's `countTokens` that holds a whole request, which names its model once more.
+const COUNTED: &str = "generateContentRequest";
+
+fn is_wrapped_count(incoming: &Incoming<'_, '_>) -> bool {
+    incoming.call.protocol == ProtocolId::Gemini
+        && incoming.call.operation == Operation::CountTokens
+        && incoming.envelope.members.get(COUNTED).is_some()
+}
+
+/// The model that is named there must be that of the path.
+fn name_in_count(body: &Pieces, model: &str) -> Result<Pieces, Error> {
+    let text = String::from_utf8_lossy(&body.join()).into_owned();
+    let wrong = |error: pointer::PointerError| Error::invalid(error.to_string()).with_param(COUNTED);
+    let place = format!("/{COUNTED}/model");
+    let steps = pointer::steps(&place).map_err(wrong)?;
+    Ok(pointer::set(&text, &steps, &google_name(model)).map_err(wrong)?.into_bytes().into())
+}
+
+/// `"models/..."`, as Google's bodies name a model.
+fn google_name(model: &str) -> String {
+    let mut name = Vec::new();
+    json::write(&format!("models/{}", model.strip_prefix("models/").unwrap_or(model)), &mut name);
+    String::from_utf8_lossy(&name).into_owned()
 }
 
 /// The caller's document with the preset's parameters in it, as if the caller had written them; `None` where the preset
@@ -160,21 +192,27 @@ fn relayed(
     attempt: &Attempt<'_>,
     outbound: &dyn Outbound,
 ) -> Result<Pieces, Error> {
-    let model = outbound.model_member().filter(|_| *incoming.envelope.model != *attempt.model);
-    let set = |member, text: &mut Vec<u8>| {
-        json::write(attempt.model, text);
-        [Edit::Set(member, std::mem::take(text).into())]
-    };
-    let mut text = Vec::new();
-    match (edited, model) {
-        (None, None) => Ok(incoming.body.clone().into()),
-        (None, Some(member)) => Ok(Pieces::new(incoming.envelope.splice(incoming.body, &set(member, &mut text)))),
-        (Some(edited), None) => Ok(edited.clone().into()),
-        (Some(edited), Some(member)) => {
+    if *incoming.envelope.model == *attempt.model {
+        return Ok(edited.unwrap_or(incoming.body).clone().into());
+    }
+    match edited {
+        None => Ok(renamed(incoming.envelope, incoming.body, attempt.model, outbound)),
+        Some(edited) => {
             let envelope = incoming.inbound.peek(&incoming.head, edited)?;
-            Ok(Pieces::new(envelope.splice(edited, &set(member, &mut text))))
+            Ok(renamed(&envelope, edited, attempt.model, outbound))
         }
     }
+}
+
+/// The body with the upstream's name of the model. Where the path has that name, a member of the body would contradict it.
+fn renamed(envelope: &Envelope<'_>, body: &Bytes, model: &str, outbound: &dyn Outbound) -> Pieces {
+    let mut name = Vec::new();
+    json::write(model, &mut name);
+    let edit = match outbound.model_member() {
+        Some(member) => Edit::Set(member, name.into()),
+        None => Edit::Remove("model"),
+    };
+    Pieces::new(envelope.splice(body, &[edit]))
 }
 
 fn translated(

@@ -135,6 +135,12 @@ pub trait Inbound: Sync {
     /// Text that is not a JSON object, a duplicated top-level member, a missing or mistyped `model`.
     fn peek<'a>(&self, head: &Head<'_>, body: &'a [u8]) -> Result<Envelope<'a>, ir::Error>;
 
+    /// Whether an upstream of this very protocol takes the document as it stands. Where a fallback answered a turn of the
+    /// history with another vendor's model, the history may hold what only the hub knows how to leave out.
+    fn is_relayable(&self, _envelope: &Envelope<'_>) -> bool {
+        true
+    }
+
     /// Reads the whole request into the hub.
     ///
     /// # Errors

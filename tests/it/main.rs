@@ -15,6 +15,7 @@ mod laws;
 mod mock_upstream;
 mod providers;
 mod proxy;
+mod relay;
 mod reload;
 mod rules;
 mod sandbox;

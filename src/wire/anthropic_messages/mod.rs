@@ -51,6 +51,10 @@ impl Inbound for AnthropicMessages {
         peek::envelope(body)
     }
 
+    fn is_relayable(&self, envelope: &Envelope<'_>) -> bool {
+        !peek::has_empty_signature(envelope.body)
+    }
+
     fn decode_request(&self, head: &Head<'_>, body: &[u8]) -> Result<ir::Request, ir::Error> {
         request::decode(head, body)
     }

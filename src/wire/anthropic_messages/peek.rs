@@ -27,6 +27,16 @@ pub(super) fn envelope(body: &[u8]) -> Result<Envelope<'_>, ir::Error> {
     Ok(Envelope { body, model, stream, conversation: members.get("messages"), user, members })
 }
 
+/// Whether a member `signature` is empty anywhere in the body: in a history that is the mark of thoughts that this gateway
+/// translated from another vendor's. Within a JSON string the quotes of the name would be escaped, so only members are found.
+pub(super) fn has_empty_signature(body: &[u8]) -> bool {
+    const NAME: &[u8] = b"\"signature\"";
+    memmem::find_iter(body, NAME).any(|at| {
+        let after = body.get(at + NAME.len()..).unwrap_or_default().trim_ascii_start();
+        after.strip_prefix(b":").is_some_and(|value| value.trim_ascii_start().starts_with(b"\"\""))
+    })
+}
+
 /// What a frame means. The name of the event is in its `event:` line, or, at upstreams that leave the line out, in `type`.
 pub(super) fn observe(frame: &Frame<'_>) -> Observation {
     let named = !frame.event.is_empty() && frame.event != "message";
@@ -96,6 +106,20 @@ mod tests {
 
     fn kind(event: &str, data: &str) -> FrameKind {
         observe(&Frame { event, data }).kind
+    }
+
+    #[test]
+    fn empty_signatures_are_found_among_members_only() {
+        for (body, found) in [
+            (r#"{"signature":""}"#, true),
+            ("{\"signature\" : \n \"\"}", true),
+            (r#"{"signature":"c2ln"},{"signature":""}"#, true),
+            (r#"{"signature":"c2ln"}"#, false),
+            (r#"{"text":"\"signature\":\"\""}"#, false),
+            (r#"{"signature""#, false),
+        ] {
+            assert_eq!(has_empty_signature(body.as_bytes()), found, "{body}");
+        }
     }
 
     #[test]

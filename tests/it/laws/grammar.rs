@@ -107,16 +107,19 @@ fn messages(frames: &[(String, String)], case: &str) {
     assert_eq!(stage, 3, "{case}: the stream ends with `message_stop`");
 }
 
-/// Chunks are answers; every candidate finishes once; there is no end marker.
+/// Chunks are answers; every candidate finishes once, and a blocked prompt has no candidate; there is no end marker.
 fn gemini(frames: &[(String, String)], case: &str) {
     let mut finishes: BTreeMap<u64, u32> = BTreeMap::new();
+    let mut blocked = false;
     for (event, data) in frames {
         assert_eq!(event, "", "{case}: chunks have no names");
         let chunk: Value = serde_json::from_str(data).unwrap();
+        blocked |= chunk["promptFeedback"]["blockReason"].is_string();
         for candidate in chunk["candidates"].as_array().into_iter().flatten() {
             let finishes = finishes.entry(candidate["index"].as_u64().unwrap_or(0)).or_default();
             *finishes += u32::from(candidate["finishReason"].is_string());
         }
     }
-    assert!(finishes.values().all(|count| *count == 1) && !finishes.is_empty(), "{case}: {finishes:?}");
+    assert!(finishes.values().all(|count| *count == 1), "{case}: {finishes:?}");
+    assert_ne!(blocked, !finishes.is_empty(), "{case}: candidates, or a blocked prompt: {finishes:?}");
 }

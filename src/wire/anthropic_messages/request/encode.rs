@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::super::{SELF, block};
-use super::translate;
+use super::{proven, translate};
 use crate::wire::Destination;
 use crate::wire::ir::{
     ContentShape, Error, Message, OutputFormat, Part, ReasoningEffort, ReasoningRequest, Request, Role, Tool,
@@ -21,7 +21,7 @@ pub(in super::super) fn encode(
 ) -> Result<(), Error> {
     let start = out.len();
     if request.origin == SELF {
-        write_back(request, destination.model, out);
+        write_back(request, destination.model, out, losses);
     } else {
         translate::write(request, destination, out, losses)?;
     }
@@ -87,18 +87,20 @@ fn split_rest<'a>(request: &'a Request, name: &str) -> Option<&'a RawValue> {
     request.ext.get(name).filter(|rest| SPLIT.contains(&name) && json::kind(rest) == json::Kind::Object)
 }
 
-fn write_back(request: &Request, model: &str, out: &mut Vec<u8>) {
+fn write_back(request: &Request, model: &str, out: &mut Vec<u8>, losses: &mut Losses) {
     let (system, messages) = match request.messages.split_first() {
         Some((first, rest)) if first.role == Role::System && first.role_raw.is_none() => (Some(first), rest),
         _ => (None, request.messages.as_slice()),
     };
+    let reasoning = request.reasoning.as_ref().filter(|reasoning| !must_not_think(reasoning, messages, losses));
+    let messages = proven::messages(messages, losses);
     json::object(out, |body| {
         body.field("model", model);
         body.optional("max_tokens", &request.sampling.max_tokens.map(|limit| limit.value));
         if let Some(system) = system {
             write_system(system, body);
         }
-        body.array("messages", messages, write_message);
+        body.array("messages", &messages, |message, out| write_message(message, out));
         if let Some(tools) = &request.tools {
             body.array("tools", tools, write_tool);
         }
@@ -109,7 +111,7 @@ fn write_back(request: &Request, model: &str, out: &mut Vec<u8>) {
         body.optional("top_p", &request.sampling.top_p);
         body.optional("top_k", &request.sampling.top_k);
         body.optional("stop_sequences", &request.sampling.stop);
-        if let Some(reasoning) = &request.reasoning {
+        if let Some(reasoning) = reasoning {
             write_thinking(reasoning, body);
         }
         write_output(request, body);
@@ -121,6 +123,15 @@ fn write_back(request: &Request, model: &str, out: &mut Vec<u8>) {
             body.raw(key, value);
         }
     });
+}
+
+/// A thinking budget is refused where the turn to be continued does not begin with thoughts.
+fn must_not_think(reasoning: &ReasoningRequest, messages: &[Message], losses: &mut Losses) -> bool {
+    let must_not = reasoning.budget.is_some() && proven::continues_unproven(messages);
+    if must_not {
+        losses.dropped("thinking", "the turn to be continued began without thoughts of Anthropic's, it goes on without");
+    }
+    must_not
 }
 
 fn write_system(system: &Message, body: &mut ObjectWriter<'_>) {

@@ -4,6 +4,7 @@ mod arrange;
 mod decode;
 mod encode;
 mod media;
+mod proven;
 mod schema;
 mod thinking;
 mod translate;

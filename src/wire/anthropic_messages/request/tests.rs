@@ -421,3 +421,52 @@ fn a_request_of_this_protocol_is_written_as_it_came() {
         assert_eq!((written, losses), (body, String::new()));
     }
 }
+
+// === a history with another vendor's thoughts ===
+
+fn history(body: &Value) -> (Value, String) {
+    encode(&decode_request(&body.to_string()))
+}
+
+#[test]
+fn thoughts_that_nobody_signed_stay_behind() {
+    let unsigned = json!({"type": "thinking", "thinking": "hm", "signature": ""});
+    let signed = json!({"type": "thinking", "thinking": "hm", "signature": "c2ln"});
+    let text = json!({"type": "text", "text": "b"});
+    let (body, losses) = history(&json!({"model": "m", "max_tokens": 2000,
+        "thinking": {"type": "enabled", "budget_tokens": 1024},
+        "messages": [
+            {"role": "user", "content": "a"},
+            {"role": "assistant", "content": [unsigned, text]},
+            {"role": "user", "content": "c"},
+            {"role": "assistant", "content": [unsigned]},
+            {"role": "user", "content": "d"},
+            {"role": "assistant", "content": [signed, text]},
+            {"role": "user", "content": "e"},
+        ]}));
+    let assistant: Vec<&Value> =
+        body["messages"].as_array().unwrap().iter().filter(|message| message["role"] == "assistant").collect();
+    assert_eq!(assistant.len(), 2, "a turn without anything else is gone: {body}");
+    assert_eq!(assistant[0]["content"], json!([text]));
+    assert_eq!(assistant[1]["content"], json!([signed, text]));
+    assert_eq!(body["thinking"]["budget_tokens"], 1024);
+    assert_eq!(losses, "messages.content.thinking=dropped");
+}
+
+#[test]
+fn a_turn_that_began_with_unsigned_thoughts_goes_on_without() {
+    let body = |signature: &str| {
+        json!({"model": "claude-sonnet-4-6", "max_tokens": 2000, "thinking": {"type": "enabled", "budget_tokens": 1024}, "messages": [
+            {"role": "user", "content": "a"},
+            {"role": "assistant", "content": [
+                {"type": "thinking", "thinking": "hm", "signature": signature}, call("t1", "f"),
+            ]},
+            {"role": "user", "content": [result("t1", "1")]},
+        ]})
+    };
+    let (written, losses) = history(&body(""));
+    assert_eq!(written.get("thinking"), None, "{written}");
+    assert_eq!(losses, "thinking=dropped, messages.content.thinking=dropped");
+    let (written, losses) = history(&body("c2ln"));
+    assert_eq!((written, losses.as_str()), (body("c2ln"), ""));
+}
