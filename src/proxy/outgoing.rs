@@ -66,7 +66,10 @@ pub fn body(
         matches!(attempt.target.lane(incoming.call.protocol, incoming.call.operation), Lane::Passthrough { .. });
     let mut prepared = if passthrough && !incoming.inbound.is_relayable(incoming.envelope) {
         // Only the request needs another form; the answer is the caller's own protocol and passes as it comes.
-        Prepared { translation: Translation::None, ..translated(incoming, edited.as_ref(), attempt, endpoint, outbound)? }
+        Prepared {
+            translation: Translation::None,
+            ..translated(incoming, edited.as_ref(), attempt, endpoint, outbound)?
+        }
     } else if passthrough && can_relay(incoming) {
         let body = relayed(incoming, edited.as_ref(), attempt, outbound)?;
         Prepared {

@@ -129,7 +129,8 @@ fn write_back(request: &Request, model: &str, out: &mut Vec<u8>, losses: &mut Lo
 fn must_not_think(reasoning: &ReasoningRequest, messages: &[Message], losses: &mut Losses) -> bool {
     let must_not = reasoning.budget.is_some() && proven::continues_unproven(messages);
     if must_not {
-        losses.dropped("thinking", "the turn to be continued began without thoughts of Anthropic's, it goes on without");
+        losses
+            .dropped("thinking", "the turn to be continued began without thoughts of Anthropic's, it goes on without");
     }
     must_not
 }

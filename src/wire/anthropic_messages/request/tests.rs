@@ -434,16 +434,16 @@ fn thoughts_that_nobody_signed_stay_behind() {
     let signed = json!({"type": "thinking", "thinking": "hm", "signature": "c2ln"});
     let text = json!({"type": "text", "text": "b"});
     let (body, losses) = history(&json!({"model": "m", "max_tokens": 2000,
-        "thinking": {"type": "enabled", "budget_tokens": 1024},
-        "messages": [
-            {"role": "user", "content": "a"},
-            {"role": "assistant", "content": [unsigned, text]},
-            {"role": "user", "content": "c"},
-            {"role": "assistant", "content": [unsigned]},
-            {"role": "user", "content": "d"},
-            {"role": "assistant", "content": [signed, text]},
-            {"role": "user", "content": "e"},
-        ]}));
+    "thinking": {"type": "enabled", "budget_tokens": 1024},
+    "messages": [
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "content": [unsigned, text]},
+        {"role": "user", "content": "c"},
+        {"role": "assistant", "content": [unsigned]},
+        {"role": "user", "content": "d"},
+        {"role": "assistant", "content": [signed, text]},
+        {"role": "user", "content": "e"},
+    ]}));
     let assistant: Vec<&Value> =
         body["messages"].as_array().unwrap().iter().filter(|message| message["role"] == "assistant").collect();
     assert_eq!(assistant.len(), 2, "a turn without anything else is gone: {body}");
