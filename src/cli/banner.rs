@@ -5,19 +5,20 @@ use std::path::Path;
 
 use super::control::reachable;
 use crate::live::Live;
+use crate::live::files::folder_of;
 use crate::provider::{Activation, Provider, SecretRef, Transport};
 use crate::table::RoutingTable;
 
 /// The lines for people. Variables are named, their values never shown.
 pub(super) fn text(live: &Live, config: Option<&Path>, listen: SocketAddr) -> String {
     let table = &live.table;
-    let config = match config {
+    let shown = match config {
         Some(path) => path.display().to_string(),
         None => "no file: the built-in defaults hold; `routeplane init` writes one".to_owned(),
     };
     let mut lines = vec![
         format!("routeplane {}", env!("CARGO_PKG_VERSION")),
-        format!("  config     {config}"),
+        format!("  config     {shown}"),
         format!("  providers  {}", providers(table)),
     ];
     if !table.presets.is_empty() {
@@ -27,7 +28,7 @@ pub(super) fn text(live: &Live, config: Option<&Path>, listen: SocketAddr) -> St
     lines.push(format!("  listening  http://{listen}"));
     lines.push(String::new());
     lines.push("Try it:".to_owned());
-    lines.push(format!("  {}", curl(table, reachable(listen))));
+    lines.push(format!("  {}", curl(live, config, reachable(listen))));
     lines.join("\n")
 }
 
@@ -45,26 +46,31 @@ fn provider(provider: &Provider) -> String {
 }
 
 /// A request that works as it stands.
-fn curl(table: &RoutingTable, address: SocketAddr) -> String {
-    let key = match table.keys.first().map(|key| &key.secret) {
+fn curl(live: &Live, config: Option<&Path>, address: SocketAddr) -> String {
+    let key = match live.table.keys.first().map(|key| &key.secret) {
         None => String::new(),
         Some(SecretRef::Env(name)) => format!(" -H \"authorization: Bearer ${name}\""),
-        Some(SecretRef::File(path)) => format!(" -H \"authorization: Bearer $(cat {path})\""),
+        Some(SecretRef::File(path)) => {
+            let path = folder_of(config).join(&**path);
+            format!(" -H \"authorization: Bearer $(cat '{}')\"", path.display())
+        }
         Some(SecretRef::Literal(_)) => " -H \"authorization: Bearer $YOUR_KEY\"".to_owned(),
     };
     format!(
         "curl http://{address}/v1/chat/completions -H 'content-type: application/json'{key} -d '{{\"model\":\"{}\",\"messages\":\
          [{{\"role\":\"user\",\"content\":\"Hello\"}}]}}'",
-        model(table)
+        model(live)
     )
 }
 
-/// The preset `default`; without it, a model of the first provider that lists one; else the demo's.
-fn model(table: &RoutingTable) -> String {
+/// The preset `default`; without it, a model of the first provider that lists one and can be called; else the demo's.
+fn model(live: &Live) -> String {
+    let table = &live.table;
     if table.presets.contains_key("default") {
         return "@default".to_owned();
     }
-    let real = table.providers.iter().filter(|provider| provider.transport != Transport::Demo);
+    let usable = table.providers.iter().zip(&live.runtime.providers).filter(|(_, state)| state.unusable.is_none());
+    let real = usable.map(|(provider, _)| provider).filter(|provider| provider.transport != Transport::Demo);
     let listed = real.filter_map(|provider| Some((&provider.name, provider.models.first()?))).next();
     listed.map_or_else(|| "demo/chat".to_owned(), |(provider, model)| format!("{provider}/{model}"))
 }

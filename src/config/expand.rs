@@ -66,6 +66,7 @@ pub(super) fn providers(
     for entry in &document.providers {
         let name = entry.name.value.as_str();
         named.insert(name);
+        hide_passwords(entry, diagnostics);
         one(&mut expansion, name, by_name.get(name).copied(), Some(entry), secrets, diagnostics);
     }
     for preset in known.iter().filter(|entry| !named.contains(entry.name.value.as_str())) {
@@ -75,6 +76,14 @@ pub(super) fn providers(
         one(&mut expansion, name, Some(preset), entry.as_ref(), secrets, diagnostics);
     }
     expansion
+}
+
+/// A URL with a user name or password is refused, and not shown.
+fn hide_passwords(entry: &ProviderEntry, diagnostics: &mut Diagnostics) {
+    let endpoints = entry.endpoints.iter().filter_map(|(_, endpoint)| endpoint.base_url.as_ref());
+    for url in entry.base_url.iter().chain(endpoints).filter(|url| url.value.contains('@')) {
+        diagnostics.hide(url.span);
+    }
 }
 
 fn empty_entry(name: &str, span: Span) -> ProviderEntry {

@@ -17,7 +17,8 @@ used; merge keys (`<<`), tags and several documents may not. `routeplane schema`
 
 - A **duration** is a number with a unit: `250ms`, `4s`, `2m`, `1h`.
 - A **size** is a number of bytes, or has a unit: `32MiB`, `1MB`.
-- A **secret** is a reference: `env:NAME` or `file:/run/secrets/name`. A key written out works, with a warning.
+- A **secret** is a reference: `env:NAME` or `file:/run/secrets/name` (relative to the folder of `routeplane.yaml`). A key
+  written out works, with a warning.
 - Where a **list** is wanted, one item may stand without brackets: `keys: env:X` is `keys: [env:X]`.
 - A **whole number** may end in `k` or `M`: `150k`.
 ";

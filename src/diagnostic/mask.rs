@@ -67,7 +67,7 @@ pub(crate) fn looks_like_a_key(text: &str) -> bool {
 
 /// Where something stands that looks like a key, be it in a comment or in a file that is not YAML.
 fn keys(text: &str) -> Vec<std::ops::Range<usize>> {
-    let mut found = Vec::new();
+    let mut found = credentials(text);
     for prefix in KEY_PREFIXES {
         for (start, _) in text.match_indices(prefix) {
             let before = text.get(..start).and_then(|before| before.chars().next_back());
@@ -80,6 +80,18 @@ fn keys(text: &str) -> Vec<std::ops::Range<usize>> {
         }
     }
     found
+}
+
+/// Names and passwords in URLs: `https://NAME:PASSWORD@host`.
+fn credentials(text: &str) -> Vec<std::ops::Range<usize>> {
+    let ends = |c: char| c.is_whitespace() || "\"'<>,".contains(c);
+    let found = text.match_indices("://").filter_map(|(at, mark)| {
+        let start = at + mark.len();
+        let rest = text.get(start..)?;
+        let word = rest.get(..rest.find(ends).unwrap_or(rest.len()))?;
+        Some(start..start + word.rfind('@')?)
+    });
+    found.collect()
 }
 
 #[cfg(test)]
@@ -102,5 +114,14 @@ mod tests {
         let masked = mask(&diagnostics, id, text);
         assert_eq!(masked, "a: ****d\n# ******************, task-list-of-today\nx: '*****************'");
         assert_eq!(masked.len(), text.len());
+    }
+
+    #[test]
+    fn names_and_passwords_in_urls_are_masked() {
+        let text = "# http://me:pa/ss@box:80/v1, 'https://tok@h' https://h/v1 a@b";
+        assert_eq!(
+            mask(&Diagnostics::default(), SourceId(0), text),
+            "# http://********@box:80/v1, 'https://***@h' https://h/v1 a@b"
+        );
     }
 }

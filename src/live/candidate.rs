@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::Live;
-use super::files::{Snapshot, SnapshotFiles, Unreadable, field};
+use super::files::{Snapshot, SnapshotFiles, Unreadable, field, folder_of};
 use crate::config::document::LiteralSecret;
 use crate::config::{self, Env};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
@@ -201,7 +201,7 @@ impl Compiler {
 pub fn evaluate(compile: &Compile, inputs: &Inputs, snapshot: &Snapshot) -> Result<Evaluation, Refusal> {
     readable(inputs, snapshot)?;
     let mut evaluation = compile(inputs, snapshot);
-    let secrets = evaluation.compiled.iter().flat_map(|compiled| secret_files(&compiled.table));
+    let secrets = evaluation.compiled.iter().flat_map(|compiled| secret_files(&compiled.table, inputs.config.as_deref()));
     let missing: Vec<PathBuf> = secrets.filter(|path| !snapshot.contains(path)).collect();
     evaluation.unlisted.extend(missing);
     Ok(evaluation)
@@ -298,9 +298,10 @@ fn variable(secret: &SecretRef) -> Option<&str> {
     }
 }
 
-fn secret_files(table: &RoutingTable) -> impl Iterator<Item = PathBuf> {
-    secrets(table).filter_map(|secret| match secret {
-        SecretRef::File(path) => std::path::absolute(&**path).ok(),
+fn secret_files(table: &RoutingTable, config: Option<&Path>) -> impl Iterator<Item = PathBuf> {
+    let folder = folder_of(config);
+    secrets(table).filter_map(move |secret| match secret {
+        SecretRef::File(path) => Some(folder.join(&**path)),
         SecretRef::Env(_) | SecretRef::Literal(_) => None,
     })
 }
@@ -336,11 +337,11 @@ pub async fn prepare(
     inputs: &Inputs,
     previous: Option<Arc<Live>>,
 ) -> Result<(RoutingTable, Runtime), Refusal> {
-    let env = inputs.env.clone();
+    let (env, folder) = (inputs.env.clone(), folder_of(inputs.config.as_deref()));
     let work = tokio::task::spawn_blocking(move || {
         let Compiled { table, literals } = compiled;
         let previous = previous.as_ref().map(|live| &live.runtime);
-        let runtime = Runtime::prepare(&table, &literals, &env, previous)?;
+        let runtime = Runtime::prepare(&table, &literals, &env, &folder, previous)?;
         Ok::<_, Vec<String>>((table, runtime))
     });
     let problems = match work.await {

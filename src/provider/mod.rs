@@ -84,10 +84,12 @@ impl BaseUrl {
     /// # Errors
     /// What is wrong, for a diagnostic.
     pub fn parse(text: &str) -> Result<BaseUrl, String> {
-        let uri: Uri = text.parse().map_err(|error| format!("`{text}` is not a URL: {error}"))?;
+        // What may hold a password is not repeated.
+        let shown = if text.contains('@') { "the URL".to_owned() } else { format!("`{text}`") };
+        let uri: Uri = text.parse().map_err(|error| format!("{shown} is not a URL: {error}"))?;
         let parts = uri.into_parts();
         let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
-            return Err(format!("`{text}` must begin with `https://` or `http://`"));
+            return Err(format!("{shown} must begin with `https://` or `http://`"));
         };
         if scheme != http::uri::Scheme::HTTP && scheme != http::uri::Scheme::HTTPS {
             return Err(format!("`{scheme}` is not a scheme that can be used here; write `https://` or `http://`"));

@@ -39,7 +39,9 @@ pub async fn handle(gateway: &Gateway, request: Request<IncomingBody>, peer: Soc
         Ingress::Side => ProtocolId::OpenAiChat,
     };
     let Some(inbound) = respond::dialect(protocol) else { return bare(StatusCode::INTERNAL_SERVER_ERROR) };
-    if let Err(error) = guard::browser(&live, &headers) {
+    if !is_probe(uri.path())
+        && let Err(error) = guard::browser(&live, &headers)
+    {
         return respond::error(inbound, error, "gateway", &trail);
     }
     let response = match ingress {
@@ -60,6 +62,11 @@ pub async fn handle(gateway: &Gateway, request: Request<IncomingBody>, peer: Soc
     let response = response.unwrap_or_else(|error| respond::error(inbound, error, "gateway", &trail));
     gateway.traffic.answered(protocol, response.status().as_u16());
     response
+}
+
+/// Probes call from anywhere under any name, and what they are told is no secret.
+fn is_probe(path: &str) -> bool {
+    matches!(path, "/livez" | "/readyz")
 }
 
 fn bare(status: StatusCode) -> Response<ResponseBody> {

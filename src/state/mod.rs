@@ -5,6 +5,7 @@ pub mod client_keys;
 pub mod credentials;
 pub mod uris;
 
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use http::{HeaderName, HeaderValue};
@@ -48,7 +49,8 @@ pub struct EndpointState {
 }
 
 impl Runtime {
-    /// Resolves secrets and sets up connections for `table`, taking over from `previous` what is the same.
+    /// Resolves secrets and sets up connections for `table`, taking over from `previous` what is the same. Key files are
+    /// looked for in `folder`, that of the configuration, unless their path is absolute.
     ///
     /// # Errors
     /// One line for each secret that cannot be had. A missing variable is no error: the provider is unusable, and says so
@@ -57,10 +59,11 @@ impl Runtime {
         table: &RoutingTable,
         literals: &[LiteralSecret],
         env: &Env,
+        folder: &Path,
         previous: Option<&Runtime>,
     ) -> Result<Runtime, Vec<String>> {
         let mut problems = Vec::new();
-        let secrets = Secrets { literals, env };
+        let secrets = Secrets { literals, env, folder };
         let carried = previous.map(|runtime| &*runtime.providers);
         let providers: Box<[ProviderState]> =
             table.providers.iter().map(|provider| provider_state(provider, &secrets, carried, &mut problems)).collect();
@@ -147,6 +150,7 @@ fn header_value(text: &HeaderText, secrets: &Secrets<'_>, problems: &mut Vec<Str
 pub(crate) struct Secrets<'a> {
     literals: &'a [LiteralSecret],
     env: &'a Env,
+    folder: &'a Path,
 }
 
 impl Secrets<'_> {
@@ -160,7 +164,7 @@ impl Secrets<'_> {
                 Some(value) => value.trim().to_owned(),
                 None => return Ok(None),
             },
-            SecretRef::File(path) => std::fs::read_to_string(&**path)
+            SecretRef::File(path) => std::fs::read_to_string(self.folder.join(&**path))
                 .map_err(|error| format!("the key file `{path}` cannot be read: {error}"))?
                 .trim()
                 .to_owned(),
