@@ -201,7 +201,8 @@ impl Compiler {
 pub fn evaluate(compile: &Compile, inputs: &Inputs, snapshot: &Snapshot) -> Result<Evaluation, Refusal> {
     readable(inputs, snapshot)?;
     let mut evaluation = compile(inputs, snapshot);
-    let secrets = evaluation.compiled.iter().flat_map(|compiled| secret_files(&compiled.table, inputs.config.as_deref()));
+    let secrets =
+        evaluation.compiled.iter().flat_map(|compiled| secret_files(&compiled.table, inputs.config.as_deref()));
     let missing: Vec<PathBuf> = secrets.filter(|path| !snapshot.contains(path)).collect();
     evaluation.unlisted.extend(missing);
     Ok(evaluation)

@@ -51,7 +51,9 @@ async fn an_absolute_path_of_a_key_file_is_taken_as_it_is() {
 
 #[test]
 fn a_password_in_a_url_is_not_shown() {
-    for url in ["https://me:hunter2@box.example/v1", "me:hunter2@box", "ftp://me:hunter2@box", "http://me:hunt er2@box/v1"] {
+    for url in
+        ["https://me:hunter2@box.example/v1", "me:hunter2@box", "ftp://me:hunter2@box", "http://me:hunt er2@box/v1"]
+    {
         let sandbox = Sandbox::with(&format!(
             "version: 1\nproviders:\n  box: {{ protocol: openai-chat, base_url: \"{url}\" }} # not https://me:hunter2@box\n"
         ));
