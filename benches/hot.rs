@@ -148,7 +148,7 @@ rules: |
   when model == \"never\" -> @three
   otherwise -> as requested
 ";
-    let inputs = Inputs { file: Some(("routeplane.yaml", file)), env: &Env::default(), files: &NoFiles };
+    let inputs = Inputs { file: Some(("routeplane.yaml", file)), listen: None, env: &Env::default(), files: &NoFiles };
     let compilation = config::compile(inputs);
     compilation.table.expect("the bench's file compiles")
 }

@@ -21,7 +21,10 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// Starts a gateway in the background and waits until it serves, or has failed.
 pub(super) fn start(args: &start::Args, env: &Env) -> Exit {
     let Some(folder) = daemon::folder(env) else {
-        complain("there is no folder for the state of a gateway in the background; set `XDG_STATE_HOME` or `HOME`");
+        complain(
+            "a gateway in the background needs a folder for its log and its state; set `XDG_RUNTIME_DIR` or `HOME`, or \
+             start it without `--detach`",
+        );
         return Exit::Failed;
     };
     let log = daemon::log_file(&folder);
@@ -32,7 +35,11 @@ pub(super) fn start(args: &start::Args, env: &Env) -> Exit {
     match spawned {
         Ok((child, length)) => wait(child, &folder, &log, length),
         Err(error) => {
-            complain(format_args!("the gateway cannot be started in the background: {error}"));
+            let folder = folder.display();
+            complain(format_args!(
+                "the gateway cannot be started in the background, with its log and its state in `{folder}`: {error}; set \
+                 `XDG_RUNTIME_DIR` to a folder that can be written, or start it without `--detach`"
+            ));
             if error.kind() == io::ErrorKind::PermissionDenied { Exit::Denied } else { Exit::Failed }
         }
     }

@@ -6,8 +6,11 @@ use std::path::Path;
 use super::control::reachable;
 use crate::live::Live;
 use crate::live::files::folder_of;
-use crate::provider::{Activation, Provider, SecretRef, Transport};
-use crate::table::RoutingTable;
+use crate::provider::{Activation, Provider, SecretRef, Transport, catalogue};
+use crate::rule::request::RequestShape;
+use crate::state::ProviderState;
+use crate::table::select::AllUp;
+use crate::table::{Draw, Outcome, ProviderIdx};
 
 /// The lines for people. Variables are named, their values never shown.
 pub(super) fn text(live: &Live, config: Option<&Path>, listen: SocketAddr) -> String {
@@ -19,7 +22,7 @@ pub(super) fn text(live: &Live, config: Option<&Path>, listen: SocketAddr) -> St
     let mut lines = vec![
         format!("routeplane {}", env!("CARGO_PKG_VERSION")),
         format!("  config     {shown}"),
-        format!("  providers  {}", providers(table)),
+        format!("  providers  {}", providers(live)),
     ];
     if !table.presets.is_empty() {
         let names: Vec<String> = table.presets.keys().map(|name| format!("@{name}")).collect();
@@ -32,16 +35,21 @@ pub(super) fn text(live: &Live, config: Option<&Path>, listen: SocketAddr) -> St
     lines.join("\n")
 }
 
-fn providers(table: &RoutingTable) -> String {
-    let named: Vec<String> =
-        table.providers.iter().filter(|provider| provider.transport != Transport::Demo).map(provider).collect();
+fn providers(live: &Live) -> String {
+    let numbered = (0..).map(ProviderIdx).zip(&live.table.providers);
+    let real = numbered.filter(|(_, provider)| provider.transport != Transport::Demo);
+    let named: Vec<String> = real.map(|(index, it)| provider(it, state(live, index))).collect();
     if named.is_empty() { "none: the built-in demo provider answers".to_owned() } else { named.join(", ") }
 }
 
-fn provider(provider: &Provider) -> String {
+fn provider(provider: &Provider, state: Option<&ProviderState>) -> String {
+    let name = &provider.name;
+    if state.is_some_and(|state| state.unusable.is_some()) {
+        return format!("{name} (no key)");
+    }
     match &provider.activation {
-        Activation::Environment(variable) => format!("{} ({variable})", provider.name),
-        Activation::File | Activation::Always => provider.name.to_string(),
+        Activation::Environment(variable) => format!("{name} ({variable})"),
+        Activation::File | Activation::Always => name.to_string(),
     }
 }
 
@@ -63,14 +71,32 @@ fn curl(live: &Live, config: Option<&Path>, address: SocketAddr) -> String {
     )
 }
 
-/// The preset `default`; without it, a model of the first provider that lists one and can be called; else the demo's.
+/// The first that can be called: the preset `default`, a small model of a provider, one that a provider lists, the demo's.
 fn model(live: &Live) -> String {
-    let table = &live.table;
-    if table.presets.contains_key("default") {
-        return "@default".to_owned();
+    let preset = live.table.presets.contains_key("default").then(|| "@default".to_owned());
+    let real = live.table.providers.iter().filter(|provider| provider.transport != Transport::Demo);
+    let mut candidates = preset.into_iter().chain(real.filter_map(small_model));
+    candidates.find(|model| can_be_called(live, model)).unwrap_or_else(|| "demo/chat".to_owned())
+}
+
+fn small_model(provider: &Provider) -> Option<String> {
+    let choice = catalogue::CHOICES.iter().find(|choice| *choice.provider == *provider.name);
+    let small = choice.map(|choice| choice.small).filter(|small| provider.models.iter().any(|model| **model == **small));
+    let model = small.or(provider.models.first().map(|model| &**model))?;
+    Some(format!("{}/{model}", provider.name))
+}
+
+/// Whether a request for `model` comes to a provider that has its key.
+fn can_be_called(live: &Live, model: &str) -> bool {
+    let shape = RequestShape::new(model);
+    match live.table.select(&shape, &AllUp, Draw(0.0)).outcome {
+        Outcome::Attempts { attempts, .. } => {
+            attempts.iter().any(|attempt| state(live, attempt.target.provider).is_some_and(|it| it.unusable.is_none()))
+        }
+        Outcome::Deny { .. } | Outcome::NotFound(_) => false,
     }
-    let usable = table.providers.iter().zip(&live.runtime.providers).filter(|(_, state)| state.unusable.is_none());
-    let real = usable.map(|(provider, _)| provider).filter(|provider| provider.transport != Transport::Demo);
-    let listed = real.filter_map(|provider| Some((&provider.name, provider.models.first()?))).next();
-    listed.map_or_else(|| "demo/chat".to_owned(), |(provider, model)| format!("{provider}/{model}"))
+}
+
+fn state(live: &Live, provider: ProviderIdx) -> Option<&ProviderState> {
+    live.runtime.providers.get(provider.0 as usize)
 }

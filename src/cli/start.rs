@@ -12,7 +12,8 @@ use super::daemon::{self, Instance, Registration};
 use super::output::{complain, print};
 use super::{Exit, background, banner, refusal};
 use crate::config::Env;
-use crate::live::candidate::{self, Compiler, Inputs, Refusal};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::live::candidate::{self, Cause, Compiler, Inputs, Refusal};
 use crate::live::files::Snapshot;
 use crate::live::reload::{self, Handle, Listeners, Parts};
 use crate::live::status::{Board, service_manager};
@@ -121,7 +122,7 @@ async fn start(inputs: Inputs) -> Result<Started, Refusal> {
 
     let doors = Doors::new(table.limits.connections);
     let asked = table.listen;
-    let bound = doors.bind(asked).map_err(|error| candidate::listen_failed(&inputs, asked, &error))?;
+    let bound = doors.bind(asked).map_err(|error| not_bound(&inputs, asked, &error))?;
     let live = Arc::new(LiveTable::new(Live { table, generation: 1, runtime }));
     let metrics = Arc::new(Metrics::new());
     let board = Arc::new(Board::new(inputs.config.clone(), bound.address, &origin.id, metrics.clone()));
@@ -145,6 +146,24 @@ async fn start(inputs: Inputs) -> Result<Started, Refusal> {
     Ok(started)
 }
 
+/// Why `address` cannot be listened on; another gateway of this user is named.
+fn not_bound(inputs: &Inputs, address: SocketAddr, error: &std::io::Error) -> Refusal {
+    let folder = daemon::folder(&inputs.env).filter(|_| error.kind() == std::io::ErrorKind::AddrInUse);
+    let running = folder.and_then(|folder| daemon::running(&folder).ok()).unwrap_or_default();
+    let Some(other) = running.iter().find(|instance| instance.address.port() == address.port()) else {
+        return candidate::listen_failed(inputs, address, error);
+    };
+    let pid = other.pid;
+    let message = format!("the routeplane with pid {pid} already listens at `{}`", other.address);
+    let help = format!(
+        "stop it with `routeplane stop --address {}`, let it read its file again with `routeplane reload`, or choose \
+         another address with `--listen`",
+        other.address
+    );
+    let diagnostic = Diagnostic::new(Code::ListenFailed, message).help(help);
+    Refusal::of_file(Cause::Address, inputs.config.as_deref(), vec![diagnostic])
+}
+
 /// 256 random bits, in hexadecimal.
 fn new_token() -> String {
     let mut bytes = [0_u8; 32];
@@ -155,6 +174,8 @@ fn new_token() -> String {
         Err(_) => String::new(),
     }
 }
+
+const NOT_FOUND: &str = "`routeplane stop`, `status` and `reload` will not find this gateway";
 
 /// The file by which the gateway is found, if there is a place for one.
 struct Registered {
@@ -185,13 +206,17 @@ impl Registered {
     }
 
     fn write(&mut self) {
-        let Some(folder) = self.folder.as_deref() else { return };
+        let Some(folder) = self.folder.as_deref() else {
+            tracing::warn!("{NOT_FOUND}: there is no folder for its state file; set `XDG_RUNTIME_DIR` or `HOME`");
+            return;
+        };
         let written = match &mut self.registration {
             Some(registration) => registration.rewrite(folder, &self.instance),
             None => Registration::new(folder, &self.instance).map(|new| self.registration = Some(new)),
         };
         if let Err(error) = written {
-            tracing::warn!(folder = %folder.display(), %error, "`stop`, `status` and `reload` will not find this gateway");
+            let folder = folder.display();
+            tracing::warn!("{NOT_FOUND}: its state file cannot be written to `{folder}` ({error}); set `XDG_RUNTIME_DIR`");
         }
     }
 }

@@ -69,13 +69,18 @@ pub fn provider(
 
 /// Variables of which one is enough to activate the provider that `preset` describes; none where only the file can.
 pub fn variables(preset: &ProviderEntry) -> Vec<&str> {
-    let Some(env) = &preset.env else { return Vec::new() };
     if key_optional(Layers { preset: Some(preset), user: None }) {
-        let named = env.variables.iter().flat_map(|(_, alternatives)| alternatives);
-        let named = named.map(|text| text.value.as_str()).filter(|text| base_url::is_variable(text));
-        return env.base_url.iter().map(|name| name.value.as_str()).chain(named).collect();
+        return address_variables(preset);
     }
-    env.key.iter().map(|name| name.value.as_str()).collect()
+    preset.env.iter().flat_map(|env| &env.key).map(|name| name.value.as_str()).collect()
+}
+
+/// Variables that say where the provider is.
+pub(super) fn address_variables(entry: &ProviderEntry) -> Vec<&str> {
+    let Some(env) = &entry.env else { return Vec::new() };
+    let named = env.variables.iter().flat_map(|(_, alternatives)| alternatives);
+    let named = named.map(|text| text.value.as_str()).filter(|text| base_url::is_variable(text));
+    env.base_url.iter().map(|name| name.value.as_str()).chain(named).collect()
 }
 
 /// The two places where a provider's keys are written.

@@ -1,6 +1,7 @@
 //! The last step: everything together is the table.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::SocketAddr;
 
 use super::document::{Document, LiteralSecret, PresetEntry, ProviderEntry, RouteText};
 use super::expand::{self, Secrets};
@@ -8,7 +9,7 @@ use super::layer::Layers;
 use super::resolve::{self, NamedRoute, Names};
 use super::routes::{self, Expander, PresetRoute, Targets};
 use super::rules::{self, ReadRule};
-use super::{Env, Files, check, tests};
+use super::{Env, Files, check, own_address, tests};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::rule::ast::Expression;
 use crate::rule::predicate::Predicate;
@@ -20,6 +21,8 @@ use crate::table::{ProviderIdx, Route, RouteIdx, RouteNode, RoutingTable, Rule, 
 pub struct Context<'c> {
     /// Known providers, in their order.
     pub known: &'c [ProviderEntry],
+    /// Where to listen, instead of what the file says.
+    pub listen: Option<SocketAddr>,
     pub env: &'c Env,
     pub files: &'c dyn Files,
     pub sources: &'c SourceMap,
@@ -55,7 +58,11 @@ fn table(
     let expand::Expansion { providers, inactive } =
         expand::providers(document, context.known, &mentioned, secrets, diagnostics);
 
-    let listen = check::listen(document, diagnostics);
+    let written = check::listen(document, diagnostics);
+    let listen = context.listen.or(written);
+    if let Some(listen) = listen {
+        own_address::check(document, context.known, &providers, listen, context.env, diagnostics);
+    }
     let keys = check::keys(&document.keys, secrets, diagnostics);
     let limits = check::limits(document.limits.as_ref(), diagnostics);
     let mut layers = Layers::new(document, diagnostics);

@@ -13,6 +13,7 @@ pub mod known;
 mod lanes;
 mod layer;
 pub mod node;
+mod own_address;
 pub mod reference;
 mod resolve;
 mod routes;
@@ -22,6 +23,7 @@ mod tests;
 pub mod yaml;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use crate::diagnostic::Diagnostics;
 use crate::source::{SourceId, SourceMap};
@@ -33,6 +35,8 @@ use document::{Document, LiteralSecret};
 pub struct Inputs<'i> {
     /// Name and text of the user's file; without one the table holds what the environment activates.
     pub file: Option<(&'i str, &'i str)>,
+    /// Where to listen, instead of what the file says.
+    pub listen: Option<SocketAddr>,
     pub env: &'i Env,
     pub files: &'i dyn Files,
 }
@@ -59,7 +63,13 @@ pub fn compile(inputs: Inputs<'_>) -> Compilation {
         }
         None => Some(Document::default()),
     };
-    let context = compile::Context { known: &known.entries, env: inputs.env, files: inputs.files, sources: &sources };
+    let context = compile::Context {
+        known: &known.entries,
+        listen: inputs.listen,
+        env: inputs.env,
+        files: inputs.files,
+        sources: &sources,
+    };
     let (table, literals) = match &document {
         Some(document) => compile::document(document, &context, &mut diagnostics),
         None => (None, Vec::new()),

@@ -300,6 +300,18 @@ Right:
 
     presets: { a: { route: openai/gpt-5, headers: { set: { x-team: lab } } } }
 ";
+    OwnAddress = 75, Error, "A provider is at the very address where the gateway listens, so every request to it would come back as another request, without end. Most often `OPENAI_BASE_URL` or a variable like it was set for the programs that call the gateway, and the gateway was started in the same shell.
+
+Wrong:
+
+    listen: 127.0.0.1:4356
+    providers: { openai: { base_url: \"http://localhost:4356/v1\" } }
+
+Right:
+
+    listen: 127.0.0.1:4356
+    providers: { openai: {} }
+";
     BadListen = 80, Error, "`listen` is the address of one of this machine's interfaces and a port. Names other than `localhost` are not looked up, because a file must mean the same everywhere.
 
 Wrong:

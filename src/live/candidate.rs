@@ -63,7 +63,7 @@ pub fn front_end(inputs: &Inputs, snapshot: &Snapshot) -> Evaluation {
     let name = inputs.config.as_ref().map(|path| path.display().to_string());
     let text = snapshot.text().unwrap_or_default();
     let file = name.as_deref().map(|name| (name, text));
-    let compilation = config::compile(config::Inputs { file, env: &inputs.env, files: &files });
+    let compilation = config::compile(config::Inputs { file, listen: inputs.listen, env: &inputs.env, files: &files });
     let literals = compilation.literals;
     Evaluation {
         sources: compilation.sources,

@@ -65,3 +65,88 @@ fn a_password_in_a_url_is_not_shown() {
         }
     }
 }
+
+/// `OPENAI_BASE_URL` for the programs that call the gateway, set where the gateway is started too.
+#[tokio::test]
+async fn a_gateway_that_would_call_itself_does_not_start() {
+    let variables = |sandbox: Sandbox| {
+        sandbox.env("OPENAI_API_KEY", "sk-0123456789abcdef").env("OPENAI_BASE_URL", "http://localhost:4356/v1")
+    };
+    let sandbox = variables(Sandbox::with(SMALL));
+    sandbox.run(&["check"]).expect(3);
+    let ended = sandbox.run(&["start"]).expect(78);
+    assert!(ended.stderr.contains("RP0075") && ended.stderr.contains("env -u OPENAI_BASE_URL"), "{ended:?}");
+    variables(Sandbox::new()).run(&["start"]).expect(78);
+    // `--listen` wins over the file, here too.
+    sandbox.start(&[]).await;
+    let ended = Sandbox::with("version: 1\nproviders:\n  box: { protocol: openai-chat, base_url: \"http://[::1]:4999\" }\n")
+        .run(&["start", "--listen", "[::1]:4999"])
+        .expect(78);
+    assert!(ended.stderr.contains("RP0075") && ended.stderr.contains("base_url"), "{ended:?}");
+}
+
+/// The line that is printed calls a provider that has its key.
+#[tokio::test]
+async fn the_first_request_that_is_printed_works() {
+    let model = async |sandbox: Sandbox| {
+        let daemon = sandbox.start(&[]).await;
+        let printed = daemon.stdout();
+        let model = printed.split("\"model\":\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+        (model, printed, daemon.log())
+    };
+    let (small, _, _) = model(Sandbox::new().env("OPENAI_API_KEY", "sk-0123456789abcdef")).await;
+    assert!(small.starts_with("openai/gpt-"), "{small}");
+    let file = "version: 1\nproviders: { openai: {} }\npresets: { default: openai/gpt-5 }\n";
+    let (without, printed, log) = model(Sandbox::with(file)).await;
+    assert_eq!(without, "demo/chat");
+    assert!(printed.contains("openai (no key)"), "{printed}");
+    assert_eq!(log.matches("RP0143").count(), 1, "{log}");
+    let (with, _, log) = model(Sandbox::with(file).env("OPENAI_API_KEY", "sk-0123456789abcdef")).await;
+    assert_eq!(with, "@default");
+    assert!(!log.contains("WARN"), "{log}");
+}
+
+#[tokio::test]
+async fn a_second_gateway_at_the_same_address_names_the_first() {
+    let sandbox = Sandbox::with(SMALL);
+    let first = sandbox.start(&[]).await;
+    let address = first.address.to_string();
+    for arguments in [&["start", "--listen", &address][..], &["start", "--detach", "--listen", &address]] {
+        let ended = sandbox.run(arguments).expect(69);
+        assert!(ended.stderr.contains(&format!("the routeplane with pid {} already listens", first.pid())), "{ended:?}");
+        assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
+    }
+    assert_eq!(sandbox.state_files().len(), 1);
+}
+
+/// Nowhere to write: it serves all the same, and says once what will not work.
+#[tokio::test]
+async fn without_a_folder_for_its_state_it_starts_all_the_same() {
+    let sandbox = Sandbox::with(SMALL);
+    let file = sandbox.write("a-file", "");
+    let nowhere: [&[(&str, &std::path::Path)]; 2] = [&[], &[("HOME", &file)]];
+    for variables in nowhere {
+        let address = crate::gateway::free_address();
+        let log = std::fs::File::create(sandbox.path("log")).unwrap();
+        let mut command = sandbox.command(&["start", "--listen", &address.to_string()]);
+        command.env_clear().envs(variables.iter().copied()).stdout(std::process::Stdio::null()).stderr(log);
+        let mut child = command.spawn().unwrap();
+        while tokio::net::TcpStream::connect(address).await.is_err() {
+            assert!(child.try_wait().unwrap().is_none(), "{}", std::fs::read_to_string(sandbox.path("log")).unwrap());
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        let answer = http_client::get(address, "/livez").await;
+        child.kill().unwrap();
+        child.wait().unwrap();
+        answer.expect_status(200);
+        let log = std::fs::read_to_string(sandbox.path("log")).unwrap();
+        let warnings: Vec<&str> = log.lines().filter(|line| line.contains("WARN")).collect();
+        assert!(matches!(warnings[..], [only] if only.contains("will not find this gateway")), "{log}");
+
+        let mut command = sandbox.command(&["start", "--detach"]);
+        let output = command.env_clear().envs(variables.iter().copied()).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert!(stderr.contains("without `--detach`") && stderr.lines().count() == 1, "{stderr}");
+    }
+}

@@ -18,7 +18,7 @@ impl Files for NoFiles {
 
 pub(crate) fn compile(text: &str, env: &[(&str, &str)]) -> Compilation {
     let env = Env::new(env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-    config::compile(Inputs { file: Some(("routeplane.yaml", text)), env: &env, files: &NoFiles })
+    config::compile(Inputs { file: Some(("routeplane.yaml", text)), listen: None, env: &env, files: &NoFiles })
 }
 
 fn table(text: &str, env: &[(&str, &str)]) -> RoutingTable {
@@ -125,7 +125,7 @@ fn the_example_decides() {
 #[test]
 fn without_a_file_the_environment_and_the_demo_are_there() {
     let env = Env::new([("GEMINI_API_KEY".to_owned(), "k".to_owned())]);
-    let compilation = config::compile(Inputs { file: None, env: &env, files: &NoFiles });
+    let compilation = config::compile(Inputs { file: None, listen: None, env: &env, files: &NoFiles });
     let table = compilation.table.unwrap();
     let names: Vec<&str> = table.providers.iter().map(|provider| &*provider.name).collect();
     assert_eq!(names, ["demo", "google"]);
