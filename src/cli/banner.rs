@@ -81,7 +81,8 @@ fn model(live: &Live) -> String {
 
 fn small_model(provider: &Provider) -> Option<String> {
     let choice = catalogue::CHOICES.iter().find(|choice| *choice.provider == *provider.name);
-    let small = choice.map(|choice| choice.small).filter(|small| provider.models.iter().any(|model| **model == **small));
+    let small =
+        choice.map(|choice| choice.small).filter(|small| provider.models.iter().any(|model| **model == **small));
     let model = small.or(provider.models.first().map(|model| &**model))?;
     Some(format!("{}/{model}", provider.name))
 }

@@ -216,7 +216,9 @@ impl Registered {
         };
         if let Err(error) = written {
             let folder = folder.display();
-            tracing::warn!("{NOT_FOUND}: its state file cannot be written to `{folder}` ({error}); set `XDG_RUNTIME_DIR`");
+            tracing::warn!(
+                "{NOT_FOUND}: its state file cannot be written to `{folder}` ({error}); set `XDG_RUNTIME_DIR`"
+            );
         }
     }
 }

@@ -55,7 +55,8 @@ fn compile(inputs: &Inputs, snapshot: &Snapshot) -> Evaluation {
 /// The built-in defaults, polled often.
 fn table() -> RoutingTable {
     let snapshot = Snapshot::read(None, &Default::default());
-    let inputs = config::Inputs { file: None, listen: None, env: &Env::default(), files: &SnapshotFiles::new(&snapshot) };
+    let inputs =
+        config::Inputs { file: None, listen: None, env: &Env::default(), files: &SnapshotFiles::new(&snapshot) };
     let mut table = config::compile(inputs).table.unwrap();
     table.reload.poll_interval = Duration::from_millis(200);
     table

@@ -79,7 +79,8 @@ fn every_known_provider_can_be_written() {
 }
 
 fn assert_no_finding(name: &str, text: &str, env: &Env) {
-    let compiled = config::compile(Inputs { file: Some(("routeplane.yaml", text)), listen: None, env, files: &NoFiles });
+    let compiled =
+        config::compile(Inputs { file: Some(("routeplane.yaml", text)), listen: None, env, files: &NoFiles });
     let findings = render(&compiled.diagnostics, &compiled.sources, Style::Plain);
     assert!(compiled.diagnostics.is_empty() && compiled.table.is_some(), "{name}:\n{findings}\n{text}");
 }

@@ -79,9 +79,10 @@ async fn a_gateway_that_would_call_itself_does_not_start() {
     variables(Sandbox::new()).run(&["start"]).expect(78);
     // `--listen` wins over the file, here too.
     sandbox.start(&[]).await;
-    let ended = Sandbox::with("version: 1\nproviders:\n  box: { protocol: openai-chat, base_url: \"http://[::1]:4999\" }\n")
-        .run(&["start", "--listen", "[::1]:4999"])
-        .expect(78);
+    let ended =
+        Sandbox::with("version: 1\nproviders:\n  box: { protocol: openai-chat, base_url: \"http://[::1]:4999\" }\n")
+            .run(&["start", "--listen", "[::1]:4999"])
+            .expect(78);
     assert!(ended.stderr.contains("RP0075") && ended.stderr.contains("base_url"), "{ended:?}");
 }
 
@@ -113,7 +114,10 @@ async fn a_second_gateway_at_the_same_address_names_the_first() {
     let address = first.address.to_string();
     for arguments in [&["start", "--listen", &address][..], &["start", "--detach", "--listen", &address]] {
         let ended = sandbox.run(arguments).expect(69);
-        assert!(ended.stderr.contains(&format!("the routeplane with pid {} already listens", first.pid())), "{ended:?}");
+        assert!(
+            ended.stderr.contains(&format!("the routeplane with pid {} already listens", first.pid())),
+            "{ended:?}"
+        );
         assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
     }
     assert_eq!(sandbox.state_files().len(), 1);
