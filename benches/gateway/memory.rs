@@ -37,7 +37,8 @@ async fn idle_streams(routeplane: &Routeplane) {
         let mut answer = Vec::new();
         // The head alone would not prove that the upstream's first word has arrived.
         while memchr::memmem::find(&answer, b"word0").is_none() {
-            assert!(stream.read_buf(&mut answer).await.unwrap() > 0, "{}", String::from_utf8_lossy(&answer));
+            let read = stream.read_buf(&mut answer).await.unwrap();
+            assert!(read > 0, "stream {}: {}", streams.len(), String::from_utf8_lossy(&answer));
         }
         streams.push(stream);
     }

@@ -126,11 +126,10 @@ impl Routeplane {
 
     pub(crate) async fn start_with(file: &str) -> Routeplane {
         let folder = tempfile::tempdir().unwrap();
-        let address = free_address();
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
         std::fs::write(folder.path().join("routeplane.yaml"), file).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_routeplane"))
-            .args(["start", "--config", "routeplane.yaml", "--listen", &address.to_string()])
+            .args(["start", "--config", "routeplane.yaml", "--listen", "127.0.0.1:0"])
             .current_dir(folder.path())
             .env_clear()
             .envs([("HOME", folder.path()), ("XDG_RUNTIME_DIR", folder.path()), ("XDG_STATE_HOME", folder.path())])
@@ -139,9 +138,8 @@ impl Routeplane {
             .stderr(log)
             .spawn()
             .unwrap();
-        let routeplane = Routeplane { address, running: Running(child), folder };
-        wait_for(address).await;
-        routeplane
+        let address = listening(&folder.path().join("log")).await;
+        Routeplane { address, running: Running(child), folder }
     }
 
     pub(crate) fn processes(&self) -> Vec<u32> {
@@ -163,6 +161,20 @@ providers:
   gemini: {{ protocol: gemini, base_url: \"http://{mock}\", key: env:BENCH_PROVIDER_KEY, models: [m1] }}
 {more}"
     )
+}
+
+/// Waits for the line in which Routeplane says where it listens.
+async fn listening(log: &Path) -> SocketAddr {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let said = std::fs::read_to_string(log).unwrap_or_default();
+        let line = said.lines().find_map(|line| line.trim().strip_prefix("listening"));
+        if let Some(address) = line.and_then(|line| line.trim().strip_prefix("http://")) {
+            return address.trim().parse().expect("an address");
+        }
+        assert!(Instant::now() < deadline, "routeplane does not listen after 10 s: {said}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 fn free_address() -> SocketAddr {
