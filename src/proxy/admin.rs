@@ -63,8 +63,18 @@ pub fn router(state: AdminState) -> Router {
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
-        .fallback(async || refusal(StatusCode::NOT_FOUND, "there is nothing at this path"))
+        .fallback(unknown_path)
         .with_state(state)
+}
+
+async fn unknown_path(request: Request) -> Response {
+    let text = match request.uri().path() {
+        "/v1/responses" | "/responses" => {
+            "OpenAI Responses is not served yet; tell the client to use Chat Completions, at /v1/chat/completions"
+        }
+        _ => "there is nothing at this path; GET / lists the paths that there are",
+    };
+    refusal(StatusCode::NOT_FOUND, text)
 }
 
 async fn index() -> Json<Value> {

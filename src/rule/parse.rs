@@ -62,7 +62,7 @@ impl Reader<'_> {
         match Grammar::parse(entry, text) {
             Ok(mut pairs) => pairs.next(),
             Err(error) => {
-                diagnostics.push(self.syntax(text, &error));
+                diagnostics.push(self.syntax(entry, text, &error));
                 None
             }
         }
@@ -319,7 +319,7 @@ impl Reader<'_> {
 
     // === syntax errors
 
-    fn syntax(&self, text: &str, error: &pest::error::Error<Rule>) -> Diagnostic {
+    fn syntax(&self, entry: Rule, text: &str, error: &pest::error::Error<Rule>) -> Diagnostic {
         let at = match error.location {
             InputLocation::Pos(at) | InputLocation::Span((at, _)) => at,
         };
@@ -338,6 +338,9 @@ impl Reader<'_> {
             (Some(help), _) => diagnostic.help(help),
             (None, start) if continues(start) => {
                 diagnostic.help("to continue the rule of the line before, indent this line")
+            }
+            (None, _) if entry == Rule::route => {
+                diagnostic.help("a target is `provider/model`, `@preset` or `split(...)`; `a/b > c/d` means: `c/d` where `a/b` fails")
             }
             (None, _) => diagnostic.help("a rule is `when CONDITION -> TARGET` or `otherwise -> TARGET`"),
         }

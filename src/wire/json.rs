@@ -303,12 +303,14 @@ pub fn kind(raw: &RawValue) -> Kind {
     }
 }
 
-/// Whether a value carries nothing that a translation could lose: `null`, or an object of nothing but such values.
+/// Whether a value of an answer carries nothing that a translation could lose: `null`, an empty list, or an object of
+/// nothing but such values. (In a request, `{}` may switch something on.)
 pub fn says_nothing(raw: &RawValue) -> bool {
     match kind(raw) {
         Kind::Null => true,
         Kind::Object => Object::of(raw).is_ok_and(|object| object.members.iter().all(|m| says_nothing(m.value))),
-        Kind::Bool | Kind::Number | Kind::String | Kind::Array => false,
+        Kind::Array => count(raw) == 0,
+        Kind::Bool | Kind::Number | Kind::String => false,
     }
 }
 
@@ -451,9 +453,15 @@ mod tests {
 
     #[test]
     fn values_that_say_nothing_are_no_loss() {
-        for (text, nothing) in
-            [("null", true), ("{}", true), ("{\"a\":null}", true), ("{\"a\":0}", false), ("\"\"", false)]
-        {
+        for (text, nothing) in [
+            ("null", true),
+            ("{}", true),
+            ("[]", true),
+            ("{\"refusal\":null,\"annotations\":[]}", true),
+            ("{\"a\":0}", false),
+            ("[null]", false),
+            ("\"\"", false),
+        ] {
             assert_eq!(says_nothing(&raw(text).unwrap()), nothing, "{text}");
         }
         assert_eq!((count(&raw("[1,[2],3]").unwrap()), count(&raw("7").unwrap())), (3, 0));

@@ -5,6 +5,7 @@ mod callers;
 mod cli;
 mod config;
 mod corpus;
+mod docs;
 mod failover;
 mod faults;
 mod gateway;

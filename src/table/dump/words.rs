@@ -50,7 +50,7 @@ fn retry_words(settings: &Settings) -> Vec<String> {
     let retries = &settings.retries;
     let on: Vec<String> = retries.on.iter().map(|on| retry_on(*on)).collect();
     vec![
-        format!("{} attempts", retries.attempts),
+        format!("{} attempt{}", retries.attempts, if retries.attempts == 1 { "" } else { "s" }),
         format!("retry on {}", if on.is_empty() { "nothing".to_owned() } else { on.join(" ") }),
         format!("backoff {} to {}", duration(retries.backoff), duration(retries.max_backoff)),
     ]

@@ -232,7 +232,7 @@ fn shown_thoughts(reasoning: &Reasoning, losses: &mut Losses) -> bool {
 
 /// Members of another protocol's answer that an answer of this one has no place for.
 pub(super) fn report_ext(prefix: &str, ext: &Ext, losses: &mut Losses) {
-    for key in ext.keys() {
+    for key in ext.keys().filter(|key| !ext.get(key).is_some_and(json::says_nothing)) {
         losses.dropped(format!("{prefix}{key}"), "Anthropic Messages has no such member in an answer");
     }
 }

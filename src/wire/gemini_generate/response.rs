@@ -89,7 +89,7 @@ pub(super) fn encode(response: &Response, out: &mut Vec<u8>, losses: &mut Losses
         note::write_top(w, ext, &[usage::USAGE]);
     });
     if !native {
-        response.ext.keys().for_each(|key| losses.dropped(key.to_owned(), "Gemini has no such member"));
+        losses.dropped_ext("", &response.ext);
     }
 }
 
@@ -118,7 +118,7 @@ fn encode_candidate(index: usize, candidate: &Candidate, native: bool, w: &mut O
     if native {
         note::write_top(w, &candidate.ext, &[CONTENT]);
     } else {
-        candidate.ext.keys().for_each(|key| losses.dropped(format!("choices.{key}"), "Gemini has no such member"));
+        losses.dropped_ext("choices.", &candidate.ext);
     }
 }
 

@@ -138,7 +138,7 @@ impl Encoder {
 
     fn extra(&mut self, origin: ProtocolId, scope: Scope, ext: &Ext, out: &mut Vec<u8>) {
         if origin != ProtocolId::Gemini {
-            ext.keys().for_each(|key| self.losses.dropped(key.to_owned(), "Gemini has no such member"));
+            self.losses.dropped_ext("", ext);
             return;
         }
         match scope {
