@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use routeplane::config::{self, Env, Files, Inputs};
 use routeplane::diagnostic::render::{Style, render};
-use routeplane::telemetry::metrics::Metrics;
+use routeplane::telemetry::metrics::{Metrics, WatchState};
 
 use crate::sandbox::Sandbox;
 
@@ -212,10 +212,15 @@ struct Described {
     kind: String,
 }
 
-/// The metrics' page, from the `# HELP` and `# TYPE` lines of a fresh process.
+/// The metrics' page, from the `# HELP` and `# TYPE` lines.
 fn metrics_page() -> String {
     let mut metrics: BTreeMap<String, Described> = BTreeMap::new();
-    for line in Metrics::new().render().lines() {
+    let fresh = Metrics::new();
+    // A family without a member is left out of the text.
+    fresh.traffic.provider("demo").failed("connect");
+    fresh.config.activated(1, "id", 0.0);
+    fresh.config.watch(WatchState::Off);
+    for line in fresh.render().lines() {
         let mut words = line.splitn(4, ' ');
         let (Some("#"), Some(what), Some(name), Some(text)) = (words.next(), words.next(), words.next(), words.next())
         else {
