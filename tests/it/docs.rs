@@ -86,7 +86,7 @@ fn every_configuration_file_in_the_pages_compiles_without_an_error() {
     for page in pages() {
         for block in blocks(&page).iter().filter(|block| block.info == "yaml") {
             let name = format!("{}:{}", page.path.display(), block.line);
-            let inputs = Inputs { file: Some((&name, &block.text)), env: &env, files: &AnyFile };
+            let inputs = Inputs { file: Some((&name, &block.text)), env: &env, files: &AnyFile, listen: None };
             let compilation = config::compile(inputs);
             compiled += 1;
             if compilation.table.is_none() {
