@@ -339,9 +339,9 @@ impl Reader<'_> {
             (None, start) if continues(start) => {
                 diagnostic.help("to continue the rule of the line before, indent this line")
             }
-            (None, _) if entry == Rule::route => {
-                diagnostic.help("a target is `provider/model`, `@preset` or `split(...)`; `a/b > c/d` means: `c/d` where `a/b` fails")
-            }
+            (None, _) if entry == Rule::route => diagnostic.help(
+                "a target is `provider/model`, `@preset` or `split(...)`; `a/b > c/d` means: `c/d` where `a/b` fails",
+            ),
             (None, _) => diagnostic.help("a rule is `when CONDITION -> TARGET` or `otherwise -> TARGET`"),
         }
     }

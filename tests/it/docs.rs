@@ -258,5 +258,8 @@ fn the_page_of_metrics_is_the_one_that_is_committed() {
         std::fs::write(&file, &made).unwrap();
     }
     let committed = std::fs::read_to_string(&file).unwrap_or_default();
-    assert!(committed == made, "docs/metrics.md is old: ROUTEPLANE_UPDATE=1 cargo test --test it docs:: writes it anew");
+    assert!(
+        committed == made,
+        "docs/metrics.md is old: ROUTEPLANE_UPDATE=1 cargo test --test it docs:: writes it anew"
+    );
 }
