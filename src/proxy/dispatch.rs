@@ -31,8 +31,9 @@ pub async fn handle(gateway: &Gateway, request: Request<IncomingBody>, peer: Soc
     let live = gateway.live.load();
     let mut trail =
         Trail { request_id: respond::request_id(request.headers()), generation: live.generation, ..Trail::default() };
-    let (method, uri, headers) = (request.method().clone(), request.uri().clone(), request.headers().clone());
-    let ingress = ingress::read(&method, &uri, &headers);
+    let (parts, body) = request.into_parts();
+    let (method, uri, headers) = (&parts.method, &parts.uri, &parts.headers);
+    let ingress = ingress::read(method, uri, headers);
     let protocol = match &ingress {
         Ingress::Call(call) => call.protocol,
         Ingress::Models { dialect, .. } | Ingress::MethodNotAllowed { dialect } => *dialect,
@@ -40,20 +41,20 @@ pub async fn handle(gateway: &Gateway, request: Request<IncomingBody>, peer: Soc
     };
     let Some(inbound) = respond::dialect(protocol) else { return bare(StatusCode::INTERNAL_SERVER_ERROR) };
     if !is_probe(uri.path())
-        && let Err(error) = guard::browser(&live, &headers)
+        && let Err(error) = guard::browser(&live, headers)
     {
         return respond::error(inbound, error, "gateway", &trail);
     }
     let response = match ingress {
-        Ingress::Side => return side(gateway, request, peer).await,
+        Ingress::Side => return side(gateway, Request::from_parts(parts, body), peer).await,
         Ingress::MethodNotAllowed { .. } => {
             Err(Error::invalid(format!("{method} is not a method of this path")).with_status(405))
         }
-        Ingress::Models { dialect, id } => guard::client_key(&live, &headers, &uri)
+        Ingress::Models { dialect, id } => guard::client_key(&live, headers, uri)
             .and_then(|_| models::answer(&live.table, dialect, id.as_deref(), &trail)),
-        Ingress::Call(call) => match guard::client_key(&live, &headers, &uri) {
+        Ingress::Call(call) => match guard::client_key(&live, headers, uri) {
             Ok(key) => {
-                let request = Received { call, inbound, headers: &headers, query: uri.query(), key, request };
+                let request = Received { call, inbound, headers, query: uri.query(), key, body };
                 generate(gateway, &live, request, &mut trail).await
             }
             Err(error) => Err(error),
@@ -90,7 +91,7 @@ struct Received<'r> {
     headers: &'r HeaderMap,
     query: Option<&'r str>,
     key: Option<usize>,
-    request: Request<IncomingBody>,
+    body: IncomingBody,
 }
 
 /// Reads a call, decides about it, and tries its targets.
@@ -101,11 +102,11 @@ async fn generate(
     trail: &mut Trail,
 ) -> Result<Response<ResponseBody>, Error> {
     let started = Instant::now();
-    let Received { call, inbound, headers, query, key, request } = received;
+    let Received { call, inbound, headers, query, key, body } = received;
     let Some(codec) = call.protocol.codec() else {
         return Err(Error::invalid("this version does not speak this protocol"));
     };
-    let body = receive::body(request, live.table.limits.body).await?;
+    let body = receive::body(headers, body, live.table.limits.body).await?;
     let head = call.head();
     let envelope = inbound.peek(&head, &body)?;
     let request_id = trail.request_id.clone();

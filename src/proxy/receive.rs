@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_ENCODING;
-use http::{HeaderMap, Request};
+use http::HeaderMap;
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -22,9 +22,8 @@ pub const DEEPEST: usize = 128;
 ///
 /// # Errors
 /// Too large, too slow, compressed, broken off, or nested too deeply.
-pub async fn body(request: Request<Incoming>, limit: u64) -> Result<Bytes, Error> {
-    refuse_encoding(request.headers())?;
-    let mut incoming = request.into_body();
+pub async fn body(headers: &HeaderMap, mut incoming: Incoming, limit: u64) -> Result<Bytes, Error> {
+    refuse_encoding(headers)?;
     if incoming.size_hint().lower() > limit {
         return Err(too_large(limit));
     }
