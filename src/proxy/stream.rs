@@ -22,7 +22,7 @@ use crate::wire::ir::{Error, ErrorKind};
 
 /// Most bytes of one merged frame.
 const MERGED: usize = 16 << 10;
-/// How often a body with data in hand lets other tasks run before it writes.
+/// How often in a row a body with data in hand lets other tasks run in vain before it writes.
 const YIELDS: u8 = 4;
 /// How long a complete stream may wait for the end of its bytes, so that the connection can be used again.
 const LINGER: Duration = Duration::from_secs(1);
@@ -147,6 +147,7 @@ impl StreamBody {
         match std::task::ready!(Pin::new(&mut self.upstream).poll_frame(cx)) {
             Some(Ok(frame)) => {
                 if let Ok(bytes) = frame.into_data() {
+                    self.yields = 0;
                     self.idle.last_data = Instant::now();
                     self.pipe.push(bytes, &mut self.out);
                     match self.pipe.progress() {
