@@ -261,6 +261,8 @@ async fn open(
     };
     let opened = stream::open(body, pipe).await;
     match opened.pipe.progress() {
+        // An error behind content is the caller's to see.
+        Progress::Failed(_) if opened.committed => {}
         Progress::Failed(error) if error.kind == ErrorKind::Truncated => return Err(Failure::Truncated),
         Progress::Failed(mut error) => {
             let mut message = std::mem::take(&mut error.message).into_bytes();

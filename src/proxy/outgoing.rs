@@ -151,7 +151,7 @@ fn preset_document(incoming: &Incoming<'_, '_>, settings: &Settings, quirks: &Qu
     let mut edits: Vec<(String, String)> = Vec::new();
     let current = |edits: &[(String, String)], member: &str| -> Option<String> {
         let edited = edits.iter().rev().find(|(key, _)| key == member).map(|(_, value)| value.clone());
-        edited.or_else(|| incoming.envelope.members.get(member).map(|raw| raw.get().to_owned()))
+        edited.or_else(|| incoming.envelope.members.get(member).map(str::to_owned))
     };
     let defaults = settings.params.iter().map(|(name, value)| (name, value, false));
     let overrides = settings.overrides.iter().map(|(name, value)| (name, value, true));

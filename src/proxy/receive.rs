@@ -1,10 +1,10 @@
-//! The caller's body: read whole, bounded in bytes, time and depth.
+//! The caller's body: read whole, bounded in bytes and time.
 
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::CONTENT_ENCODING;
 use http::HeaderMap;
+use http::header::CONTENT_ENCODING;
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -15,13 +15,11 @@ use crate::wire::ir::{Error, ErrorKind};
 const IDLE: Duration = Duration::from_secs(30);
 /// For a whole body.
 const TOTAL: Duration = Duration::from_secs(120);
-/// Deepest nesting of a JSON text.
-pub const DEEPEST: usize = 128;
 
 /// Reads the body of a request.
 ///
 /// # Errors
-/// Too large, too slow, compressed, broken off, or nested too deeply.
+/// Too large, too slow, compressed, or broken off.
 pub async fn body(headers: &HeaderMap, mut incoming: Incoming, limit: u64) -> Result<Bytes, Error> {
     refuse_encoding(headers)?;
     if incoming.size_hint().lower() > limit {
@@ -44,13 +42,7 @@ pub async fn body(headers: &HeaderMap, mut incoming: Incoming, limit: u64) -> Re
         }
         Ok(whole.freeze())
     };
-    let body = tokio::time::timeout(TOTAL, reading).await.unwrap_or_else(|_| Err(too_slow()))?;
-    if is_deeper_than(&body, DEEPEST) {
-        return Err(
-            Error::invalid(format!("the body is nested more than {DEEPEST} levels deep")).with_code("json_depth")
-        );
-    }
-    Ok(body)
+    tokio::time::timeout(TOTAL, reading).await.unwrap_or_else(|_| Err(too_slow()))
 }
 
 async fn next(incoming: &mut Incoming, idle: Duration) -> Result<Option<Bytes>, Error> {
@@ -91,42 +83,4 @@ fn too_slow() -> Error {
     Error::new(ErrorKind::Timeout, "the request's body did not arrive in time")
         .with_code("client_timeout")
         .with_status(408)
-}
-
-/// Whether brackets nest deeper than `limit`. A text with few brackets is decided by counting them.
-fn is_deeper_than(text: &[u8], limit: usize) -> bool {
-    if memchr::memchr2_iter(b'[', b'{', text).nth(limit).is_none() {
-        return false;
-    }
-    let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
-    for &byte in text {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            b'[' | b'{' if !in_string => {
-                depth += 1;
-                if depth > limit {
-                    return true;
-                }
-            }
-            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    false
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn depth_is_counted_outside_strings() {
-        assert!(!is_deeper_than("[".repeat(128).as_bytes(), 128));
-        assert!(is_deeper_than("[".repeat(129).as_bytes(), 128));
-        assert!(!is_deeper_than("[]".repeat(500).as_bytes(), 128));
-        let text = format!(r#"{{"a":"\"{}"}}"#, "[".repeat(500));
-        assert!(!is_deeper_than(text.as_bytes(), 128));
-    }
 }

@@ -30,11 +30,8 @@ const LINGER: Duration = Duration::from_secs(1);
 /// A stream on its way to the caller. Dropping it drops the upstream's connection: a caller that leaves takes the
 /// upstream's work with it.
 pub struct StreamBody {
-    upstream: upstream::Body,
-    pipe: Pipe,
-    out: Out,
+    stream: Opened,
     yields: u8,
-    ended: bool,
     idle: Idle,
     record: StreamRecord,
     /// The key that the upstream got, and might repeat in an error.
@@ -90,74 +87,50 @@ pub struct Opened {
     pub out: Out,
     /// The upstream's bytes have ended already.
     pub ended: bool,
+    /// The commit point was reached: whatever comes now, it comes from this target.
+    pub committed: bool,
 }
 
 /// Reads a stream up to its first content. Until then nothing has reached the caller, and another target can take over.
+/// What is there with the first content leaves with it, and with the head.
 pub async fn open(upstream: upstream::Body, pipe: Pipe) -> Opened {
-    let mut opened = Opened { upstream, pipe, out: Out::default(), ended: false };
+    let mut opened = Opened { upstream, pipe, out: Out::default(), ended: false, committed: false };
     while opened.pipe.progress() == Progress::Preamble && !opened.ended {
-        let frame = std::future::poll_fn(|cx| Pin::new(&mut opened.upstream).poll_frame(cx)).await;
-        match frame {
-            Some(Ok(frame)) => {
-                if let Ok(bytes) = frame.into_data() {
-                    opened.pipe.push(bytes, &mut opened.out);
-                }
-            }
-            Some(Err(error)) => {
-                opened.pipe.fail(broken(&error), &mut opened.out);
-                opened.ended = true;
-            }
-            None => {
-                opened.pipe.finish(&mut opened.out);
-                opened.ended = true;
-            }
+        std::future::poll_fn(|cx| opened.advance(cx)).await;
+    }
+    opened.committed = matches!(opened.pipe.progress(), Progress::Content | Progress::Complete);
+    let mut yields = 0;
+    while opened.committed && !opened.ended && opened.out.len() < MERGED && yields < YIELDS && !opened.pipe.has_failed()
+    {
+        let advanced = std::future::poll_fn(|cx| Poll::Ready(opened.advance(cx).is_ready())).await;
+        yields = if advanced { 0 } else { yields + 1 };
+        if !advanced {
+            let_others_run().await;
         }
     }
     opened
 }
 
-fn broken(error: &upstream::body::Broken) -> Error {
-    Error::new(ErrorKind::Truncated, error.to_string()).with_code("upstream_truncated")
+/// Returns once every task that is ready now has run.
+async fn let_others_run() {
+    let mut yielded = false;
+    std::future::poll_fn(|cx| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
-impl StreamBody {
-    /// `idle`: longest silence of the upstream. `deadline`: end of the whole request.
-    pub fn new(
-        opened: Opened,
-        idle: Duration,
-        deadline: Instant,
-        record: StreamRecord,
-        credential: Option<Arc<Credential>>,
-    ) -> StreamBody {
-        let Opened { upstream, pipe, out, ended } = opened;
-        StreamBody { upstream, pipe, out, yields: 0, ended, idle: Idle::new(idle, deadline), record, credential }
-    }
-
-    /// An error of the upstream is in hand, in its own words.
-    fn scrub(&mut self) {
-        if let Some(credential) = &self.credential {
-            let mut text = self.out.take().to_vec();
-            credential.scrub(&mut text);
-            self.out.pieces.push(text.into());
-        }
-    }
-
+impl Opened {
     /// Takes what the upstream has now. `Ready`: there is something to do again at once, or the stream has ended.
     fn advance(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match std::task::ready!(Pin::new(&mut self.upstream).poll_frame(cx)) {
             Some(Ok(frame)) => {
                 if let Ok(bytes) = frame.into_data() {
-                    self.yields = 0;
-                    self.idle.last_data = Instant::now();
                     self.pipe.push(bytes, &mut self.out);
-                    match self.pipe.progress() {
-                        Progress::Failed(_) => {
-                            self.scrub();
-                            self.ended = true;
-                        }
-                        Progress::Complete => self.idle.linger(),
-                        Progress::Preamble | Progress::Content => {}
-                    }
                 }
             }
             Some(Err(error)) => {
@@ -171,22 +144,67 @@ impl StreamBody {
         }
         Poll::Ready(())
     }
+}
+
+fn broken(error: &upstream::body::Broken) -> Error {
+    Error::new(ErrorKind::Truncated, error.to_string()).with_code("upstream_truncated")
+}
+
+impl StreamBody {
+    /// `idle`: longest silence of the upstream. `deadline`: end of the whole request.
+    pub fn new(
+        stream: Opened,
+        idle: Duration,
+        deadline: Instant,
+        record: StreamRecord,
+        credential: Option<Arc<Credential>>,
+    ) -> StreamBody {
+        // What was opened has waited for others already: it is written at once.
+        let mut body = StreamBody { stream, yields: YIELDS, idle: Idle::new(idle, deadline), record, credential };
+        if body.stream.pipe.has_failed() {
+            body.end_failed();
+        }
+        body
+    }
+
+    /// An error of the upstream is in hand, in its own words; nothing follows it.
+    fn end_failed(&mut self) {
+        self.stream.ended = true;
+        if let Some(credential) = &self.credential {
+            let mut text = self.stream.out.take().to_vec();
+            credential.scrub(&mut text);
+            self.stream.out.pieces.push(text.into());
+        }
+    }
+
+    /// As [`Opened::advance`], with an eye on the time.
+    fn advance(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        std::task::ready!(self.stream.advance(cx));
+        self.yields = 0;
+        self.idle.last_data = Instant::now();
+        match self.stream.pipe.progress() {
+            Progress::Failed(_) => self.end_failed(),
+            Progress::Complete => self.idle.linger(),
+            Progress::Preamble | Progress::Content => {}
+        }
+        Poll::Ready(())
+    }
 
     fn flush(&mut self) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         self.yields = 0;
-        let piece = self.out.take();
+        let piece = self.stream.out.take();
         self.record.written(piece.len());
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 
     /// A limit of time has passed.
     fn expire(&mut self, error: Error) {
-        if !self.pipe.is_complete() {
-            self.pipe.fail(error, &mut self.out);
+        if !self.stream.pipe.is_complete() {
+            self.stream.pipe.fail(error, &mut self.stream.out);
         } else {
-            self.pipe.finish(&mut self.out);
+            self.stream.pipe.finish(&mut self.stream.out);
         }
-        self.ended = true;
+        self.stream.ended = true;
     }
 }
 
@@ -197,16 +215,16 @@ impl http_body::Body for StreamBody {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let this = self.get_mut();
         loop {
-            if this.out.len() >= MERGED || (this.ended && !this.out.is_empty()) {
+            if this.stream.out.len() >= MERGED || (this.stream.ended && !this.stream.out.is_empty()) {
                 return this.flush();
             }
-            if this.ended {
+            if this.stream.ended {
                 return Poll::Ready(None);
             }
             if this.advance(cx).is_ready() {
                 continue;
             }
-            if !this.out.is_empty() {
+            if !this.stream.out.is_empty() {
                 if this.yields == YIELDS {
                     return this.flush();
                 }
@@ -222,13 +240,13 @@ impl http_body::Body for StreamBody {
 
 impl Drop for StreamBody {
     fn drop(&mut self) {
-        let outcome = if self.pipe.is_complete() {
+        let outcome = if self.stream.pipe.is_complete() {
             "ok"
-        } else if self.pipe.has_failed() {
+        } else if self.stream.pipe.has_failed() {
             "failed"
         } else {
             "caller_left"
         };
-        self.record.end(outcome, self.pipe.usage());
+        self.record.end(outcome, self.stream.pipe.usage());
     }
 }

@@ -4,10 +4,9 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use bytes::Bytes;
-use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
-use super::json::Object;
+use super::outline::Outline;
 
 /// A request's outside. Borrowed from the body; the members' values are unread.
 #[derive(Debug, Clone)]
@@ -15,12 +14,10 @@ pub struct Envelope<'a> {
     /// The body; members' spans are offsets in it.
     pub body: &'a [u8],
     /// Top-level members of the body, in order.
-    pub members: Object<'a>,
+    pub members: Outline<'a>,
     /// What the caller asked for by name.
     pub model: Cow<'a, str>,
     pub stream: bool,
-    /// `messages`, `contents` or `input`: the conversation, unread.
-    pub conversation: Option<&'a RawValue>,
     /// The caller's own name for its user, where the protocol has a member for it.
     pub user: Option<Cow<'a, str>>,
 }
@@ -54,7 +51,7 @@ impl Envelope<'_> {
 /// Applies `edits` to the object `members` that was read from `text`; `body` holds the same bytes. What no edit names is
 /// not copied: the result is slices of `body` with the new values between them. Of several edits of one member the last
 /// `Set` or `Remove` wins.
-pub fn splice(body: &Bytes, text: &[u8], members: &Object<'_>, edits: &[Edit<'_>]) -> SmallVec<[Bytes; 4]> {
+pub fn splice(body: &Bytes, text: &[u8], members: &Outline<'_>, edits: &[Edit<'_>]) -> SmallVec<[Bytes; 4]> {
     let mut pieces = Pieces { body, position: 0, out: SmallVec::new() };
     if edits.is_empty() {
         pieces.out.push(body.clone());
@@ -62,7 +59,7 @@ pub fn splice(body: &Bytes, text: &[u8], members: &Object<'_>, edits: &[Edit<'_>
     }
     let source = Source { text, members };
     let mut kept_before = false;
-    for (at, member) in members.members().iter().enumerate() {
+    for (at, member) in members.entries().iter().enumerate() {
         match decided(edits, &member.key) {
             Some(Edit::Set(_, value)) => pieces.replace(source.span(member.value), value),
             Some(Edit::Remove(_)) => {
@@ -83,9 +80,9 @@ pub fn splice(body: &Bytes, text: &[u8], members: &Object<'_>, edits: &[Edit<'_>
 
 /// New members go to the end, before the closing brace: what the caller wrote first stays first (prompt caches are
 /// prefix-sensitive).
-fn missing_members(members: &Object<'_>, edits: &[Edit<'_>]) -> Vec<u8> {
+fn missing_members(members: &Outline<'_>, edits: &[Edit<'_>]) -> Vec<u8> {
     let removed = |key: &str| matches!(decided(edits, key), Some(Edit::Remove(_)));
-    let kept = members.members().iter().filter(|member| !removed(&member.key)).count();
+    let kept = members.entries().iter().filter(|member| !removed(&member.key)).count();
     let mut inserted: SmallVec<[&str; 8]> = SmallVec::new();
     let mut text = Vec::new();
     for edit in edits {
@@ -114,19 +111,19 @@ fn decided<'s, 'e>(edits: &'s [Edit<'e>], key: &str) -> Option<&'s Edit<'e>> {
 /// An object and the text it was read from.
 struct Source<'s, 'a> {
     text: &'s [u8],
-    members: &'s Object<'a>,
+    members: &'s Outline<'a>,
 }
 
 impl Source<'_, '_> {
     /// Where `value` lies in the text.
-    fn span(&self, value: &RawValue) -> Range<usize> {
-        let start = (value.get().as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize);
-        start..start + value.get().len()
+    fn span(&self, value: &str) -> Range<usize> {
+        let start = (value.as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize);
+        start..start + value.len()
     }
 
     /// The member with its key and one comma: the one before it, or, where nothing before it is kept, the one after it.
     fn member_span(&self, at: usize, kept_before: bool) -> Range<usize> {
-        let members = self.members.members();
+        let members = self.members.entries();
         let value = |position: usize| members.get(position).map(|member| self.span(member.value));
         let end = value(at).map_or(0, |span| span.end);
         let start = at.checked_sub(1).and_then(value).map_or(self.open_brace() + 1, |before| before.end);
@@ -175,15 +172,9 @@ mod tests {
     use serde_json::{Map, Value};
 
     fn spliced(body: &str, edits: &[Edit<'_>]) -> String {
-        let members = Object::parse(body).unwrap();
-        let envelope = Envelope {
-            body: body.as_bytes(),
-            members,
-            model: Cow::Borrowed("m"),
-            stream: false,
-            conversation: None,
-            user: None,
-        };
+        let members = Outline::parse(body).unwrap();
+        let envelope =
+            Envelope { body: body.as_bytes(), members, model: Cow::Borrowed("m"), stream: false, user: None };
         String::from_utf8(envelope.splice(&Bytes::copy_from_slice(body.as_bytes()), edits).concat()).unwrap()
     }
 

@@ -57,6 +57,8 @@ impl PartialEq for Ext {
 pub enum JsonError {
     #[error("the body is not JSON: {0}")]
     Syntax(String),
+    #[error("the body is nested more than {} levels deep", super::outline::DEEPEST)]
+    TooDeep,
     #[error("`{key}` occurs twice")]
     DuplicateKey { key: String },
     #[error("`{key}` must be {expected}")]
@@ -85,21 +87,8 @@ impl<'a> Object<'a> {
     }
 
     fn refuse_duplicates(&self) -> Result<(), JsonError> {
-        // Quadratic is fastest for the dozen members of a real request; a hostile one gets a set.
-        let duplicate = if self.members.len() <= 32 {
-            self.members
-                .iter()
-                .enumerate()
-                .find(|(at, member)| self.members.iter().take(*at).any(|earlier| earlier.key == member.key))
-                .map(|(_, member)| member)
-        } else {
-            let mut seen = std::collections::HashSet::new();
-            self.members.iter().find(|member| !seen.insert(&member.key))
-        };
-        match duplicate {
-            Some(member) => Err(JsonError::DuplicateKey { key: member.key.to_string() }),
-            None => Ok(()),
-        }
+        let key = duplicate(self.members.iter().map(|member| &*member.key));
+        key.map_or(Ok(()), |key| Err(JsonError::DuplicateKey { key: key.to_owned() }))
     }
 
     pub fn members(&self) -> &[Member<'a>] {
@@ -221,9 +210,29 @@ impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
     }
 }
 
+/// The first of `keys` that was there before.
+pub(super) fn duplicate<'k>(keys: impl Iterator<Item = &'k str> + Clone) -> Option<&'k str> {
+    // Quadratic is fastest for the dozen members of a real request; a hostile one gets a set.
+    const FEW: usize = 32;
+    if keys.clone().nth(FEW).is_none() {
+        return keys
+            .clone()
+            .enumerate()
+            .find(|(at, key)| keys.clone().take(*at).any(|earlier| earlier == *key))
+            .map(|(_, key)| key);
+    }
+    let mut seen = std::collections::HashSet::new();
+    keys.into_iter().find(|key| !seen.insert(*key))
+}
+
 /// Reads a JSON string, borrowed unless it holds an escape.
 pub fn str_of(raw: &RawValue) -> Option<Cow<'_, str>> {
-    let Key(text) = serde_json::from_str(raw.get()).ok()?;
+    string(raw.get())
+}
+
+/// As [`str_of`], of a JSON text.
+pub fn string(text: &str) -> Option<Cow<'_, str>> {
+    let Key(text) = serde_json::from_str(text).ok()?;
     Some(text)
 }
 
@@ -269,9 +278,9 @@ pub fn count(raw: &RawValue) -> usize {
 }
 
 /// A JSON array with `element` before all others, `None` where `array` is none. The others are not read.
-pub fn prepend(array: &RawValue, element: &[u8]) -> Option<Vec<u8>> {
-    let rest = array.get().strip_prefix('[')?;
-    let mut out = Vec::with_capacity(array.get().len() + element.len() + 2);
+pub fn prepend(array: &str, element: &[u8]) -> Option<Vec<u8>> {
+    let rest = array.strip_prefix('[')?;
+    let mut out = Vec::with_capacity(array.len() + element.len() + 2);
     out.push(b'[');
     out.extend_from_slice(element);
     if !rest.trim_start().starts_with(']') {
@@ -293,7 +302,12 @@ pub enum Kind {
 }
 
 pub fn kind(raw: &RawValue) -> Kind {
-    match raw.get().as_bytes().first() {
+    kind_of(raw.get())
+}
+
+/// As [`kind`], of a JSON text without leading blanks.
+pub fn kind_of(text: &str) -> Kind {
+    match text.as_bytes().first() {
         Some(b'n') => Kind::Null,
         Some(b't' | b'f') => Kind::Bool,
         Some(b'"') => Kind::String,

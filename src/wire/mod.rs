@@ -11,6 +11,7 @@ pub mod ir;
 pub mod json;
 pub mod loss;
 pub mod openai_chat;
+pub mod outline;
 pub mod pointer;
 pub mod quirk;
 

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::envelope::{Edit, splice};
-use super::json::{self, Object};
+use super::json;
+use super::outline::Outline;
 
 /// Why an edit cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -33,13 +34,13 @@ pub fn steps(pointer: &str) -> Result<Vec<Cow<'_, str>>, PointerError> {
 }
 
 /// The value that `steps` lead to.
-pub fn get<'a>(text: &'a str, steps: &[Cow<'_, str>]) -> Option<&'a RawValue> {
+pub fn get<'a>(text: &'a str, steps: &[Cow<'_, str>]) -> Option<&'a str> {
     let (step, rest) = steps.split_first()?;
-    let value = match Object::parse(text) {
+    let value = match Outline::parse(text) {
         Ok(object) => object.get(step)?,
-        Err(_) => *serde_json::from_str::<Vec<&'a RawValue>>(text).ok()?.get(step.parse::<usize>().ok()?)?,
+        Err(_) => serde_json::from_str::<Vec<&'a RawValue>>(text).ok()?.get(step.parse::<usize>().ok()?)?.get(),
     };
-    if rest.is_empty() { Some(value) } else { get(value.get(), rest) }
+    if rest.is_empty() { Some(value) } else { get(value, rest) }
 }
 
 /// `text` with the value at `steps` set; containers on the way are made where they are missing.
@@ -60,7 +61,7 @@ pub fn remove(text: &str, steps: &[Cow<'_, str>]) -> Result<String, PointerError
 
 fn edit(text: &str, steps: &[Cow<'_, str>], value: Option<&str>) -> Result<String, PointerError> {
     let Some((step, rest)) = steps.split_first() else { return Ok(value.unwrap_or("null").to_owned()) };
-    if let Ok(object) = Object::parse(text) {
+    if let Ok(object) = Outline::parse(text) {
         return edit_object(text, &object, step, rest, value);
     }
     let Ok(elements) = serde_json::from_str::<Vec<&RawValue>>(text) else {
@@ -71,7 +72,7 @@ fn edit(text: &str, steps: &[Cow<'_, str>], value: Option<&str>) -> Result<Strin
 
 fn edit_object(
     text: &str,
-    object: &Object<'_>,
+    object: &Outline<'_>,
     step: &str,
     rest: &[Cow<'_, str>],
     value: Option<&str>,
@@ -80,7 +81,7 @@ fn edit_object(
         (None, None) => return Ok(text.to_owned()),
         (Some(_), None) if rest.is_empty() => [Edit::Remove(step)],
         (inner, _) => {
-            let inner = inner.map_or("{}", RawValue::get);
+            let inner = inner.unwrap_or("{}");
             let inner = if rest.is_empty() { value.unwrap_or("null").to_owned() } else { edit(inner, rest, value)? };
             [Edit::Set(step, inner.into_bytes().into())]
         }
@@ -149,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_value_is_found() {
-        let found = get(r#"{"a":[{"b":"x"}]}"#, &steps("/a/0/b").unwrap()).map(RawValue::get);
+        let found = get(r#"{"a":[{"b":"x"}]}"#, &steps("/a/0/b").unwrap());
         assert_eq!(found, Some("\"x\""));
     }
 }

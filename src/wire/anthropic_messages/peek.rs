@@ -7,24 +7,25 @@ use memchr::memmem;
 use super::usage::Counts;
 use crate::wire::envelope::Envelope;
 use crate::wire::frame::Frame;
-use crate::wire::json::{JsonError, Object, str_of};
+use crate::wire::json::{self, JsonError, Object, str_of};
+use crate::wire::outline::Outline;
 use crate::wire::{FrameKind, Observation, ir};
 
 /// Reads the outside of a request.
 pub(super) fn envelope(body: &[u8]) -> Result<Envelope<'_>, ir::Error> {
-    let members = Object::parse(super::request::text_of(body)?)?;
+    let members = Outline::parse(super::request::text_of(body)?)?;
     let model = match members.get("model") {
         None => return Err(JsonError::Missing { key: "model".to_owned() }.into()),
-        Some(raw) => str_of(raw).ok_or(JsonError::Type { key: "model".to_owned(), expected: "a string" })?,
+        Some(raw) => json::string(raw).ok_or(JsonError::Type { key: "model".to_owned(), expected: "a string" })?,
     };
-    let stream = match members.get("stream").map(serde_json::value::RawValue::get) {
+    let stream = match members.get("stream") {
         Some("true") => true,
         None | Some("false" | "null") => false,
         Some(_) => return Err(JsonError::Type { key: "stream".to_owned(), expected: "true or false" }.into()),
     };
-    let metadata = members.get("metadata").and_then(|raw| Object::of(raw).ok());
+    let metadata = members.get("metadata").and_then(|text| Object::parse(text).ok());
     let user = metadata.and_then(|object| object.get("user_id")).and_then(str_of);
-    Ok(Envelope { body, model, stream, conversation: members.get("messages"), user, members })
+    Ok(Envelope { body, model, stream, user, members })
 }
 
 /// Whether a member `signature` is empty anywhere in the body: in a history that is the mark of thoughts that this gateway

@@ -16,7 +16,7 @@ pub(super) fn parameter(name: &str) -> &'static [&'static str] {
 pub(super) fn prepend_system(envelope: &Envelope<'_>, text: &str) -> Option<Edit<'static>> {
     let mut value = Vec::new();
     match envelope.members.get("system") {
-        Some(system) if json::kind(system) == Kind::Array => {
+        Some(system) if json::kind_of(system) == Kind::Array => {
             json::object(&mut value, |block| {
                 block.field("type", "text");
                 block.field("text", text);
@@ -24,7 +24,7 @@ pub(super) fn prepend_system(envelope: &Envelope<'_>, text: &str) -> Option<Edit
             value = json::prepend(system, &value)?;
         }
         Some(system) => {
-            let own = json::str_of(system).unwrap_or_default();
+            let own = json::string(system).unwrap_or_default();
             json::write(&format!("{text}\n\n{own}"), &mut value);
         }
         None => json::write(text, &mut value),

@@ -8,25 +8,20 @@ use super::{member, path, usage};
 use crate::wire::envelope::Envelope;
 use crate::wire::frame::Frame;
 use crate::wire::ir::Error;
-use crate::wire::json::Object;
+use crate::wire::outline::Outline;
 use crate::wire::{FrameKind, Head, Observation};
 
-/// Reads what routing needs. The model stands in the path; the conversation is `contents`, in a token count's wrapper too.
+/// Reads what routing needs. The model stands in the path.
 ///
 /// # Errors
 /// Text that is not a JSON object, a member twice, or a path without a model.
 pub(super) fn peek<'a>(head: &Head<'_>, body: &'a [u8]) -> Result<Envelope<'a>, Error> {
-    let members = Object::parse(member::text(body)?)?;
+    let members = Outline::parse(member::text(body)?)?;
     let Some(model) = head.path_model else {
         return Err(Error::invalid("the path names no model; use /v1beta/models/{model}:generateContent"));
     };
-    let wrapped = members.get("generateContentRequest").or_else(|| members.get("generate_content_request"));
-    let conversation = match wrapped {
-        Some(request) => Object::of(request)?.get("contents"),
-        None => members.get("contents"),
-    };
     let model = Cow::Owned(path::plain_model(model).to_owned());
-    Ok(Envelope { body, members, model, stream: head.path_stream, conversation, user: None })
+    Ok(Envelope { body, members, model, stream: head.path_stream, user: None })
 }
 
 /// What a frame means. The names looked for stand in quotes, which within a JSON string would be escaped, so text that the
@@ -65,7 +60,6 @@ mod tests {
         let body = br#"{"generateContentRequest":{"contents":[1,2]}}"#;
         let envelope = peek(&head, body).unwrap();
         assert_eq!(envelope.model, "g");
-        assert_eq!(envelope.conversation.unwrap().get(), "[1,2]");
         assert!(peek(&Head { path_model: None, ..head }, b"{}").is_err());
         assert!(peek(&head, br#"{"contents":[],"contents":[]}"#).is_err());
     }

@@ -39,7 +39,7 @@ pub(super) fn prepend_system(envelope: &Envelope<'_>, text: &str) -> Option<Edit
         if envelope.members.get("system_instruction").is_some() { "system_instruction" } else { "systemInstruction" };
     let steps = [Cow::Borrowed("parts")];
     let (own, parts) = match envelope.members.get(member) {
-        Some(own) => (own.get(), pointer::get(own.get(), &steps)),
+        Some(own) => (own, pointer::get(own, &steps)),
         None => ("{}", None),
     };
     let parts = match parts {

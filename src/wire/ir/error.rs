@@ -58,6 +58,7 @@ impl From<crate::wire::json::JsonError> for Error {
         let message = error.to_string();
         match error {
             JsonError::Syntax(_) => Error::invalid(message).with_code("invalid_json"),
+            JsonError::TooDeep => Error::invalid(message).with_code("json_depth"),
             JsonError::DuplicateKey { key } => Error::invalid(message).with_code("duplicate_key").with_param(key),
             JsonError::Type { key, .. } | JsonError::Missing { key } => Error::invalid(message).with_param(key),
         }

@@ -59,8 +59,8 @@ impl Protocol for OpenAiChat {
 }
 
 impl Inbound for OpenAiChat {
-    fn peek<'a>(&self, head: &Head<'_>, body: &'a [u8]) -> Result<Envelope<'a>, Error> {
-        peek::peek(head.operation, body)
+    fn peek<'a>(&self, _head: &Head<'_>, body: &'a [u8]) -> Result<Envelope<'a>, Error> {
+        peek::peek(body)
     }
 
     fn decode_request(&self, _head: &Head<'_>, body: &[u8]) -> Result<ir::Request, Error> {

@@ -1,27 +1,24 @@
 //! What routing reads of a request.
 
-use crate::wire::Operation;
 use crate::wire::envelope::Envelope;
 use crate::wire::ir::Error;
-use crate::wire::json::{self, JsonError, Kind, Object};
+use crate::wire::json::{self, JsonError};
+use crate::wire::outline::Outline;
 
-pub(super) fn peek(operation: Operation, body: &[u8]) -> Result<Envelope<'_>, Error> {
+pub(super) fn peek(body: &[u8]) -> Result<Envelope<'_>, Error> {
     let text = std::str::from_utf8(body).map_err(|error| JsonError::Syntax(error.to_string()))?;
-    let members = Object::parse(text)?;
+    let members = Outline::parse(text)?;
     let model = members.get("model").ok_or_else(|| JsonError::Missing { key: "model".to_owned() })?;
-    let model = json::str_of(model).filter(|model| !model.is_empty());
+    let model = json::string(model).filter(|model| !model.is_empty());
     let model =
         model.ok_or_else(|| JsonError::Type { key: "model".to_owned(), expected: "a string that names a model" })?;
-    let stream = match members.get("stream").filter(|raw| json::kind(raw) != Kind::Null) {
-        Some(raw) => json::read(raw, "stream", "true or false")?,
-        None => false,
+    let stream = match members.get("stream") {
+        Some("true") => true,
+        None | Some("false" | "null") => false,
+        Some(_) => return Err(JsonError::Type { key: "stream".to_owned(), expected: "true or false" }.into()),
     };
-    let conversation = members.get(match operation {
-        Operation::Embed => "input",
-        Operation::Generate | Operation::CountTokens => "messages",
-    });
-    let user = members.get("user").and_then(json::str_of);
-    Ok(Envelope { body, model, stream, conversation, user, members })
+    let user = members.get("user").and_then(json::string);
+    Ok(Envelope { body, model, stream, user, members })
 }
 
 #[cfg(test)]
@@ -29,18 +26,17 @@ mod tests {
     use super::*;
 
     fn refusal(body: &str) -> (String, Option<String>) {
-        let error = peek(Operation::Generate, body.as_bytes()).unwrap_err();
+        let error = peek(body.as_bytes()).unwrap_err();
         (error.message, error.param)
     }
 
     #[test]
     fn the_outside_is_read() {
         let body = br#"{"model":"gpt-5","messages":[{"role":"user","content":"hi"}],"stream":true,"user":"u-1"}"#;
-        let envelope = peek(Operation::Generate, body).unwrap();
+        let envelope = peek(body).unwrap();
         assert_eq!((&*envelope.model, envelope.stream, envelope.user.as_deref()), ("gpt-5", true, Some("u-1")));
-        assert_eq!(envelope.conversation.unwrap().get(), r#"[{"role":"user","content":"hi"}]"#);
-        let envelope = peek(Operation::Embed, br#"{"input":"x","model":"m","stream":null}"#).unwrap();
-        assert_eq!((envelope.conversation.unwrap().get(), envelope.stream), ("\"x\"", false));
+        let envelope = peek(br#"{"input":"x","model":"m","stream":null}"#).unwrap();
+        assert_eq!((envelope.members.get("input"), envelope.stream), (Some("\"x\""), false));
     }
 
     #[test]
@@ -51,6 +47,6 @@ mod tests {
         assert_eq!(refusal(r#"{"model":"a","model":"b"}"#).1.as_deref(), Some("model"));
         assert_eq!(refusal(r#"{"model":"a","stream":"yes"}"#).1.as_deref(), Some("stream"));
         assert_eq!(refusal("[]").1, None);
-        assert!(peek(Operation::Generate, b"{\"model\":\"\xff\"}").is_err());
+        assert!(peek(b"{\"model\":\"\xff\"}").is_err());
     }
 }

@@ -25,12 +25,11 @@ pub(super) fn prepend_system(envelope: &Envelope<'_>, text: &str) -> Option<Edit
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::Operation;
 
     #[test]
     fn the_system_text_stands_before_the_conversation() {
         let edited = |body: &str| {
-            let envelope = super::super::peek::peek(Operation::Generate, body.as_bytes()).unwrap();
+            let envelope = super::super::peek::peek(body.as_bytes()).unwrap();
             match prepend_system(&envelope, "be brief") {
                 Some(Edit::Set("messages", value)) => Some(String::from_utf8(value.into_owned()).unwrap()),
                 Some(_) | None => None,

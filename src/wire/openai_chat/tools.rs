@@ -328,6 +328,7 @@ pub(super) fn at_path(error: JsonError, path: &str) -> Error {
     let named = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
     let error = match error {
         JsonError::Syntax(_) => return Error::invalid(format!("`{path}` must be an object")).with_param(path),
+        JsonError::TooDeep => JsonError::TooDeep,
         JsonError::DuplicateKey { key } => JsonError::DuplicateKey { key: named(&key) },
         JsonError::Type { key, expected } => JsonError::Type { key: named(&key), expected },
         JsonError::Missing { key } => JsonError::Missing { key: named(&key) },
