@@ -129,6 +129,11 @@ impl SourceMap {
         self.sources.get(id.0 as usize)
     }
 
+    /// The text of the source that is called `name`.
+    pub fn named(&self, name: &str) -> Option<&str> {
+        self.sources.iter().find(|source| source.name == name).map(|source| &*source.text)
+    }
+
     /// One-based line and column (in characters) of the start of `span`.
     pub fn line_column(&self, span: Span) -> (usize, usize) {
         self.position(span.source, span.start as usize)

@@ -1,5 +1,7 @@
 //! `routeplane check`.
 
+mod stages;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -60,9 +62,15 @@ pub(super) fn run(args: &Args, env: &Env) -> Exit {
     };
     let inputs = Inputs { config: Some(config.clone()), listen: None, env: env.clone() };
     match evaluate(&inputs) {
-        Ok(evaluation) => report(args, &config, &evaluation.diagnostics, &evaluation.sources),
+        Ok(evaluation) => {
+            let Evaluation { diagnostics, sources, compiled, .. } = &evaluation;
+            report(args, &config, diagnostics, sources, || {
+                let text = sources.named(&config.display().to_string()).unwrap_or_default();
+                compiled.as_ref().map(|compiled| stages::lines(compiled, text, diagnostics, env)).unwrap_or_default()
+            })
+        }
         Err(refused) if refused.cause == Cause::Invalid => {
-            report(args, &config, &refused.diagnostics, &refused.sources)
+            report(args, &config, &refused.diagnostics, &refused.sources, Vec::new)
         }
         Err(refused) => refusal::report(&refused),
     }
@@ -82,7 +90,14 @@ pub(super) fn evaluate(inputs: &Inputs) -> Result<Evaluation, Refusal> {
     }
 }
 
-fn report(args: &Args, config: &Path, diagnostics: &Diagnostics, sources: &SourceMap) -> Exit {
+/// `stages` are what was looked at, for people; none where the file does not compile.
+fn report(
+    args: &Args,
+    config: &Path,
+    diagnostics: &Diagnostics,
+    sources: &SourceMap,
+    stages: impl FnOnce() -> Vec<String>,
+) -> Exit {
     match args.format {
         Format::Json => print(json::to_json(diagnostics, sources)),
         Format::Sarif => print(sarif::to_sarif(diagnostics, sources)),
@@ -91,6 +106,7 @@ fn report(args: &Args, config: &Path, diagnostics: &Diagnostics, sources: &Sourc
             if !diagnostics.is_empty() {
                 print_error(render(diagnostics, sources, style_of_stderr()).trim_end());
             }
+            stages().into_iter().for_each(print);
             print(format_args!("{}: {}", config.display(), summary(diagnostics)));
         }
     }

@@ -13,7 +13,8 @@ use super::config_file::ConfigArg;
 use super::output::{Format, FormatArg, complain, print, print_json};
 use super::{Exit, compiled};
 use crate::config::Env;
-use crate::proxy::explain::{self, Pretended, add_header};
+use crate::config::decode::leaf::parse_whole;
+use crate::proxy::explain::{self, Given, Pretended, add_header};
 use crate::table::dump;
 
 /// Say where a request goes, and why: every rule that was tried, the route, and the attempts in order
@@ -38,6 +39,15 @@ pub(super) struct Args {
     /// The id of the client key that the request is made with
     #[arg(long, value_name = "ID")]
     key: Option<String>,
+    /// The user that the request is made for, whatever its body says
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+    /// The size of the input, such as 1200 or 150k, instead of that of the body
+    #[arg(long, value_name = "NUMBER", value_parser = tokens)]
+    input_tokens: Option<u64>,
+    /// A target (provider/model) or a provider that is down; may be repeated
+    #[arg(long, value_name = "TARGET")]
+    down: Vec<String>,
     /// The random draw of splits, 0 to 1
     #[arg(long, value_name = "NUMBER", default_value_t = 0.0)]
     draw: f64,
@@ -45,7 +55,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "COMMAND", conflicts_with_all = ["file", "model", "headers", "stream"])]
     curl: Option<String>,
     /// Print the compiled table instead
-    #[arg(long, conflicts_with_all = ["file", "model", "headers", "stream", "curl", "key"])]
+    #[arg(long, conflicts_with_all = ["file", "model", "headers", "stream", "curl", "key", "user", "input_tokens", "down", "draw"])]
     table: bool,
     #[command(flatten)]
     config: ConfigArg,
@@ -94,8 +104,13 @@ fn pretended(args: &Args) -> Result<Pretended, String> {
         (None, Some(file)) => from_body(args, &read(file)?)?,
         (None, None) => from_body(args, "{}")?,
     };
-    pretended.key.clone_from(&args.key);
-    pretended.draw = args.draw;
+    pretended.given = Given {
+        key: args.key.clone(),
+        user: args.user.clone(),
+        input_tokens: args.input_tokens,
+        down: args.down.clone(),
+        draw: args.draw,
+    };
     Ok(pretended)
 }
 
@@ -134,7 +149,12 @@ fn from_body(args: &Args, text: &str) -> Result<Pretended, String> {
         add_header(&mut headers, name.trim(), value.trim())?;
     }
     let uri = path(args, &model)?;
-    Ok(Pretended { uri, headers, body: body.to_string().into_bytes(), key: None, draw: 0.0 })
+    Ok(Pretended { uri, headers, body: body.to_string().into_bytes(), given: Given::default() })
+}
+
+/// Reads `1200`, `150k`, `1M`.
+fn tokens(text: &str) -> Result<u64, String> {
+    parse_whole(text).ok_or_else(|| "write a whole number, such as `1200` or `150k`".to_owned())
 }
 
 fn path(args: &Args, model: &str) -> Result<Uri, String> {

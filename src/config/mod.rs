@@ -49,6 +49,8 @@ pub struct Compilation {
     pub sources: SourceMap,
     /// Secrets that the file itself holds, by their position in [`SecretRef::Literal`](crate::provider::SecretRef).
     pub literals: Vec<LiteralSecret>,
+    /// How many tests of the file were run.
+    pub tests: usize,
 }
 
 /// Compiles the user's file, or the built-in defaults, into a table.
@@ -75,7 +77,8 @@ pub fn compile(inputs: Inputs<'_>) -> Compilation {
         None => (None, Vec::new()),
     };
     diagnostics.sort();
-    Compilation { table, diagnostics, sources, literals }
+    let tests = document.map_or(0, |document| document.tests.len());
+    Compilation { table, diagnostics, sources, literals, tests }
 }
 
 /// Reads the user's file as far as its shape goes: names and meanings come later. `None` where the text is not YAML.

@@ -1,15 +1,14 @@
 //! The file's own `tests:`, decided offline by the same function that decides about requests.
 
-use std::collections::HashSet;
-
 use super::document::{Document, TestEntry, TestExpect, TestRequest};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean};
 use crate::rule::facts;
 use crate::rule::request::RequestShape;
 use crate::source::{Span, Spanned};
+use crate::table::down::Down;
 use crate::table::dump::lane_word;
 use crate::table::explain::{Explanation, explain};
-use crate::table::{Draw, HealthView, Outcome, ProviderIdx, RoutingTable, TargetIdx};
+use crate::table::{Draw, Outcome, RoutingTable};
 use crate::wire::ProtocolId;
 
 /// Runs every test and reports those that fail.
@@ -29,7 +28,7 @@ fn run_one(test: &TestEntry, number: usize, table: &RoutingTable, diagnostics: &
         return;
     }
     let shape = shape(&test.request, table, diagnostics);
-    let down = Down::new(&test.given.down, table, diagnostics);
+    let down = down(&test.given.down, table, diagnostics);
     let (Some(shape), Some(down)) = (shape, down) else { return };
     let draw = Draw(test.given.draw.map_or(0.0, |draw| draw.value));
     let explanation = explain(table, &shape, &down, draw);
@@ -82,7 +81,8 @@ fn shape(request: &TestRequest, table: &RoutingTable, diagnostics: &mut Diagnost
     if let Some(written) = &request.key {
         let key = table.keys.iter().find(|key| *key.id == *written.value);
         let Some(key) = key else {
-            diagnostics.push(unknown("client key", written, table.keys.iter().map(|key| &*key.id)));
+            let nearest = did_you_mean(&written.value, table.keys.iter().map(|key| &*key.id));
+            diagnostics.push(unknown("client key", written, nearest.map(str::to_owned)));
             return None;
         };
         shape.key = Some(key.id.to_string());
@@ -104,59 +104,26 @@ fn protocol(word: &str) -> (ProtocolId, bool) {
 
 // === the state of the world
 
-/// What a test says is down.
-struct Down<'t> {
+fn down<'t>(
+    written: &'t [Spanned<String>],
     table: &'t RoutingTable,
-    providers: HashSet<ProviderIdx>,
-    targets: HashSet<(ProviderIdx, &'t str)>,
-}
-
-impl<'t> Down<'t> {
-    fn new(written: &'t [Spanned<String>], table: &'t RoutingTable, diagnostics: &mut Diagnostics) -> Option<Down<'t>> {
-        let mut down = Down { table, providers: HashSet::new(), targets: HashSet::new() };
-        let mut complete = Some(());
-        for name in written {
-            if down.add(name).is_none() {
-                diagnostics.push(unknown_target(name, table));
-                complete = None;
-            }
+    diagnostics: &mut Diagnostics,
+) -> Option<Down<'t>> {
+    let mut down = Down::new(table);
+    let mut complete = Some(());
+    for name in written {
+        if down.add(&name.value).is_none() {
+            diagnostics.push(unknown("target or provider", name, down.nearest(&name.value)));
+            complete = None;
         }
-        complete.map(|()| down)
     }
-
-    /// `None` for what the table does not have: a slip of the finger would make the test say less than it seems to.
-    fn add(&mut self, name: &'t Spanned<String>) -> Option<()> {
-        if let Some(index) = self.table.provider_names.get(name.value.as_str()) {
-            self.providers.insert(*index);
-            return Some(());
-        }
-        let (provider, model) = name.value.split_once(['/', ':'])?;
-        let index = *self.table.provider_names.get(provider)?;
-        let has = |target: &crate::table::Target| target.provider == index && target.model.as_deref() == Some(model);
-        self.table.targets.iter().any(has).then(|| {
-            self.targets.insert((index, model));
-        })
-    }
+    complete.map(|()| down)
 }
 
-impl HealthView for Down<'_> {
-    fn is_down(&self, target: TargetIdx, model: &str) -> bool {
-        let provider = self.table.target(target).map(|target| target.provider);
-        provider.is_some_and(|provider| self.providers.contains(&provider) || self.targets.contains(&(provider, model)))
-    }
-}
-
-fn unknown_target(name: &Spanned<String>, table: &RoutingTable) -> Diagnostic {
-    let targets: Vec<String> =
-        table.targets.iter().map(|target| crate::table::dump::target_name(table, target)).collect();
-    let providers = table.providers.iter().map(|provider| &*provider.name);
-    unknown("target or provider", name, targets.iter().map(String::as_str).chain(providers))
-}
-
-fn unknown<'c>(what: &str, name: &Spanned<String>, known: impl Iterator<Item = &'c str>) -> Diagnostic {
+fn unknown(what: &str, name: &Spanned<String>, nearest: Option<String>) -> Diagnostic {
     let diagnostic = Diagnostic::new(Code::TestUnknownName, format!("unknown {what} `{}`", name.value))
         .label(name.span, "not in this file");
-    match did_you_mean(&name.value, known) {
+    match nearest {
         Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(name.span, near),
         None => diagnostic.help("name something that the file has"),
     }

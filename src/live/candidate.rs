@@ -52,6 +52,8 @@ pub struct Compiled {
     pub table: RoutingTable,
     /// Keys written in the file; never in the table.
     pub literals: Vec<LiteralSecret>,
+    /// How many tests of the file were run.
+    pub tests: usize,
 }
 
 /// The front end, as this module sees it. A parameter, so that a test can make it slow, or fail.
@@ -64,11 +66,11 @@ pub fn front_end(inputs: &Inputs, snapshot: &Snapshot) -> Evaluation {
     let text = snapshot.text().unwrap_or_default();
     let file = name.as_deref().map(|name| (name, text));
     let compilation = config::compile(config::Inputs { file, listen: inputs.listen, env: &inputs.env, files: &files });
-    let literals = compilation.literals;
+    let (literals, tests) = (compilation.literals, compilation.tests);
     Evaluation {
         sources: compilation.sources,
         diagnostics: compilation.diagnostics,
-        compiled: compilation.table.map(|table| Compiled { table, literals }),
+        compiled: compilation.table.map(|table| Compiled { table, literals, tests }),
         unlisted: files.unlisted(),
     }
 }
@@ -280,7 +282,8 @@ pub fn origin(env: &Env, snapshot: &Snapshot, table: Option<&RoutingTable>) -> O
     Origin { others: snapshot.others(), digest, id: hasher.finalize().to_hex().to_string() }
 }
 
-fn secrets(table: &RoutingTable) -> impl Iterator<Item = &SecretRef> {
+/// Every reference to a secret.
+pub fn secrets(table: &RoutingTable) -> impl Iterator<Item = &SecretRef> {
     let headers = table.providers.iter().flat_map(|provider| {
         let headers = provider.endpoints.iter().flat_map(|endpoint| &endpoint.headers);
         headers.filter_map(|(_, text)| match text {
@@ -340,7 +343,7 @@ pub async fn prepare(
 ) -> Result<(RoutingTable, Runtime), Refusal> {
     let (env, folder) = (inputs.env.clone(), folder_of(inputs.config.as_deref()));
     let work = tokio::task::spawn_blocking(move || {
-        let Compiled { table, literals } = compiled;
+        let Compiled { table, literals, tests: _ } = compiled;
         let previous = previous.as_ref().map(|live| &live.runtime);
         let runtime = Runtime::prepare(&table, &literals, &env, &folder, previous)?;
         Ok::<_, Vec<String>>((table, runtime))

@@ -48,7 +48,7 @@ fn compile(inputs: &Inputs, snapshot: &Snapshot) -> Evaluation {
             }
         }
     }
-    let compiled = (!diagnostics.has_errors()).then_some(Compiled { table, literals: Vec::new() });
+    let compiled = (!diagnostics.has_errors()).then_some(Compiled { table, literals: Vec::new(), tests: 0 });
     Evaluation { sources, diagnostics, compiled, unlisted: files.unlisted() }
 }
 

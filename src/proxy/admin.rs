@@ -136,7 +136,7 @@ async fn reload(State(state): State<AdminState>, Query(query): Query<ReloadQuery
 /// Where a request would go, by the table that is live.
 async fn explain(State(state): State<AdminState>, Json(asked): Json<Value>) -> Response {
     let live = state.live.load();
-    let explained = Pretended::from_json(&asked).and_then(|pretended| {
+    let explained = Pretended::from_json(asked).and_then(|pretended| {
         explain::request(
             &live.table,
             &pretended,

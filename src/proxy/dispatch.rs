@@ -13,7 +13,7 @@ use tower_service::Service as _;
 use tracing::{debug, warn};
 
 use super::attempt::{self, Answer, Try};
-use super::facts::{RequestFacts, estimate_tokens};
+use super::facts::{Assumed, RequestFacts, estimate_tokens};
 use super::failure::{Failure, Next, StatusFailure};
 use super::ingress::{self, Call, Ingress};
 use super::outgoing::{self, Incoming};
@@ -120,6 +120,7 @@ async fn generate(
         key: key.and_then(|at| live.table.keys.get(at)),
         request_id: &request_id,
         request: OnceLock::new(),
+        assumed: Assumed::default(),
     };
     let decision = live.table.select(&facts, &AllUp, Draw(fastrand::f64()));
     let route = decision.route.to_string();

@@ -1,46 +1,77 @@
 //! Decides about a request that is not sent, on the same way as one that is: path, envelope, facts, decision.
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use http::{HeaderMap, Method, Uri};
+use serde::Deserialize;
 use serde_json::Value;
 
-use super::facts::RequestFacts;
+use super::facts::{Assumed, RequestFacts};
 use super::ingress::{self, Ingress};
 use super::respond;
+use crate::table::down::Down;
 use crate::table::explain::{Explanation, explain};
-use crate::table::select::AllUp;
 use crate::table::{Draw, RoutingTable};
 
-/// A request as a caller would send it.
+/// A request as a caller would send it, and the state of the world in which it is decided.
 pub struct Pretended {
     /// Path and query; a scheme and a host do not matter.
     pub uri: Uri,
     pub headers: HeaderMap,
     pub body: Vec<u8>,
+    pub given: Given,
+}
+
+/// What does not stand in the request.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Given {
     /// The id of the client key.
     pub key: Option<String>,
+    /// The user, whatever the request says.
+    pub user: Option<String>,
+    /// The size of the input in tokens, whatever the request's own would be.
+    pub input_tokens: Option<u64>,
+    /// Targets (`provider/model`) and providers that are down.
+    pub down: Vec<String>,
     /// The random draw of splits, 0 to 1.
     pub draw: f64,
 }
 
+/// The body of `POST /admin/explain`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    body: Value,
+    path: Option<String>,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    key: Option<String>,
+    user: Option<String>,
+    input_tokens: Option<u64>,
+    #[serde(default)]
+    down: Vec<String>,
+    #[serde(default)]
+    draw: f64,
+}
+
 impl Pretended {
-    /// Reads `{ "path": "/v1/chat/completions", "headers": {...}, "body": {...}, "key": "ci", "draw": 0.5 }`; only `body` is
-    /// needed.
+    /// Reads `{ "path": "/v1/chat/completions", "headers": {...}, "body": {...}, "key": "ci", "user": "u1", "input_tokens":
+    /// 1200, "down": ["openai/gpt-5"], "draw": 0.5 }`; only `body`, the JSON that a caller would send, is needed.
     ///
     /// # Errors
     /// What is missing or wrong, for the caller.
-    pub fn from_json(value: &Value) -> Result<Pretended, String> {
-        let path = value.get("path").and_then(Value::as_str).unwrap_or("/v1/chat/completions");
+    pub fn from_json(value: Value) -> Result<Pretended, String> {
+        let asked: Asked = serde_json::from_value(value).map_err(|error| error.to_string())?;
+        let path = asked.path.as_deref().unwrap_or("/v1/chat/completions");
         let uri = path.parse().map_err(|error| format!("`path` is not a path: {error}"))?;
         let mut headers = HeaderMap::new();
-        for (name, text) in value.get("headers").and_then(Value::as_object).into_iter().flatten() {
-            add_header(&mut headers, name, text.as_str().unwrap_or_default())?;
+        for (name, text) in &asked.headers {
+            add_header(&mut headers, name, text)?;
         }
-        let body = value.get("body").ok_or("`body` is missing: the JSON that a caller would send")?;
-        let key = value.get("key").and_then(Value::as_str).map(str::to_owned);
-        let draw = value.get("draw").and_then(Value::as_f64).unwrap_or_default();
-        Ok(Pretended { uri, headers, body: body.to_string().into_bytes(), key, draw })
+        let Asked { body, key, user, input_tokens, down, draw, .. } = asked;
+        let given = Given { key, user, input_tokens, down, draw };
+        Ok(Pretended { uri, headers, body: body.to_string().into_bytes(), given })
     }
 }
 
@@ -59,9 +90,9 @@ pub fn add_header(headers: &mut HeaderMap, name: &str, value: &str) -> Result<()
 ///
 /// # Errors
 /// Why it is no request that could be decided about.
-pub fn request<T>(
-    table: &RoutingTable,
-    pretended: &Pretended,
+pub fn request<'t, T>(
+    table: &'t RoutingTable,
+    pretended: &'t Pretended,
     show: impl FnOnce(&Explanation<'_>) -> T,
 ) -> Result<T, String> {
     let Ingress::Call(call) = ingress::read(&Method::POST, &pretended.uri, &pretended.headers) else {
@@ -70,7 +101,15 @@ pub fn request<T>(
     let inbound = respond::dialect(call.protocol).ok_or("this version does not speak this protocol")?;
     let head = call.head();
     let envelope = inbound.peek(&head, &pretended.body).map_err(|error| error.message)?;
-    let key = match &pretended.key {
+    let given = &pretended.given;
+    if !(0.0..=1.0).contains(&given.draw) {
+        return Err(format!("the draw is a number from 0 to 1, not {}", given.draw));
+    }
+    let mut down = Down::new(table);
+    for name in &given.down {
+        down.add(name).ok_or_else(|| unknown_target(name, down.nearest(name)))?;
+    }
+    let key = match &given.key {
         None => None,
         Some(id) => {
             let known = table.keys.iter().find(|key| *key.id == **id);
@@ -87,6 +126,14 @@ pub fn request<T>(
         key,
         request_id: "",
         request: OnceLock::new(),
+        assumed: Assumed { user: given.user.as_deref(), input_tokens: given.input_tokens },
     };
-    Ok(show(&explain(table, &facts, &AllUp, Draw(pretended.draw))))
+    Ok(show(&explain(table, &facts, &down, Draw(given.draw))))
+}
+
+fn unknown_target(name: &str, nearest: Option<String>) -> String {
+    match nearest {
+        Some(nearest) => format!("there is no target or provider `{name}`; did you mean `{nearest}`?"),
+        None => format!("there is no target or provider `{name}`"),
+    }
 }

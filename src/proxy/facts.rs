@@ -24,6 +24,14 @@ pub struct RequestFacts<'r, 'b> {
     /// The request in the hub, for facts that lie inside the conversation. A request that cannot be read has none of them;
     /// what is wrong with it comes out when it is translated, or upstream.
     pub request: OnceLock<Option<ir::Request>>,
+    pub assumed: Assumed<'r>,
+}
+
+/// Facts that an explanation states instead of sending them: they win over those of the request.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Assumed<'r> {
+    pub user: Option<&'r str>,
+    pub input_tokens: Option<u64>,
 }
 
 impl RequestFacts<'_, '_> {
@@ -104,7 +112,8 @@ impl Facts for RequestFacts<'_, '_> {
         match fact {
             TextFact::Model => Some(Cow::Borrowed(self.model())),
             TextFact::User => {
-                self.envelope.user.as_deref().map(Cow::Borrowed).or_else(|| self.header("x-routeplane-user"))
+                let named = self.assumed.user.or(self.envelope.user.as_deref());
+                named.map(Cow::Borrowed).or_else(|| self.header("x-routeplane-user"))
             }
             TextFact::Session => {
                 ["x-routeplane-session", "x-session-id", "x-claude-code-session-id", "session-id", "session_id"]
@@ -134,7 +143,9 @@ impl Facts for RequestFacts<'_, '_> {
                     .filter(|message| !matches!(message.role, Role::System | Role::Developer))
                     .count() as u64
             }),
-            NumberFact::InputTokens => self.request().map_or(0, estimate_tokens),
+            NumberFact::InputTokens => {
+                self.assumed.input_tokens.unwrap_or_else(|| self.request().map_or(0, estimate_tokens))
+            }
             NumberFact::MaxTokens => {
                 self.request().and_then(|request| request.sampling.max_tokens).map_or(0, |max| max.value)
             }

@@ -1,6 +1,7 @@
 //! The routing table: everything about routing, compiled, immutable, printable. Plain data in arenas; indices, no pointers.
 
 pub mod diff;
+pub mod down;
 pub mod dump;
 pub mod explain;
 pub mod route;

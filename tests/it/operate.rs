@@ -154,3 +154,80 @@ async fn without_a_folder_for_its_state_it_starts_all_the_same() {
         assert!(stderr.contains("without `--detach`") && stderr.lines().count() == 1, "{stderr}");
     }
 }
+
+#[test]
+fn check_says_what_it_has_looked_at() {
+    let text = "version: 1\nkeys: { ci: env:CI_KEY, me: \"file:me\" }\n\
+                presets:\n  default: demo/chat > demo/echo\n  cheap: demo/echo\n\
+                rules: |\n  when model == \"auto\" -> @default\n\
+                tests:\n- { request: { model: auto }, expect: { rule: 1 } }\n";
+    let sandbox = Sandbox::with(text);
+    let stages = "syntax   9 lines\n\
+                  names    0 providers, 2 presets, 2 client keys\n\
+                  routes   2 routes over 3 known models\n\
+                  rules    1 rule\n\
+                  secrets  1 variable, 1 file, 1 not set\n\
+                  tests    1 test passed\n\
+                  routeplane.yaml: 1 warning\n";
+    assert_eq!(sandbox.run(&["check"]).expect(0).stdout, stages);
+    let sandbox = sandbox.env("CI_KEY", "0123456789abcdef");
+    let stages = stages.replace(", 1 not set", "").replace("1 warning", "no findings");
+    assert_eq!(sandbox.run(&["check"]).expect(0).stdout, stages);
+    assert_eq!(sandbox.run(&["check", "--format", "json"]).expect(0).stdout.trim(), "[]");
+    sandbox.write("routeplane.yaml", &text.replace("rule: 1", "rule: 2"));
+    assert_eq!(sandbox.run(&["check"]).expect(3).stdout, "routeplane.yaml: 1 error\n");
+}
+
+/// The world that an explanation assumes: by flags, and the same of the running gateway.
+#[tokio::test]
+async fn explain_takes_what_does_not_stand_in_the_request() {
+    let sandbox = Sandbox::with(
+        "version: 1\nkeys: { ci: { key: env:CI_KEY, team: lab } }\n\
+         presets:\n  default: demo/chat > demo/echo\n  split: split(50 demo/chat, 50 demo/echo)\n\
+         rules: |\n  when input_tokens > 100k -> deny 413 \"too long\"\n  when user == \"ada\" -> demo/echo\n  \
+         when key.team == \"lab\" -> @split\n  otherwise -> as requested\n",
+    )
+    .env("CI_KEY", "0123456789abcdef");
+    let daemon = sandbox.start(&[]).await;
+    let cases: [(&[&str], serde_json::Value, &str, &[&str]); 6] = [
+        (&[], json!({}), "@default", &["demo/chat", "demo/echo"]),
+        (&["--down", "demo/chat"], json!({ "down": ["demo/chat"] }), "@default", &["demo/echo"]),
+        (&["--down", "demo/chat", "--down", "demo/echo"], json!({ "down": ["demo"] }), "@default", &[]),
+        (&["--user", "ada"], json!({ "user": "ada" }), "rule 2", &["demo/echo"]),
+        (&["--key", "ci", "--draw", "0.1"], json!({ "key": "ci", "draw": 0.1 }), "@split", &["demo/chat", "demo/echo"]),
+        (&["--key", "ci", "--draw", "0.9"], json!({ "key": "ci", "draw": 0.9 }), "@split", &["demo/echo", "demo/chat"]),
+    ];
+    let body = json!({ "model": "@default", "user": "bob", "messages": [{ "role": "user", "content": "Hello" }] });
+    sandbox.write("body.json", &body.to_string());
+    let token = format!("Bearer {}", daemon.token);
+    let live = async |mut asked: serde_json::Value, status: u16| {
+        asked["body"] = body.clone();
+        let headers = [("authorization", token.as_str()), ("content-type", "application/json")];
+        let asked = asked.to_string();
+        let answer = http_client::request(daemon.address, "POST", "/admin/explain", &headers, asked.as_bytes()).await;
+        answer.expect_status(status).json()
+    };
+    for (flags, asked, route, targets) in cases {
+        let arguments = [&["explain", "body.json", "--format", "json"], flags].concat();
+        let explained = sandbox.run(&arguments).expect(0).json();
+        let attempts = explained["outcome"]["attempts"].as_array().unwrap();
+        let attempted: Vec<&str> = attempts.iter().map(|attempt| attempt["target"].as_str().unwrap()).collect();
+        assert_eq!((&explained["route"], attempted.as_slice()), (&json!(route), targets), "{flags:?}");
+        let skipped = explained["outcome"]["skipped"].as_array().unwrap().len();
+        assert_eq!(skipped, if route == "rule 2" { 0 } else { 2 - targets.len() });
+        assert_eq!(live(asked, 200).await["explanation"]["outcome"]["attempts"], explained["outcome"]["attempts"]);
+    }
+    let long = sandbox.run(&["explain", "body.json", "--input-tokens", "150k"]).expect(0).stdout;
+    assert!(long.contains("denied with 413"), "{long}");
+    let long = live(json!({ "input_tokens": 150_000 }), 200).await;
+    assert_eq!(long["explanation"]["outcome"]["denied"]["status"], 413);
+
+    let ended = sandbox.run(&["explain", "body.json", "--down", "demo/chta"]).expect(2);
+    assert!(ended.stderr.contains("did you mean `demo/chat`?"), "{ended:?}");
+    sandbox.run(&["explain", "body.json", "--draw", "2"]).expect(2);
+    sandbox.run(&["explain", "body.json", "--key", "cd"]).expect(2);
+    sandbox.run(&["explain", "body.json", "--input-tokens", "many"]).expect(2);
+    for wrong in [json!({ "down": ["demo/chta"] }), json!({ "draw": 2 }), json!({ "dwon": [] }), json!({ "user": 5 })] {
+        live(wrong, 400).await;
+    }
+}

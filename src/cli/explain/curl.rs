@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, Uri};
 
-use crate::proxy::explain::{Pretended, add_header};
+use crate::proxy::explain::{Given, Pretended, add_header};
 
 /// Options whose value is not looked at.
 const IGNORED_WITH_VALUE: [&str; 8] = ["-X", "--request", "-o", "--output", "-m", "--max-time", "-u", "--user"];
@@ -33,7 +33,7 @@ pub(super) fn read(command: &str) -> Result<Pretended, String> {
     if body.starts_with('@') {
         return Err("a body from a file is given as `routeplane explain FILE`".to_owned());
     }
-    Ok(Pretended { uri: path_of(&url)?, headers, body: body.into_bytes(), key: None, draw: 0.0 })
+    Ok(Pretended { uri: path_of(&url)?, headers, body: body.into_bytes(), given: Given::default() })
 }
 
 /// curl adds the scheme itself where there is none.

@@ -194,7 +194,7 @@ impl Reader for Whole {
     fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Spanned<u64>> {
         let value = match &node.kind {
             Kind::Number(text) | Kind::String(text) => {
-                with_unit(&text.text, &[("k", 1_000), ("M", 1_000_000), ("", 1)])
+                parse_whole(&text.text)
             }
             Kind::Null | Kind::Bool(_) | Kind::Sequence(_) | Kind::Mapping(_) => None,
         };
@@ -203,6 +203,11 @@ impl Reader for Whole {
         }
         value.map(|value| Spanned::new(value, node.span))
     }
+}
+
+/// `1200`, `150k`, `1M`.
+pub fn parse_whole(text: &str) -> Option<u64> {
+    with_unit(text, &[("k", 1_000), ("M", 1_000_000), ("", 1)])
 }
 
 /// A number with a fraction.
