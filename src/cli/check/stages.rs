@@ -33,12 +33,8 @@ pub(super) fn lines(compiled: &Compiled, text: &str, diagnostics: &Diagnostics, 
 
 fn names(table: &RoutingTable) -> String {
     let providers = table.providers.iter().filter(|provider| provider.transport != Transport::Demo).count();
-    [
-        counted(providers, "provider"),
-        counted(table.presets.len(), "preset"),
-        counted(table.keys.len(), "client key"),
-    ]
-    .join(", ")
+    [counted(providers, "provider"), counted(table.presets.len(), "preset"), counted(table.keys.len(), "client key")]
+        .join(", ")
 }
 
 fn secret_references(table: &RoutingTable, env: &Env) -> String {

@@ -193,9 +193,7 @@ impl Reader for Whole {
 
     fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Spanned<u64>> {
         let value = match &node.kind {
-            Kind::Number(text) | Kind::String(text) => {
-                parse_whole(&text.text)
-            }
+            Kind::Number(text) | Kind::String(text) => parse_whole(&text.text),
             Kind::Null | Kind::Bool(_) | Kind::Sequence(_) | Kind::Mapping(_) => None,
         };
         if value.is_none() {
