@@ -106,8 +106,8 @@ pub(super) fn encode(response: &Response, out: &mut Vec<u8>, losses: &mut Losses
         refusal: candidate.is_some_and(|candidate| candidate.parts.iter().any(|part| matches!(part, Part::Refusal(_)))),
     };
     if !own {
-        report_ext("", &response.ext, losses);
-        candidate.iter().for_each(|candidate| report_ext("choices.", &candidate.ext, losses));
+        losses.dropped_ext("", &response.ext);
+        candidate.iter().for_each(|candidate| losses.dropped_ext("choices.", &candidate.ext));
     }
     json::object(out, |body| {
         body.field("id", &id);
@@ -187,7 +187,7 @@ fn written<'a>(part: &'a Part, position: usize, own: bool, id: &str, losses: &mu
         }
         part if own => Some(Block::Part(part)),
         Part::Text(text) | Part::Refusal(text) => {
-            report_ext("content.", &text.ext, losses);
+            losses.dropped_ext("content.", &text.ext);
             (!text.text.is_empty()).then_some(Block::Text(&text.text))
         }
         Part::Reasoning(reasoning) => shown_thoughts(reasoning, losses).then_some(Block::Thinking(reasoning)),
@@ -216,7 +216,7 @@ fn report_call(call: &ToolCall, losses: &mut Losses) {
     if block::is_wrapped(&call.arguments) {
         losses.degraded("content.arguments", "arguments that are no JSON object are given as the text `_raw` of one");
     }
-    report_ext("content.", &call.ext, losses);
+    losses.dropped_ext("content.", &call.ext);
 }
 
 fn shown_thoughts(reasoning: &Reasoning, losses: &mut Losses) -> bool {
@@ -227,14 +227,8 @@ fn shown_thoughts(reasoning: &Reasoning, losses: &mut Losses) -> bool {
     if reasoning.redacted.is_some() || reasoning.signature.is_some() {
         losses.dropped("content.signature", "another vendor's signature has no place in Anthropic Messages");
     }
+    losses.dropped_ext("content.", &reasoning.ext);
     !reasoning.text.is_empty()
-}
-
-/// Members of another protocol's answer that an answer of this one has no place for.
-pub(super) fn report_ext(prefix: &str, ext: &Ext, losses: &mut Losses) {
-    for key in ext.keys().filter(|key| !ext.get(key).is_some_and(json::says_nothing)) {
-        losses.dropped(format!("{prefix}{key}"), "Anthropic Messages has no such member in an answer");
-    }
 }
 
 impl Block<'_> {

@@ -204,7 +204,7 @@ fn encode_thinking(reasoning: &ReasoningRequest, w: &mut ObjectWriter<'_>) {
 
 /// Thinking as another protocol asked for it, in the words of the model's generation.
 fn encode_foreign_thinking(reasoning: &ReasoningRequest, model: &str, w: &mut ObjectWriter<'_>, losses: &mut Losses) {
-    reasoning.ext.keys().for_each(|key| losses.dropped(format!("reasoning.{key}"), "Gemini has no such setting"));
+    losses.dropped_ext("reasoning.", &reasoning.ext);
     let asked = reasoning.budget.is_some_and(|budget| budget != 0);
     // A caller that buys thoughts by the token (Anthropic) expects to see them.
     let include = reasoning.include.or(asked.then_some(true));

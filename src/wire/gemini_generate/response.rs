@@ -140,6 +140,7 @@ pub(super) fn encode_part(part: &Part, native: bool, losses: &mut Losses) -> Opt
             return None;
         }
         Part::Reasoning(thought) if !native => {
+            losses.dropped_ext("content.", &thought.ext);
             let own = thought.signature.clone().filter(|signature| signature.issuer == ProtocolId::Gemini);
             if own.is_none() && thought.signature.is_some() {
                 losses.dropped("reasoning.signature", "a signature of another issuer");
@@ -148,10 +149,11 @@ pub(super) fn encode_part(part: &Part, native: bool, losses: &mut Losses) -> Opt
             part::encode_reasoning(&plain, &mut out);
         }
         Part::Text(text) | Part::Refusal(text) if !native => {
-            text.ext.keys().for_each(|key| losses.dropped(format!("content.{key}"), "Gemini has no such member"));
+            losses.dropped_ext("content.", &text.ext);
             json::object(&mut out, |w| w.field("text", &text.text));
         }
         Part::Media(media) if !native => {
+            losses.dropped_ext("content.", &media.ext);
             let plain = crate::wire::ir::Media { ext: Ext::default(), ..media.clone() };
             part::encode_media(&plain, &mut out);
         }
@@ -174,6 +176,7 @@ fn encode_call(call: &ToolCall, native: bool, losses: &mut Losses, out: &mut Vec
     if native {
         part::encode_call(call, &name, signature, out);
     } else {
+        losses.dropped_ext("content.", &call.ext);
         part::encode_call(&ToolCall { ext: Ext::default(), ..call.clone() }, &name, signature, out);
     }
 }

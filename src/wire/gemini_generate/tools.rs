@@ -162,9 +162,7 @@ fn encode_function(request: &Request, tool: &Tool, losses: &mut Losses) -> Resul
         losses.dropped("tools.strict", "Gemini has no strict mode per function");
     }
     if !native {
-        tool.ext
-            .keys()
-            .for_each(|key| losses.dropped(format!("tools.{key}"), "Gemini has no such member of a function"));
+        losses.dropped_ext("tools.", &tool.ext);
     }
     let mut out = Vec::new();
     json::object(&mut out, |w| {

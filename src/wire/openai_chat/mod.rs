@@ -23,6 +23,9 @@ mod request;
 mod response;
 mod stream_decode;
 mod stream_encode;
+mod stream_extra;
+#[cfg(test)]
+mod stream_tests;
 mod tool_ids;
 mod tools;
 mod usage;
@@ -59,8 +62,12 @@ impl Protocol for OpenAiChat {
 }
 
 impl Inbound for OpenAiChat {
-    fn peek<'a>(&self, _head: &Head<'_>, body: &'a [u8]) -> Result<Envelope<'a>, Error> {
-        peek::peek(body)
+    fn peek<'a>(&self, head: &Head<'_>, body: &'a [u8]) -> Result<Envelope<'a>, Error> {
+        let envelope = peek::peek(body)?;
+        if head.operation == Operation::Generate {
+            peek::refuse_responses_body(|key| envelope.members.get(key).is_some())?;
+        }
+        Ok(envelope)
     }
 
     fn decode_request(&self, _head: &Head<'_>, body: &[u8]) -> Result<ir::Request, Error> {

@@ -21,6 +21,19 @@ pub(super) fn peek(body: &[u8]) -> Result<Envelope<'_>, Error> {
     Ok(Envelope { body, model, stream, user, members })
 }
 
+/// Cursor sends bodies of OpenAI's Responses API to this endpoint; their fault is named, not that of a missing member.
+///
+/// # Errors
+/// A body that has `input` and no `messages`, by what `has` says of its members.
+pub(super) fn refuse_responses_body(has: impl Fn(&str) -> bool) -> Result<(), Error> {
+    if has("messages") || !has("input") {
+        return Ok(());
+    }
+    let message = "this body has `input` and no `messages`: it is a request of OpenAI's Responses API, which \
+                   /chat/completions does not take; send the conversation as `messages`";
+    Err(Error::invalid(message).with_param("input"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -37,6 +50,15 @@ mod tests {
         assert_eq!((&*envelope.model, envelope.stream, envelope.user.as_deref()), ("gpt-5", true, Some("u-1")));
         let envelope = peek(br#"{"input":"x","model":"m","stream":null}"#).unwrap();
         assert_eq!((envelope.members.get("input"), envelope.stream), (Some("\"x\""), false));
+    }
+
+    #[test]
+    fn a_body_of_the_responses_api_is_told_what_it_is() {
+        let error = refuse_responses_body(|key| key == "input").unwrap_err();
+        assert!(error.message.contains("Responses API") && error.message.contains("`messages`"), "{error:?}");
+        assert_eq!(error.param.as_deref(), Some("input"));
+        assert!(refuse_responses_body(|_| true).is_ok());
+        assert!(refuse_responses_body(|key| key == "messages").is_ok());
     }
 
     #[test]

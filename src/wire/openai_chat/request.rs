@@ -1,6 +1,6 @@
 //! Requests, read into the hub.
 
-use super::{message, nested, tools};
+use super::{message, nested, peek, tools};
 use crate::wire::ProtocolId;
 use crate::wire::ir::{
     Error, MaxTokens, MaxTokensSpelling, OutputFormat, ReasoningEffort, ReasoningRequest, Request, Sampling, StopShape,
@@ -14,6 +14,7 @@ pub(super) fn decode(body: &[u8]) -> Result<Request, Error> {
     let mut request = Object::parse(text)?;
     let missing = |key: &str| JsonError::Missing { key: key.to_owned() };
     let model = request.string("model")?.ok_or_else(|| missing("model"))?;
+    peek::refuse_responses_body(|key| request.get(key).is_some())?;
     let messages = request.array("messages")?.ok_or_else(|| missing("messages"))?;
     let messages = message::decode_all(messages)?;
     let stream = request.bool("stream")?;

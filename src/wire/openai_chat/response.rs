@@ -3,7 +3,8 @@
 use serde_json::value::RawValue;
 
 use super::finish::{self, Held};
-use super::{content, error, message, nested, tool_ids, tools, usage};
+use super::stream_extra::MESSAGE;
+use super::{content, error, message, tool_ids, tools, usage};
 use crate::wire::ProtocolId;
 use crate::wire::ir::{Candidate, Error, ErrorKind, Media, MediaKind, Part, Response};
 use crate::wire::json::{self, Ext, Kind, Object, ObjectWriter};
@@ -68,7 +69,8 @@ fn candidate(raw: &RawValue) -> Result<Candidate, Fault> {
         refusal: parts.iter().any(|part| matches!(part, Part::Refusal(_))),
     };
     let mut ext = choice.rest();
-    nested::keep_members(&mut ext, "message", &inner);
+    let inner = inner.0.into_iter().filter(|(_, value)| speaks(value));
+    ext.0.extend(inner.map(|(key, value)| (format!("{MESSAGE}{key}"), value)));
     Ok(Candidate { parts, finish: finish.map(|word| finish::of_word(&word, held)), ext })
 }
 
@@ -135,10 +137,14 @@ fn write_choice(
     for part in &candidate.parts {
         answer.add(part, own, losses);
     }
-    let message_ext = nested::object(&candidate.ext, "message").filter(|_| own).map(Object::rest).unwrap_or_default();
     choice.object("message", |message| {
         answer.write(index, response.id.as_deref(), message);
-        nested::write_rest(&message_ext, &["content", "refusal"], message);
+        for (key, value) in candidate.ext.0.iter().filter(|_| own) {
+            match key.strip_prefix(MESSAGE) {
+                Some("content" | "refusal") | None => {}
+                Some(key) => message.raw(key, value),
+            }
+        }
     });
     let own_logprobs = own && candidate.ext.get("logprobs").is_some();
     if !own_logprobs {
@@ -151,7 +157,8 @@ fn write_choice(
     });
     choice.field("finish_reason", &word);
     if own {
-        nested::write_rest(&candidate.ext, &["message", "finish_reason"], choice);
+        let is_choices = |key: &str| key != "finish_reason" && !key.starts_with(MESSAGE);
+        candidate.ext.0.iter().filter(|(key, _)| is_choices(key)).for_each(|(key, value)| choice.raw(key, value));
     } else {
         losses.dropped_ext("choices.", &candidate.ext);
     }
@@ -184,10 +191,17 @@ impl<'r> Answer<'r> {
                 }
                 self.text.push_str(&text.text);
             }
-            Part::Refusal(text) => self.refusal.push_str(&text.text),
+            Part::Refusal(text) => {
+                if !own {
+                    losses.dropped_ext("content.", &text.ext);
+                }
+                self.refusal.push_str(&text.text);
+            }
             Part::Reasoning(reasoning) => {
                 if own {
                     self.reasoning_ext.push(&reasoning.ext);
+                } else {
+                    losses.dropped_ext("content.", &reasoning.ext);
                 }
                 if reasoning.signature.is_some() || reasoning.redacted.is_some() {
                     lost_signature(losses);
@@ -198,10 +212,16 @@ impl<'r> Answer<'r> {
                 if call.signature.is_some() {
                     lost_signature(losses);
                 }
+                if !own {
+                    losses.dropped_ext("content.", &call.ext);
+                }
                 self.calls.push(call);
             }
             Part::Media(media) if media.kind == MediaKind::Image => {
                 losses.degraded("content.image", "an image goes in `images`, which few clients read");
+                if !own {
+                    losses.dropped_ext("content.", &media.ext);
+                }
                 self.images.push(media);
             }
             Part::Media(_) => losses.dropped("content.media", "Chat Completions answers carry no such media"),

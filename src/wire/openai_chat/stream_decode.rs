@@ -6,11 +6,12 @@ use serde_json::value::RawValue;
 
 use super::calls::{CallDelta, Calls};
 use super::finish::{self, Held};
-use super::{content, error, message, usage};
+use super::response::speaks;
+use super::{content, error, message, stream_extra, usage};
 use crate::wire::StreamDecoder;
 use crate::wire::frame::Frame;
-use crate::wire::ir::{Delta, Error, ErrorKind, Event, Finish, FinishReason, Part, PartKind, Usage};
-use crate::wire::json::{self, Kind, Object};
+use crate::wire::ir::{Delta, Error, ErrorKind, Event, Finish, FinishReason, Part, PartKind, Scope, Usage};
+use crate::wire::json::{self, Ext, Kind, Object};
 
 /// More answers at once than any provider gives (OpenAI: 128).
 const MOST_CANDIDATES: u64 = 128;
@@ -23,6 +24,8 @@ pub(super) struct Decoder {
     candidates: Vec<Candidate>,
     parts: Parts,
     usage: Option<Usage>,
+    /// Members of the chunks that nobody modelled, as they were told last: many upstreams repeat them in every chunk.
+    told: Ext,
 }
 
 /// Numbers for parts, in the order of their beginning.
@@ -45,6 +48,8 @@ struct Candidate {
     open: Option<(Kinded, u32)>,
     calls: Calls,
     refused: bool,
+    /// Thoughts came in a member of their own, not only in details.
+    reasons_in_words: bool,
     finish: Option<String>,
 }
 
@@ -109,6 +114,10 @@ impl Decoder {
             self.usage = Some(usage);
             out.push(Event::Usage(usage));
         }
+        let news = stream_extra::news(&chunk, &mut self.told);
+        if self.started && !news.is_empty() {
+            out.push(stream_extra::event(Scope::Response, news));
+        }
         Ok(())
     }
 
@@ -121,6 +130,9 @@ impl Decoder {
         let model = chunk.string("model").ok().flatten();
         let created = chunk.number("created").ok().flatten().and_then(|created| created.as_u64());
         out.push(Event::Start { id, model, created });
+        if !self.told.is_empty() {
+            out.push(stream_extra::event(Scope::Response, self.told.clone()));
+        }
     }
 
     fn choice(&mut self, raw: &RawValue, out: &mut Vec<Event>) -> Result<(), Error> {
@@ -139,8 +151,13 @@ impl Decoder {
         let message = if delta.is_none() && is_first { choice.object("message").ok().flatten() } else { None };
         let parts = &mut self.parts;
         let candidate = candidate(&mut self.candidates, number)?;
+        let mut unmodelled = stream_extra::of_choice(&choice);
         if let Some(delta) = delta.or(message) {
+            unmodelled.0.extend(stream_extra::of_delta(&delta).0);
             candidate.delta(delta, parts, out);
+        }
+        if !unmodelled.is_empty() {
+            out.push(stream_extra::event(Scope::Candidate(candidate.number), unmodelled));
         }
         if finish.is_some() {
             candidate.finish = finish;
@@ -174,7 +191,14 @@ fn candidate(candidates: &mut Vec<Candidate>, number: u64) -> Result<&mut Candid
     let number = u32::try_from(number).ok().filter(|_| number < MOST_CANDIDATES).ok_or_else(refused)?;
     let position = candidates.iter().position(|candidate| candidate.number == number);
     let position = position.unwrap_or_else(|| {
-        candidates.push(Candidate { number, open: None, calls: Calls::default(), refused: false, finish: None });
+        candidates.push(Candidate {
+            number,
+            open: None,
+            calls: Calls::default(),
+            refused: false,
+            reasons_in_words: false,
+            finish: None,
+        });
         candidates.len() - 1
     });
     candidates.get_mut(position).ok_or_else(refused)
@@ -183,10 +207,17 @@ fn candidate(candidates: &mut Vec<Candidate>, number: u64) -> Result<&mut Candid
 impl Candidate {
     fn delta(&mut self, mut delta: Object<'_>, parts: &mut Parts, out: &mut Vec<Event>) {
         let mut reasoning = Vec::new();
+        let in_words = ["reasoning_content", "reasoning"].iter().any(|key| delta.get(key).is_some_and(speaks));
+        self.reasons_in_words |= in_words;
         message::decode_reasoning(&mut delta, &mut reasoning);
         for part in reasoning {
-            if let Part::Reasoning(reasoning) = part {
+            if let Part::Reasoning(mut reasoning) = part {
+                // Details that come apart from the words repeat them.
+                if self.reasons_in_words && !in_words {
+                    reasoning.text.clear();
+                }
                 self.text(Kinded::Reasoning, &reasoning.text, parts, out);
+                self.details(&reasoning.ext, out);
             }
         }
         if let Some(raw) = delta.take("content") {
@@ -201,6 +232,16 @@ impl Candidate {
             }
         }
         self.calls(&mut delta, parts, out);
+    }
+
+    /// OpenRouter's details of reasoning, piece by piece: proofs come without a text, and then not within a part.
+    fn details(&self, ext: &Ext, out: &mut Vec<Event>) {
+        let Some(details) = ext.get("reasoning_details") else { return };
+        let (scope, key) = match self.open {
+            Some((Kinded::Reasoning, index)) => (Scope::Part(index), "reasoning_details"),
+            Some(_) | None => (Scope::Candidate(self.number), "message.reasoning_details"),
+        };
+        out.push(stream_extra::event(scope, Ext(vec![(key.to_owned(), details.to_owned())])));
     }
 
     fn calls(&mut self, delta: &mut Object<'_>, parts: &mut Parts, out: &mut Vec<Event>) {

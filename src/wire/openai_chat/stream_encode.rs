@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::response::{NO_ID, losses_of_finish, lost_opaque, lost_signature};
-use super::{content, error, finish, tool_ids, usage};
-use crate::wire::StreamEncoder;
+use super::{content, error, finish, stream_extra, tool_ids, usage};
 use crate::wire::frame::sse;
-use crate::wire::ir::{Delta, Event, Finish, MediaKind, PartKind, Usage};
-use crate::wire::json::{self, ObjectWriter};
+use crate::wire::ir::{Delta, Event, Finish, MediaKind, PartKind, Scope, Usage};
+use crate::wire::json::{self, Ext, ObjectWriter};
 use crate::wire::loss::Losses;
+use crate::wire::{ProtocolId, StreamEncoder};
 
 #[derive(Debug)]
 pub(super) struct Encoder {
@@ -20,6 +20,8 @@ pub(super) struct Encoder {
     candidates: BTreeMap<u32, Candidate>,
     parts: Vec<Part>,
     usage: Option<Usage>,
+    /// Members of every chunk that this protocol's own upstream gave and nobody modelled.
+    ext: Ext,
     failed: bool,
     losses: Losses,
 }
@@ -62,6 +64,7 @@ impl Encoder {
             candidates: BTreeMap::new(),
             parts: Vec::new(),
             usage: None,
+            ext: Ext::default(),
             failed: false,
             losses: Losses::default(),
         }
@@ -78,6 +81,7 @@ impl Encoder {
                 if let Some(usage) = usage {
                     chunk.object("usage", |counts| usage::write(usage, counts));
                 }
+                chunk.ext(&self.ext);
             });
         };
         sse::write_data(None, write, out);
@@ -90,13 +94,27 @@ impl Encoder {
         delta: impl FnOnce(&mut ObjectWriter<'_>),
         out: &mut Vec<u8>,
     ) {
+        self.choice_with(candidate, finish_reason, &Ext::default(), delta, out);
+    }
+
+    fn choice_with(
+        &self,
+        candidate: u32,
+        finish_reason: Option<&str>,
+        ext: &Ext,
+        delta: impl FnOnce(&mut ObjectWriter<'_>),
+        out: &mut Vec<u8>,
+    ) {
         let write = |data: &mut Vec<u8>| {
             data.push(b'[');
             json::object(data, |choice| {
                 choice.field("index", &candidate);
                 choice.object("delta", delta);
-                choice.field("logprobs", &());
+                if ext.get("logprobs").is_none() {
+                    choice.field("logprobs", &());
+                }
                 choice.field("finish_reason", &finish_reason);
+                choice.ext(ext);
             });
             data.push(b']');
         };
@@ -205,6 +223,31 @@ impl Encoder {
         }
     }
 
+    /// Members that this protocol's own upstream gave.
+    fn extra(&mut self, scope: Scope, ext: &Ext, out: &mut Vec<u8>) {
+        let number = match scope {
+            Scope::Response => {
+                self.ext.0.retain(|(key, _)| ext.get(key).is_none());
+                return self.ext.0.extend(ext.0.iter().cloned());
+            }
+            Scope::Candidate(number) => number,
+            Scope::Part(index) => {
+                let part = self.parts.iter().find(|part| part.index == index);
+                let Some(number) = part.map(|part| part.candidate) else { return };
+                return self.choice(number, None, |delta| delta.ext(ext), out);
+            }
+        };
+        self.begin(number, out);
+        let (of_delta, of_choice): (Vec<_>, Vec<_>) =
+            ext.0.iter().cloned().partition(|(key, _)| key.starts_with(stream_extra::MESSAGE));
+        let delta = |delta: &mut ObjectWriter<'_>| {
+            for (key, value) in &of_delta {
+                delta.raw(key.trim_start_matches(stream_extra::MESSAGE), value);
+            }
+        };
+        self.choice_with(number, None, &Ext(of_choice), delta, out);
+    }
+
     fn finished(&mut self, number: u32, finish: &Finish, out: &mut Vec<u8>) {
         self.begin(number, out);
         losses_of_finish(finish.reason, &mut self.losses);
@@ -230,8 +273,15 @@ impl StreamEncoder for Encoder {
             Event::PartEnd { .. } => {}
             Event::Usage(usage) => self.usage = Some(*usage),
             Event::Finish { candidate, finish } => self.finished(*candidate, finish, out),
-            // Members of another protocol's chunks; this protocol's own streams are not translated into themselves.
-            Event::Extra { ext, .. } => self.losses.dropped_ext("", ext),
+            Event::Extra { origin: ProtocolId::OpenAiChat, scope, ext } => self.extra(*scope, ext, out),
+            Event::Extra { scope, ext, .. } => {
+                let prefix = match scope {
+                    Scope::Response => "",
+                    Scope::Candidate(_) => "choices.",
+                    Scope::Part(_) => "content.",
+                };
+                self.losses.dropped_ext(prefix, ext);
+            }
             Event::Error(error) => {
                 self.failed = true;
                 sse::write_data(None, |data| error::encode(error, data), out);

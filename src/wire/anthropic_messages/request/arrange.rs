@@ -123,15 +123,11 @@ fn report_message(message: &Message, losses: &mut Losses) {
     if message.name.is_some() {
         losses.dropped("messages.name", "Anthropic Messages has no names of speakers");
     }
-    for key in message.ext.keys() {
-        losses.dropped(format!("messages.{key}"), "Anthropic Messages has no such member");
-    }
+    losses.dropped_ext("messages.", &message.ext);
 }
 
 fn report_ext(ext: &Ext, losses: &mut Losses) {
-    for key in ext.keys().filter(|key| *key != "cache_control") {
-        losses.dropped(format!("messages.content.{key}"), "Anthropic Messages has no such member");
-    }
+    losses.dropped_ext("messages.content.", &uncarried(ext));
 }
 
 /// Of members that came through unread, `cache_control` is Anthropic's own, whichever protocol it came in.
@@ -139,6 +135,12 @@ pub(super) fn carried(ext: &Ext) -> Ext {
     let is_mark = |value: &json::Kind| *value == json::Kind::Object;
     let mark = ext.get("cache_control").filter(|value| is_mark(&json::kind(value)));
     Ext(mark.map(|mark| ("cache_control".to_owned(), mark.to_owned())).into_iter().collect())
+}
+
+/// What [`carried`] leaves.
+pub(super) fn uncarried(ext: &Ext) -> Ext {
+    let carried = carried(ext);
+    Ext(ext.0.iter().filter(|(key, _)| carried.get(key).is_none()).cloned().collect())
 }
 
 fn system_texts<'a>(message: &'a Message, losses: &mut Losses) -> impl Iterator<Item = &'a Text> + use<'a> {

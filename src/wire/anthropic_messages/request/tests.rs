@@ -272,8 +272,10 @@ fn what_anthropic_lacks_is_reported() {
     request.sampling.candidates = Some(2);
     request.sampling.logprobs = Some(true);
     request.sampling.stop = Some(vec!["\n".into(), "END".into()]);
-    request.ext =
-        Ext(vec![("logit_bias".into(), json::raw("{}").unwrap()), ("store".into(), json::raw("false").unwrap())]);
+    request.ext = Ext(vec![
+        ("logit_bias".into(), json::raw("{\"50256\":-100}").unwrap()),
+        ("store".into(), json::raw("false").unwrap()),
+    ]);
     let (body, losses) = encode(&request);
     assert_eq!((&body["temperature"], &body["stop_sequences"]), (&json!(1), &json!(["END"])));
     assert_eq!(

@@ -51,7 +51,7 @@ pub(super) fn plan(
 ) -> (u64, Thinking) {
     let length = length(request, destination, losses);
     let Some(reasoning) = &request.reasoning else { return (length, Thinking::Unsaid) };
-    report(reasoning, losses);
+    losses.dropped_ext("reasoning.", &reasoning.ext);
     let budget = match wanted(reasoning) {
         Wanted::Unsaid => return (length, Thinking::Unsaid),
         Wanted::Nothing if traits.thinks => return (length, Thinking::Disabled),
@@ -115,12 +115,6 @@ fn wanted(reasoning: &ReasoningRequest) -> Wanted {
         (Some(effort), _, _) => Wanted::Effort(effort),
         (None, Some(_), _) | (None, None, Some(true)) => Wanted::ModelDecides,
         (None, None, _) => Wanted::Unsaid,
-    }
-}
-
-fn report(reasoning: &ReasoningRequest, losses: &mut Losses) {
-    for key in reasoning.ext.keys() {
-        losses.dropped(format!("reasoning.{key}"), "Anthropic Messages has no such member");
     }
 }
 

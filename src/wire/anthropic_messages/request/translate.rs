@@ -110,9 +110,7 @@ fn report_tool(name: &str, tool: &Tool, losses: &mut Losses) {
             losses.degraded("tools.name", "the name is too long for Anthropic and is cut");
         }
     }
-    for key in tool.ext.keys().filter(|key| *key != "cache_control") {
-        losses.dropped(format!("tools.{key}"), "Anthropic Messages has no such member");
-    }
+    losses.dropped_ext("tools.", &arrange::uncarried(&tool.ext));
 }
 
 fn write_tool(tool: &Tool, out: &mut Vec<u8>) {
@@ -316,9 +314,7 @@ fn report_rest(request: &Request, losses: &mut Losses) {
             losses.dropped(member, absent);
         }
     }
-    for key in request.ext.keys() {
-        losses.dropped(key.to_owned(), absent);
-    }
+    losses.dropped_ext("", &request.ext);
 }
 
 fn is_not_zero(number: &Number) -> bool {

@@ -2,7 +2,7 @@
 //! until the open block ends. A block opens with its first content, so that none is empty; `message_start` waits for the
 //! first part, so that it carries what the upstream said before it.
 
-use super::super::response::{NO_COUNTERPART, Said, report_ext, visible_id, write_stop};
+use super::super::response::{NO_COUNTERPART, Said, visible_id, write_stop};
 use super::super::{SELF, error, legal, usage};
 use crate::wire::StreamEncoder;
 use crate::wire::frame::sse;
@@ -137,7 +137,7 @@ impl Encoder {
                 Scope::Candidate(_) => "choices.",
                 Scope::Part(_) => "content.",
             };
-            return report_ext(prefix, ext, &mut self.losses);
+            return self.losses.dropped_ext(prefix, ext);
         }
         let target = match scope {
             Scope::Response => Some(&mut self.ext),

@@ -69,7 +69,7 @@ fn report_members(request: &Request, losses: &mut Losses) {
     if request.metadata.is_some() {
         losses.dropped("metadata", "Gemini has no member for metadata");
     }
-    request.ext.keys().for_each(|key| losses.dropped(key.to_owned(), "Gemini has no such member"));
+    losses.dropped_ext("", &request.ext);
 }
 
 fn write_native_conversation(request: &Request, w: &mut ObjectWriter<'_>) -> Result<(), Error> {

@@ -116,7 +116,7 @@ fn report_message(message: &Message, losses: &mut Losses) {
     if message.name.is_some() {
         losses.dropped("messages.name", "Gemini has no names of speakers");
     }
-    message.ext.keys().for_each(|key| losses.dropped(format!("messages.{key}"), "Gemini has no such member"));
+    losses.dropped_ext("messages.", &message.ext);
 }
 
 fn push_user(
@@ -145,6 +145,7 @@ fn user_part(part: &Part, losses: &mut Losses) -> Option<Vec<u8>> {
             (!text.text.is_empty()).then(|| write_text(&text.text, &mut out))?;
         }
         Part::Refusal(text) => {
+            report_ext(&text.ext, losses);
             losses.emulated("messages.refusal", "a refusal is sent as text");
             (!text.text.is_empty()).then(|| write_text(&text.text, &mut out))?;
         }
@@ -167,7 +168,10 @@ fn user_part(part: &Part, losses: &mut Losses) -> Option<Vec<u8>> {
             losses.dropped(format!("messages.content.{kind}"), "Gemini has no such part");
             return None;
         }
-        Part::ToolCall(_) | Part::ToolResult(_) => return None,
+        Part::ToolCall(_) | Part::ToolResult(_) => {
+            losses.dropped("messages.content", "only the model calls tools, and only the user's turns have results");
+            return None;
+        }
     }
     Some(out)
 }
@@ -183,12 +187,15 @@ fn kind_of(raw: &serde_json::value::RawValue) -> String {
 }
 
 fn report_ext(ext: &Ext, losses: &mut Losses) {
-    ext.keys().for_each(|key| losses.dropped(format!("messages.content.{key}"), "Gemini has no such member of a part"));
+    losses.dropped_ext("messages.content.", ext);
 }
 
 /// A medium without what only its protocol understands.
 fn portable_media(media: &Media, losses: &mut Losses) -> Option<Media> {
     report_ext(&media.ext, losses);
+    if media.name.is_some() {
+        losses.dropped("messages.content.name", "the Gemini API takes no names of files");
+    }
     if media.detail.as_deref().is_some_and(|detail| detail != "auto") {
         losses.dropped("messages.content.detail", "Gemini sets the resolution for all media at once");
     }
@@ -249,7 +256,7 @@ fn push_call(
     if matches!(part::arguments(&call.arguments), std::borrow::Cow::Owned(_)) {
         losses.degraded("messages.tool_calls.arguments", "the arguments are no JSON object and are sent as `_raw`");
     }
-    call.ext.keys().for_each(|key| losses.dropped(format!("messages.tool_calls.{key}"), "Gemini has no such member"));
+    losses.dropped_ext("messages.tool_calls.", &call.ext);
     let turn = conversation.turn("model");
     let own = call.signature.as_ref().filter(|signature| signature.issuer == ProtocolId::Gemini);
     let first = turn.calls.is_empty();

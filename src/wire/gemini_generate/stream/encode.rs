@@ -138,8 +138,12 @@ impl Encoder {
 
     fn extra(&mut self, origin: ProtocolId, scope: Scope, ext: &Ext, out: &mut Vec<u8>) {
         if origin != ProtocolId::Gemini {
-            self.losses.dropped_ext("", ext);
-            return;
+            let prefix = match scope {
+                Scope::Response => "",
+                Scope::Candidate(_) => "choices.",
+                Scope::Part(_) => "content.",
+            };
+            return self.losses.dropped_ext(prefix, ext);
         }
         match scope {
             Scope::Response => merge(&mut self.ext, ext),

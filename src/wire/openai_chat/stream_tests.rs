@@ -1,0 +1,130 @@
+//! What streams carry besides words and calls.
+
+use serde_json::{Value, json};
+
+use super::{stream_decode, stream_encode};
+use crate::wire::frame::Frame;
+use crate::wire::ir::{Event, Scope};
+use crate::wire::{Head, Operation, ProtocolId, StreamDecoder, StreamEncoder};
+
+fn read(chunks: &[Value]) -> Vec<Event> {
+    let mut decoder = stream_decode::Decoder::default();
+    let mut events = Vec::new();
+    for chunk in chunks {
+        decoder.frame(&Frame { event: "", data: &chunk.to_string() }, &mut events);
+    }
+    decoder.frame(&Frame { event: "", data: "[DONE]" }, &mut events);
+    events
+}
+
+fn chunk(delta: &Value) -> Value {
+    json!({ "id": "c", "model": "m", "created": 1, "choices": [{ "index": 0, "delta": delta, "finish_reason": null }] })
+}
+
+fn last() -> Value {
+    json!({ "id": "c", "choices": [{ "index": 0, "delta": {}, "finish_reason": "stop" }] })
+}
+
+fn extras(events: &[Event]) -> Vec<(Scope, Value)> {
+    let extra = |event: &Event| match event {
+        Event::Extra { origin, scope, ext } => {
+            assert_eq!(*origin, ProtocolId::OpenAiChat);
+            let members = ext.0.iter().map(|(key, raw)| (key.clone(), serde_json::from_str(raw.get()).unwrap()));
+            Some((*scope, Value::Object(members.collect())))
+        }
+        _ => None,
+    };
+    events.iter().filter_map(extra).collect()
+}
+
+/// What an encoder of `protocol` reports of the events as lost.
+fn losses(protocol: ProtocolId, events: &[Event]) -> String {
+    let codec = protocol.codec().and_then(crate::wire::Protocol::inbound).unwrap();
+    let head = Head { operation: Operation::Generate, path_model: Some("m"), path_stream: true, alt_sse: true };
+    let chat = ProtocolId::OpenAiChat.codec().and_then(crate::wire::Protocol::inbound).unwrap();
+    let request = chat.decode_request(&head, br#"{"model":"m","messages":[],"stream":true}"#).unwrap();
+    let mut encoder = codec.stream_encoder(&head, &request);
+    let mut out = Vec::new();
+    events.iter().for_each(|event| encoder.event(event, &mut out));
+    encoder.finish(&mut out);
+    encoder.losses().to_string()
+}
+
+/// One stream with everything that vendors add.
+fn rich() -> Vec<Value> {
+    let citations = json!(["https://example.com"]);
+    let mut cited =
+        chunk(&json!({ "role": "assistant", "content": "hi", "annotations": [{ "type": "url_citation" }] }));
+    cited["citations"] = citations.clone();
+    cited["obfuscation"] = json!("xxxx");
+    let mut again = chunk(&json!({ "content": " there", "annotations": [], "refusal": null }));
+    again["citations"] = citations;
+    again["choices"][0]["logprobs"] = json!({ "content": [{ "token": " there", "logprob": -0.5 }] });
+    vec![
+        chunk(&json!({ "reasoning": "hm", "reasoning_details": [{ "type": "reasoning.text", "text": "hm" }] })),
+        cited,
+        again,
+        chunk(&json!({ "reasoning_details": [{ "type": "reasoning.encrypted", "data": "AAAA" }] })),
+        chunk(&json!({ "audio": { "id": "a", "data": "UklGRg==" } })),
+        last(),
+    ]
+}
+
+#[test]
+fn what_nobody_modelled_is_told_once_and_in_its_place() {
+    let events = read(&rich());
+    assert!(matches!(events.first(), Some(Event::Start { .. })), "{events:?}");
+    assert_eq!(
+        extras(&events),
+        [
+            (Scope::Part(0), json!({ "reasoning_details": [{ "type": "reasoning.text", "text": "hm" }] })),
+            (Scope::Candidate(0), json!({ "message.annotations": [{ "type": "url_citation" }] })),
+            (Scope::Response, json!({ "citations": ["https://example.com"] })),
+            (Scope::Candidate(0), json!({ "logprobs": { "content": [{ "token": " there", "logprob": -0.5 }] } })),
+            (
+                Scope::Candidate(0),
+                json!({ "message.reasoning_details": [{ "type": "reasoning.encrypted", "data": "AAAA" }] })
+            ),
+            (Scope::Candidate(0), json!({ "message.audio": { "id": "a", "data": "UklGRg==" } })),
+        ]
+    );
+}
+
+#[test]
+fn members_before_the_first_choice_wait_for_the_start() {
+    let azure = json!({ "id": "", "model": "", "choices": [], "prompt_filter_results": [{ "prompt_index": 0 }] });
+    let events = read(&[azure, chunk(&json!({ "content": "hi" })), last()]);
+    assert!(matches!(events.first(), Some(Event::Start { id: Some(id), .. }) if id == "c"), "{events:?}");
+    assert_eq!(extras(&events), [(Scope::Response, json!({ "prompt_filter_results": [{ "prompt_index": 0 }] }))]);
+}
+
+#[test]
+fn other_protocols_report_it_as_lost() {
+    let events = read(&rich());
+    for protocol in [ProtocolId::AnthropicMessages, ProtocolId::Gemini] {
+        let losses = losses(protocol, &events);
+        for field in [
+            "content.reasoning_details",
+            "choices.message.annotations",
+            "citations",
+            "choices.logprobs",
+            "choices.message.reasoning_details",
+            "choices.message.audio",
+        ] {
+            assert!(losses.split(", ").any(|loss| loss == format!("{field}=dropped")), "{protocol}: {field}: {losses}");
+        }
+    }
+    assert_eq!(losses(ProtocolId::OpenAiChat, &events), "");
+}
+
+#[test]
+fn this_protocols_own_encoder_writes_it_back() {
+    let events = read(&rich());
+    let mut encoder = stream_encode::Encoder::new(false);
+    let mut out = Vec::new();
+    events.iter().for_each(|event| encoder.event(event, &mut out));
+    let text = String::from_utf8(out).unwrap();
+    let chunks: Vec<Value> =
+        text.split("\n\n").filter_map(|frame| serde_json::from_str(frame.strip_prefix("data: ")?).ok()).collect();
+    assert_eq!(extras(&read(&chunks)), extras(&events), "{text}");
+}
