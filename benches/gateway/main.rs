@@ -8,6 +8,7 @@ mod load;
 mod memory;
 mod mock;
 mod process;
+mod reloads;
 mod report;
 mod scenario;
 mod servers;
@@ -86,12 +87,18 @@ async fn run(options: &Options) {
     if options.memory_only {
         return;
     }
+    let chosen = |name: &str| options.only.as_ref().is_none_or(|text| name.contains(text.as_str()));
+    if chosen(reloads::STORM) {
+        reloads::storm(&mock, options).await;
+    }
+    let scenarios: Vec<Scenario> = scenario::all().into_iter().filter(|scenario| chosen(&scenario.name)).collect();
+    if scenarios.is_empty() {
+        return;
+    }
     let nginx = Nginx::start(&mock).await;
     let mut rows = Vec::new();
-    for scenario in scenario::all() {
-        if options.only.as_ref().is_none_or(|text| scenario.name.contains(text.as_str())) {
-            rows.push(measure(&scenario, &nginx, &routeplane, options).await);
-        }
+    for scenario in &scenarios {
+        rows.push(measure(scenario, &nginx, &routeplane, options).await);
     }
     report::print(&rows);
 }

@@ -15,7 +15,8 @@ impl Row {
     }
 }
 
-fn median(blocks: &[Block], of: fn(&Block) -> f64) -> f64 {
+/// The middle of what the blocks measured.
+pub(crate) fn median(blocks: &[Block], of: fn(&Block) -> f64) -> f64 {
     let mut values: Vec<f64> = blocks.iter().map(of).collect();
     values.sort_by(f64::total_cmp);
     let (low, high) = (values[(values.len() - 1) / 2], values[values.len() / 2]);

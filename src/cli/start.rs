@@ -141,7 +141,8 @@ async fn start(inputs: Inputs) -> Result<Started, Refusal> {
         token,
         folder: daemon::folder(&inputs.env),
     };
-    reload::spawn(Parts { inputs, live, board, listeners: Arc::new(doors), compiler }, origin, requests);
+    let listeners = Arc::new(doors);
+    reload::spawn(Parts { inputs, live, board, listeners, compiler, remind: reload::REMIND }, origin, requests);
     (bound.serve)();
     Ok(started)
 }

@@ -29,7 +29,7 @@ const MOST_WAIT: Duration = Duration::from_secs(1);
 /// How long a writer that does not close the file is waited for.
 const MOST_WRITING: Duration = Duration::from_secs(10);
 /// Between two reminders that the file is refused.
-const REMIND: Duration = Duration::from_secs(600);
+pub const REMIND: Duration = Duration::from_secs(600);
 /// Requests for a reload that may wait for the reloader.
 const QUEUE: usize = 1024;
 
@@ -116,6 +116,8 @@ pub struct Parts {
     pub board: Arc<Board>,
     pub listeners: Arc<dyn Listeners>,
     pub compiler: Compiler,
+    /// Between two reminders that the file is refused: [`REMIND`], but for tests.
+    pub remind: Duration,
 }
 
 struct Reloader {
@@ -299,7 +301,7 @@ impl Reloader {
         self.parts.board.refuse(&origin.id, refusal.cause == Cause::Missing, verdict.errors.clone());
         let text = findings::plain(&refusal.diagnostics, &refusal.sources);
         tracing::error!(active = verdict.generation, refused = %origin.id, "configuration refused\n{text}");
-        self.refused = Some(Refused { origin, text, remind_at: Instant::now() + REMIND });
+        self.refused = Some(Refused { origin, text, remind_at: Instant::now() + self.parts.remind });
         verdict
     }
 
@@ -307,7 +309,7 @@ impl Reloader {
         let generation = self.parts.live.load().generation;
         if let Some(refused) = &mut self.refused {
             tracing::error!(active = generation, "the configuration is still refused\n{}", refused.text);
-            refused.remind_at = Instant::now() + REMIND;
+            refused.remind_at = Instant::now() + self.parts.remind;
         }
     }
 

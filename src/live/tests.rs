@@ -20,6 +20,8 @@ use crate::table::{RouteIdx, RoutingTable};
 use crate::telemetry::metrics::{Metrics, ReloadResult};
 
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Between two reminders: 10 minutes outside of tests.
+const REMIND: Duration = Duration::from_millis(500);
 
 /// Makes one preset of each word. `bad` is an error, `panic` panics, `slow` takes 3 s, `allow` allows shrinking,
 /// `file:NAME` names a file, `port:N` moves the listener.
@@ -33,7 +35,8 @@ fn compile(inputs: &Inputs, snapshot: &Snapshot) -> Evaluation {
     for (at, word) in text.split_whitespace().enumerate() {
         match word.split_once(':').unwrap_or((word, "")) {
             ("bad", _) => {
-                diagnostics.push(Diagnostic::new(Code::BadValue, "a bad word").label(Span::new(source, 0, 1), ""))
+                diagnostics
+                    .push(Diagnostic::new(Code::BadValue, "a bad word").label(Span::new(source, at, at + 1), ""));
             }
             ("panic", _) => panic!("an injected failure"),
             ("slow", _) => std::thread::park_timeout(Duration::from_secs(3)),
@@ -119,7 +122,14 @@ impl World {
         let ports = Ports::default();
         let served = ports.served.clone();
         let (handle, requests) = reload::channel();
-        let parts = Parts { inputs, live: live.clone(), board: board.clone(), listeners: Arc::new(ports), compiler };
+        let parts = Parts {
+            inputs,
+            live: live.clone(),
+            board: board.clone(),
+            listeners: Arc::new(ports),
+            compiler,
+            remind: REMIND,
+        };
         reload::spawn(parts, first.origin, requests);
         World { folder, live, board, handle, compilations, served }
     }
@@ -328,6 +338,48 @@ async fn generations_that_a_request_holds_live_as_long_as_the_request() {
         assert!(tokio::time::Instant::now() < deadline, "{}", world.board.metrics().render());
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// What is logged, as text.
+#[derive(Debug, Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    fn count(&self, words: &str) -> usize {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap().matches(words).count()
+    }
+}
+
+#[tokio::test]
+async fn a_refused_file_is_recalled_again_and_again_until_it_is_mended() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone());
+    let _logging = tracing::subscriber::set_default(subscriber.finish());
+    let world = World::new("a b").await;
+    assert_eq!(world.write_and_reload("a bad").await.result, ReloadResult::Nack);
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while log.count("is still refused") < 3 {
+        assert!(tokio::time::Instant::now() < deadline, "{log:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(log.count("configuration refused"), 1, "{log:?}");
+    assert!(log.count("RP0022") >= 4, "each says what is wrong: {log:?}");
+    assert_eq!(world.write_and_reload("a b c").await.result, ReloadResult::Ack);
+    let reminders = log.count("is still refused");
+    tokio::time::sleep(3 * REMIND).await;
+    assert_eq!(log.count("is still refused"), reminders, "{log:?}");
 }
 
 #[tokio::test]

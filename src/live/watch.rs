@@ -68,6 +68,11 @@ impl Signal {
         !self.open.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
+    /// Nobody will say when they close: they must not be waited for.
+    fn forget_writers(&self) {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     fn note(&self, event: &Event, names: &BTreeSet<PathBuf>) {
         if !self.concerns(event, names) {
             return;
@@ -84,6 +89,9 @@ impl Signal {
     }
 
     fn follow_writers(&self, event: &Event) {
+        if event.need_rescan() {
+            self.forget_writers();
+        }
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         for path in &event.paths {
             // Only inotify says when a writer closes.
@@ -132,6 +140,9 @@ async fn follow_events(mut plan: watch::Receiver<Plan>, signal: Arc<Signal>, boa
                 board.watching(WatchState::Off, None);
             }
         }
+        if armed.is_none() {
+            signal.forget_writers();
+        }
         tokio::select! {
             changed = plan.changed() => if changed.is_err() { return },
             () = signal.rearm.notified() => tokio::time::sleep(REARM).await,
@@ -163,8 +174,11 @@ fn start(places: &Places, signal: Arc<Signal>) -> notify::Result<RecommendedWatc
     let names = places.names.clone();
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| match event {
         Ok(event) => signal.note(&event, &names),
-        // An overflowing queue, for one: look.
-        Err(_) => signal.changed.notify_one(),
+        // Something was missed: look.
+        Err(_) => {
+            signal.forget_writers();
+            signal.changed.notify_one();
+        }
     })?;
     for folder in places.folders.keys() {
         watcher.watch(folder, RecursiveMode::NonRecursive)?;
@@ -299,6 +313,24 @@ mod tests {
         let places = Places::of([root.join("a/b/routeplane.yaml").as_path()].into_iter());
         assert_eq!(places.folders.into_keys().collect::<Vec<_>>(), std::slice::from_ref(&root));
         assert!(places.names.contains(&root.join("a")));
+    }
+
+    #[test]
+    fn a_writer_whose_end_nobody_will_report_is_not_waited_for() {
+        use notify::event::{DataChange, Flag};
+
+        let path = PathBuf::from("/etc/routeplane.yaml");
+        let names = BTreeSet::from([path.clone()]);
+        let written = Event::new(EventKind::Modify(ModifyKind::Data(DataChange::Any))).add_path(path.clone());
+        let closed = Event::new(EventKind::Access(AccessKind::Close(AccessMode::Write))).add_path(path);
+        let overflow = Event::new(EventKind::Other).set_flag(Flag::Rescan);
+        let signal = Signal::default();
+        for end in [closed, overflow] {
+            signal.note(&written, &names);
+            assert_eq!(signal.is_being_written(), cfg!(target_os = "linux"));
+            signal.note(&end, &names);
+            assert!(!signal.is_being_written(), "{end:?}");
+        }
     }
 
     #[test]

@@ -19,6 +19,8 @@ mod providers;
 mod proxy;
 mod relay;
 mod reload;
+mod reload_faults;
+mod reload_load;
 mod rules;
 mod sandbox;
 mod sdk;

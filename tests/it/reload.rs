@@ -264,34 +264,6 @@ async fn a_moved_listener_leaves_nobody_outside() {
     http_client::get(two, "/livez").await.expect_status(200);
 }
 
-/// Memory does not grow with the number of reloads.
-#[cfg(target_os = "linux")]
-#[tokio::test]
-async fn reloads_do_not_pile_up_in_memory() {
-    let sandbox = Sandbox::with(&presets("start", 300));
-    let daemon = sandbox.start(&[]).await;
-    let resident = || {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.pid())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap().to_owned();
-        line.trim().trim_end_matches(" kB").parse::<i64>().unwrap()
-    };
-    let mut before = 0;
-    for round in 0..60 {
-        if round == 20 {
-            before = resident();
-        }
-        sandbox.write("routeplane.yaml", &presets(&format!("r{round}"), 300));
-        daemon.reload().await.expect_status(200);
-    }
-    let grown = resident() - before;
-    assert!(grown < 5 << 10, "{grown} KiB in 40 reloads, after a warm-up of 20");
-    daemon
-        .until("one generation is left", async |daemon| {
-            daemon.metric("routeplane_config_live_generations").await == 1.0
-        })
-        .await;
-}
-
 /// What `check` says of a file and what a reload does with it agree, for a file with every kind of damage; and what a
 /// reload makes of a file is what a start makes of it.
 #[tokio::test]

@@ -1,9 +1,11 @@
 //! What the upstream does with one request: a good answer, or one of the faults.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::sync::Notify;
 
 use super::dialect::{self, Reply, Stream};
 use super::http::{self, Request};
@@ -13,6 +15,8 @@ use super::http::{self, Request};
 pub(crate) enum Act {
     /// A good answer in the dialect of the request's path.
     Answer,
+    /// A good answer after a pause.
+    AnswerAfter(Duration),
     /// The head of a good stream and all its events, one every so often.
     SlowStream(Duration),
     /// As [`Act::SlowStream`], but byte by byte.
@@ -35,6 +39,8 @@ pub(crate) enum Act {
     Truncate(usize),
     /// So many events of a good stream, then the dialect's error event, under HTTP 200.
     StreamError(usize),
+    /// As [`Act::StreamError`], but the error waits for a word from the test.
+    StreamErrorWhenTold(usize, Arc<Notify>),
     /// So many events of a good stream, then one event of so many bytes that never ends its line.
     HugeEvent(usize, usize),
     /// Any whole answer.
@@ -88,6 +94,10 @@ pub(crate) async fn play(act: &Act, request: &Request, out: &mut (impl AsyncWrit
 async fn try_play(act: &Act, request: &Request, out: &mut (impl AsyncWrite + Unpin)) -> io::Result<After> {
     match act {
         Act::Answer => answer(request, out, Duration::ZERO).await,
+        Act::AnswerAfter(pause) => {
+            tokio::time::sleep(*pause).await;
+            answer(request, out, Duration::ZERO).await
+        }
         Act::SlowStream(pause) => answer(request, out, *pause).await,
         Act::Drip(pause) => drip(&good_stream(request), *pause, out).await,
         Act::ResetBeforeHead => Ok(After::Reset),
@@ -119,9 +129,13 @@ async fn try_play(act: &Act, request: &Request, out: &mut (impl AsyncWrite + Unp
         Act::StreamError(events) => {
             let stream = good_stream(request);
             begin_stream(&stream, *events, out).await?;
-            http::write_chunk(out, stream.error.as_bytes()).await?;
-            http::write_last_chunk(out).await?;
-            Ok(After::KeepAlive)
+            fail_stream(&stream, out).await
+        }
+        Act::StreamErrorWhenTold(events, told) => {
+            let stream = good_stream(request);
+            begin_stream(&stream, *events, out).await?;
+            told.notified().await;
+            fail_stream(&stream, out).await
         }
         Act::HugeEvent(events, bytes) => {
             begin_stream(&good_stream(request), *events, out).await?;
@@ -205,6 +219,12 @@ async fn begin_stream(stream: &Stream, events: usize, out: &mut (impl AsyncWrite
         http::write_chunk(out, event.as_bytes()).await?;
     }
     out.flush().await
+}
+
+async fn fail_stream(stream: &Stream, out: &mut (impl AsyncWrite + Unpin)) -> io::Result<After> {
+    http::write_chunk(out, stream.error.as_bytes()).await?;
+    http::write_last_chunk(out).await?;
+    Ok(After::KeepAlive)
 }
 
 async fn drip(stream: &Stream, pause: Duration, out: &mut (impl AsyncWrite + Unpin)) -> io::Result<After> {
