@@ -22,14 +22,25 @@ fn line(diagnostic: &Diagnostic, sources: &SourceMap) -> String {
         Severity::Warning => "warning",
         Severity::Info => "info",
     };
-    let help = diagnostic.help.as_ref().map(|help| format!(" ({help})"));
+    let aside = aside(diagnostic).map(|aside| format!(" ({aside})"));
     format!(
         "{}{severity} {}: {}{}",
         place.unwrap_or_default(),
         diagnostic.code,
         diagnostic.message,
-        help.unwrap_or_default()
+        aside.unwrap_or_default()
     )
+}
+
+/// The help where it fits on the line; of a failed test, whose help is the whole decision, what came instead.
+fn aside(diagnostic: &Diagnostic) -> Option<String> {
+    match &diagnostic.help {
+        Some(help) if help.contains('\n') => {
+            let labels: Vec<&str> = diagnostic.labels.iter().map(|label| label.text.as_str()).collect();
+            Some(labels.join(", "))
+        }
+        help => help.clone(),
+    }
 }
 
 /// Logs what an accepted file was warned about.
@@ -47,4 +58,22 @@ pub fn json(diagnostics: &Diagnostics, sources: &SourceMap) -> Value {
         finding.insert("text".to_owned(), line(diagnostic, sources).into());
     }
     findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::Code;
+    use crate::source::Span;
+
+    #[test]
+    fn a_finding_is_one_line() {
+        let mut sources = SourceMap::default();
+        let source = sources.add("routeplane.yaml", "a: b\nc: d\n");
+        let at = Diagnostic::new(Code::TestFailed, "the test `x` fails")
+            .label(Span { source, start: 8, end: 9 }, "no rule fires");
+        let start = "routeplane.yaml:2:4: error RP0160: the test `x` fails";
+        assert_eq!(line(&at.clone().help("do this"), &sources), format!("{start} (do this)"));
+        assert_eq!(line(&at.help("what is decided:\nnothing"), &sources), format!("{start} (no rule fires)"));
+    }
 }
