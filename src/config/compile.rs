@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 
+use super::decode::texts::parse_offset;
 use super::document::{Document, LiteralSecret, PresetEntry, ProviderEntry, RouteText};
 use super::expand::{self, Secrets};
 use super::layer::Layers;
@@ -85,6 +86,8 @@ fn table(
         id: "".into(),
         listen: listen?,
         keys,
+        // The decoder lets no other text through.
+        utc_offset: document.timezone.as_ref().and_then(|zone| parse_offset(&zone.value)).unwrap_or_default(),
         limits,
         reload: check::reload(document.reload.as_ref()),
         provider_names: (0..).map(ProviderIdx).zip(&providers).map(|(index, p)| (p.name.clone(), index)).collect(),

@@ -8,7 +8,7 @@ use super::decode::leaf::{Choice, DurationText, Flag, Fraction, Protocol, Size, 
 use super::decode::list::{AnyKey, ByProtocol, HeaderKey, List, Map, Named, OneOrMore};
 use super::decode::mapping;
 use super::decode::secret::{HeaderValue, Secret};
-use super::decode::texts::{Address, Any, LaneWord, ProtocolFact, Sticky, Transport, Url, Variable, Watch};
+use super::decode::texts::{Address, Any, LaneWord, ProtocolFact, Sticky, Timezone, Transport, Url, Variable, Watch};
 use super::decode::value::{RetryOn, Route, Rules, Version};
 use crate::source::{SourceText, Span, Spanned};
 use crate::wire::ProtocolId;
@@ -31,6 +31,9 @@ mapping! {
         "presets" => presets: Vec<PresetEntry> as Named<PresetEntry>,
         /// Rules, one a line, first match wins: `when CONDITION -> TARGET`, then `otherwise -> as requested`.
         "rules" default "otherwise -> as requested" => rules: Option<RulesEntry> as Rules,
+        /// The clock of the facts `hour` and `weekday`: `UTC`, or the distance from it, such as `+02:00`. It knows no summer
+        /// time.
+        "timezone" default "UTC" => timezone: Option<Spanned<String>> as Text<Timezone>,
         /// Tests that `routeplane check` decides offline.
         "tests" => tests: Vec<TestEntry> as List<TestEntry>,
         /// How long a request may take, for every target that no preset says otherwise of.

@@ -121,6 +121,7 @@ async fn generate(
         request_id: &request_id,
         request: OnceLock::new(),
         assumed: Assumed::default(),
+        utc_offset: live.table.utc_offset,
     };
     let decision = live.table.select(&facts, &AllUp, Draw(fastrand::f64()));
     let route = decision.route.to_string();

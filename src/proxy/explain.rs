@@ -127,6 +127,7 @@ pub fn request<'t, T>(
         request_id: "",
         request: OnceLock::new(),
         assumed: Assumed { user: given.user.as_deref(), input_tokens: given.input_tokens },
+        utc_offset: table.utc_offset,
     };
     Ok(show(&explain(table, &facts, &down, Draw(given.draw))))
 }

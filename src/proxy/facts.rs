@@ -25,6 +25,8 @@ pub struct RequestFacts<'r, 'b> {
     /// what is wrong with it comes out when it is translated, or upstream.
     pub request: OnceLock<Option<ir::Request>>,
     pub assumed: Assumed<'r>,
+    /// Minutes from UTC of the file's clock.
+    pub utc_offset: i32,
 }
 
 /// Facts that an explanation states instead of sending them: they win over those of the request.
@@ -149,8 +151,8 @@ impl Facts for RequestFacts<'_, '_> {
             NumberFact::MaxTokens => {
                 self.request().and_then(|request| request.sampling.max_tokens).map_or(0, |max| max.value)
             }
-            NumberFact::Hour => hour(now_seconds()),
-            NumberFact::Weekday => weekday(now_seconds()),
+            NumberFact::Hour => hour(now_seconds(self.utc_offset)),
+            NumberFact::Weekday => weekday(now_seconds(self.utc_offset)),
         }
     }
 
@@ -236,11 +238,13 @@ pub fn estimate_tokens(request: &ir::Request) -> u64 {
     (bytes + tools.sum::<usize>() as u64).div_ceil(BYTES_PER_TOKEN) + media * TOKENS_PER_MEDIUM
 }
 
-fn now_seconds() -> u64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+/// Seconds that a clock `utc_offset` minutes from UTC has counted.
+fn now_seconds(utc_offset: i32) -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    now.saturating_add_signed(i64::from(utc_offset) * 60)
 }
 
-/// Hour of the day, UTC.
+/// Hour of the day.
 fn hour(seconds: u64) -> u64 {
     seconds / 3600 % 24
 }

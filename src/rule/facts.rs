@@ -100,11 +100,11 @@ pub const FACTS: &[Fact] = &[
     ),
     value("output", None, |_| ValueFact::Output, "the form of the answer asked for", "output == schema"),
     value("reasoning", None, |_| ValueFact::Reasoning, "how much thinking is asked for", "reasoning >= high"),
-    number("hour", |_| ValueFact::Number(NumberFact::Hour), "the hour of the day, 0 to 23, in UTC", "hour >= 22"),
+    number("hour", |_| ValueFact::Number(NumberFact::Hour), "the hour of the day, 0 to 23, in `timezone`", "hour >= 22"),
     number(
         "weekday",
         |_| ValueFact::Number(NumberFact::Weekday),
-        "the day of the week, in UTC",
+        "the day of the week, in `timezone`",
         "weekday in [sat, sun]",
     ),
     value(

@@ -77,6 +77,7 @@ pub fn items(table: &RoutingTable) -> Vec<Item> {
     let setting = |id: &str, text: String| Item { kind: ItemKind::Setting, id: id.to_owned(), text };
     let mut items = vec![
         setting("listen", table.listen.to_string()),
+        setting("timezone", timezone(table.utc_offset)),
         setting("limits", words::limits(&table.limits)),
         setting("reload", words::reload(&table.reload)),
         setting("defaults", words::defaults(table)),
@@ -248,6 +249,12 @@ fn route_lines(table: &RoutingTable, node: &RouteNode, depth: usize, lead: &str,
 pub fn target_name(table: &RoutingTable, target: &Target) -> String {
     let provider = table.provider(target.provider).map_or("", |provider| &provider.name);
     format!("{provider}/{}", target.model.as_deref().unwrap_or("*"))
+}
+
+/// `UTC+02:00`.
+fn timezone(offset: i32) -> String {
+    let sign = if offset < 0 { '-' } else { '+' };
+    format!("UTC{sign}{:02}:{:02}", offset.abs() / 60, offset.abs() % 60)
 }
 
 fn with_settings(table: &RoutingTable, index: SettingsIdx) -> String {

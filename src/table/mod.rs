@@ -43,6 +43,8 @@ pub struct RoutingTable {
     pub listen: SocketAddr,
     /// Client keys; empty means that none is asked for.
     pub keys: Box<[ClientKey]>,
+    /// Minutes from UTC of the clock that `hour` and `weekday` read.
+    pub utc_offset: i32,
     pub limits: Limits,
     pub reload: ReloadSettings,
     pub providers: Box<[Provider]>,

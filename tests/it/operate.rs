@@ -231,3 +231,17 @@ async fn explain_takes_what_does_not_stand_in_the_request() {
         live(wrong, 400).await;
     }
 }
+
+/// `hour` is that of the file's clock, in `explain` and in the running gateway.
+#[test]
+fn the_hour_is_that_of_the_timezone() {
+    let utc = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() / 3600;
+    for (zone, hours) in [("", 0), ("timezone: UTC\n", 0), ("timezone: +13:00\n", 13), ("timezone: \"-11:00\"\n", 13)] {
+        let text = format!("version: 1\n{zone}rules: |\n  when hour > 23 -> demo/echo\n  otherwise -> as requested\n");
+        let sandbox = Sandbox::with(&text);
+        let before = utc();
+        let explained = sandbox.run(&["explain", "--model", "demo/chat"]).expect(0).stdout;
+        let possible = [before, utc()].map(|hour| format!("(here: {})", (hour + hours) % 24));
+        assert!(possible.iter().any(|here| explained.contains(here)), "{zone} {possible:?}: {explained}");
+    }
+}

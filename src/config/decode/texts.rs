@@ -77,6 +77,46 @@ impl TextRule for Sticky {
     }
 }
 
+/// `UTC`, `+02:00`, `-05:30`.
+pub struct Timezone;
+
+impl TextRule for Timezone {
+    const SHAPE: Shape = Shape::Text {
+        what: "`UTC` or a distance from it",
+        example: "+02:00",
+        pattern: Some("^(UTC|[+-][0-9]{2}:[0-9]{2})$"),
+    };
+
+    fn check(text: &str) -> Result<(), (String, String)> {
+        match parse_offset(text) {
+            Some(_) => Ok(()),
+            None => Err((
+                format!("`{}` is not a time zone that can be used here", shorten(text)),
+                "write `UTC`, or hours and minutes from it: `+02:00`, `-05:30`; names of places are not known, because \
+                 their summer time changes by law"
+                    .to_owned(),
+            )),
+        }
+    }
+}
+
+/// Minutes from UTC, east is positive. The farthest clocks are 14 hours before it and 12 hours behind.
+pub fn parse_offset(text: &str) -> Option<i32> {
+    if text == "UTC" {
+        return Some(0);
+    }
+    let (sign, rest) = match text.split_at_checked(1)? {
+        ("+", rest) => (1, rest),
+        ("-", rest) => (-1, rest),
+        _ => return None,
+    };
+    let (hours, minutes) = rest.split_once(':')?;
+    let number = |text: &str| if text.len() == 2 { text.parse::<u8>().ok() } else { None };
+    let (hours, minutes) = (i32::from(number(hours)?), i32::from(number(minutes)?));
+    let offset = sign * (hours * 60 + minutes);
+    (minutes < 60 && (-12 * 60..=14 * 60).contains(&offset)).then_some(offset)
+}
+
 /// The name of an environment variable.
 pub struct Variable;
 
@@ -120,4 +160,19 @@ words! {
     ProtocolFact = ["chat", "responses", "messages", "gemini", "embeddings"];
     /// How a target gets the request.
     LaneWord = ["pass-through", "translated", "refused"];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances_from_utc_are_read_as_they_are_written() {
+        for (text, minutes) in [("UTC", 0), ("+00:00", 0), ("+02:00", 120), ("-05:30", -330), ("+14:00", 840)] {
+            assert_eq!(parse_offset(text), Some(minutes), "{text}");
+        }
+        for text in ["", "utc", "02:00", "+2:00", "+0200", "+14:01", "-12:30", "+01:60", "++1:00", "Europe/Berlin"] {
+            assert_eq!(parse_offset(text), None, "{text}");
+        }
+    }
 }

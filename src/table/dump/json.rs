@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::words::{duration, header, lane_word, operation, settings_words, watch};
-use super::{condition, target_name};
+use super::{condition, target_name, timezone};
 use crate::provider::{Activation, AuthScheme, HeaderText, Provider};
 use crate::table::{Lane, ProviderIdx, RouteNode, RoutingTable, RuleOutcome, SettingsIdx};
 use crate::wire::{Operation, ProtocolId};
@@ -16,6 +16,7 @@ pub fn json(table: &RoutingTable) -> Value {
     json!({
         "id": table.id,
         "listen": table.listen.to_string(),
+        "timezone": timezone(table.utc_offset),
         "limits": {
             "body": table.limits.body,
             "connections": table.limits.connections,
