@@ -100,7 +100,12 @@ pub const FACTS: &[Fact] = &[
     ),
     value("output", None, |_| ValueFact::Output, "the form of the answer asked for", "output == schema"),
     value("reasoning", None, |_| ValueFact::Reasoning, "how much thinking is asked for", "reasoning >= high"),
-    number("hour", |_| ValueFact::Number(NumberFact::Hour), "the hour of the day, 0 to 23, in `timezone`", "hour >= 22"),
+    number(
+        "hour",
+        |_| ValueFact::Number(NumberFact::Hour),
+        "the hour of the day, 0 to 23, in `timezone`",
+        "hour >= 22",
+    ),
     number(
         "weekday",
         |_| ValueFact::Number(NumberFact::Weekday),
