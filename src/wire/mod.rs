@@ -10,6 +10,7 @@ pub mod gemini_generate;
 pub mod ir;
 pub mod json;
 pub mod loss;
+mod needle;
 pub mod openai_chat;
 pub mod outline;
 pub mod pointer;

@@ -2,12 +2,11 @@
 
 use std::borrow::Cow;
 
-use memchr::memmem;
-
 use super::{member, path, usage};
 use crate::wire::envelope::Envelope;
 use crate::wire::frame::Frame;
 use crate::wire::ir::Error;
+use crate::wire::needle::Needle;
 use crate::wire::outline::Outline;
 use crate::wire::{FrameKind, Head, Observation};
 
@@ -28,21 +27,27 @@ pub(super) fn peek<'a>(head: &Head<'_>, body: &'a [u8]) -> Result<Envelope<'a>, 
 /// model writes is never mistaken for a member.
 pub(super) fn observe(frame: &Frame<'_>) -> Observation {
     let data = frame.data.as_bytes();
-    let has = |name: &[u8]| memmem::find(data, name).is_some();
     let usage = usage::find(data);
-    let is_chunk = has(b"\"candidates\"") || has(b"\"promptFeedback\"");
-    let kind = if has(b"\"error\"") && !is_chunk {
+    let is_chunk = CANDIDATES.is_in(data) || PROMPT_FEEDBACK.is_in(data);
+    let kind = if ERROR.is_in(data) && !is_chunk {
         FrameKind::Error
-    } else if has(b"\"finishReason\"") || has(b"\"blockReason\"") {
+    } else if FINISH_REASON.is_in(data) || BLOCK_REASON.is_in(data) {
         // There is no end marker: the last chunk is one with content, usage and a reason, and then the bytes end.
         FrameKind::Finish
-    } else if has(b"\"parts\"") {
+    } else if PARTS.is_in(data) {
         FrameKind::Content
     } else {
         FrameKind::Preamble
     };
     Observation { kind, usage }
 }
+
+static CANDIDATES: Needle = Needle::new("\"candidates\"");
+static PROMPT_FEEDBACK: Needle = Needle::new("\"promptFeedback\"");
+static ERROR: Needle = Needle::new("\"error\"");
+static FINISH_REASON: Needle = Needle::new("\"finishReason\"");
+static BLOCK_REASON: Needle = Needle::new("\"blockReason\"");
+static PARTS: Needle = Needle::new("\"parts\"");
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,6 @@
 //! What a chunk means, for streams that pass through. Chunks of plain text, nearly all there are, are told apart by looking
 //! for keys in their bytes: a key with its quotes cannot stand inside a JSON string, where quotes are escaped.
 
-use memchr::memmem;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -9,6 +8,7 @@ use super::response::speaks;
 use super::usage;
 use crate::wire::frame::Frame;
 use crate::wire::json;
+use crate::wire::needle::Needle;
 use crate::wire::{FrameKind, Observation};
 
 pub(super) fn observe(frame: &Frame<'_>) -> Observation {
@@ -28,18 +28,20 @@ pub(super) fn observe(frame: &Frame<'_>) -> Observation {
 fn is_plain_text(chunk: &[u8]) -> bool {
     let is_text = |value: &[u8]| value.starts_with(b"\"") && !value.starts_with(b"\"\"");
     let is_null = |value: &[u8]| value.starts_with(b"null");
-    values_of(chunk, b"\"content\"").any(is_text)
-        && values_of(chunk, b"\"finish_reason\"").all(is_null)
-        && values_of(chunk, b"\"usage\"").all(is_null)
-        && memmem::find(chunk, b"\"error\"").is_none()
+    values_of(chunk, &CONTENT).any(is_text)
+        && values_of(chunk, &FINISH_REASON).all(is_null)
+        && values_of(chunk, &USAGE).all(is_null)
+        && !ERROR.is_in(chunk)
 }
 
+static CONTENT: Needle = Needle::new("\"content\"");
+static FINISH_REASON: Needle = Needle::new("\"finish_reason\"");
+static USAGE: Needle = Needle::new("\"usage\"");
+static ERROR: Needle = Needle::new("\"error\"");
+
 /// What follows each `key` and its colon.
-fn values_of<'c>(chunk: &'c [u8], key: &'static [u8]) -> impl Iterator<Item = &'c [u8]> {
-    memmem::find_iter(chunk, key).filter_map(move |at| {
-        let rest = chunk.get(at + key.len()..)?.trim_ascii_start().strip_prefix(b":")?;
-        Some(rest.trim_ascii_start())
-    })
+fn values_of<'c>(chunk: &'c [u8], key: &'static Needle) -> impl Iterator<Item = &'c [u8]> {
+    key.tails(chunk).filter_map(|rest| Some(rest.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start()))
 }
 
 #[derive(Debug, Default, Deserialize)]
