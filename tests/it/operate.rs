@@ -245,3 +245,25 @@ fn the_hour_is_that_of_the_timezone() {
         assert!(possible.iter().any(|here| explained.contains(here)), "{zone} {possible:?}: {explained}");
     }
 }
+
+/// A stop lets a stream come to its end; one that would take longer than `limits.drain` is cut off, and never looks whole.
+#[tokio::test]
+async fn a_stop_waits_for_a_stream_as_long_as_it_may() {
+    for (pace, finishes) in [("pace-200ms", true), ("pace-1500ms", false)] {
+        let sandbox = Sandbox::with(&format!("{SMALL}limits: {{ drain: {} }}\n", if finishes { "60s" } else { "100ms" }));
+        let mut daemon = sandbox.start(&[]).await;
+        let body = json!({ "model": format!("demo/{pace}"), "stream": true, "messages": [{ "role": "user", "content": "hi" }] });
+        let mut connection = http_client::Connection::open(daemon.address).await;
+        connection.send("POST", "/v1/chat/completions", &[], body.to_string().as_bytes()).await;
+        let head = connection.head().await;
+        let asked = std::time::Instant::now();
+        daemon.signal("TERM");
+        let response = connection.body(head).await;
+        assert_eq!(response.text().contains("[DONE]"), finishes, "{response:?}");
+        assert_eq!(response.text().contains("\"finish_reason\":\"stop\""), finishes, "{response:?}");
+        assert_eq!(daemon.end().await, Some(0), "{}", daemon.log());
+        assert!(asked.elapsed() < std::time::Duration::from_secs(20), "{:?}", asked.elapsed());
+        assert!(sandbox.state_files().is_empty());
+        assert_eq!(daemon.log().contains("are cut off"), !finishes, "{}", daemon.log());
+    }
+}

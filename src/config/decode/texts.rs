@@ -111,7 +111,9 @@ pub fn parse_offset(text: &str) -> Option<i32> {
         _ => return None,
     };
     let (hours, minutes) = rest.split_once(':')?;
-    let number = |text: &str| if text.len() == 2 { text.parse::<u8>().ok() } else { None };
+    // `parse` alone would take a sign.
+    let two_digits = |text: &&str| text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = |text: &str| Some(text).filter(two_digits)?.parse::<u8>().ok();
     let (hours, minutes) = (i32::from(number(hours)?), i32::from(number(minutes)?));
     let offset = sign * (hours * 60 + minutes);
     (minutes < 60 && (-12 * 60..=14 * 60).contains(&offset)).then_some(offset)
