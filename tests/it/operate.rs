@@ -250,7 +250,8 @@ fn the_hour_is_that_of_the_timezone() {
 #[tokio::test]
 async fn a_stop_waits_for_a_stream_as_long_as_it_may() {
     for (pace, finishes) in [("pace-200ms", true), ("pace-1500ms", false)] {
-        let sandbox = Sandbox::with(&format!("{SMALL}limits: {{ drain: {} }}\n", if finishes { "60s" } else { "100ms" }));
+        let sandbox =
+            Sandbox::with(&format!("{SMALL}limits: {{ drain: {} }}\n", if finishes { "60s" } else { "100ms" }));
         let mut daemon = sandbox.start(&[]).await;
         let body = json!({ "model": format!("demo/{pace}"), "stream": true, "messages": [{ "role": "user", "content": "hi" }] });
         let mut connection = http_client::Connection::open(daemon.address).await;
