@@ -56,7 +56,7 @@ fn type_of(error: &Error) -> &'static str {
 pub(super) fn decode(status: u16, body: &[u8]) -> Error {
     let text = String::from_utf8_lossy(body);
     let Detail { type_name, message } = detail(&text);
-    let message = message.unwrap_or_else(|| excerpt(&text, status));
+    let message = message.filter(|message| !message.is_empty()).unwrap_or_else(|| excerpt(&text, status));
     let kind = classify(status, type_name.as_deref(), &message);
     let error = Error::new(kind, message).with_status(status);
     match kind {

@@ -91,6 +91,7 @@ pub(super) fn of_value(status: u16, raw: &RawValue) -> Option<Error> {
             let object = Object::of(raw).ok()?;
             let error = object.get("error")?;
             match json::kind(error) {
+                Kind::String if error.get() == "\"\"" => None,
                 Kind::Object => Some(of_status(status, Object::of(error).ok()?)),
                 Kind::String => Some(of_text(status, &json::str_of(error)?)),
                 Kind::Null | Kind::Bool | Kind::Number | Kind::Array => None,
@@ -108,7 +109,8 @@ fn of_text(status: u16, text: &str) -> Error {
 
 /// Reads a google.rpc.Status.
 fn of_status(status: u16, mut object: Object<'_>) -> Error {
-    let message = object.string("message").ok().flatten().unwrap_or_default();
+    let message = object.string("message").ok().flatten().filter(|message| !message.is_empty());
+    let message = message.unwrap_or_else(|| format!("the upstream answered {status} and said nothing"));
     let word = object.string("status").ok().flatten().unwrap_or_default();
     let mut error = Error::invalid(message);
     for detail in object.array("details").ok().flatten().unwrap_or_default() {

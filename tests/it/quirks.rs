@@ -1,0 +1,186 @@
+//! Quirks of Chat Completions upstreams, on requests that came in another protocol.
+
+use routeplane::wire::ProtocolId;
+use routeplane::wire::loss::Losses;
+use routeplane::wire::quirk::{MaxTokensMember, Quirks, ReasoningReplay};
+use serde_json::{Value, json};
+
+use crate::laws::fixtures::{destination, head, inbound, outbound};
+
+/// `body`, a request of `origin`, as an upstream with `quirks` gets it, and the losses.
+fn translated(origin: ProtocolId, body: &Value, quirks: &Quirks) -> (Value, String) {
+    let request = inbound(origin.codec().unwrap()).decode_request(&head(false), body.to_string().as_bytes()).unwrap();
+    let (mut out, mut losses) = (Vec::new(), Losses::default());
+    let chat = outbound(ProtocolId::OpenAiChat.codec().unwrap());
+    chat.encode_request(&request, &destination("m", quirks), &mut out, &mut losses).unwrap();
+    (serde_json::from_slice(&out).unwrap(), losses.to_string())
+}
+
+fn anthropic(members: &Value, quirks: &Quirks) -> (Value, String) {
+    let mut body = json!({ "model": "m", "max_tokens": 9, "messages": [{ "role": "user", "content": "hi" }] });
+    for (key, value) in members.as_object().unwrap() {
+        body[key] = value.clone();
+    }
+    translated(ProtocolId::AnthropicMessages, &body, quirks)
+}
+
+#[test]
+fn a_schema_is_put_in_words() {
+    let schema = json!({ "type": "object", "properties": { "a": { "type": "string" } } });
+    let asked = json!({ "output_config": { "format": { "type": "json_schema", "schema": schema } } });
+    let (body, losses) = anthropic(&asked, &Quirks { no_json_schema: true, ..Quirks::default() });
+    assert_eq!(body["response_format"], json!({ "type": "json_object" }));
+    assert_eq!(body["messages"][0]["role"], "system");
+    let instruction = body["messages"][0]["content"].as_str().unwrap();
+    assert!(instruction.contains(&schema.to_string()) && instruction.contains("JSON"), "{instruction}");
+    assert_eq!(losses, "response_format=emulated");
+    let (body, losses) = anthropic(&asked, &Quirks::default());
+    assert_eq!((&body["response_format"]["json_schema"]["schema"], losses.as_str()), (&schema, ""));
+}
+
+#[test]
+fn refused_members_are_left_out_and_reported() {
+    let quirks = Quirks { refused_members: vec!["temperature".into(), "user".into()], ..Quirks::default() };
+    let (body, losses) = anthropic(&json!({ "temperature": 0.5, "metadata": { "user_id": "u" } }), &quirks);
+    assert_eq!((body.get("temperature"), body.get("user")), (None, None));
+    assert_eq!(losses, "temperature=dropped, user=dropped");
+}
+
+#[test]
+fn reasoning_goes_where_the_upstream_wants_it() {
+    let history = json!({ "messages": [
+        { "role": "user", "content": "a" },
+        { "role": "assistant", "content": [
+            { "type": "thinking", "thinking": "hm", "signature": "c2ln" }, { "type": "text", "text": "b" },
+        ] },
+        { "role": "user", "content": "c" },
+    ] });
+    for (replay, member, expected) in [
+        (ReasoningReplay::ReasoningContent, "reasoning_content", json!("hm")),
+        (ReasoningReplay::Reasoning, "reasoning", json!("hm")),
+        (ReasoningReplay::ReasoningDetails, "reasoning_details", json!([{ "type": "reasoning.text", "text": "hm" }])),
+    ] {
+        let (body, losses) = anthropic(&history, &Quirks { reasoning_replay: replay, ..Quirks::default() });
+        let mut message = json!({ "role": "assistant", "content": "b" });
+        message[member] = expected;
+        assert_eq!(body["messages"][1], message);
+        assert_eq!(losses, "messages.content.signature=dropped", "{replay:?}");
+    }
+    let (body, losses) = anthropic(&history, &Quirks::default());
+    assert_eq!(body["messages"][1], json!({ "role": "assistant", "content": "b" }));
+    assert_eq!(losses, "messages.content.signature=dropped, messages.content.reasoning=dropped");
+}
+
+#[test]
+fn a_developer_may_speak_as_the_system() {
+    let body = json!({ "model": "m", "messages": [{ "role": "developer", "content": "x" }] });
+    for (developer_as_system, role) in [(false, "developer"), (true, "system")] {
+        let quirks = Quirks { developer_as_system, ..Quirks::default() };
+        assert_eq!(translated(ProtocolId::OpenAiChat, &body, &quirks).0["messages"][0]["role"], role);
+    }
+}
+
+#[test]
+fn streams_ask_for_usage_where_they_may() {
+    for no_stream_options in [false, true] {
+        let quirks = Quirks { no_stream_options, ..Quirks::default() };
+        let (body, losses) = anthropic(&json!({ "stream": true }), &quirks);
+        assert_eq!(body["stream_options"]["include_usage"] == json!(true), !no_stream_options);
+        assert_eq!(losses, "", "the caller did not ask for it");
+    }
+}
+
+#[test]
+fn a_forced_call_has_the_upstreams_word() {
+    let members = json!({ "tools": [{ "name": "f", "input_schema": {} }], "tool_choice": { "type": "any" } });
+    for (tool_choice_any, word) in [(false, "required"), (true, "any")] {
+        let quirks = Quirks { tool_choice_any, ..Quirks::default() };
+        assert_eq!(anthropic(&members, &quirks).0["tool_choice"], word);
+    }
+}
+
+#[test]
+fn ids_of_calls_and_results_are_shortened_alike() {
+    let (body, losses) = anthropic(
+        &json!({ "messages": [
+            { "role": "user", "content": "a" },
+            { "role": "assistant", "content": [{ "type": "tool_use", "id": "toolu_1", "name": "f", "input": {} }] },
+            { "role": "user", "content": [{ "type": "tool_result", "tool_use_id": "toolu_1", "content": "1" }] },
+        ] }),
+        &Quirks { short_tool_ids: true, ..Quirks::default() },
+    );
+    let id = body["messages"][1]["tool_calls"][0]["id"].as_str().unwrap();
+    assert!(id.len() == 9 && id.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{id}");
+    assert_eq!(body["messages"][2], json!({ "role": "tool", "tool_call_id": id, "content": "1" }));
+    assert_eq!(losses, "");
+}
+
+#[test]
+fn an_effort_that_is_refused_is_reported() {
+    let members = json!({ "output_config": { "effort": "high" } });
+    let (body, losses) = anthropic(&members, &Quirks { no_reasoning_effort: true, ..Quirks::default() });
+    assert_eq!((body.get("reasoning_effort"), losses.as_str()), (None, "reasoning_effort=dropped"));
+    assert_eq!(anthropic(&members, &Quirks::default()).0["reasoning_effort"], "high");
+}
+
+#[test]
+fn the_limit_has_the_upstreams_name() {
+    for (max_tokens, member) in
+        [(MaxTokensMember::MaxTokens, "max_tokens"), (MaxTokensMember::MaxCompletionTokens, "max_completion_tokens")]
+    {
+        let (body, _) = anthropic(&json!({}), &Quirks { max_tokens, ..Quirks::default() });
+        assert_eq!(body[member], 9);
+    }
+}
+
+#[test]
+fn media_and_failures_of_tools_are_told_in_words() {
+    let image = json!({ "type": "image", "source": { "type": "base64", "media_type": "image/png", "data": "AA==" } });
+    let (body, losses) = anthropic(
+        &json!({ "messages": [
+            { "role": "user", "content": "a" },
+            { "role": "assistant", "content": [
+                { "type": "tool_use", "id": "t1", "name": "f", "input": {} },
+                { "type": "tool_use", "id": "t2", "name": "f", "input": {} },
+            ] },
+            { "role": "user", "content": [
+                { "type": "tool_result", "tool_use_id": "t1", "content": [{ "type": "text", "text": "seen" }, image] },
+                { "type": "tool_result", "tool_use_id": "t2", "content": "broke", "is_error": true },
+                { "type": "text", "text": "go on" },
+            ] },
+        ] }),
+        &Quirks::default(),
+    );
+    let result = |at: usize| (body["messages"][at]["role"].as_str(), body["messages"][at]["content"].as_str());
+    assert_eq!(result(2), (Some("tool"), Some("seen\nThe result is in the next user message.")));
+    assert_eq!(result(3), (Some("tool"), Some("Error: broke")));
+    assert_eq!(
+        body["messages"][4],
+        json!({ "role": "user", "content": [
+            { "type": "text", "text": "Result of the tool call t1:" },
+            { "type": "image_url", "image_url": { "url": "data:image/png;base64,AA==" } },
+            { "type": "text", "text": "go on" },
+        ] })
+    );
+    assert_eq!(losses, "messages.content.tool_result=emulated, messages.content.is_error=emulated");
+}
+
+#[test]
+fn documents_go_as_files_or_as_text() {
+    let document = |source: Value| json!({ "type": "document", "title": "a.txt", "source": source });
+    let (body, losses) = anthropic(
+        &json!({ "messages": [{ "role": "user", "content": [
+            document(json!({ "type": "text", "media_type": "text/plain", "data": "words" })),
+            document(json!({ "type": "base64", "media_type": "application/pdf", "data": "AA==" })),
+        ] }] }),
+        &Quirks::default(),
+    );
+    assert_eq!(
+        body["messages"][0]["content"],
+        json!([
+            { "type": "text", "text": "a.txt\n\nwords" },
+            { "type": "file", "file": { "filename": "a.txt", "file_data": "data:application/pdf;base64,AA==" } },
+        ])
+    );
+    assert_eq!(losses, "messages.content.document=emulated");
+}
