@@ -1,6 +1,7 @@
 //! A request body made of slices: the caller's bytes with edits between them, sent without being joined.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -8,15 +9,17 @@ use http_body::{Frame, SizeHint};
 use smallvec::SmallVec;
 
 /// Slices that together are one body. Cloning copies references.
+///
+/// Shared rather than held in place: hyper keeps room for 32 requests in the queue of every upstream connection.
 #[derive(Debug, Clone, Default)]
 pub struct Pieces {
-    slices: SmallVec<[Bytes; 4]>,
+    slices: Arc<[Bytes]>,
     next: usize,
 }
 
 impl Pieces {
     pub fn new(slices: SmallVec<[Bytes; 4]>) -> Pieces {
-        Pieces { slices, next: 0 }
+        Pieces { slices: slices.into_iter().collect(), next: 0 }
     }
 
     /// Bytes of all slices.
@@ -30,7 +33,7 @@ impl Pieces {
 
     /// The slices as one text; copies only where there are several.
     pub fn join(&self) -> Bytes {
-        match self.slices.as_slice() {
+        match &*self.slices {
             [] => Bytes::new(),
             [only] => only.clone(),
             several => several.concat().into(),
@@ -40,7 +43,7 @@ impl Pieces {
 
 impl From<Bytes> for Pieces {
     fn from(bytes: Bytes) -> Pieces {
-        Pieces::new(SmallVec::from_iter([bytes]))
+        Pieces { slices: Arc::new([bytes]), next: 0 }
     }
 }
 
