@@ -27,6 +27,7 @@ mod rules;
 mod sandbox;
 mod sdk;
 mod security;
+mod silent_drops;
 mod table;
 mod tidy;
 mod words;
