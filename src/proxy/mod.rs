@@ -2,7 +2,7 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `server` | connections: accept, limits, graceful stop |
+//! | `server`, `head_watch` | connections: accept, limits, graceful stop |
 //! | `ingress` | from method and path to a protocol and an operation |
 //! | `guard` | Host, Origin, client keys |
 //! | `receive` | the caller's body, bounded |
@@ -27,6 +27,7 @@ pub mod explain;
 pub mod facts;
 pub mod failure;
 pub mod guard;
+pub mod head_watch;
 pub mod ingress;
 pub mod models;
 pub mod outgoing;

@@ -13,10 +13,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
 use tracing::{debug, warn};
 
+use super::head_watch::{HeadWatch, Watched};
 use super::{Gateway, dispatch};
 
-/// From the first byte of a connection, or the end of its last request, to the end of the next head.
+/// From the first byte of a head (of a connection's first one: from its beginning) to its end.
 const HEAD_TIME: Duration = Duration::from_secs(10);
+/// How long a connection may rest between two requests. Longer than the clients' own pools keep theirs, so that it is they
+/// who close.
+const REST_TIME: Duration = Duration::from_secs(75);
 /// Most bytes of a head, and of what is read ahead.
 const BUFFER: usize = 64 << 10;
 /// After an error of `accept` (no file descriptors left): long enough not to spin, short enough not to matter.
@@ -122,13 +126,22 @@ async fn serve_connection(gateway: Arc<Gateway>, stream: TcpStream, peer: Socket
         debug!(%error, "no TCP_NODELAY");
     }
     // Boxed: a connection that waits or streams need not keep room for a request's whole way.
+    let watch = HeadWatch::new();
+    let seen = Arc::clone(&watch);
     let service = service_fn(move |request| {
-        let gateway = Arc::clone(&gateway);
-        Box::pin(async move { Ok::<_, std::convert::Infallible>(dispatch::handle(&gateway, request, peer).await) })
+        let (gateway, seen) = (Arc::clone(&gateway), Arc::clone(&seen));
+        seen.request_begins();
+        Box::pin(async move {
+            let response = dispatch::handle(&gateway, request, peer).await;
+            seen.request_ends();
+            Ok::<_, std::convert::Infallible>(response)
+        })
     });
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(BUFFER);
-    let mut serving = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+    builder.timer(TokioTimer::new()).header_read_timeout(REST_TIME).max_buf_size(BUFFER);
+    let io = TokioIo::new(Watched { stream, watch: Arc::clone(&watch) });
+    let mut serving = std::pin::pin!(builder.serve_connection(io, service));
+    let mut check = std::pin::pin!(tokio::time::sleep(HEAD_TIME));
     loop {
         tokio::select! {
             ended = serving.as_mut() => {
@@ -136,6 +149,13 @@ async fn serve_connection(gateway: Arc<Gateway>, stream: TcpStream, peer: Socket
                     debug!(%peer, %error, "connection ended");
                 }
                 return;
+            }
+            () = check.as_mut() => {
+                if watch.age().is_some_and(|age| age >= HEAD_TIME) {
+                    debug!(%peer, "a head took too long");
+                    return;
+                }
+                check.as_mut().reset(tokio::time::Instant::now() + HEAD_TIME / 2);
             }
             changed = connection.phase.changed() => match (changed, *connection.phase.borrow()) {
                 (Ok(()), Phase::Drain) => serving.as_mut().graceful_shutdown(),

@@ -164,7 +164,7 @@ impl Secrets<'_> {
                 Some(value) => value.trim().to_owned(),
                 None => return Ok(None),
             },
-            SecretRef::File(path) => std::fs::read_to_string(self.folder.join(&**path))
+            SecretRef::File(path) => read_key_file(&self.folder.join(&**path))
                 .map_err(|error| format!("the key file `{path}` cannot be read: {error}"))?
                 .trim()
                 .to_owned(),
@@ -177,5 +177,35 @@ impl Secrets<'_> {
             return Err(format!("the secret of `{reference}` is empty or holds characters that a header cannot carry"));
         }
         Ok(Some(secret))
+    }
+}
+
+/// A key file's text. What is no plain, small file is refused: a pipe or a device would hold the start up for ever.
+fn read_key_file(path: &std::path::Path) -> std::io::Result<String> {
+    const LARGEST: u64 = 64 << 10;
+    let metadata = std::fs::metadata(path)?;
+    if !metadata.is_file() {
+        return Err(std::io::Error::other("it is not a plain file"));
+    }
+    if metadata.len() > LARGEST {
+        return Err(std::io::Error::other("it is too large for a key"));
+    }
+    std::fs::read_to_string(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_file_is_a_plain_small_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        std::fs::write(&path, "sk-1\n").unwrap();
+        assert_eq!(read_key_file(&path).unwrap(), "sk-1\n");
+        assert!(read_key_file(folder.path()).unwrap_err().to_string().contains("not a plain file"));
+        assert!(read_key_file(std::path::Path::new("/dev/zero")).unwrap_err().to_string().contains("not a plain file"));
+        std::fs::write(&path, vec![b'x'; 100 << 10]).unwrap();
+        assert!(read_key_file(&path).unwrap_err().to_string().contains("too large"));
     }
 }

@@ -2,7 +2,7 @@
 //! or a table.
 //!
 //! The hot path uses hyper's client below reqwest: measured on one machine, reqwest's request building costs a quarter of
-//! a proxied call. reqwest does what is not hot (talking to a running gateway, looking for local servers).
+//! a proxied call. reqwest does what is not hot: the commands talk to a running gateway through it.
 
 pub mod body;
 pub mod demo;

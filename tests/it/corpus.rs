@@ -149,8 +149,26 @@ fn normal(protocol: ProtocolId, document: &Value) -> Value {
             }
             document
         }
-        ProtocolId::Gemini => camel(document),
+        ProtocolId::Gemini => standard_base64(camel(document)),
         ProtocolId::OpenAiResponses | ProtocolId::AnthropicMessages | ProtocolId::BedrockConverse => document.clone(),
+    }
+}
+
+/// Google reads both alphabets of base64; the hub has the standard one.
+fn standard_base64(value: Value) -> Value {
+    match value {
+        Value::Array(values) => values.into_iter().map(standard_base64).collect(),
+        Value::Object(members) => {
+            let standard = |(key, value): (String, Value)| match (key.as_str(), &value) {
+                ("data", Value::String(data)) => {
+                    let data = data.trim_end_matches('=').replace('-', "+").replace('_', "/");
+                    (key, Value::String(data))
+                }
+                _ => (key, standard_base64(value)),
+            };
+            Value::Object(members.into_iter().map(standard).collect())
+        }
+        other => other,
     }
 }
 

@@ -242,6 +242,22 @@ async fn a_slow_head_is_not_waited_for_for_ever() {
     tokio::time::timeout(Duration::from_secs(15), closed).await.expect("closed within 15 s");
 }
 
+#[tokio::test]
+async fn a_connection_may_rest_longer_than_a_head_may_take() {
+    let (_mock, gateway) = good().await;
+    let mut connection = Connection::open(gateway.address).await;
+    let request = b"GET /v1/models HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    connection.send_raw(request).await;
+    assert_eq!(connection.response().await.status, 200);
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    connection.send_raw(request).await;
+    assert_eq!(connection.response().await.status, 200);
+    // A later head is not waited for either.
+    connection.send_raw(b"GET /v1/mod").await;
+    let closed = async { while !connection.is_closed_by_server().await {} };
+    tokio::time::timeout(Duration::from_secs(20), closed).await.expect("closed within 20 s");
+}
+
 fn with_keys(mock: &MockUpstream, protocol: &str) -> String {
     let file = providers(&[("up", protocol, mock)]);
     format!("{file}keys: {{ tester: env:CLIENT_KEY }}\nretries: {{ attempts: 1 }}\n")
