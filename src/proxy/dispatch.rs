@@ -125,12 +125,7 @@ async fn generate(
     };
     let decision = live.table.select(&facts, &AllUp, Draw(fastrand::f64()));
     let route = decision.route.to_string();
-    let attempts = match decide(&decision, &facts.envelope.model)? {
-        Outcome::Attempts { attempts, .. } => attempts,
-        Outcome::Deny { .. } | Outcome::NotFound(_) => {
-            return Err(Error::new(ErrorKind::Internal, "a decision without a target"));
-        }
-    };
+    let attempts = targets(&decision, &facts.envelope.model)?;
     let incoming = Incoming {
         call: &call,
         head,
@@ -142,7 +137,7 @@ async fn generate(
         envelope: &envelope,
         decoded: OnceLock::new(),
     };
-    let total = attempts.first().map_or(Duration::MAX, |attempt| attempt.settings.timeouts.total);
+    let total = attempts.first().map_or(Duration::ZERO, |attempt| attempt.settings.timeouts.total);
     trail.route = Some(route);
     let walk = Walk { gateway, live, incoming: &incoming, deadline: started + total, total };
     match walk.all(attempts, trail).await {
@@ -152,10 +147,10 @@ async fn generate(
     }
 }
 
-/// What a decision that is no route says to the caller.
-fn decide<'d, 't>(decision: &'d Decision<'t>, model: &str) -> Result<&'d Outcome<'t>, Error> {
+/// The targets of a decision, at least one; or what a decision without any says to the caller.
+fn targets<'d, 't>(decision: &'d Decision<'t>, model: &str) -> Result<&'d [Attempt<'t>], Error> {
     match &decision.outcome {
-        outcome @ Outcome::Attempts { attempts, .. } if !attempts.is_empty() => Ok(outcome),
+        Outcome::Attempts { attempts, .. } if !attempts.is_empty() => Ok(attempts),
         Outcome::Attempts { .. } => {
             Err(Error::new(ErrorKind::Overloaded, format!("no target of {} is available now", decision.route))
                 .with_code("no_healthy_target"))

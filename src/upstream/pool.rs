@@ -129,7 +129,6 @@ where
         .pool_max_idle_per_host(IDLE_PER_HOST)
         .pool_timer(TokioTimer::new())
         .timer(TokioTimer::new())
-        .http1_max_headers(100)
         .build(connector)
 }
 
