@@ -1,6 +1,7 @@
 //! The upstream's request. Every try makes it anew from the caller's document, which nothing changes: what was done for
 //! one target cannot leak to the next.
 
+use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use bytes::Bytes;
@@ -106,15 +107,15 @@ fn is_google_embedding(incoming: &Incoming<'_, '_>) -> bool {
 
 /// Each request of Google's batch names its model, which must be that of the path.
 fn name_in_batch(body: &Pieces, model: &str) -> Result<Pieces, Error> {
-    let mut text = String::from_utf8_lossy(&body.join()).into_owned();
-    let requests = Object::parse(&text)?.array("requests")?.map_or(0, |requests| requests.len());
-    let name = google_name(model);
+    let text = String::from_utf8_lossy(&body.join()).into_owned();
     let wrong = |error: pointer::PointerError| Error::invalid(error.to_string()).with_param("requests");
-    for position in 0..requests {
-        let place = format!("/requests/{position}/model");
-        text = pointer::set(&text, &pointer::steps(&place).map_err(wrong)?, &name).map_err(wrong)?;
-    }
-    Ok(text.into_bytes().into())
+    let requests = Object::parse(&text)?.array("requests")?.unwrap_or_default();
+    let name = google_name(model);
+    let renamed =
+        requests.iter().map(|request| pointer::set(request.get(), &[Cow::Borrowed("model")], &name).map_err(wrong));
+    let renamed: Vec<String> = renamed.collect::<Result<_, Error>>()?;
+    let batch = format!("[{}]", renamed.join(","));
+    Ok(pointer::set(&text, &[Cow::Borrowed("requests")], &batch).map_err(wrong)?.into_bytes().into())
 }
 
 /// The member of Google's `countTokens` that holds a whole request, which names its model once more.

@@ -27,7 +27,7 @@ pub struct Settings {
 pub struct Timeouts {
     /// TCP and TLS.
     pub connect: Duration,
-    /// From the request to the first content.
+    /// From the request to the first content of a stream. A whole answer is bounded by `total` alone.
     pub first_token: Duration,
     /// Between two events of a stream.
     pub idle: Duration,

@@ -174,9 +174,6 @@ pub trait Inbound: Sync {
 
     /// The edit that puts a system text before everything the caller said; `None` where the document has no room for it.
     fn prepend_system(&self, envelope: &Envelope<'_>, text: &str) -> Option<envelope::Edit<'static>>;
-
-    /// A comment or event that keeps an idle stream open, `None` where the protocol has none that clients accept.
-    fn keep_alive(&self) -> Option<&'static [u8]>;
 }
 
 /// What a codec needs to know of the target that it writes for.

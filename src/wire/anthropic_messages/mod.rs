@@ -90,10 +90,6 @@ impl Inbound for AnthropicMessages {
     fn prepend_system(&self, envelope: &Envelope<'_>, text: &str) -> Option<Edit<'static>> {
         preset::prepend_system(envelope, text)
     }
-
-    fn keep_alive(&self) -> Option<&'static [u8]> {
-        Some(b"event: ping\ndata: {\"type\":\"ping\"}\n\n")
-    }
 }
 
 impl Outbound for AnthropicMessages {

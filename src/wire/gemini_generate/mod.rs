@@ -104,10 +104,6 @@ impl Inbound for Gemini {
     fn prepend_system(&self, envelope: &Envelope<'_>, text: &str) -> Option<Edit<'static>> {
         preset::prepend_system(envelope, text)
     }
-
-    fn keep_alive(&self) -> Option<&'static [u8]> {
-        None
-    }
 }
 
 impl Outbound for Gemini {

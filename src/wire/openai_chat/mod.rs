@@ -109,10 +109,6 @@ impl Inbound for OpenAiChat {
     fn prepend_system(&self, envelope: &Envelope<'_>, text: &str) -> Option<Edit<'static>> {
         preset::prepend_system(envelope, text)
     }
-
-    fn keep_alive(&self) -> Option<&'static [u8]> {
-        Some(b": keep-alive\n\n")
-    }
 }
 
 impl Outbound for OpenAiChat {
