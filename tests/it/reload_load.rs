@@ -179,18 +179,20 @@ async fn every_request_sees_one_generation_and_none_fails() {
     daemon.until("thousands of requests are answered", async |_| count.load(Ordering::SeqCst) >= 2000).await;
     stop.store(true, Ordering::SeqCst);
 
+    let mut all = Vec::new();
+    for caller in callers {
+        all.extend(caller.await.expect("no request failed"));
+    }
+    // Read when no request is under way any more.
     let records: HashMap<String, Request> =
         upstream.requests().into_iter().map(|record| (token(&record.request.text()), record.request)).collect();
-    let (mut total, mut generations) = (0, BTreeSet::new());
-    for caller in callers {
-        for answered in caller.await.expect("no request failed") {
-            assert_eq!(seen(&records[&answered.token]), encoded(answered.generation), "request {}", answered.token);
-            assert_eq!(answered.route, format!("@r{}", answered.generation));
-            generations.insert(answered.generation);
-            total += 1;
-        }
+    let mut generations = BTreeSet::new();
+    for answered in &all {
+        assert_eq!(seen(&records[&answered.token]), encoded(answered.generation), "request {}", answered.token);
+        assert_eq!(answered.route, format!("@r{}", answered.generation));
+        generations.insert(answered.generation);
     }
-    assert_eq!(records.len(), total, "each request went to the upstream once");
+    assert_eq!(records.len(), all.len(), "each request went to the upstream once");
     assert!(generations.len() > 20, "the load ran beside the reloads: {generations:?}");
     let count =
         async |result: &str| daemon.metric(&format!("routeplane_config_reloads_total{{result=\"{result}\"}}")).await;
@@ -198,7 +200,7 @@ async fn every_request_sees_one_generation_and_none_fails() {
     assert!(count("nack").await >= 100.0);
     let status = daemon.status().await;
     assert_eq!((&status["active"]["generation"], &status["drift"]), (&json!(CYCLES + 1), &json!(false)));
-    println!("{total} requests, {} generations seen", generations.len());
+    println!("{} requests, {} generations seen", all.len(), generations.len());
 }
 
 /// A file of 200 presets, none of which is as in the file of another round.
@@ -273,7 +275,8 @@ async fn reloads_keep_every_connection_and_no_memory() {
     // The connections by which the start was awaited are on their way out.
     daemon.until("only the test's connections are left", async |daemon| sockets(daemon.pid()).len() == 27).await;
     let before = sockets(daemon.pid());
-    let (mut resident, mut used) = (0, Instant::now());
+    // The smallest of a hundred readings each: what the allocator keeps for later comes and goes.
+    let (mut second, mut third, mut used) = (i64::MAX, i64::MAX, Instant::now());
     for round in 1..=300 {
         sandbox.write("routeplane.yaml", &many(round, upstream.address()));
         control.send("POST", "/admin/reload?wait=20s", &[], b"").await;
@@ -286,18 +289,20 @@ async fn reloads_keep_every_connection_and_no_memory() {
             used = Instant::now();
         }
         // The first hundred fill what stays.
-        if round == 100 {
-            resident = resident_kib(daemon.pid());
+        match round {
+            0..=100 => {}
+            101..=200 => second = second.min(resident_kib(daemon.pid())),
+            _ => third = third.min(resident_kib(daemon.pid())),
         }
     }
-    let grown = resident_kib(daemon.pid()) - resident;
-    assert!(grown <= 8 << 10, "{grown} KiB in 200 reloads, after a warm-up of 100");
+    let grown = third - second;
+    assert!(grown <= 8 << 10, "{grown} KiB in 100 reloads, after a warm-up of 100");
     daemon
         .until("one generation is left", async |daemon| {
             daemon.metric("routeplane_config_live_generations").await == 1.0
         })
         .await;
-    println!("{grown} KiB in 200 reloads");
+    println!("{grown} KiB in 100 reloads");
 }
 
 /// From the moment at which the file is whole to the first request that is of it.
