@@ -342,6 +342,13 @@ pub fn write<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
     }
 }
 
+/// `text` as a JSON string.
+pub fn quoted(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len() + 2);
+    write(text, &mut out);
+    String::from_utf8(out).unwrap_or_default()
+}
+
 /// Writes one object, member by member, in the order of the calls.
 pub struct ObjectWriter<'a> {
     out: &'a mut Vec<u8>,

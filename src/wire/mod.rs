@@ -18,9 +18,11 @@ pub mod quirk;
 
 use std::fmt;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
-use envelope::Envelope;
+use envelope::{Edit, Envelope};
 use frame::{Frame, Framing};
 use loss::Losses;
 use quirk::Quirks;
@@ -137,10 +139,9 @@ pub trait Inbound: Sync {
     /// Text that is not a JSON object, a duplicated top-level member, a missing or mistyped `model`.
     fn peek<'a>(&self, head: &Head<'_>, body: &'a [u8]) -> Result<Envelope<'a>, ir::Error>;
 
-    /// Whether an upstream of this very protocol takes the document as it stands. Where a fallback answered a turn of the
-    /// history with another vendor's model, the history may hold what only the hub knows how to leave out.
-    fn is_relayable(&self, _envelope: &Envelope<'_>) -> bool {
-        true
+    /// How the document gets to an upstream of this very protocol.
+    fn relay(&self, _head: &Head<'_>, _envelope: &Envelope<'_>) -> Relay {
+        Relay::AsItIs
     }
 
     /// Reads the whole request into the hub.
@@ -176,6 +177,18 @@ pub trait Inbound: Sync {
     fn prepend_system(&self, envelope: &Envelope<'_>, text: &str) -> Option<envelope::Edit<'static>>;
 }
 
+/// How a document gets to an upstream of its own protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Relay {
+    /// The bytes pass, with edits of single members.
+    AsItIs,
+    /// The request goes through the hub, which knows what to leave out (a history may hold turns that a fallback answered
+    /// with another vendor's model); the answer passes as it comes.
+    Rewritten,
+    /// The caller wants a form that no upstream is asked for: request and answer go through the hub.
+    Translated,
+}
+
 /// What a codec needs to know of the target that it writes for.
 #[derive(Debug, Clone, Copy)]
 pub struct Destination<'a> {
@@ -193,6 +206,29 @@ pub trait Outbound: Sync {
 
     /// The member of the body that names the model, `None` where the path does.
     fn model_member(&self) -> Option<&'static str>;
+
+    /// The document of a caller of this protocol with the upstream's name of the model in it, wherever it stands. What is
+    /// not edited is not copied.
+    ///
+    /// # Errors
+    /// A document that has something else where the model must be named.
+    fn rename(
+        &self,
+        _head: &Head<'_>,
+        envelope: &Envelope<'_>,
+        body: &Bytes,
+        model: &str,
+    ) -> Result<SmallVec<[Bytes; 4]>, ir::Error> {
+        let mut name = Vec::new();
+        json::write(model, &mut name);
+        let edit = match self.model_member() {
+            Some(_) if *envelope.model == *model => return Ok(SmallVec::from_iter([body.clone()])),
+            Some(member) => Edit::Set(member, name.into()),
+            // Where the path has the name, a member of the body would contradict it.
+            None => Edit::Remove("model"),
+        };
+        Ok(envelope.splice(body, &[edit]))
+    }
 
     /// Writes the request for `destination`. What cannot be carried goes to `losses`.
     ///

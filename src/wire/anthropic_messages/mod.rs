@@ -19,8 +19,8 @@ use super::frame::{Frame, Framing};
 use super::loss::Losses;
 use super::quirk::Quirks;
 use super::{
-    Destination, Embeddings, Head, Inbound, Observation, Operation, Outbound, Protocol, ProtocolId, StreamDecoder,
-    StreamEncoder, ir, json,
+    Destination, Embeddings, Head, Inbound, Observation, Operation, Outbound, Protocol, ProtocolId, Relay,
+    StreamDecoder, StreamEncoder, ir, json,
 };
 
 /// This protocol, for the origin of what it reads and the issuer of its signatures.
@@ -51,8 +51,8 @@ impl Inbound for AnthropicMessages {
         peek::envelope(body)
     }
 
-    fn is_relayable(&self, envelope: &Envelope<'_>) -> bool {
-        !peek::has_empty_signature(envelope.body)
+    fn relay(&self, _head: &Head<'_>, envelope: &Envelope<'_>) -> Relay {
+        if peek::has_empty_signature(envelope.body) { Relay::Rewritten } else { Relay::AsItIs }
     }
 
     fn decode_request(&self, head: &Head<'_>, body: &[u8]) -> Result<ir::Request, ir::Error> {

@@ -24,6 +24,7 @@ mod part;
 mod path;
 mod peek;
 mod preset;
+mod rename;
 mod request;
 mod response;
 mod schema;
@@ -33,14 +34,17 @@ mod tokens;
 mod tools;
 mod usage;
 
+use bytes::Bytes;
+use smallvec::SmallVec;
+
 use super::envelope::{Edit, Envelope};
 use super::frame::{Frame, Framing};
 use super::ir;
 use super::loss::Losses;
 use super::quirk::Quirks;
 use super::{
-    Destination, Embeddings, Head, Inbound, Observation, Operation, Outbound, Protocol, ProtocolId, StreamDecoder,
-    StreamEncoder,
+    Destination, Embeddings, Head, Inbound, Observation, Operation, Outbound, Protocol, ProtocolId, Relay,
+    StreamDecoder, StreamEncoder,
 };
 
 /// Google's generateContent protocol.
@@ -67,6 +71,13 @@ impl Protocol for Gemini {
 impl Inbound for Gemini {
     fn peek<'a>(&self, head: &Head<'_>, body: &'a [u8]) -> Result<Envelope<'a>, ir::Error> {
         peek::peek(head, body)
+    }
+
+    /// No upstream is asked for a stream as one array, nor for a single embedding.
+    fn relay(&self, head: &Head<'_>, envelope: &Envelope<'_>) -> Relay {
+        let array = envelope.stream && !head.alt_sse;
+        let single = head.operation == Operation::Embed && envelope.members.get("requests").is_none();
+        if array || single { Relay::Translated } else { Relay::AsItIs }
     }
 
     fn decode_request(&self, head: &Head<'_>, body: &[u8]) -> Result<ir::Request, ir::Error> {
@@ -113,6 +124,16 @@ impl Outbound for Gemini {
 
     fn model_member(&self) -> Option<&'static str> {
         None
+    }
+
+    fn rename(
+        &self,
+        head: &Head<'_>,
+        envelope: &Envelope<'_>,
+        body: &Bytes,
+        model: &str,
+    ) -> Result<SmallVec<[Bytes; 4]>, ir::Error> {
+        rename::rename(head, envelope, body, model)
     }
 
     fn encode_request(

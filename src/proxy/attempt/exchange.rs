@@ -1,0 +1,122 @@
+//! The exchange with the upstream: the request goes out, the head of an answer comes back, errors become failures.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use http::{HeaderMap, Response};
+use http_body::Body as _;
+
+use super::heads::forwarded;
+use super::{Place, Try};
+use crate::provider::Transport;
+use crate::proxy::failure::{Failure, StatusFailure};
+use crate::proxy::outgoing::{Prepared, Translation, head};
+use crate::state::Credential;
+use crate::table::settings::Timeouts;
+use crate::upstream::{self, SendError, demo};
+use crate::wire::ir::Error;
+
+/// Most bytes of an error answer that anybody reads.
+const ERROR_LIMIT: usize = 64 << 10;
+/// How long the rest of an error answer is waited for.
+const ERROR_TIME: Duration = Duration::from_secs(10);
+
+/// Sends the request and waits for the head of an answer.
+pub(super) async fn call(
+    this: &Try<'_, '_, '_, '_>,
+    place: &Place<'_>,
+    credential: Option<&Credential>,
+    prepared: &Prepared,
+    stream: bool,
+    timeouts: &Timeouts,
+) -> Result<Response<upstream::Body>, Failure> {
+    let Try { live, incoming, attempt, .. } = this;
+    let no_address = || Failure::Refused(Error::invalid("this target has no address for this kind of call"));
+    let state = place.state.endpoints.get(place.at).ok_or_else(no_address)?;
+    let operation = incoming.call.operation;
+    let uri =
+        state.uris.get(place.endpoint, place.outbound, operation, attempt.model, stream).ok_or_else(no_address)?;
+    match attempt.provider.transport {
+        Transport::Demo => Ok(demo::answer(uri.path(), &prepared.body.join()).await.map(upstream::Body::Demo)),
+        Transport::Http => {
+            let request = head::request(incoming, attempt, (place.endpoint, state), credential, uri, prepared);
+            let response = live.runtime.pools.send(request, timeouts.connect).await;
+            response.map(|response| response.map(upstream::Body::Http)).map_err(|error| match error {
+                SendError::Connect(cause) => Failure::Connect(cause),
+                SendError::ConnectTimeout(limit) => Failure::ConnectTimeout(limit),
+                SendError::Broken(cause) => Failure::Broken(cause),
+            })
+        }
+    }
+}
+
+/// Turns everything that is not a good answer into a failure.
+pub(super) async fn refuse_errors(
+    place: &Place<'_>,
+    prepared: &Prepared,
+    response: Response<upstream::Body>,
+) -> Result<Response<upstream::Body>, Failure> {
+    let status = response.status();
+    if status.is_redirection() {
+        let to = response.headers().get(LOCATION).and_then(|to| to.to_str().ok()).unwrap_or("nowhere");
+        let message = format!(
+            "the upstream redirects ({status}) to {to}; redirects are never followed, set `base_url` to the right address"
+        );
+        return Err(Failure::BadAnswer { code: "upstream_redirect", message });
+    }
+    if status.is_success() {
+        return match html(response.headers()) {
+            true => Err(Failure::BadAnswer {
+                code: "upstream_content_type",
+                message: "the upstream answered with a web page instead of an API answer; check its `base_url`"
+                    .to_owned(),
+            }),
+            false => Ok(response),
+        };
+    }
+    let (head, body) = response.into_parts();
+    let mut text = match html(&head.headers) {
+        true => b"the upstream answered with a web page instead of an API answer".to_vec(),
+        false => tokio::time::timeout(ERROR_TIME, read_some(body)).await.unwrap_or_default(),
+    };
+    place.state.keys.scrub(&mut text);
+    let mut error = place.outbound.decode_error(status.as_u16(), &text);
+    error.retry_after = retry_after(&head.headers).or(error.retry_after);
+    let same = matches!(prepared.translation, Translation::None) && !html(&head.headers) && !text.is_empty();
+    let encoded = head.headers.contains_key(CONTENT_ENCODING);
+    let verbatim = (same && !encoded).then(|| (forwarded(&head.headers), Bytes::from(text)));
+    Err(Failure::Status(Box::new(StatusFailure { status: status.as_u16(), error, verbatim })))
+}
+
+fn html(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"))
+}
+
+/// The beginning of a body; a body that breaks is worth what came of it.
+async fn read_some(mut body: upstream::Body) -> Vec<u8> {
+    let mut text = Vec::new();
+    while let Some(Ok(frame)) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        if let Ok(bytes) = frame.into_data() {
+            let room = ERROR_LIMIT.saturating_sub(text.len());
+            text.extend(bytes.iter().take(room));
+            if bytes.len() >= room {
+                break;
+            }
+        }
+    }
+    text
+}
+
+/// Seconds or a date (RFC 9110, section 10.2.3), or OpenAI's `retry-after-ms`.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let number = |name: &str, unit: f64| {
+        let value: f64 = headers.get(name)?.to_str().ok()?.trim().parse().ok()?;
+        Duration::try_from_secs_f64(value * unit).ok()
+    };
+    number("retry-after-ms", 0.001).or_else(|| number("retry-after", 1.0)).or_else(|| {
+        let date = httpdate::parse_http_date(headers.get(RETRY_AFTER)?.to_str().ok()?).ok()?;
+        date.duration_since(std::time::SystemTime::now()).ok()
+    })
+}

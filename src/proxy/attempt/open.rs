@@ -1,0 +1,73 @@
+//! A streamed answer, up to its first content.
+
+use std::sync::Arc;
+
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue, Response};
+
+use super::heads::{forwarded, limits};
+use super::{Answer, AnswerBody, Place, Try};
+use crate::proxy::failure::Failure;
+use crate::proxy::outgoing::{Prepared, Translation};
+use crate::proxy::pipe::{Pipe, Progress};
+use crate::proxy::stream::{self, StreamBody};
+use crate::state::Credential;
+use crate::table::settings::RetryOn;
+use crate::telemetry::traffic::StreamRecord;
+use crate::upstream;
+use crate::wire::ir::{Error, ErrorKind};
+
+/// Opens a stream up to its first content.
+pub(super) async fn open(
+    this: &Try<'_, '_, '_, '_>,
+    place: &Place<'_>,
+    credential: Option<&Arc<Credential>>,
+    prepared: Prepared,
+    response: Response<upstream::Body>,
+) -> Result<Answer, Failure> {
+    let Try { incoming, attempt, deadline, .. } = this;
+    let (head, body) = response.into_parts();
+    if !is_stream(&head.headers) {
+        let message = "the upstream answered a streamed call with something that is not a stream".to_owned();
+        return Err(Failure::BadAnswer { code: "upstream_content_type", message });
+    }
+    let (pipe, mut headers) = match &prepared.translation {
+        Translation::None => (Pipe::relay(incoming.inbound, place.outbound), forwarded(&head.headers)),
+        Translation::Generate(request) => {
+            let encoder = incoming.inbound.stream_encoder(&incoming.head, request);
+            let pipe =
+                Pipe::translate(incoming.inbound, place.outbound, &incoming.head, &place.endpoint.quirks, encoder);
+            (pipe, limits(&head.headers))
+        }
+        Translation::Embed(_) | Translation::CountTokens => {
+            return Err(Failure::Refused(Error::invalid("this operation does not stream")));
+        }
+    };
+    let opened = stream::open(body, pipe).await;
+    match opened.pipe.progress() {
+        // An error behind content is the caller's to see.
+        Progress::Failed(_) if opened.committed => {}
+        Progress::Failed(error) if error.kind == ErrorKind::Truncated => return Err(Failure::Truncated),
+        Progress::Failed(mut error) => {
+            let mut message = std::mem::take(&mut error.message).into_bytes();
+            place.state.keys.scrub(&mut message);
+            error.message = String::from_utf8_lossy(&message).into_owned();
+            return Err(Failure::InStream(error));
+        }
+        Progress::Preamble => return Err(Failure::Truncated),
+        Progress::Complete if attempt.settings.retries.on.contains(&RetryOn::Empty) && opened.pipe.is_empty() => {
+            return Err(Failure::Empty);
+        }
+        Progress::Content | Progress::Complete => {}
+    }
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(incoming.inbound.stream_content_type(&incoming.head)));
+    headers.insert("cache-control", HeaderValue::from_static("no-cache"));
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    let record = StreamRecord::start(Arc::clone(place.counters));
+    let body = StreamBody::new(opened, attempt.settings.timeouts.idle, *deadline, record, credential.cloned());
+    Ok(Answer { headers, losses: prepared.losses, body: AnswerBody::Stream(Box::new(body)) })
+}
+
+fn is_stream(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
+}

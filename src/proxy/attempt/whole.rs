@@ -1,0 +1,108 @@
+//! A whole answer: read to its end, then turned into the caller's.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Response};
+use http_body::Body as _;
+
+use super::heads::{forwarded, limits};
+use super::{Answer, AnswerBody, Place, Try};
+use crate::proxy::failure::{Failure, StatusFailure};
+use crate::proxy::outgoing::{Prepared, Translation};
+use crate::table::settings::RetryOn;
+use crate::upstream;
+use crate::wire::Operation;
+use crate::wire::ir::Error;
+
+/// Most bytes of a whole answer.
+const WHOLE_LIMIT: usize = 64 << 20;
+
+/// Reads a whole answer and turns it into the caller's.
+pub(super) async fn whole(
+    this: &Try<'_, '_, '_, '_>,
+    place: &Place<'_>,
+    prepared: Prepared,
+    response: Response<upstream::Body>,
+) -> Result<Answer, Failure> {
+    let Try { incoming, attempt, .. } = this;
+    let (head, body) = response.into_parts();
+    let body = collect(body, attempt.settings.timeouts.idle).await?;
+    if body.starts_with(b"{\"error\"") || body.starts_with(b"{\"type\":\"error\"") {
+        // Some aggregators answer 200 with an error inside.
+        let mut text = body.to_vec();
+        place.state.keys.scrub(&mut text);
+        let error = place.outbound.decode_error(502, &text);
+        return Err(Failure::Status(Box::new(StatusFailure { status: error.status.max(400), error, verbatim: None })));
+    }
+    let usage = place.outbound.usage(&body);
+    if let Some(usage) = &usage {
+        place.counters.used(usage);
+    }
+    let count_empty =
+        attempt.settings.retries.on.contains(&RetryOn::Empty) && incoming.call.operation == Operation::Generate;
+    let bad = |error: Error| Failure::BadAnswer { code: "upstream_protocol", message: error.message };
+    if count_empty
+        && place.outbound.decode_response(&body, &place.endpoint.quirks).is_ok_and(|answer| answer.is_empty())
+    {
+        return Err(Failure::Empty);
+    }
+    let mut losses = prepared.losses;
+    let (mut headers, body) = match prepared.translation {
+        Translation::None => (forwarded(&head.headers), body),
+        Translation::Generate(_) => {
+            let answer = place.outbound.decode_response(&body, &place.endpoint.quirks).map_err(bad)?;
+            let mut out = Vec::with_capacity(body.len());
+            incoming.inbound.encode_response(&answer, &mut out, &mut losses);
+            (limits(&head.headers), out.into())
+        }
+        Translation::Embed(request) => {
+            let (Some(to), Some(from)) =
+                (incoming.codec.embeddings(), place.endpoint.protocol.codec().and_then(|codec| codec.embeddings()))
+            else {
+                return Err(bad(Error::invalid("no embeddings here")));
+            };
+            let answer = from.decode_response(&body).map_err(bad)?;
+            let mut out = Vec::new();
+            to.encode_response(&request, &answer, &mut out, &mut losses);
+            (limits(&head.headers), out.into())
+        }
+        Translation::CountTokens => {
+            let count = place.outbound.decode_token_count(&body);
+            let count = count.ok_or_else(|| bad(Error::invalid("the upstream's answer holds no count of tokens")))?;
+            let mut out = Vec::new();
+            incoming.inbound.encode_token_count(count, &mut out);
+            (limits(&head.headers), out.into())
+        }
+    };
+    headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+    Ok(Answer { headers, losses, body: AnswerBody::Whole(body) })
+}
+
+/// A whole body, bounded in bytes and in the silence between its pieces.
+async fn collect(mut body: upstream::Body, idle: Duration) -> Result<Bytes, Failure> {
+    let expected = body.size_hint().exact().and_then(|size| usize::try_from(size).ok());
+    let mut whole = BytesMut::new();
+    loop {
+        let frame = tokio::time::timeout(idle, std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx))).await;
+        let bytes = match frame.map_err(|_| Failure::FirstToken(idle))? {
+            None => return Ok(whole.freeze()),
+            Some(Err(error)) => return Err(Failure::Broken(error.to_string())),
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(bytes) => bytes,
+                Err(_) => continue,
+            },
+        };
+        if whole.is_empty() && expected == Some(bytes.len()) {
+            return Ok(bytes);
+        }
+        if whole.len() + bytes.len() > WHOLE_LIMIT {
+            let message = format!("the upstream's answer exceeds {WHOLE_LIMIT} bytes");
+            return Err(Failure::BadAnswer { code: "upstream_too_large", message });
+        }
+        whole.reserve(expected.unwrap_or(0).min(WHOLE_LIMIT).saturating_sub(whole.len()).max(bytes.len()));
+        whole.extend_from_slice(&bytes);
+    }
+}

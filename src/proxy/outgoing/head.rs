@@ -1,0 +1,73 @@
+//! The head of the upstream's request: address, headers, key.
+
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
+use http::{HeaderName, HeaderValue, Method, Request, Uri};
+
+use super::{Incoming, Prepared, Translation};
+use crate::provider::{AuthScheme, Endpoint};
+use crate::state::{Credential, EndpointState};
+use crate::table::Attempt;
+use crate::upstream::Pieces;
+
+/// Headers of the caller that reach an upstream of the caller's own protocol. Everything else stays here.
+const FORWARDED: [&str; 5] =
+    ["anthropic-beta", "anthropic-version", "idempotency-key", "openai-beta", "x-client-request-id"];
+
+/// The request of one try.
+pub fn request(
+    incoming: &Incoming<'_, '_>,
+    attempt: &Attempt<'_>,
+    endpoint: (&Endpoint, &EndpointState),
+    credential: Option<&Credential>,
+    uri: Uri,
+    prepared: &Prepared,
+) -> Request<Pieces> {
+    let (endpoint, state) = endpoint;
+    let relayed = matches!(prepared.translation, Translation::None);
+    let mut request = Request::new(prepared.body.clone());
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = if relayed { with_query(uri, incoming.query) } else { uri };
+    let headers = request.headers_mut();
+    headers.reserve(8);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("routeplane/", env!("CARGO_PKG_VERSION"))));
+    for (name, value) in &state.headers {
+        headers.insert(name.clone(), value.clone());
+    }
+    if relayed {
+        for name in FORWARDED {
+            if let Some(value) = incoming.headers.get(name) {
+                headers.insert(HeaderName::from_static(name), value.clone());
+            }
+        }
+    }
+    match (&endpoint.auth, credential) {
+        (AuthScheme::Bearer, Some(key)) => {
+            headers.insert(AUTHORIZATION, key.bearer());
+        }
+        (AuthScheme::Header(name), Some(key)) => {
+            headers.insert(name.clone(), key.bare());
+        }
+        (AuthScheme::Bearer | AuthScheme::Header(_), None) | (AuthScheme::None | AuthScheme::Unsupported(_), _) => {}
+    }
+    for (name, value) in &attempt.settings.headers.set {
+        headers.insert(name.clone(), value.clone());
+    }
+    for name in &attempt.settings.headers.remove {
+        headers.remove(name);
+    }
+    request
+}
+
+/// `?beta=true` of the Anthropic SDKs is part of what the caller asks for; nothing else of its query is.
+fn with_query(uri: Uri, query: Option<&str>) -> Uri {
+    let Some(query) = query else { return uri };
+    let beta = query.split('&').any(|pair| pair == "beta=true") && uri.query().is_none();
+    if !beta {
+        return uri;
+    }
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = format!("{}?beta=true", uri.path()).parse().ok();
+    Uri::from_parts(parts).unwrap_or(uri)
+}

@@ -1,0 +1,81 @@
+//! What a preset does to a request's body: parameters and the system text laid on the caller's own document, edits of the
+//! upstream's body at the very end.
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use super::Incoming;
+use crate::table::settings::{BodyEdits, Settings};
+use crate::upstream::Pieces;
+use crate::wire::envelope::Edit;
+use crate::wire::ir::{Error, ErrorKind};
+use crate::wire::json::Object;
+use crate::wire::pointer;
+use crate::wire::quirk::Quirks;
+
+/// The caller's document with the preset's parameters in it, as if the caller had written them; `None` where the preset
+/// adds nothing.
+pub(super) fn document(
+    incoming: &Incoming<'_, '_>,
+    settings: &Settings,
+    quirks: &Quirks,
+) -> Result<Option<Bytes>, Error> {
+    if settings.params.is_empty() && settings.overrides.is_empty() && settings.system.is_none() {
+        return Ok(None);
+    }
+    let mut edits: Vec<(String, String)> = Vec::new();
+    let current = |edits: &[(String, String)], member: &str| -> Option<String> {
+        let edited = edits.iter().rev().find(|(key, _)| key == member).map(|(_, value)| value.clone());
+        edited.or_else(|| incoming.envelope.members.get(member).map(str::to_owned))
+    };
+    let defaults = settings.params.iter().map(|(name, value)| (name, value, false));
+    let overrides = settings.overrides.iter().map(|(name, value)| (name, value, true));
+    for (name, value, force) in defaults.chain(overrides) {
+        let own = [format!("/{name}")];
+        let known = incoming.inbound.parameter(name, quirks);
+        let places: SmallVec<[&str; 2]> =
+            if known.is_empty() { own.iter().map(String::as_str).collect() } else { known.iter().copied().collect() };
+        let mut steps = Vec::new();
+        for place in places {
+            steps.push(pointer::steps(place).map_err(|error| Error::invalid(error.to_string()))?);
+        }
+        let given = steps.iter().find(|steps| {
+            let Some((member, rest)) = steps.split_first() else { return false };
+            current(&edits, member).is_some_and(|text| rest.is_empty() || pointer::get(&text, rest).is_some())
+        });
+        if given.is_some() && !force {
+            continue;
+        }
+        let Some((member, rest)) = given.or(steps.first()).and_then(|steps| steps.split_first()) else { continue };
+        let inner = current(&edits, member).unwrap_or_else(|| "{}".to_owned());
+        let value = if rest.is_empty() {
+            value.to_string()
+        } else {
+            pointer::set(&inner, rest, value)
+                .map_err(|error| Error::invalid(error.to_string()).with_param(name.to_string()))?
+        };
+        edits.push((member.to_string(), value));
+    }
+    let mut edits: Vec<Edit<'_>> = edits.iter().map(|(key, value)| Edit::Set(key, value.as_bytes().into())).collect();
+    if let Some(system) = &settings.system {
+        edits.extend(incoming.inbound.prepend_system(incoming.envelope, system));
+    }
+    let pieces = incoming.envelope.splice(incoming.body, &edits);
+    Ok(Some(Pieces::new(pieces).join()))
+}
+
+/// The file's own edits of the upstream's body, last of all.
+pub(super) fn edit_body(body: &Pieces, edits: &BodyEdits) -> Result<Pieces, Error> {
+    let wrong = |error: pointer::PointerError| {
+        Error::new(ErrorKind::Internal, format!("an edit of `body:` does not fit this request: {error}"))
+    };
+    let mut text = String::from_utf8_lossy(&body.join()).into_owned();
+    Object::parse(&text)?;
+    for (place, value) in &edits.set {
+        text = pointer::set(&text, &pointer::steps(place).map_err(wrong)?, value).map_err(wrong)?;
+    }
+    for place in &edits.remove {
+        text = pointer::remove(&text, &pointer::steps(place).map_err(wrong)?).map_err(wrong)?;
+    }
+    Ok(text.into_bytes().into())
+}

@@ -1,0 +1,58 @@
+//! The request in another protocol than the caller's.
+
+use bytes::Bytes;
+
+use super::{Incoming, Prepared, Translation, decoded};
+use crate::provider::{Endpoint, catalogue};
+use crate::table::Attempt;
+use crate::wire::ir::{Error, ErrorKind};
+use crate::wire::loss::Losses;
+use crate::wire::{Destination, Operation, Outbound};
+
+pub(super) fn translated(
+    incoming: &Incoming<'_, '_>,
+    edited: Option<&Bytes>,
+    attempt: &Attempt<'_>,
+    endpoint: &Endpoint,
+    outbound: &dyn Outbound,
+) -> Result<Prepared, Error> {
+    let known = attempt.provider.catalogue.as_deref().and_then(|provider| catalogue::find(provider, attempt.model));
+    let destination = Destination {
+        model: attempt.model,
+        quirks: &endpoint.quirks,
+        max_output_tokens: known.and_then(|model| model.max_output_tokens).map(u64::from),
+    };
+    let (mut out, mut losses) = (Vec::new(), Losses::default());
+    let document = edited.unwrap_or(incoming.body);
+    let translation = match incoming.call.operation {
+        Operation::Embed => {
+            let (from, to) =
+                (incoming.codec.embeddings(), endpoint.protocol.codec().and_then(|codec| codec.embeddings()));
+            let (Some(from), Some(to)) = (from, to) else { return Err(no_operation(endpoint, "embeddings")) };
+            let request = from.decode_request(&incoming.head, document)?;
+            to.encode_request(&request, &destination, &mut out, &mut losses)?;
+            Translation::Embed(Box::new(request))
+        }
+        Operation::CountTokens => {
+            let request = incoming.inbound.decode_request(&incoming.head, document)?;
+            outbound.encode_count_tokens(&request, &destination, &mut out, &mut losses)?;
+            Translation::CountTokens
+        }
+        Operation::Generate => {
+            let request = match edited {
+                Some(edited) => incoming.inbound.decode_request(&incoming.head, edited)?,
+                None => decoded(incoming)?.clone(),
+            };
+            outbound.encode_request(&request, &destination, &mut out, &mut losses)?;
+            Translation::Generate(Box::new(request))
+        }
+    };
+    Ok(Prepared { body: out.into(), losses, translation })
+}
+
+fn no_operation(endpoint: &Endpoint, what: &str) -> Error {
+    Error::new(
+        ErrorKind::InvalidRequest,
+        format!("{} has no {what} that this gateway can translate", endpoint.protocol),
+    )
+}
