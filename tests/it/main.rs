@@ -4,6 +4,7 @@
 mod bugs;
 mod callers;
 mod cli;
+mod clouds;
 mod config;
 mod corpus;
 mod docs;
