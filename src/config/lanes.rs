@@ -1,24 +1,12 @@
 //! How each caller's protocol reaches a provider, decided once: the request path only looks.
 
 use crate::provider::{AuthScheme, Endpoint, Provider};
-use crate::table::Lane;
+use crate::table::{Lane, Lanes};
 use crate::wire::{Operation, ProtocolId};
 
 /// The lanes of every target of one provider.
-#[derive(Debug, Clone)]
-pub(super) struct Lanes {
-    pub(super) generate: [Lane; ProtocolId::COUNT],
-    pub(super) embed: [Lane; ProtocolId::COUNT],
-    pub(super) count_tokens: [Lane; ProtocolId::COUNT],
-}
-
 pub(super) fn of(provider: &Provider) -> Lanes {
-    let lanes = |operation| ProtocolId::ALL.map(|caller| lane(provider, caller, operation));
-    Lanes {
-        generate: lanes(Operation::Generate),
-        embed: lanes(Operation::Embed),
-        count_tokens: lanes(Operation::CountTokens),
-    }
+    Lanes::new(|caller, operation| lane(provider, caller, operation))
 }
 
 /// The same protocol passes through; otherwise the first endpoint that this build can translate to; otherwise why not.

@@ -1,8 +1,9 @@
 //! From expressions to routes: presets are put in where they are named, with their settings on every target.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
-use super::lanes::{self, Lanes};
+use super::lanes;
 use super::layer::Layers;
 use super::resolve::split_target;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
@@ -10,7 +11,7 @@ use crate::provider::Provider;
 use crate::rule::TextFact;
 use crate::rule::ast::Expression;
 use crate::source::{Span, Spanned};
-use crate::table::{Leaf, ProviderIdx, RouteNode, SettingsIdx, Target, TargetIdx};
+use crate::table::{Lanes, Leaf, ProviderIdx, RouteNode, SettingsIdx, Target, TargetIdx};
 
 /// Targets of one route, of all routes, and how deep presets and parentheses may nest.
 const ROUTE_LEAVES: usize = 10_000;
@@ -20,7 +21,7 @@ const DEPTH: usize = 128;
 /// Every target of the table, each once.
 pub(super) struct Targets<'p> {
     providers: &'p [Provider],
-    lanes: Vec<Lanes>,
+    lanes: Vec<Arc<Lanes>>,
     names: HashMap<&'p str, ProviderIdx>,
     known: HashMap<(ProviderIdx, Box<str>), TargetIdx>,
     targets: Vec<Target>,
@@ -31,7 +32,7 @@ impl<'p> Targets<'p> {
     pub(super) fn new(providers: &'p [Provider]) -> Targets<'p> {
         let mut targets = Targets {
             providers,
-            lanes: providers.iter().map(lanes::of).collect(),
+            lanes: providers.iter().map(lanes::of).map(Arc::new).collect(),
             names: HashMap::new(),
             known: HashMap::new(),
             targets: Vec::new(),
@@ -64,8 +65,8 @@ impl<'p> Targets<'p> {
     }
 
     fn push(&mut self, provider: ProviderIdx, model: Option<Box<str>>) -> Option<TargetIdx> {
-        let Lanes { generate, embed, count_tokens } = self.lanes.get(provider.0 as usize)?.clone();
-        self.targets.push(Target { provider, model, generate, embed, count_tokens });
+        let lanes = Arc::clone(self.lanes.get(provider.0 as usize)?);
+        self.targets.push(Target { provider, model, lanes });
         u32::try_from(self.targets.len() - 1).ok().map(TargetIdx)
     }
 

@@ -13,10 +13,10 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 /// The addresses of one endpoint that are the same for every model.
 #[derive(Debug, Clone, Default)]
 pub struct Uris {
-    whole: Option<Uri>,
+    /// By [`Operation::index`].
+    whole: [Option<Uri>; Operation::COUNT],
+    /// Of the streamed form of [`Operation::Generate`].
     stream: Option<Uri>,
-    embed: Option<Uri>,
-    count_tokens: Option<Uri>,
 }
 
 impl Uris {
@@ -30,10 +30,8 @@ impl Uris {
             (build(endpoint, outbound, operation, "b", stream)? == uri).then_some(uri)
         };
         Uris {
-            whole: fixed(Operation::Generate, false),
+            whole: Operation::ALL.map(|operation| fixed(operation, false)),
             stream: fixed(Operation::Generate, true),
-            embed: fixed(Operation::Embed, false),
-            count_tokens: fixed(Operation::CountTokens, false),
         }
     }
 
@@ -47,12 +45,10 @@ impl Uris {
         stream: bool,
     ) -> Option<Uri> {
         let fixed = match (operation, stream) {
-            (Operation::Generate, false) => &self.whole,
-            (Operation::Generate, true) => &self.stream,
-            (Operation::Embed, _) => &self.embed,
-            (Operation::CountTokens, _) => &self.count_tokens,
+            (Operation::Generate, true) => self.stream.as_ref(),
+            _ => self.whole.get(operation.index()).and_then(Option::as_ref),
         };
-        fixed.clone().or_else(|| build(endpoint, outbound, operation, model, stream))
+        fixed.cloned().or_else(|| build(endpoint, outbound, operation, model, stream))
     }
 }
 

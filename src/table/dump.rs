@@ -167,7 +167,7 @@ fn endpoint_text(endpoint: &Endpoint, transport: Transport) -> String {
 fn lanes_text(target: &Target) -> String {
     let mut out = String::new();
     let callers = || ProtocolId::ALL.into_iter().filter(|caller| caller.codec().is_some());
-    for operation in [Operation::Generate, Operation::Embed, Operation::CountTokens] {
+    for operation in Operation::ALL {
         let lanes: Vec<(ProtocolId, &Lane)> =
             callers().map(|caller| (caller, target.lane(caller, operation))).collect();
         if operation != Operation::Generate && lanes.iter().all(|(_, lane)| matches!(lane, Lane::Refused(_))) {

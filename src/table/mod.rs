@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 pub use route::{Leaf, Route, RouteNode, Rule, RuleOutcome};
 pub use select::{Attempt, Decision, Draw, HealthView, Outcome};
 pub use settings::Settings;
-pub use target::{Lane, Target};
+pub use target::{Lane, Lanes, Target};
 
 use crate::provider::{Provider, SecretRef};
 

@@ -1,5 +1,7 @@
 //! Targets: a model at a provider, and the lane by which each client protocol reaches it.
 
+use std::sync::Arc;
+
 use super::ProviderIdx;
 use crate::wire::{Operation, ProtocolId};
 
@@ -9,30 +11,33 @@ pub struct Target {
     pub provider: ProviderIdx,
     /// The id upstream. `None` is the provider's wildcard: the model is what the caller wrote after the `/`.
     pub model: Option<Box<str>>,
-    /// Lanes of [`Operation::Generate`], by [`ProtocolId::index`] of the caller.
-    pub generate: [Lane; ProtocolId::COUNT],
-    /// Lanes of [`Operation::Embed`].
-    pub embed: [Lane; ProtocolId::COUNT],
-    /// Lanes of [`Operation::CountTokens`]; a refusal here means: estimate.
-    pub count_tokens: [Lane; ProtocolId::COUNT],
+    /// Shared by all targets of a provider.
+    pub lanes: Arc<Lanes>,
 }
 
 impl Target {
     /// The way from a caller's protocol to this target.
     pub fn lane(&self, caller: ProtocolId, operation: Operation) -> &Lane {
-        let lanes = match operation {
-            Operation::Generate => &self.generate,
-            Operation::Embed => &self.embed,
-            Operation::CountTokens => &self.count_tokens,
-        };
-        let [chat, responses, messages, gemini, converse] = lanes;
-        match caller {
-            ProtocolId::OpenAiChat => chat,
-            ProtocolId::OpenAiResponses => responses,
-            ProtocolId::AnthropicMessages => messages,
-            ProtocolId::Gemini => gemini,
-            ProtocolId::BedrockConverse => converse,
-        }
+        self.lanes.get(caller, operation)
+    }
+}
+
+/// The ways to a target, for every operation and every protocol of a caller.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Lanes([[Lane; ProtocolId::COUNT]; Operation::COUNT]);
+
+impl Lanes {
+    /// Asks `lane` for each of them.
+    pub fn new(lane: impl Fn(ProtocolId, Operation) -> Lane) -> Lanes {
+        Lanes(Operation::ALL.map(|operation| ProtocolId::ALL.map(|caller| lane(caller, operation))))
+    }
+
+    fn get(&self, caller: ProtocolId, operation: Operation) -> &Lane {
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "both arrays are as long as the lists that the positions come from"
+        )]
+        &self.0[operation.index()][caller.index()]
     }
 }
 

@@ -104,6 +104,25 @@ pub enum Operation {
     CountTokens,
 }
 
+impl Operation {
+    pub const COUNT: usize = 3;
+    pub const ALL: [Operation; Operation::COUNT] = [Operation::Generate, Operation::Embed, Operation::CountTokens];
+
+    /// The name in YAML, under `paths`, and in dumps.
+    pub fn name(self) -> &'static str {
+        match self {
+            Operation::Generate => "generate",
+            Operation::Embed => "embed",
+            Operation::CountTokens => "count_tokens",
+        }
+    }
+
+    /// Position in [`Operation::ALL`], for arrays indexed by operation.
+    pub fn index(self) -> usize {
+        self as usize
+    }
+}
+
 /// Every protocol that this build speaks. Registration is one line here.
 pub static PROTOCOLS: &[&dyn Protocol] =
     &[&openai_chat::OpenAiChat, &anthropic_messages::AnthropicMessages, &gemini_generate::Gemini];

@@ -55,8 +55,7 @@ pub fn json(table: &RoutingTable) -> Value {
 fn provider(table: &RoutingTable, index: ProviderIdx, provider: &Provider) -> Value {
     let wildcard = table.wildcards.get(index.0 as usize).and_then(|index| table.target(*index));
     let lanes: Map<String, Value> = wildcard.map_or_else(Map::new, |target| {
-        let operations = [Operation::Generate, Operation::Embed, Operation::CountTokens];
-        let lanes = operations.map(|one| {
+        let lanes = Operation::ALL.map(|one| {
             let by_caller = ProtocolId::ALL.map(|caller| (caller.fact().to_owned(), lane(target.lane(caller, one))));
             (operation(one, false).to_owned(), Value::Object(by_caller.into_iter().collect()))
         });

@@ -109,11 +109,9 @@ pub(super) fn key(key: &ClientKey) -> String {
 }
 
 pub(super) fn operation(operation: Operation, stream: bool) -> &'static str {
-    match (operation, stream) {
-        (Operation::Generate, false) => "generate",
-        (Operation::Generate, true) => "stream",
-        (Operation::Embed, _) => "embed",
-        (Operation::CountTokens, _) => "count_tokens",
+    match operation {
+        Operation::Generate if stream => "stream",
+        operation => operation.name(),
     }
 }
 
