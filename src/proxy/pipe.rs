@@ -202,7 +202,7 @@ impl Pipe {
     fn broken_frame(&mut self, error: FrameError, out: &mut Out) {
         let code = match error {
             FrameError::TooLarge { .. } => "upstream_too_large",
-            FrameError::Utf8 | FrameError::NotAnArray => "upstream_protocol",
+            FrameError::Utf8 | FrameError::NotAnArray | FrameError::Checksum | FrameError::Malformed => "upstream_protocol",
         };
         // Bytes that pass as they are need not be understood; only their end must be seen.
         if matches!(self.way, Way::Relay { .. }) && error == FrameError::Utf8 && self.sight.content {
@@ -302,17 +302,8 @@ fn watch(outbound: &dyn Outbound, frame: &crate::wire::frame::Frame<'_>, sight: 
             sight.finished = true;
         }
         FrameKind::Terminal => sight.finished = true,
-        FrameKind::Error => sight.error = Some(in_stream_error(outbound, frame.data)),
+        FrameKind::Error => sight.error = Some(outbound.decode_stream_error(frame)),
     }
-}
-
-/// The error that a frame holds, with the status that it would have had as an answer of its own.
-fn in_stream_error(outbound: &dyn Outbound, data: &str) -> Error {
-    let mut error = outbound.decode_error(500, data.as_bytes());
-    if error.status == 500 || error.status < 400 {
-        error.status = error.kind.status();
-    }
-    error
 }
 
 /// The error of a stream that ended before its end.

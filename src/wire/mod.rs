@@ -286,6 +286,15 @@ pub trait Outbound: Sync {
     /// Reads an error body, whatever its shape. Never fails: a text that nobody understands becomes the message.
     fn decode_error(&self, status: u16, body: &[u8]) -> ir::Error;
 
+    /// Reads the error that a frame of a stream holds, with the status that it would have had as an answer of its own.
+    fn decode_stream_error(&self, frame: &Frame<'_>) -> ir::Error {
+        let mut error = self.decode_error(500, frame.data.as_bytes());
+        if error.status == 500 || error.status < 400 {
+            error.status = error.kind.status();
+        }
+        error
+    }
+
     /// How streams are framed.
     fn framing(&self) -> Framing;
 

@@ -15,6 +15,7 @@ use crate::state::Credential;
 use crate::table::settings::RetryOn;
 use crate::telemetry::traffic::StreamRecord;
 use crate::upstream;
+use crate::wire::frame::Framing;
 use crate::wire::ir::{Error, ErrorKind};
 
 /// Opens a stream up to its first content.
@@ -27,7 +28,7 @@ pub(super) async fn open(
 ) -> Result<Answer, Failure> {
     let Try { incoming, attempt, deadline, .. } = this;
     let (head, body) = response.into_parts();
-    if !is_stream(&head.headers) {
+    if !is_stream(&head.headers, place.outbound.framing()) {
         let message = "the upstream answered a streamed call with something that is not a stream".to_owned();
         return Err(Failure::BadAnswer { code: "upstream_content_type", message });
     }
@@ -68,6 +69,6 @@ pub(super) async fn open(
     Ok(Answer { headers, losses: prepared.losses, body: AnswerBody::Stream(Box::new(body)) })
 }
 
-fn is_stream(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
+fn is_stream(headers: &HeaderMap, framing: Framing) -> bool {
+    headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).is_some_and(|kind| framing.comes_as(kind))
 }

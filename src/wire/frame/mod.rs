@@ -1,5 +1,7 @@
 //! Framing: how the bytes of a stream are cut into frames. Sans-IO, bounded, and indifferent to how the bytes arrive.
 
+mod crc32;
+pub mod event_stream;
 pub mod json_array;
 pub mod sse;
 
@@ -10,6 +12,23 @@ pub enum Framing {
     Sse,
     /// One JSON array whose elements arrive one by one (Gemini without `alt=sse`).
     JsonArray,
+    /// Binary messages (AWS, Converse): a frame is an event's payload.
+    EventStream,
+    /// As [`Framing::EventStream`], where a frame is what a `chunk` holds (AWS, `invoke-with-response-stream`).
+    EventStreamChunks,
+}
+
+impl Framing {
+    /// Whether a stream framed so may come with this `Content-Type`.
+    pub fn comes_as(self, content_type: &str) -> bool {
+        let media_type = content_type.split(';').next().unwrap_or_default().trim();
+        let expected = match self {
+            Framing::Sse => "text/event-stream",
+            Framing::JsonArray => "application/json",
+            Framing::EventStream | Framing::EventStreamChunks => "application/vnd.amazon.eventstream",
+        };
+        media_type.eq_ignore_ascii_case(expected)
+    }
 }
 
 /// One frame, borrowed from the decoder's buffer.
@@ -29,6 +48,10 @@ pub enum FrameError {
     Utf8,
     #[error("the stream is not a JSON array")]
     NotAnArray,
+    #[error("a message of the event stream has a wrong checksum")]
+    Checksum,
+    #[error("a message of the event stream cannot be read")]
+    Malformed,
 }
 
 /// Cuts bytes into frames, whatever the framing.
@@ -36,6 +59,7 @@ pub enum FrameError {
 pub enum Decoder {
     Sse(sse::Decoder),
     JsonArray(json_array::Decoder),
+    EventStream(event_stream::Decoder),
 }
 
 impl Decoder {
@@ -44,6 +68,8 @@ impl Decoder {
         match framing {
             Framing::Sse => Decoder::Sse(sse::Decoder::new(limit)),
             Framing::JsonArray => Decoder::JsonArray(json_array::Decoder::new(limit)),
+            Framing::EventStream => Decoder::EventStream(event_stream::Decoder::new(limit)),
+            Framing::EventStreamChunks => Decoder::EventStream(event_stream::Decoder::of_chunks(limit)),
         }
     }
 
@@ -55,6 +81,7 @@ impl Decoder {
         match self {
             Decoder::Sse(decoder) => decoder.push(bytes, each),
             Decoder::JsonArray(decoder) => decoder.push(bytes, each),
+            Decoder::EventStream(decoder) => decoder.push(bytes, each),
         }
     }
 
@@ -66,11 +93,12 @@ impl Decoder {
         match self {
             Decoder::Sse(decoder) => decoder.finish(each),
             Decoder::JsonArray(decoder) => decoder.finish(each),
+            Decoder::EventStream(decoder) => decoder.finish(each),
         }
     }
 }
 
-/// What the tests of both framings share: a stream must be read alike however its bytes arrive.
+/// What the tests of all framings share: a stream must be read alike however its bytes arrive.
 #[cfg(test)]
 mod test_support {
     use super::{Decoder, FrameError};
