@@ -202,7 +202,9 @@ impl Pipe {
     fn broken_frame(&mut self, error: FrameError, out: &mut Out) {
         let code = match error {
             FrameError::TooLarge { .. } => "upstream_too_large",
-            FrameError::Utf8 | FrameError::NotAnArray | FrameError::Checksum | FrameError::Malformed => "upstream_protocol",
+            FrameError::Utf8 | FrameError::NotAnArray | FrameError::Checksum | FrameError::Malformed => {
+                "upstream_protocol"
+            }
         };
         // Bytes that pass as they are need not be understood; only their end must be seen.
         if matches!(self.way, Way::Relay { .. }) && error == FrameError::Utf8 && self.sight.content {

@@ -309,8 +309,7 @@ mod tests {
     }
 
     /// An empty message, byte by byte: lengths 16 and 0, then both checksums, each computed with zlib's `crc32`.
-    const EMPTY: [u8; 16] =
-        [0, 0, 0, 16, 0, 0, 0, 0, 0x05, 0xc2, 0x48, 0xeb, 0x7d, 0x98, 0xc8, 0xff];
+    const EMPTY: [u8; 16] = [0, 0, 0, 16, 0, 0, 0, 0, 0x05, 0xc2, 0x48, 0xeb, 0x7d, 0x98, 0xc8, 0xff];
 
     #[test]
     fn the_smallest_message_is_an_event_without_a_name() {
@@ -369,7 +368,8 @@ mod tests {
         let inner = r#"{"type":"ping"}"#;
         let mut bytes = event("chunk", &format!(r#"{{"bytes":"{}","p":"abc"}}"#, STANDARD.encode(inner)));
         write_exception("modelStreamErrorException", |out| out.extend_from_slice(b"{}"), &mut bytes);
-        let read = |bytes: &[u8]| frames(&mut crate::wire::frame::Decoder::EventStream(Decoder::of_chunks(999)), &[bytes]);
+        let read =
+            |bytes: &[u8]| frames(&mut crate::wire::frame::Decoder::EventStream(Decoder::of_chunks(999)), &[bytes]);
         let expected = [("", inner), ("exception:modelStreamErrorException", "{}")];
         assert_eq!(read(&bytes).unwrap(), expected.map(|(event, data)| (event.to_owned(), data.to_owned())));
         for broken in [r#"{}"#, r#"{"bytes":"?"}"#, "no JSON"] {
