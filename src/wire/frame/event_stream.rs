@@ -206,8 +206,11 @@ impl<'a> Headers<'a> {
     }
 }
 
-/// One header whose name has `length` bytes: the name, the value where it is a string, and what lies behind.
-fn header(length: usize, bytes: &[u8]) -> Option<(&[u8], Option<&[u8]>, &[u8])> {
+/// A header's name, its value where it is a string, and what lies behind it.
+type Header<'a> = (&'a [u8], Option<&'a [u8]>, &'a [u8]);
+
+/// Reads one header, whose name has `length` bytes.
+fn header(length: usize, bytes: &[u8]) -> Option<Header<'_>> {
     let (name, rest) = bytes.split_at_checked(length)?;
     let (&kind, rest) = rest.split_first()?;
     let fixed = |size: usize| Some((name, None, rest.split_at_checked(size)?.1));
