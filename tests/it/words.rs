@@ -51,7 +51,7 @@ fn text() -> Part {
 }
 
 fn usage(input: u64, cache_read: Option<u64>, cache_write: Option<u64>, output: u64, reasoning: Option<u64>) -> Usage {
-    Usage { input: Some(input), cache_read, cache_write, output: Some(output), reasoning }
+    Usage { input: Some(input), cache_read, cache_write, output: Some(output), reasoning, ..Usage::default() }
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn every_vendors_counts_have_one_meaning() {
             Gemini,
             json!({ "promptTokenCount": 7, "toolUsePromptTokenCount": 3, "cachedContentTokenCount": 4,
             "candidatesTokenCount": 2, "thoughtsTokenCount": 5, "totalTokenCount": 17 }),
-            all,
+            Usage { tool_prompt: Some(3), ..all },
         ),
     ] {
         let word = if protocol == Gemini {

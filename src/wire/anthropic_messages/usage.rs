@@ -55,8 +55,9 @@ impl Counts {
             cache_write,
             output,
             reasoning: thinking,
+            ..Usage::default()
         };
-        (usage != Usage::default()).then_some(usage)
+        usage.reported()
     }
 }
 

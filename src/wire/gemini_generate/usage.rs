@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use super::note;
 use crate::wire::ir::Usage;
+use crate::wire::ir::usage::sum;
 use crate::wire::json::{self, Ext, Object, ObjectWriter};
 
 /// Prefix under which members of `usageMetadata` that nobody modelled are kept.
@@ -31,9 +32,10 @@ impl Counts {
         Usage {
             input: sum(count(self.prompt_token_count), count(self.tool_use_prompt_token_count)),
             cache_read: count(self.cached_content_token_count),
-            cache_write: None,
             output: sum(count(self.candidates_token_count), count(self.thoughts_token_count)),
             reasoning: count(self.thoughts_token_count),
+            tool_prompt: count(self.tool_use_prompt_token_count),
+            ..Usage::default()
         }
     }
 }
@@ -42,13 +44,6 @@ impl Counts {
 fn count(number: Option<f64>) -> Option<u64> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float cast saturates")]
     number.map(|number| number as u64)
-}
-
-fn sum(a: Option<u64>, b: Option<u64>) -> Option<u64> {
-    match (a, b) {
-        (None, None) => None,
-        (a, b) => Some(a.unwrap_or(0).saturating_add(b.unwrap_or(0))),
-    }
 }
 
 /// Reads `usageMetadata`; what the hub does not model is added to `ext`, and notes on counts that were left out. Counts that cannot be read are no counts.
@@ -139,8 +134,14 @@ mod tests {
             r#"{"promptTokenCount":10,"cachedContentTokenCount":4,"candidatesTokenCount":5,"thoughtsTokenCount":7,
                 "toolUsePromptTokenCount":3,"totalTokenCount":25,"serviceTier":"standard","promptTokensDetails":[]}"#,
         );
-        let expected =
-            Usage { input: Some(13), cache_read: Some(4), cache_write: None, output: Some(12), reasoning: Some(7) };
+        let expected = Usage {
+            input: Some(13),
+            cache_read: Some(4),
+            tool_prompt: Some(3),
+            output: Some(12),
+            reasoning: Some(7),
+            ..Usage::default()
+        };
         assert_eq!(usage, expected);
     }
 

@@ -3,25 +3,82 @@
 /// Token counts with one meaning everywhere; encoders do each protocol's arithmetic. Absent means not reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 pub struct Usage {
-    /// All input, cached or not.
+    /// All input, cached or not, whatever its kind.
     pub input: Option<u64>,
     /// Input read from a cache (part of `input`).
     pub cache_read: Option<u64>,
     /// Input written to a cache (part of `input`).
     pub cache_write: Option<u64>,
+    /// What of `cache_write` lives for five minutes.
+    pub cache_write_5m: Option<u64>,
+    /// What of `cache_write` lives for an hour.
+    pub cache_write_1h: Option<u64>,
+    /// Sound (part of `input`).
+    pub audio_input: Option<u64>,
+    /// Images (part of `input`).
+    pub image_input: Option<u64>,
+    /// What tools of the provider's own put into the prompt (part of `input`).
+    pub tool_prompt: Option<u64>,
     /// All output, reasoning included.
     pub output: Option<u64>,
     /// Output that was reasoning (part of `output`).
     pub reasoning: Option<u64>,
+    /// Sound (part of `output`).
+    pub audio_output: Option<u64>,
+    /// Images (part of `output`).
+    pub image_output: Option<u64>,
+    /// How often the provider searched the web: calls, not tokens.
+    pub web_searches: Option<u64>,
 }
 
 impl Usage {
+    /// Every count by its name.
+    pub fn counts(&self) -> [(&'static str, Option<u64>); 13] {
+        let Usage {
+            input,
+            cache_read,
+            cache_write,
+            cache_write_5m,
+            cache_write_1h,
+            audio_input,
+            image_input,
+            tool_prompt,
+            output,
+            reasoning,
+            audio_output,
+            image_output,
+            web_searches,
+        } = *self;
+        [
+            ("input", input),
+            ("cache_read", cache_read),
+            ("cache_write", cache_write),
+            ("cache_write_5m", cache_write_5m),
+            ("cache_write_1h", cache_write_1h),
+            ("audio_input", audio_input),
+            ("image_input", image_input),
+            ("tool_prompt", tool_prompt),
+            ("output", output),
+            ("reasoning", reasoning),
+            ("audio_output", audio_output),
+            ("image_output", image_output),
+            ("web_searches", web_searches),
+        ]
+    }
+
+    /// Whether nothing was reported.
+    pub fn is_empty(&self) -> bool {
+        *self == Usage::default()
+    }
+
+    /// `self`, unless nothing was reported.
+    pub fn reported(self) -> Option<Usage> {
+        (!self.is_empty()).then_some(self)
+    }
+
     /// Input plus output, `None` where both are unknown.
     pub fn total(&self) -> Option<u64> {
-        match (self.input, self.output) {
-            (None, None) => None,
-            (input, output) => Some(input.unwrap_or(0).saturating_add(output.unwrap_or(0))),
-        }
+        sum(self.input, self.output)
     }
 
     /// Input that no cache saved or kept.
@@ -32,11 +89,69 @@ impl Usage {
 
     /// Takes over every count that `newer` reports.
     pub fn update(&mut self, newer: &Usage) {
-        let Usage { input, cache_read, cache_write, output, reasoning } = *newer;
-        self.input = input.or(self.input);
-        self.cache_read = cache_read.or(self.cache_read);
-        self.cache_write = cache_write.or(self.cache_write);
-        self.output = output.or(self.output);
-        self.reasoning = reasoning.or(self.reasoning);
+        self.input = newer.input.or(self.input);
+        self.cache_read = newer.cache_read.or(self.cache_read);
+        self.cache_write = newer.cache_write.or(self.cache_write);
+        self.cache_write_5m = newer.cache_write_5m.or(self.cache_write_5m);
+        self.cache_write_1h = newer.cache_write_1h.or(self.cache_write_1h);
+        self.audio_input = newer.audio_input.or(self.audio_input);
+        self.image_input = newer.image_input.or(self.image_input);
+        self.tool_prompt = newer.tool_prompt.or(self.tool_prompt);
+        self.output = newer.output.or(self.output);
+        self.reasoning = newer.reasoning.or(self.reasoning);
+        self.audio_output = newer.audio_output.or(self.audio_output);
+        self.image_output = newer.image_output.or(self.image_output);
+        self.web_searches = newer.web_searches.or(self.web_searches);
+    }
+}
+
+/// The sum of what is known, `None` where nothing is.
+pub fn sum(a: Option<u64>, b: Option<u64>) -> Option<u64> {
+    match (a, b) {
+        (None, None) => None,
+        (a, b) => Some(a.unwrap_or(0).saturating_add(b.unwrap_or(0))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_newer_report_keeps_what_it_leaves_out() {
+        let mut usage = Usage { input: Some(10), cache_read: Some(4), output: Some(1), ..Usage::default() };
+        usage.update(&Usage { output: Some(7), web_searches: Some(1), ..Usage::default() });
+        let expected =
+            Usage { input: Some(10), cache_read: Some(4), output: Some(7), web_searches: Some(1), ..Usage::default() };
+        assert_eq!(usage, expected);
+    }
+
+    #[test]
+    fn no_count_is_forgotten_by_an_update() {
+        let all = Usage {
+            input: Some(1),
+            cache_read: Some(2),
+            cache_write: Some(3),
+            cache_write_5m: Some(4),
+            cache_write_1h: Some(5),
+            audio_input: Some(6),
+            image_input: Some(7),
+            tool_prompt: Some(8),
+            output: Some(9),
+            reasoning: Some(10),
+            audio_output: Some(11),
+            image_output: Some(12),
+            web_searches: Some(13),
+        };
+        let mut usage = Usage::default();
+        usage.update(&all);
+        assert_eq!(usage, all);
+        assert!(usage.counts().iter().zip(1..).all(|((_, count), expected)| *count == Some(expected)));
+    }
+
+    #[test]
+    fn more_cached_than_there_was_is_no_underflow() {
+        let usage = Usage { input: Some(1), cache_read: Some(2), cache_write: Some(3), ..Usage::default() };
+        assert_eq!((usage.uncached_input(), usage.total()), (Some(0), Some(1)));
     }
 }

@@ -54,8 +54,9 @@ impl Counts {
             cache_write: prompt.and_then(|details| details.cache_write_tokens.0),
             output: self.output(reasoning),
             reasoning,
+            ..Usage::default()
         };
-        (usage != Usage::default()).then_some(usage)
+        usage.reported()
     }
 
     /// `completion_tokens` includes the reasoning everywhere but at xAI, whose total tells.
@@ -187,7 +188,7 @@ mod tests {
                "completion_tokens_details":{"reasoning_tokens":5,"audio_tokens":0}}"#,
         );
         let expected =
-            Usage { input: Some(10), cache_read: Some(4), cache_write: None, output: Some(7), reasoning: Some(5) };
+            Usage { input: Some(10), cache_read: Some(4), output: Some(7), reasoning: Some(5), ..Usage::default() };
         assert_eq!(openai, expected);
         let deepseek =
             usage(r#"{"prompt_tokens":10,"completion_tokens":7,"prompt_cache_hit_tokens":4,"reasoning_tokens":5}"#);
