@@ -106,6 +106,9 @@ mapping! {
         "catalogue" => catalogue: Option<Spanned<String>> as Text<Any>,
         /// How it deviates from the protocol it speaks.
         "quirks" => quirks: Option<Spanned<Quirks>> as QuirksText,
+        /// What more some models deviate in, by the pattern of their ids: `{ "o1-mini*": { developer_as_system: true } }`. A `*`
+        /// stands for any text. Every pattern that matches adds to `quirks`.
+        "model_quirks" => model_quirks: Vec<(Spanned<String>, Spanned<Quirks>)> as Map<AnyKey, QuirksText>,
         /// `demo` is the embedded provider, in process and without a socket.
         "transport" default "http" => transport: Option<Spanned<String>> as Choice<Transport>,
         /// Variables that activate and redirect it.

@@ -102,6 +102,7 @@ fn empty_entry(name: &str, span: Span) -> ProviderEntry {
         models: None,
         catalogue: None,
         quirks: None,
+        model_quirks: Vec::new(),
         transport: None,
         env: None,
     }

@@ -4,6 +4,7 @@
 pub mod catalogue;
 pub mod presets;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use http::{HeaderName, HeaderValue, Uri};
@@ -64,6 +65,28 @@ pub struct Endpoint {
     /// Sent with every request: the protocol's (`anthropic-version`), the provider's and the endpoint's own, by name.
     pub headers: Box<[(HeaderName, HeaderText)]>,
     pub quirks: Quirks,
+    /// Patterns of model ids, and the quirks that models have besides those above.
+    pub model_quirks: Box<[(Box<str>, Quirks)]>,
+}
+
+impl Endpoint {
+    /// How the upstream deviates for this model.
+    pub fn quirks_of(&self, model: &str) -> Cow<'_, Quirks> {
+        let mut matching = self.model_quirks.iter().filter(|(pattern, _)| matches_pattern(pattern, model));
+        let Some((_, first)) = matching.next() else { return Cow::Borrowed(&self.quirks) };
+        Cow::Owned(matching.fold(self.quirks.and(first), |quirks, (_, more)| quirks.and(more)))
+    }
+}
+
+/// Whether `text` has the form of `pattern`, in which `*` stands for any text.
+fn matches_pattern(pattern: &str, text: &str) -> bool {
+    let Some((start, mut rest)) = pattern.split_once('*') else { return pattern == text };
+    let Some(mut text) = text.strip_prefix(start) else { return false };
+    while let Some((part, after)) = rest.split_once('*') {
+        let Some((_, left)) = text.split_once(part) else { return false };
+        (text, rest) = (left, after);
+    }
+    text.ends_with(rest)
 }
 
 /// The path of one operation, of its streaming form where the flag is set, with `{model}` in it.

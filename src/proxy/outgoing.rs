@@ -59,7 +59,7 @@ pub fn body(
     endpoint: &Endpoint,
     outbound: &dyn Outbound,
 ) -> Result<Prepared, Error> {
-    let edited = preset::document(incoming, attempt.settings, &endpoint.quirks)?;
+    let edited = preset::document(incoming, attempt.settings, &endpoint.quirks_of(attempt.model))?;
     let translated = || translate::translated(incoming, edited.as_ref(), attempt, endpoint, outbound);
     let relay = match attempt.target.lane(incoming.call.protocol, incoming.call.operation) {
         Lane::Passthrough { .. } => incoming.inbound.relay(&incoming.head, incoming.envelope),

@@ -160,6 +160,9 @@ fn endpoint_text(endpoint: &Endpoint, transport: Transport) -> String {
     if !quirks.is_empty() {
         let _ = write!(out, ", quirks {}", quirks.join(" "));
     }
+    for (pattern, quirks) in &endpoint.model_quirks {
+        let _ = write!(out, ", quirks of {pattern} {}", words::quirks(quirks).join(" "));
+    }
     out
 }
 

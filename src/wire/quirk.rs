@@ -26,6 +26,30 @@ pub struct Quirks {
     pub refused_members: Vec<String>,
 }
 
+impl Quirks {
+    /// These and those of `more`; where both choose, `more` does.
+    pub fn and(&self, more: &Quirks) -> Quirks {
+        let refused = self.refused_members.iter().chain(&more.refused_members);
+        Quirks {
+            max_tokens: match more.max_tokens {
+                MaxTokensMember::MaxCompletionTokens => self.max_tokens,
+                MaxTokensMember::MaxTokens => MaxTokensMember::MaxTokens,
+            },
+            developer_as_system: self.developer_as_system || more.developer_as_system,
+            no_stream_options: self.no_stream_options || more.no_stream_options,
+            tool_choice_any: self.tool_choice_any || more.tool_choice_any,
+            short_tool_ids: self.short_tool_ids || more.short_tool_ids,
+            no_json_schema: self.no_json_schema || more.no_json_schema,
+            no_reasoning_effort: self.no_reasoning_effort || more.no_reasoning_effort,
+            reasoning_replay: match more.reasoning_replay {
+                ReasoningReplay::None => self.reasoning_replay,
+                other => other,
+            },
+            refused_members: refused.cloned().collect(),
+        }
+    }
+}
+
 /// Spelling of the answer's length limit in Chat Completions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -90,3 +90,29 @@ fn azure_deployments_with_an_api_version_are_paths_of_the_file() {
         assert_eq!(uri.to_string(), expected);
     }
 }
+
+#[test]
+fn quirks_of_a_model_add_to_those_of_its_provider() {
+    let text = "providers:
+  own:
+    protocol: openai-chat
+    base_url: http://127.0.0.1:9/v1
+    quirks: { no_stream_options: true, refused_members: [user] }
+    model_quirks:
+      \"o1-*\": { refused_members: [temperature] }
+      \"*-mini-*\": { developer_as_system: true }
+";
+    let (mut sources, mut diagnostics) = (SourceMap::default(), Diagnostics::default());
+    let source = sources.add("routeplane.yaml", text);
+    let entry = parse(source, &sources, &mut diagnostics).unwrap().providers.pop();
+    let own = provider("own", None, entry.as_ref(), &Env::default(), &mut Vec::new()).unwrap();
+    let quirks = |model| {
+        let quirks = own.endpoints[0].quirks_of(model).into_owned();
+        assert!(quirks.no_stream_options, "{model}");
+        (quirks.refused_members.join(" "), quirks.developer_as_system)
+    };
+    assert_eq!(quirks("o1-mini-2024"), ("user temperature".to_owned(), true));
+    assert_eq!(quirks("o1-mini"), ("user temperature".to_owned(), false));
+    assert_eq!(quirks("gpt-5-mini-2025"), ("user".to_owned(), true));
+    assert_eq!(quirks("o1"), ("user".to_owned(), false));
+}

@@ -159,6 +159,12 @@ fn endpoint(place: Place, written: Written<'_>) -> Result<Endpoint, Problem> {
         paths: paths(written)?,
         headers: headers(written)?,
         quirks: quirks(written),
+        model_quirks: written
+            .layers
+            .both()
+            .flat_map(|entry| &entry.model_quirks)
+            .map(|(pattern, quirks)| (pattern.value.as_str().into(), quirks.value.clone()))
+            .collect(),
     })
 }
 

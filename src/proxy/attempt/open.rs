@@ -37,7 +37,7 @@ pub(super) async fn open(
         Translation::Generate(request) => {
             let encoder = incoming.inbound.stream_encoder(&incoming.head, request);
             let pipe =
-                Pipe::translate(incoming.inbound, place.outbound, &incoming.head, &place.endpoint.quirks, encoder);
+                Pipe::translate(incoming.inbound, place.outbound, &incoming.head, &place.endpoint.quirks_of(attempt.model), encoder);
             (pipe, limits(&head.headers))
         }
         Translation::Embed(_) | Translation::CountTokens => {

@@ -17,9 +17,10 @@ pub(super) fn translated(
     outbound: &dyn Outbound,
 ) -> Result<Prepared, Error> {
     let known = attempt.provider.catalogue.as_deref().and_then(|provider| catalogue::find(provider, attempt.model));
+    let quirks = endpoint.quirks_of(attempt.model);
     let destination = Destination {
         model: attempt.model,
-        quirks: &endpoint.quirks,
+        quirks: &quirks,
         max_output_tokens: known.and_then(|model| model.max_output_tokens).map(u64::from),
     };
     let (mut out, mut losses) = (Vec::new(), Losses::default());
