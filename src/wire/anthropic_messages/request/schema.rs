@@ -85,4 +85,15 @@ mod tests {
             r##"{"$defs":{"a":{"type":"object","additionalProperties":false}},"type":"array","items":{"$ref":"#/$defs/a"}}"##
         );
     }
+
+    /// A reference is not followed, so one that leads back to its own schema has no end to run to.
+    #[test]
+    fn a_schema_that_refers_to_itself_is_closed_once() {
+        assert_eq!(
+            closed_text(
+                r##"{"type":"object","properties":{"next":{"$ref":"#"},"tree":{"$ref":"#/$defs/t"}},"$defs":{"t":{"type":"object","properties":{"kids":{"type":"array","items":{"$ref":"#/$defs/t"}}}}}}"##
+            ),
+            r##"{"type":"object","properties":{"next":{"$ref":"#"},"tree":{"$ref":"#/$defs/t"}},"$defs":{"t":{"type":"object","properties":{"kids":{"type":"array","items":{"$ref":"#/$defs/t"}}},"additionalProperties":false}},"additionalProperties":false}"##
+        );
+    }
 }
