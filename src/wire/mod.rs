@@ -4,6 +4,7 @@
 //! knows the hub and never another protocol.
 
 pub mod anthropic_messages;
+pub mod bedrock_converse;
 pub mod envelope;
 pub mod frame;
 pub mod gemini_generate;
@@ -125,7 +126,7 @@ impl Operation {
 
 /// Every protocol that this build speaks. Registration is one line here.
 pub static PROTOCOLS: &[&dyn Protocol] =
-    &[&openai_chat::OpenAiChat, &anthropic_messages::AnthropicMessages, &gemini_generate::Gemini];
+    &[&openai_chat::OpenAiChat, &anthropic_messages::AnthropicMessages, &gemini_generate::Gemini, &bedrock_converse::BedrockConverse];
 
 /// One wire protocol. The two roles are separate because a protocol may offer only one of them.
 pub trait Protocol: Sync {

@@ -1,0 +1,70 @@
+//! From the hub to a request.
+
+mod conversation;
+mod media;
+mod options;
+mod tools;
+
+use super::model;
+use crate::wire::Destination;
+use crate::wire::ir::{Error, Request};
+use crate::wire::json::{self, ObjectWriter};
+use crate::wire::loss::Losses;
+
+/// Writes a request. What Converse cannot carry goes to `losses`.
+///
+/// # Errors
+/// Content that Converse does not take.
+pub(super) fn encode(
+    request: &Request,
+    destination: &Destination<'_>,
+    out: &mut Vec<u8>,
+    losses: &mut Losses,
+) -> Result<(), Error> {
+    let parts = Parts::plan(request, destination, losses)?;
+    json::object(out, |body| {
+        parts.write(body);
+        parts.options.write(body);
+    });
+    Ok(())
+}
+
+/// Writes the request that counts the tokens of `request`.
+///
+/// # Errors
+/// As [`encode`].
+pub(super) fn encode_count(
+    request: &Request,
+    destination: &Destination<'_>,
+    out: &mut Vec<u8>,
+    losses: &mut Losses,
+) -> Result<(), Error> {
+    let parts = Parts::plan(request, destination, losses)?;
+    json::object(out, |body| body.object("input", |input| input.object("converse", |body| parts.write(body))));
+    Ok(())
+}
+
+struct Parts<'a> {
+    conversation: conversation::Conversation<'a>,
+    tools: tools::Tools<'a>,
+    options: options::Options<'a>,
+}
+
+impl<'a> Parts<'a> {
+    fn plan(request: &'a Request, destination: &Destination<'_>, losses: &mut Losses) -> Result<Parts<'a>, Error> {
+        let family = model::family(destination.model);
+        let conversation = conversation::arrange(request, family, losses)?;
+        let tools = tools::plan(request, family, losses);
+        let options = options::plan(request, destination, family, (&conversation, &tools), losses);
+        Ok(Parts { conversation, tools, options })
+    }
+
+    /// Writes what the model reads: what counts as tokens.
+    fn write(&self, body: &mut ObjectWriter<'_>) {
+        self.conversation.write(self.options.instructions.iter().chain(&self.tools.instruction), body);
+        self.tools.write(body);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,277 @@
+//! Limits, sampling, thinking, the form of the answer, and what has no place.
+
+use serde_json::Number;
+
+use super::super::model::Family;
+use super::conversation::Conversation;
+use super::tools::Tools;
+use crate::wire::Destination;
+use crate::wire::ir::{OutputFormat, ReasoningEffort, ReasoningRequest, Request};
+use crate::wire::json::{self, ObjectWriter};
+use crate::wire::loss::Losses;
+
+/// The smallest thinking budget, in tokens.
+const LEAST_BUDGET: u64 = 1024;
+/// Room for the answer behind the thoughts, in tokens, where the caller named no limit.
+const ANSWER: u64 = 4096;
+const JSON_ONLY: &str = "Answer with one valid JSON object and nothing else: no prose, no code fence.";
+
+pub(super) struct Options<'a> {
+    request: &'a Request,
+    family: Family,
+    max_tokens: Option<u64>,
+    temperature: Option<Number>,
+    top_p: Option<Number>,
+    top_k: Option<&'a Number>,
+    stop: Vec<&'a String>,
+    thinking: Thinking,
+    /// `outputConfig` has the schema.
+    native_schema: bool,
+    user: Option<&'a str>,
+    /// Texts for the end of `system`.
+    pub(super) instructions: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Thinking {
+    Unsaid,
+    Disabled,
+    Budget(u64),
+    /// Claude's word for an effort.
+    Effort(&'static str),
+    /// OpenAI's.
+    ReasoningEffort(&'static str),
+}
+
+pub(super) fn plan<'a>(
+    request: &'a Request,
+    destination: &Destination<'_>,
+    family: Family,
+    around: (&Conversation<'_>, &Tools<'_>),
+    losses: &mut Losses,
+) -> Options<'a> {
+    let sampling = &request.sampling;
+    let (native_schema, instructions) = form(request, destination, family, losses);
+    let mut options = Options {
+        request,
+        family,
+        max_tokens: sampling.max_tokens.map(|limit| limit.value),
+        temperature: sampling.temperature.clone(),
+        top_p: sampling.top_p.clone(),
+        top_k: sampling.top_k.as_ref(),
+        stop: sampling.stop.iter().flatten().filter(|text| !text.trim().is_empty()).collect(),
+        thinking: Thinking::Unsaid,
+        native_schema,
+        user: request.user.as_deref().filter(|user| is_metadata(user)),
+        instructions,
+    };
+    if let Some(reasoning) = &request.reasoning {
+        options.think(reasoning, around, losses);
+    }
+    options.limit_sampling(losses);
+    report(request, &options, losses);
+    options
+}
+
+impl Options<'_> {
+    fn think(&mut self, reasoning: &ReasoningRequest, around: (&Conversation<'_>, &Tools<'_>), losses: &mut Losses) {
+        losses.dropped_ext("reasoning.", &reasoning.ext);
+        let budget = reasoning.budget.and_then(|budget| u64::try_from(budget).ok());
+        let wanted = match (reasoning.effort, budget) {
+            (Some(ReasoningEffort::None), _) | (None, Some(0)) => {
+                self.thinking = if self.family.thinks_with_budget() { Thinking::Disabled } else { Thinking::Unsaid };
+                return;
+            }
+            (_, Some(budget)) if budget > 0 => budget.max(LEAST_BUDGET),
+            (Some(effort), _) => budget_of(effort),
+            (None, _) if reasoning.budget.is_some() || reasoning.include == Some(true) => 8192,
+            (None, _) => return,
+        };
+        let word = match wanted {
+            0..=2048 => "low",
+            2049..=10_000 => "medium",
+            _ => "high",
+        };
+        if self.family == Family::OpenAi {
+            self.thinking = Thinking::ReasoningEffort(word);
+        } else if self.family.thinks_with_effort() {
+            self.thinking = Thinking::Effort(word);
+        } else if self.family.thinks_with_budget() {
+            return self.budget(wanted, around, losses);
+        } else {
+            return losses.dropped("reasoning_effort", "this model is not known to think");
+        }
+        losses.degraded("reasoning_effort", "sent as one of three efforts");
+    }
+
+    /// Thinks with a budget, which must be less than the limit of the answer.
+    fn budget(&mut self, wanted: u64, (conversation, tools): (&Conversation<'_>, &Tools<'_>), losses: &mut Losses) {
+        self.thinking = Thinking::Disabled;
+        if tools.forces() {
+            return losses.dropped("reasoning_effort", "Claude cannot think with a budget before a forced tool call");
+        }
+        if conversation.continues_without_thoughts() {
+            return losses.dropped("reasoning_effort", "the turn to be continued began without signed thoughts, it goes on without");
+        }
+        let limit = *self.max_tokens.get_or_insert(wanted.saturating_add(ANSWER));
+        let budget = if wanted < limit { wanted } else { limit / 4 * 3 };
+        if budget < LEAST_BUDGET {
+            return losses.dropped("reasoning_effort", "`max_tokens` leaves no room for the least thinking budget");
+        }
+        if budget < wanted {
+            losses.degraded("reasoning_effort", format!("the thinking budget is {budget} tokens, to stay below `max_tokens`"));
+        } else if self.request.reasoning.as_ref().is_some_and(|reasoning| reasoning.budget.is_none()) {
+            losses.emulated("reasoning_effort", "sent as a budget of thinking tokens");
+        }
+        self.thinking = Thinking::Budget(budget);
+    }
+
+    fn limit_sampling(&mut self, losses: &mut Losses) {
+        if !self.family.is_claude() {
+            return;
+        }
+        if let Some(temperature) = self.temperature.as_mut().filter(|value| value.as_f64().is_some_and(|value| value > 1.0)) {
+            losses.degraded("temperature", "Claude's temperature ends at 1");
+            *temperature = Number::from(1);
+        }
+        let thinks = matches!(self.thinking, Thinking::Budget(_) | Thinking::Effort(_)) || self.family.thinks_with_effort();
+        let mut leave_out = |member: &'static str, value: &mut Option<Number>, reason: &'static str| {
+            if value.take().is_some_and(|value| value.as_f64() != Some(1.0)) {
+                losses.dropped(member, reason);
+            }
+        };
+        if thinks {
+            leave_out("temperature", &mut self.temperature, "this model takes none, or none while it thinks");
+            leave_out("top_p", &mut self.top_p, "this model takes none, or none while it thinks");
+            if self.top_k.take().is_some() {
+                losses.dropped("top_k", "this model takes none, or none while it thinks");
+            }
+        } else if matches!(self.family, Family::Claude(major, minor) if (major, minor) >= (4, 1)) && self.temperature.is_some() {
+            leave_out("top_p", &mut self.top_p, "this model takes either `temperature` or `top_p`");
+        }
+    }
+
+    pub(super) fn write(&self, body: &mut ObjectWriter<'_>) {
+        if self.max_tokens.is_some() || self.temperature.is_some() || self.top_p.is_some() || !self.stop.is_empty() {
+            body.object("inferenceConfig", |config| {
+                config.optional("maxTokens", &self.max_tokens);
+                config.optional("temperature", &self.temperature);
+                config.optional("topP", &self.top_p);
+                if !self.stop.is_empty() {
+                    config.field("stopSequences", &self.stop);
+                }
+            });
+        }
+        if self.top_k.is_some() || self.thinking != Thinking::Unsaid {
+            body.object("additionalModelRequestFields", |fields| self.write_fields(fields));
+        }
+        if self.family.is_claude() && !self.stop.is_empty() {
+            body.field("additionalModelResponseFieldPaths", &["/stop_sequence"]);
+        }
+        self.write_schema(body);
+        if let Some(user) = self.user {
+            body.object("requestMetadata", |metadata| metadata.field("user_id", user));
+        }
+    }
+
+    fn write_fields(&self, fields: &mut ObjectWriter<'_>) {
+        match (self.top_k, self.family) {
+            (Some(top_k), Family::Nova) => fields.object("inferenceConfig", |config| config.field("topK", top_k)),
+            (Some(top_k), _) => fields.field("top_k", top_k),
+            (None, _) => {}
+        }
+        match self.thinking {
+            Thinking::Unsaid => {}
+            Thinking::Disabled => fields.object("thinking", |thinking| thinking.field("type", "disabled")),
+            Thinking::Budget(budget) => fields.object("thinking", |thinking| {
+                thinking.field("type", "enabled");
+                thinking.field("budget_tokens", &budget);
+            }),
+            Thinking::Effort(effort) => {
+                fields.object("thinking", |thinking| thinking.field("type", "adaptive"));
+                fields.object("output_config", |config| config.field("effort", effort));
+            }
+            Thinking::ReasoningEffort(effort) => fields.field("reasoning_effort", effort),
+        }
+    }
+
+    fn write_schema(&self, body: &mut ObjectWriter<'_>) {
+        let Some(OutputFormat::Schema { name, description, schema, .. }) =
+            self.request.output.as_ref().filter(|_| self.native_schema)
+        else {
+            return;
+        };
+        body.object("outputConfig", |config| {
+            config.object("textFormat", |format| {
+                format.field("type", "json_schema");
+                format.object("structure", |structure| {
+                    structure.object("jsonSchema", |json| {
+                        json.optional("name", name);
+                        json.optional("description", &description.as_ref().filter(|text| !text.is_empty()));
+                        json.field("schema", schema.get());
+                    });
+                });
+            });
+        });
+    }
+}
+
+/// How the form of the answer is asked for: whether by `outputConfig`, and by which instructions.
+fn form(request: &Request, destination: &Destination<'_>, family: Family, losses: &mut Losses) -> (bool, Vec<String>) {
+    match &request.output {
+        None | Some(OutputFormat::Text) => (false, Vec::new()),
+        Some(OutputFormat::Json) => {
+            losses.emulated("response_format", "Converse has no JSON mode; a system instruction asks for JSON");
+            (false, vec![JSON_ONLY.to_owned()])
+        }
+        Some(OutputFormat::Schema { strict, .. }) if family.takes_schemas() && !destination.quirks.no_json_schema => {
+            if *strict == Some(false) {
+                losses.dropped("response_format.json_schema.strict", "Converse always keeps to the schema");
+            }
+            (true, Vec::new())
+        }
+        Some(OutputFormat::Schema { schema, .. }) => {
+            losses.emulated("response_format", "this model has no schema mode; a system instruction gives the schema");
+            (false, vec![format!("{JSON_ONLY} It must satisfy this JSON Schema:\n{}", schema.get())])
+        }
+    }
+}
+
+/// Tokens to think with, by effort.
+fn budget_of(effort: ReasoningEffort) -> u64 {
+    match effort {
+        ReasoningEffort::None => 0,
+        ReasoningEffort::Minimal => LEAST_BUDGET,
+        ReasoningEffort::Low => 2048,
+        ReasoningEffort::Medium => 8192,
+        ReasoningEffort::High => 16_384,
+        ReasoningEffort::XHigh | ReasoningEffort::Max => 32_768,
+    }
+}
+
+/// Whether `requestMetadata` takes the text as a value.
+fn is_metadata(text: &str) -> bool {
+    let legal = |c: char| c.is_ascii_alphanumeric() || c.is_ascii_whitespace() || ":_@$#=/+,-.".contains(c);
+    text.len() <= 256 && text.chars().all(legal)
+}
+
+fn report(request: &Request, options: &Options<'_>, losses: &mut Losses) {
+    let sampling = &request.sampling;
+    let not_zero = |number: &Option<Number>| number.as_ref().is_some_and(|number| number.as_f64() != Some(0.0));
+    for (member, given) in [
+        ("seed", sampling.seed.is_some()),
+        ("frequency_penalty", not_zero(&sampling.frequency_penalty)),
+        ("presence_penalty", not_zero(&sampling.presence_penalty)),
+        ("n", sampling.candidates.is_some_and(|count| count != 1)),
+        ("logprobs", sampling.logprobs == Some(true)),
+        ("top_logprobs", sampling.top_logprobs.is_some_and(|count| count > 0)),
+        ("metadata", request.metadata.as_deref().is_some_and(|metadata| !json::says_nothing(metadata))),
+        ("user", request.user.is_some() && options.user.is_none()),
+        ("stop", sampling.stop.as_ref().is_some_and(|stop| stop.len() > options.stop.len())),
+    ] {
+        if given {
+            losses.dropped(member, "Converse has no place for it");
+        }
+    }
+    losses.dropped_ext("", &request.ext);
+}
