@@ -125,8 +125,12 @@ impl Operation {
 }
 
 /// Every protocol that this build speaks. Registration is one line here.
-pub static PROTOCOLS: &[&dyn Protocol] =
-    &[&openai_chat::OpenAiChat, &anthropic_messages::AnthropicMessages, &gemini_generate::Gemini, &bedrock_converse::BedrockConverse];
+pub static PROTOCOLS: &[&dyn Protocol] = &[
+    &openai_chat::OpenAiChat,
+    &anthropic_messages::AnthropicMessages,
+    &gemini_generate::Gemini,
+    &bedrock_converse::BedrockConverse,
+];
 
 /// One wire protocol. The two roles are separate because a protocol may offer only one of them.
 pub trait Protocol: Sync {

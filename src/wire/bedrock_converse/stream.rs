@@ -228,8 +228,10 @@ mod tests {
 
     const START: (&str, &str) = ("messageStart", r#"{"role":"assistant","p":"abc"}"#);
     const STOP: (&str, &str) = ("messageStop", r#"{"stopReason":"tool_use"}"#);
-    const METADATA: (&str, &str) =
-        ("metadata", r#"{"usage":{"inputTokens":3,"outputTokens":5,"cacheReadInputTokens":4},"metrics":{"latencyMs":1}}"#);
+    const METADATA: (&str, &str) = (
+        "metadata",
+        r#"{"usage":{"inputTokens":3,"outputTokens":5,"cacheReadInputTokens":4},"metrics":{"latencyMs":1}}"#,
+    );
 
     #[test]
     fn gaps_in_the_indices_and_missing_starts_do_not_matter() {
@@ -240,7 +242,10 @@ mod tests {
             ("contentBlockStop", r#"{"contentBlockIndex":0}"#),
             ("contentBlockDelta", r#"{"contentBlockIndex":2,"delta":{"text":"a"}}"#),
             ("contentBlockDelta", r#"{"contentBlockIndex":2,"delta":{"text":"b"}}"#),
-            ("contentBlockStart", r#"{"contentBlockIndex":5,"start":{"toolUse":{"toolUseId":"t1","name":"fs_x2e_read"}}}"#),
+            (
+                "contentBlockStart",
+                r#"{"contentBlockIndex":5,"start":{"toolUse":{"toolUseId":"t1","name":"fs_x2e_read"}}}"#,
+            ),
             ("contentBlockDelta", r#"{"contentBlockIndex":5,"delta":{"toolUse":{"input":"{\"a\":1}"}}}"#),
             ("contentBlockStart", r#"{"contentBlockIndex":6,"start":{"toolUse":{"toolUseId":"t2","name":"now"}}}"#),
             STOP,

@@ -37,8 +37,9 @@ mod tests {
 
     #[test]
     fn cached_input_is_input() {
-        let usage =
-            of(r#"{"usage":{"inputTokens":3,"outputTokens":5,"totalTokens":58,"cacheReadInputTokens":40,"cacheWriteInputTokens":10}}"#);
+        let usage = of(
+            r#"{"usage":{"inputTokens":3,"outputTokens":5,"totalTokens":58,"cacheReadInputTokens":40,"cacheWriteInputTokens":10}}"#,
+        );
         let usage = usage.unwrap();
         assert_eq!((usage.input, usage.output, usage.total()), (Some(53), Some(5), Some(58)));
         assert_eq!(of("{}"), None);

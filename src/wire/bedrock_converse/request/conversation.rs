@@ -48,7 +48,9 @@ pub(super) struct Mark {
 pub(super) fn mark(prefix: &str, ext: &Ext, family: Family, losses: &mut Losses) -> Option<Mark> {
     let rest = Ext(ext.0.iter().filter(|(key, _)| key != "cache_control").cloned().collect());
     losses.dropped_ext(prefix, &rest);
-    let object = |raw: &RawValue| json::Object::parse(raw.get()).ok().map(|object| object.get("ttl").map(RawValue::get) == Some("\"1h\""));
+    let object = |raw: &RawValue| {
+        json::Object::parse(raw.get()).ok().map(|object| object.get("ttl").map(RawValue::get) == Some("\"1h\""))
+    };
     let hour = ext.get("cache_control").and_then(object)?;
     let field = format!("{prefix}cache_control");
     if !family.caches() {
@@ -78,7 +80,11 @@ impl Mark {
 ///
 /// # Errors
 /// Media that Converse does not take.
-pub(super) fn arrange<'a>(request: &'a Request, family: Family, losses: &mut Losses) -> Result<Conversation<'a>, Error> {
+pub(super) fn arrange<'a>(
+    request: &'a Request,
+    family: Family,
+    losses: &mut Losses,
+) -> Result<Conversation<'a>, Error> {
     let mut arranging = Arranging {
         family,
         losses,
@@ -112,7 +118,10 @@ impl<'a> Arranging<'a, '_> {
         let leading = system && self.conversation.turns.is_empty();
         let assistant = message.role == Role::Assistant;
         if system && !leading {
-            self.losses.degraded("messages.role", "a system message within the conversation is sent as a reminder in a user turn");
+            self.losses.degraded(
+                "messages.role",
+                "a system message within the conversation is sent as a reminder in a user turn",
+            );
         }
         if assistant && self.conversation.turns.last().is_some_and(|turn| !turn.assistant) {
             self.ids.open.clear();
@@ -174,7 +183,8 @@ impl<'a> Arranging<'a, '_> {
 
     /// Thoughts go back only with a proof of the model's own: Claude's are valid at Anthropic and here alike.
     fn reasoning(&mut self, reasoning: &'a Reasoning) -> Option<Block<'a>> {
-        let proof = reasoning.redacted.as_ref().or(reasoning.signature.as_ref()).filter(|proof| !proof.value.is_empty());
+        let proof =
+            reasoning.redacted.as_ref().or(reasoning.signature.as_ref()).filter(|proof| !proof.value.is_empty());
         let valid = proof.is_some_and(|proof| {
             proof.issuer == SELF || (proof.issuer == ProtocolId::AnthropicMessages && self.family.is_claude())
         });
@@ -191,7 +201,10 @@ impl<'a> Arranging<'a, '_> {
             self.losses.dropped("messages.tool_calls.signature", "another vendor's signature is of no use here");
         }
         if input(&call.arguments).is_none() {
-            self.losses.degraded("messages.tool_calls.arguments", "arguments that are no JSON object are sent as the text `_raw` of one");
+            self.losses.degraded(
+                "messages.tool_calls.arguments",
+                "arguments that are no JSON object are sent as the text `_raw` of one",
+            );
         }
         Block { content: Content::Call { id: self.ids.ask(call), call }, mark }
     }
@@ -241,7 +254,11 @@ impl Conversation<'_> {
     }
 
     /// Writes `system`, with `instructions` at its end, and `messages`.
-    pub(super) fn write<'s>(&self, instructions: impl Iterator<Item = &'s String> + Clone, body: &mut ObjectWriter<'_>) {
+    pub(super) fn write<'s>(
+        &self,
+        instructions: impl Iterator<Item = &'s String> + Clone,
+        body: &mut ObjectWriter<'_>,
+    ) {
         if !self.system.is_empty() || instructions.clone().next().is_some() {
             let out = body.key("system");
             out.push(b'[');

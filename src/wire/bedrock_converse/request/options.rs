@@ -111,7 +111,10 @@ impl Options<'_> {
             return losses.dropped("reasoning_effort", "Claude cannot think with a budget before a forced tool call");
         }
         if conversation.continues_without_thoughts() {
-            return losses.dropped("reasoning_effort", "the turn to be continued began without signed thoughts, it goes on without");
+            return losses.dropped(
+                "reasoning_effort",
+                "the turn to be continued began without signed thoughts, it goes on without",
+            );
         }
         let limit = *self.max_tokens.get_or_insert(wanted.saturating_add(ANSWER));
         let budget = if wanted < limit { wanted } else { limit / 4 * 3 };
@@ -119,7 +122,10 @@ impl Options<'_> {
             return losses.dropped("reasoning_effort", "`max_tokens` leaves no room for the least thinking budget");
         }
         if budget < wanted {
-            losses.degraded("reasoning_effort", format!("the thinking budget is {budget} tokens, to stay below `max_tokens`"));
+            losses.degraded(
+                "reasoning_effort",
+                format!("the thinking budget is {budget} tokens, to stay below `max_tokens`"),
+            );
         } else if self.request.reasoning.as_ref().is_some_and(|reasoning| reasoning.budget.is_none()) {
             losses.emulated("reasoning_effort", "sent as a budget of thinking tokens");
         }
@@ -130,11 +136,14 @@ impl Options<'_> {
         if !self.family.is_claude() {
             return;
         }
-        if let Some(temperature) = self.temperature.as_mut().filter(|value| value.as_f64().is_some_and(|value| value > 1.0)) {
+        if let Some(temperature) =
+            self.temperature.as_mut().filter(|value| value.as_f64().is_some_and(|value| value > 1.0))
+        {
             losses.degraded("temperature", "Claude's temperature ends at 1");
             *temperature = Number::from(1);
         }
-        let thinks = matches!(self.thinking, Thinking::Budget(_) | Thinking::Effort(_)) || self.family.thinks_with_effort();
+        let thinks =
+            matches!(self.thinking, Thinking::Budget(_) | Thinking::Effort(_)) || self.family.thinks_with_effort();
         let mut leave_out = |member: &'static str, value: &mut Option<Number>, reason: &'static str| {
             if value.take().is_some_and(|value| value.as_f64() != Some(1.0)) {
                 losses.dropped(member, reason);
@@ -146,7 +155,9 @@ impl Options<'_> {
             if self.top_k.take().is_some() {
                 losses.dropped("top_k", "this model takes none, or none while it thinks");
             }
-        } else if matches!(self.family, Family::Claude(major, minor) if (major, minor) >= (4, 1)) && self.temperature.is_some() {
+        } else if matches!(self.family, Family::Claude(major, minor) if (major, minor) >= (4, 1))
+            && self.temperature.is_some()
+        {
             leave_out("top_p", &mut self.top_p, "this model takes either `temperature` or `top_p`");
         }
     }

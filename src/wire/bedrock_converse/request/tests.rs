@@ -34,18 +34,21 @@ fn hi() -> Value {
 #[test]
 fn every_cache_mark_becomes_a_cache_point_behind_what_it_marks() {
     let mark = json!({ "type": "ephemeral" });
-    let (body, losses) = from_messages(CLAUDE, json!({
-        "system": [{ "type": "text", "text": "s", "cache_control": mark }],
-        "tools": [
-            { "name": "a", "input_schema": { "type": "object" } },
-            { "name": "b", "input_schema": { "type": "object" }, "cache_control": { "type": "ephemeral", "ttl": "1h" } },
-        ],
-        "messages": [
-            { "role": "user", "content": [{ "type": "text", "text": "u", "cache_control": mark }] },
-            { "role": "assistant", "content": [{ "type": "tool_use", "id": "t", "name": "a", "input": {} }] },
-            { "role": "user", "content": [{ "type": "tool_result", "tool_use_id": "t", "content": "r", "cache_control": mark }] },
-        ],
-    }));
+    let (body, losses) = from_messages(
+        CLAUDE,
+        json!({
+            "system": [{ "type": "text", "text": "s", "cache_control": mark }],
+            "tools": [
+                { "name": "a", "input_schema": { "type": "object" } },
+                { "name": "b", "input_schema": { "type": "object" }, "cache_control": { "type": "ephemeral", "ttl": "1h" } },
+            ],
+            "messages": [
+                { "role": "user", "content": [{ "type": "text", "text": "u", "cache_control": mark }] },
+                { "role": "assistant", "content": [{ "type": "tool_use", "id": "t", "name": "a", "input": {} }] },
+                { "role": "user", "content": [{ "type": "tool_result", "tool_use_id": "t", "content": "r", "cache_control": mark }] },
+            ],
+        }),
+    );
     let point = json!({ "cachePoint": { "type": "default" } });
     assert_eq!(body["system"], json!([{ "text": "s" }, point]));
     assert_eq!(body["toolConfig"]["tools"][2], json!({ "cachePoint": { "type": "default", "ttl": "1h" } }));
@@ -78,7 +81,10 @@ fn top_k_goes_where_the_model_looks_for_it() {
     assert_eq!(claude["additionalModelRequestFields"], json!({ "top_k": 7 }));
     assert_eq!(claude["inferenceConfig"], json!({ "maxTokens": 99, "temperature": 0.5, "stopSequences": ["x"] }));
     assert_eq!(claude["additionalModelResponseFieldPaths"], json!(["/stop_sequence"]));
-    assert_eq!(fields("amazon.nova-lite-v1:0")["additionalModelRequestFields"], json!({ "inferenceConfig": { "topK": 7 } }));
+    assert_eq!(
+        fields("amazon.nova-lite-v1:0")["additionalModelRequestFields"],
+        json!({ "inferenceConfig": { "topK": 7 } })
+    );
     assert_eq!(fields("meta.llama3-1-8b-instruct-v1:0")["additionalModelRequestFields"], json!({ "top_k": 7 }));
 }
 
@@ -105,10 +111,16 @@ fn turns_alternate_and_results_stand_together_in_one() {
     assert_eq!(roles, ["user", "assistant", "user"]);
     assert_eq!(turns[0]["content"], json!([{ "text": "u" }, { "text": "v" }]));
     let [first, second] = [0, 1].map(|at| turns[1]["content"][at]["toolUse"].clone());
-    assert_eq!((&first["input"], &second["input"], &second["name"]), (&json!({ "a": 1 }), &json!({}), &json!("fs_x2e_read")));
+    assert_eq!(
+        (&first["input"], &second["input"], &second["name"]),
+        (&json!({ "a": 1 }), &json!({}), &json!("fs_x2e_read"))
+    );
     assert_eq!(turns[2]["content"][0]["toolResult"]["toolUseId"], "two");
     let answered = &turns[2]["content"][1]["toolResult"];
-    assert_eq!((&answered["toolUseId"], &answered["content"]), (&first["toolUseId"], &json!([{ "text": "(no output)" }])));
+    assert_eq!(
+        (&answered["toolUseId"], &answered["content"]),
+        (&first["toolUseId"], &json!([{ "text": "(no output)" }]))
+    );
     assert_eq!(turns[2]["content"][2], json!({ "text": "w" }));
 }
 
@@ -130,21 +142,30 @@ fn calls_are_forbidden_by_leaving_the_tools_out_or_in_words() {
     assert!(body.get("toolConfig").is_none());
     assert_eq!(losses, "tool_choice=emulated");
     let (body, _) = from_chat(CLAUDE, json!({ "messages": with_calls(), "tools": tools, "tool_choice": "none" }));
-    assert_eq!(body["toolConfig"], json!({ "tools": [
+    assert_eq!(
+        body["toolConfig"],
+        json!({ "tools": [
         { "toolSpec": { "name": "f", "inputSchema": { "json": { "type": "object" } } } },
-    ] }));
+    ] })
+    );
     assert_eq!(body["system"][1]["text"], super::tools::NO_CALLS);
 }
 
 #[test]
 fn documents_get_a_name_and_a_text_beside_them() {
-    let (body, losses) = from_messages(CLAUDE, json!({ "messages": [{ "role": "user", "content": [
+    let (body, losses) = from_messages(
+        CLAUDE,
+        json!({ "messages": [{ "role": "user", "content": [
         { "type": "document", "title": "q_1.pdf", "source": { "type": "base64", "media_type": "application/pdf", "data": "AA==" } },
-    ] }] }));
-    assert_eq!(body["messages"][0]["content"], json!([
-        { "document": { "format": "pdf", "name": "q 1 pdf", "source": { "bytes": "AA==" } } },
-        { "text": "." },
-    ]));
+    ] }] }),
+    );
+    assert_eq!(
+        body["messages"][0]["content"],
+        json!([
+            { "document": { "format": "pdf", "name": "q 1 pdf", "source": { "bytes": "AA==" } } },
+            { "text": "." },
+        ])
+    );
     assert_eq!(losses, "messages.content.name=degraded, messages.content=emulated");
 }
 
@@ -156,15 +177,22 @@ fn an_address_is_refused_in_words() {
         written(ProtocolId::OpenAiChat, CLAUDE, &body)
     };
     let error = image("https://example.org/a.png").unwrap_err();
-    assert_eq!((error.code.as_deref(), error.param.as_deref()), (Some("unsupported_content"), Some("messages.0.content.0")));
+    assert_eq!(
+        (error.code.as_deref(), error.param.as_deref()),
+        (Some("unsupported_content"), Some("messages.0.content.0"))
+    );
     let (body, _) = image("data:image/jpg;base64,AA==").unwrap();
-    assert_eq!(body["messages"][0]["content"][0], json!({ "image": { "format": "jpeg", "source": { "bytes": "AA==" } } }));
+    assert_eq!(
+        body["messages"][0]["content"][0],
+        json!({ "image": { "format": "jpeg", "source": { "bytes": "AA==" } } })
+    );
 }
 
 #[test]
 fn a_thinking_budget_stays_below_the_limit() {
     let thinking = |limit: u64| {
-        let body = json!({ "messages": hi(), "max_completion_tokens": limit, "reasoning_effort": "high", "temperature": 0.5 });
+        let body =
+            json!({ "messages": hi(), "max_completion_tokens": limit, "reasoning_effort": "high", "temperature": 0.5 });
         let (body, losses) = from_chat(CLAUDE, body);
         (body["additionalModelRequestFields"]["thinking"].clone(), losses)
     };
@@ -176,7 +204,9 @@ fn a_thinking_budget_stays_below_the_limit() {
 
 #[test]
 fn thoughts_go_back_with_a_valid_signature_only() {
-    let (body, losses) = from_messages(CLAUDE, json!({ "messages": [
+    let (body, losses) = from_messages(
+        CLAUDE,
+        json!({ "messages": [
         { "role": "user", "content": "a" },
         { "role": "assistant", "content": [
             { "type": "thinking", "thinking": "hm", "signature": "c2ln" },
@@ -185,12 +215,16 @@ fn thoughts_go_back_with_a_valid_signature_only() {
             { "type": "text", "text": "b" },
         ] },
         { "role": "user", "content": "c" },
-    ] }));
-    assert_eq!(body["messages"][1]["content"], json!([
-        { "reasoningContent": { "reasoningText": { "text": "hm", "signature": "c2ln" } } },
-        { "reasoningContent": { "redactedContent": "ZGF0YQ==" } },
-        { "text": "b" },
-    ]));
+    ] }),
+    );
+    assert_eq!(
+        body["messages"][1]["content"],
+        json!([
+            { "reasoningContent": { "reasoningText": { "text": "hm", "signature": "c2ln" } } },
+            { "reasoningContent": { "redactedContent": "ZGF0YQ==" } },
+            { "text": "b" },
+        ])
+    );
     assert_eq!(losses, "messages.reasoning=dropped");
 }
 
@@ -199,7 +233,10 @@ fn a_schema_is_sent_as_text() {
     let format = json!({ "type": "json_schema", "json_schema": { "name": "n", "schema": { "type": "object" } } });
     let body = json!({ "messages": hi(), "response_format": format });
     let (native, losses) = from_chat(CLAUDE, body.clone());
-    assert_eq!(native["outputConfig"]["textFormat"]["structure"]["jsonSchema"], json!({ "name": "n", "schema": "{\"type\":\"object\"}" }));
+    assert_eq!(
+        native["outputConfig"]["textFormat"]["structure"]["jsonSchema"],
+        json!({ "name": "n", "schema": "{\"type\":\"object\"}" })
+    );
     assert_eq!(losses, "");
     let (emulated, losses) = from_chat("amazon.nova-lite-v1:0", body);
     assert!(emulated["system"][0]["text"].as_str().unwrap().contains("{\"type\":\"object\"}"));

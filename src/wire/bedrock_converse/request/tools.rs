@@ -93,7 +93,10 @@ fn offered<'a>(request: &'a Request, family: Family, losses: &mut Losses) -> Vec
         if !legal::is_restorable(name) {
             losses.degraded("tools.name", "the name is too long for Converse and is cut");
         } else if legal != name.as_str() {
-            losses.emulated("tools.name", "characters that Converse does not allow are escaped, and restored in the answer");
+            losses.emulated(
+                "tools.name",
+                "characters that Converse does not allow are escaped, and restored in the answer",
+            );
         }
         let description = description.as_deref().filter(|text| !text.is_empty());
         let parameters = parameters.as_deref().filter(|schema| json::kind(schema) == json::Kind::Object);
