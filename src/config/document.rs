@@ -8,7 +8,9 @@ use super::decode::leaf::{Choice, DurationText, Flag, Fraction, Protocol, Size, 
 use super::decode::list::{AnyKey, ByProtocol, HeaderKey, List, Map, Named, OneOrMore};
 use super::decode::mapping;
 use super::decode::secret::{HeaderValue, Secret};
-use super::decode::texts::{Address, Any, LaneWord, ProtocolFact, Sticky, Timezone, Transport, Url, Variable, Watch};
+use super::decode::texts::{
+    Address, Any, LaneWord, LossPolicy, ProtocolFact, Sticky, Timezone, Transport, Url, Variable, Watch,
+};
 use super::decode::value::{RetryOn, Route, Rules, Version};
 use crate::source::{SourceText, Span, Spanned};
 use crate::wire::ProtocolId;
@@ -174,6 +176,9 @@ mapping! {
         "headers" => headers: Option<HeaderEditsEntry> as HeaderEditsEntry,
         /// Members set in and removed from the upstream's body.
         "body" => body: Option<BodyEditsEntry> as BodyEditsEntry,
+        /// A request that a target of another protocol could only carry in part is sent (`allow`), sent with a line in the
+        /// log (`warn`), or not sent to that target (`refuse`).
+        "on_loss" default "allow" => on_loss: Option<Spanned<String>> as Choice<LossPolicy>,
     }
 }
 

@@ -11,7 +11,7 @@ use super::document::{BodyEditsEntry, Document, HeaderEditsEntry, PresetEntry, R
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::source::Spanned;
 use crate::table::SettingsIdx;
-use crate::table::settings::{BodyEdits, HeaderEdits, Retries, RetryOn, Settings, Timeouts};
+use crate::table::settings::{BodyEdits, HeaderEdits, OnLoss, Retries, RetryOn, Settings, Timeouts};
 
 /// What one preset, or several nested ones, say. Everything may be left unsaid.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -28,6 +28,7 @@ struct Layer {
     header_remove: Vec<HeaderName>,
     body_set: Vec<(Box<str>, Box<str>)>,
     body_remove: Vec<Box<str>>,
+    on_loss: Option<OnLoss>,
 }
 
 impl Layer {
@@ -53,6 +54,7 @@ impl Layer {
             header_remove: removals(&self.header_set, &self.header_remove, &inner.header_remove),
             body_set: without(joined(&self.body_set, &inner.body_set), &self.body_remove),
             body_remove: removals(&self.body_set, &self.body_remove, &inner.body_remove),
+            on_loss: self.on_loss.or(inner.on_loss),
         }
     }
 
@@ -78,6 +80,7 @@ impl Layer {
             },
             headers: HeaderEdits { set: self.header_set.clone().into(), remove: self.header_remove.clone().into() },
             body: BodyEdits { set: self.body_set.clone().into(), remove: self.body_remove.clone().into() },
+            on_loss: self.on_loss.unwrap_or_default(),
         }
     }
 }
@@ -120,6 +123,7 @@ impl Layers {
             params: texts(&entry.params),
             overrides: texts(&entry.override_),
             system: entry.system.as_ref().and_then(|system| system_text(system, files, diagnostics)),
+            on_loss: entry.on_loss.as_ref().and_then(|word| on_loss(&word.value)),
             ..Layer::default()
         };
         times(entry.timeout.as_ref(), &mut layer);
@@ -203,6 +207,11 @@ fn retry_on(word: &str) -> Option<RetryOn> {
         "empty" => Some(RetryOn::Empty),
         status => status.parse().ok().map(RetryOn::Status),
     }
+}
+
+/// The decoder has checked the word.
+fn on_loss(word: &str) -> Option<OnLoss> {
+    [OnLoss::Allow, OnLoss::Warn, OnLoss::Refuse].into_iter().find(|policy| policy.word() == word)
 }
 
 fn header_edits(entry: Option<&HeaderEditsEntry>, layer: &mut Layer, diagnostics: &mut Diagnostics) {

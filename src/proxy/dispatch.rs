@@ -21,7 +21,7 @@ use super::respond::{self, Trail};
 use super::{Gateway, ResponseBody, guard, models, receive};
 use crate::live::Live;
 use crate::table::select::{AllUp, NotFound};
-use crate::table::settings::Retries;
+use crate::table::settings::{OnLoss, Retries};
 use crate::table::{Attempt, Decision, Draw, Outcome};
 use crate::wire::ir::{Error, ErrorKind};
 use crate::wire::{Inbound, Operation, ProtocolId};
@@ -251,7 +251,10 @@ impl Walk<'_, '_, '_> {
             trail.attempts += 1;
             let Walk { gateway, live, incoming, deadline, total } = *self;
             let failure = match attempt::run(&Try { gateway, live, incoming, attempt, deadline, total }).await {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => {
+                    warn_of_losses(&answer, attempt, target, trail);
+                    return Ok(answer);
+                }
                 Err(failure) => failure,
             };
             warn!(
@@ -283,6 +286,16 @@ impl Walk<'_, '_, '_> {
             None => backoff(retries, tries),
         };
         (Instant::now() + pause < self.deadline).then_some(pause)
+    }
+}
+
+/// Says in the log what did not arrive, where the file asks for that: names of members, never what they hold.
+fn warn_of_losses(answer: &Answer, attempt: &Attempt<'_>, target: &str, trail: &Trail) {
+    if attempt.settings.on_loss != OnLoss::Warn {
+        return;
+    }
+    if let Some(fields) = answer.losses.meaning_lost() {
+        warn!(request_id = trail.request_id, target, fields, "the translation lost something");
     }
 }
 

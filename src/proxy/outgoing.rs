@@ -2,6 +2,7 @@
 //! one target cannot leak to the next.
 
 pub mod head;
+mod loss;
 mod preset;
 mod translate;
 
@@ -74,6 +75,7 @@ pub fn body(
         Relay::Rewritten => Prepared { translation: Translation::None, ..translated()? },
         Relay::Translated => translated()?,
     };
+    loss::check(incoming, attempt, &prepared)?;
     let edits = &attempt.settings.body;
     if !edits.set.is_empty() || !edits.remove.is_empty() {
         prepared.body = preset::edit_body(&prepared.body, edits)?;

@@ -20,6 +20,30 @@ pub struct Settings {
     pub headers: HeaderEdits,
     /// Edits of the upstream's body by JSON Pointer, after everything else.
     pub body: BodyEdits,
+    pub on_loss: OnLoss,
+}
+
+/// What becomes of a request that a translation could only carry in part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum OnLoss {
+    /// Sent; the answer's header says what was lost.
+    #[default]
+    Allow,
+    /// As `Allow`, and a line in the log.
+    Warn,
+    /// Not sent to this target; the next one is tried.
+    Refuse,
+}
+
+impl OnLoss {
+    /// As it is written in the file.
+    pub fn word(self) -> &'static str {
+        match self {
+            OnLoss::Allow => "allow",
+            OnLoss::Warn => "warn",
+            OnLoss::Refuse => "refuse",
+        }
+    }
 }
 
 /// How long each phase of an attempt may take.

@@ -17,6 +17,16 @@ pub enum Effect {
     Dropped,
 }
 
+impl Effect {
+    /// The target does not get all that the caller meant.
+    pub fn loses_meaning(self) -> bool {
+        match self {
+            Effect::Emulated => false,
+            Effect::Degraded | Effect::Dropped => true,
+        }
+    }
+}
+
 /// One field that was not carried as it was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Loss {
@@ -27,7 +37,11 @@ pub struct Loss {
     pub reason: Cow<'static, str>,
 }
 
-/// The losses of one translation, each (field, effect) once.
+/// Most losses that are kept. Members that nobody knows are as many as the caller likes, and nobody reads a list of that
+/// length.
+const MOST: usize = 256;
+
+/// The losses of one translation, each (field, effect) once; no more than 256.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Losses(Vec<Loss>);
@@ -56,7 +70,7 @@ impl Losses {
     }
 
     fn add(&mut self, field: Cow<'static, str>, effect: Effect, reason: Cow<'static, str>) {
-        if !self.0.iter().any(|known| known.field == field && known.effect == effect) {
+        if self.0.len() < MOST && !self.0.iter().any(|known| known.field == field && known.effect == effect) {
             self.0.push(Loss { field, effect, reason });
         }
     }
@@ -64,6 +78,33 @@ impl Losses {
     pub fn extend(&mut self, other: &Losses) {
         for loss in &other.0 {
             self.add(loss.field.clone(), loss.effect, loss.reason.clone());
+        }
+    }
+
+    /// The paths of what does not arrive with its full meaning, each once, for people: `` `seed`, `messages.name` and 3 more ``.
+    /// Bounded, since some paths hold names of the caller's own. `None` where all meaning arrives.
+    pub fn meaning_lost(&self) -> Option<String> {
+        const SHOWN: usize = 8;
+        const LONGEST: usize = 80;
+        let mut fields: Vec<&str> = Vec::new();
+        for loss in self.0.iter().filter(|loss| loss.effect.loses_meaning()) {
+            if !fields.contains(&&*loss.field) {
+                fields.push(&loss.field);
+            }
+        }
+        let shown: Vec<String> = fields
+            .iter()
+            .take(SHOWN)
+            .map(|field| {
+                let plain = field.chars().map(|c| if c.is_control() { ' ' } else { c });
+                format!("`{}`", plain.take(LONGEST).collect::<String>())
+            })
+            .collect();
+        let more = fields.len().saturating_sub(SHOWN);
+        match more {
+            _ if shown.is_empty() => None,
+            0 => Some(shown.join(", ")),
+            _ => Some(format!("{} and {more} more", shown.join(", "))),
         }
     }
 
@@ -89,5 +130,28 @@ impl fmt::Display for Losses {
             write!(f, "{separator}{}={effect}", loss.field)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lost_meaning_is_told_once_and_bounded() {
+        let mut losses = Losses::default();
+        losses.emulated("system", "elsewhere");
+        assert_eq!(losses.meaning_lost(), None);
+        losses.dropped("seed", "no member");
+        losses.degraded("seed", "rounded");
+        losses.degraded("a\nb", "x");
+        assert_eq!(losses.meaning_lost().as_deref(), Some("`seed`, `a b`"));
+        for position in 0..1_000 {
+            losses.dropped(format!("{position}{}", "\u{e9}".repeat(500)), "x");
+        }
+        assert_eq!(losses.iter().count(), MOST);
+        let text = losses.meaning_lost().unwrap();
+        assert!(text.ends_with(&format!(" and {} more", MOST - 2 - 7)), "{text}");
+        assert!(text.chars().count() < 700, "{text}");
     }
 }

@@ -17,6 +17,7 @@ mod http_client;
 mod init;
 mod laws;
 mod mock_upstream;
+mod on_loss;
 mod operate;
 mod providers;
 mod proxy;

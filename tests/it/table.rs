@@ -236,6 +236,7 @@ fn settings_of_as_requested_hold_around_the_preset_that_is_asked_for() {
 presets:
   guarded: { route: as requested, override: { user: guarded }, params: { seed: 1 } }
   mild: { route: demo/chat, params: { temperature: 0, seed: 2 } }
+  exact: { route: demo/chat, on_loss: refuse }
 rules: otherwise -> @guarded
 "#;
     let table = table(text, &[]);
@@ -246,6 +247,7 @@ rules: otherwise -> @guarded
     };
     assert_eq!(settings("demo/chat"), "seed=1 user:=\"guarded\"");
     assert_eq!(settings("@mild"), "seed=1 temperature=0 user:=\"guarded\"");
+    assert_eq!(settings("@exact"), "seed=1 user:=\"guarded\" on_loss refuse");
     // It cannot mean itself, and there is nothing else that it could mean.
     assert!(decided(&table, &RequestShape::new("guarded")).contains("Unknown"));
 }

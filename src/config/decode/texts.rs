@@ -160,6 +160,8 @@ words! {
     Transport = ["http", "demo"];
     /// The rule fact `protocol`.
     ProtocolFact = ["chat", "responses", "messages", "gemini", "embeddings"];
+    /// What becomes of a request that would lose something.
+    LossPolicy = ["allow", "warn", "refuse"];
     /// How a target gets the request.
     LaneWord = ["pass-through", "translated", "refused"];
 }

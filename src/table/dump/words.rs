@@ -22,6 +22,7 @@ pub fn settings_words(settings: &Settings, base: &Settings) -> Vec<String> {
     words.extend(settings.headers.remove.iter().map(|name| format!("without header {name}")));
     words.extend(settings.body.set.iter().map(|(pointer, value)| format!("body {pointer}={value}")));
     words.extend(settings.body.remove.iter().map(|pointer| format!("without body {pointer}")));
+    words.extend((settings.on_loss != base.on_loss).then(|| format!("on_loss {}", settings.on_loss.word())));
     words
 }
 
