@@ -6,6 +6,7 @@ mod callers;
 mod cli;
 mod clouds;
 mod config;
+mod converse;
 mod corpus;
 mod docs;
 mod failover;
