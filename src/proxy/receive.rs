@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
-use http::header::CONTENT_ENCODING;
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
+use crate::upstream::coding::{self, Coding, Corrupt, Decoder};
 use crate::wire::ir::{Error, ErrorKind};
 
 /// Between two pieces of a body.
@@ -16,12 +16,45 @@ const IDLE: Duration = Duration::from_secs(30);
 /// For a whole body.
 const TOTAL: Duration = Duration::from_secs(120);
 
-/// Reads the body of a request.
+/// The code of the error for a coding that is not known. Its answer lists the known ones (RFC 9110, section 15.5.16).
+pub const UNSUPPORTED: &str = "unsupported_encoding";
+
+/// Reads the body of a request, and decodes it where it is compressed. `limit` holds for both forms of it.
 ///
 /// # Errors
-/// Too large, too slow, compressed, or broken off.
-pub async fn body(headers: &HeaderMap, mut incoming: Incoming, limit: u64) -> Result<Bytes, Error> {
-    refuse_encoding(headers)?;
+/// Too large, too slow, compressed in an unknown or a wrong way, or broken off.
+pub async fn body(headers: &HeaderMap, incoming: Incoming, limit: u64) -> Result<Bytes, Error> {
+    let coding = coding::of(headers).map_err(|name| unsupported(&name))?;
+    let body = received(incoming, limit).await?;
+    match coding {
+        None => Ok(body),
+        Some(coding) => decoded(coding, body, limit).await,
+    }
+}
+
+async fn decoded(coding: Coding, mut body: Bytes, limit: u64) -> Result<Bytes, Error> {
+    let corrupt = |_: Corrupt| {
+        Error::invalid(format!("the request's body is not the `{coding}` that its `content-encoding` names"))
+            .with_code("invalid_encoding")
+    };
+    let mut decoder = Decoder::new(coding).map_err(corrupt)?;
+    let mut whole = BytesMut::with_capacity(body.len());
+    loop {
+        let piece = decoder.decode(&mut body).map_err(corrupt)?;
+        if piece.is_empty() {
+            return if decoder.is_complete() { Ok(whole.freeze()) } else { Err(corrupt(Corrupt)) };
+        }
+        if (whole.len() + piece.len()) as u64 > limit {
+            return Err(too_large(limit));
+        }
+        whole.extend_from_slice(&piece);
+        // Megabytes are decoded without waiting for anything: others come to their turn.
+        tokio::task::consume_budget().await;
+    }
+}
+
+/// The body as it was sent.
+async fn received(mut incoming: Incoming, limit: u64) -> Result<Bytes, Error> {
     if incoming.size_hint().lower() > limit {
         return Err(too_large(limit));
     }
@@ -60,15 +93,10 @@ async fn next(incoming: &mut Incoming, idle: Duration) -> Result<Option<Bytes>, 
     }
 }
 
-fn refuse_encoding(headers: &HeaderMap) -> Result<(), Error> {
-    match headers.get(CONTENT_ENCODING) {
-        Some(encoding) if !encoding.as_bytes().eq_ignore_ascii_case(b"identity") => {
-            Err(Error::invalid("compressed request bodies are not accepted; send the JSON as it is")
-                .with_code("unsupported_encoding")
-                .with_status(415))
-        }
-        _ => Ok(()),
-    }
+fn unsupported(name: &str) -> Error {
+    let message =
+        format!("request bodies in `{name}` are not accepted; send one of {}, or no compression", coding::KNOWN);
+    Error::invalid(message).with_code(UNSUPPORTED).with_status(415)
 }
 
 fn too_large(limit: u64) -> Error {

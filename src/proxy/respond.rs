@@ -3,11 +3,13 @@
 use std::fmt;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use super::ResponseBody;
 use super::attempt::{Answer, AnswerBody};
+use super::receive;
+use crate::upstream::coding;
 use crate::wire::ir::{Error, ErrorKind};
 use crate::wire::loss::Losses;
 use crate::wire::{Inbound, ProtocolId};
@@ -77,6 +79,9 @@ pub fn error(inbound: &dyn Inbound, mut error: Error, origin: &'static str, trai
     headers.insert(HeaderName::from_static("x-routeplane-origin"), HeaderValue::from_static(origin));
     if let Some(code) = &error.code {
         insert(headers, "x-routeplane-code", code);
+        if code == receive::UNSUPPORTED {
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(coding::KNOWN));
+        }
     }
     if let Some(pause) = error.retry_after {
         insert(headers, RETRY_AFTER.as_str(), pause.as_secs_f64().ceil().max(1.0));

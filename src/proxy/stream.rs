@@ -18,6 +18,7 @@ use super::pipe::{Out, Pipe, Progress};
 use crate::state::Credential;
 use crate::telemetry::traffic::StreamRecord;
 use crate::upstream;
+use crate::upstream::body::Broken;
 use crate::wire::ir::{Error, ErrorKind};
 
 /// Most bytes of one merged frame.
@@ -133,6 +134,11 @@ impl Opened {
                     self.pipe.push(bytes, &mut self.out);
                 }
             }
+            // What breaks behind the answer's own end has broken nothing.
+            Some(Err(_)) if self.pipe.is_complete() => {
+                self.pipe.finish(&mut self.out);
+                self.ended = true;
+            }
             Some(Err(error)) => {
                 self.pipe.fail(broken(&error), &mut self.out);
                 self.ended = true;
@@ -146,8 +152,12 @@ impl Opened {
     }
 }
 
-fn broken(error: &upstream::body::Broken) -> Error {
-    Error::new(ErrorKind::Truncated, error.to_string()).with_code("upstream_truncated")
+fn broken(error: &Broken) -> Error {
+    let (kind, code) = match error {
+        Broken::Connection(_) | Broken::Truncated(_) => (ErrorKind::Truncated, "upstream_truncated"),
+        Broken::Corrupt(_) => (ErrorKind::Upstream, "upstream_protocol"),
+    };
+    Error::new(kind, error.to_string()).with_code(code)
 }
 
 impl StreamBody {

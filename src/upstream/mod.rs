@@ -5,6 +5,7 @@
 //! a proxied call. reqwest does what is not hot: the commands talk to a running gateway through it.
 
 pub mod body;
+pub mod coding;
 pub mod demo;
 pub mod pieces;
 pub mod pool;

@@ -5,6 +5,7 @@ mod bugs;
 mod callers;
 mod cli;
 mod clouds;
+mod compression;
 mod config;
 mod converse;
 mod corpus;

@@ -10,6 +10,7 @@ pub(crate) mod dialect;
 pub(crate) mod gemini;
 pub(crate) mod http;
 pub(crate) mod messages;
+pub(crate) mod pack;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;

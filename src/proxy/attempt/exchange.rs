@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::{HeaderMap, Response};
 use http_body::Body as _;
 
@@ -15,7 +15,7 @@ use crate::proxy::failure::{Failure, StatusFailure};
 use crate::proxy::outgoing::{Prepared, Translation, head};
 use crate::state::Credential;
 use crate::table::settings::Timeouts;
-use crate::upstream::{self, SendError, demo};
+use crate::upstream::{self, SendError, coding, demo};
 use crate::wire::ir::Error;
 
 /// Most bytes of an error answer that anybody reads.
@@ -43,7 +43,7 @@ pub(super) async fn call(
         Transport::Http => {
             let request = head::request(incoming, attempt, (place.endpoint, state), credential, uri, prepared);
             let response = live.runtime.pools.send(request, timeouts.connect).await;
-            response.map(|response| response.map(upstream::Body::Http)).map_err(|error| match error {
+            response.map(upstream::body::readable).map_err(|error| match error {
                 SendError::Connect(cause) => Failure::Connect(cause),
                 SendError::ConnectTimeout(limit) => Failure::ConnectTimeout(limit),
                 SendError::Broken(cause) => Failure::Broken(cause),
@@ -77,15 +77,16 @@ pub(super) async fn refuse_errors(
         };
     }
     let (head, body) = response.into_parts();
-    let mut text = match html(&head.headers) {
-        true => b"the upstream answered with a web page instead of an API answer".to_vec(),
-        false => tokio::time::timeout(ERROR_TIME, read_some(body)).await.unwrap_or_default(),
+    let encoded = coding::of(&head.headers).is_err();
+    let mut text = match (html(&head.headers), encoded) {
+        (true, _) => b"the upstream answered with a web page instead of an API answer".to_vec(),
+        (false, true) => b"the upstream answered with an error in an unknown `content-encoding`".to_vec(),
+        (false, false) => tokio::time::timeout(ERROR_TIME, read_some(body)).await.unwrap_or_default(),
     };
     place.state.keys.scrub(&mut text);
     let mut error = place.outbound.decode_error(status.as_u16(), &text);
     error.retry_after = retry_after(&head.headers).or(error.retry_after);
     let same = matches!(prepared.translation, Translation::None) && !html(&head.headers) && !text.is_empty();
-    let encoded = head.headers.contains_key(CONTENT_ENCODING);
     let verbatim = (same && !encoded).then(|| (forwarded(&head.headers), Bytes::from(text)));
     Err(Failure::Status(Box::new(StatusFailure { status: status.as_u16(), error, verbatim })))
 }

@@ -3,6 +3,9 @@
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 
+use crate::proxy::failure::Failure;
+use crate::upstream::coding;
+
 /// Headers of an upstream that reach a caller of its own protocol. Everything else (cookies, organisation ids) stays here.
 pub(super) fn forwarded(headers: &HeaderMap) -> HeaderMap {
     let mut out = limits(headers);
@@ -29,4 +32,17 @@ pub(super) fn limits(headers: &HeaderMap) -> HeaderMap {
         }
     }
     out
+}
+
+/// Refuses an answer whose words somebody must read, and nobody can.
+///
+/// # Errors
+/// A coding that is not known. Those that are known are gone by now.
+pub(super) fn refuse_unknown_coding(headers: &HeaderMap) -> Result<(), Failure> {
+    coding::of(headers).map(drop).map_err(|name| Failure::BadAnswer {
+        code: "upstream_content_type",
+        message: format!(
+            "the upstream answered in the `content-encoding` `{name}`, though it was asked for `identity`"
+        ),
+    })
 }

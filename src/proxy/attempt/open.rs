@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Response};
 
-use super::heads::{forwarded, limits};
+use super::heads::{forwarded, limits, refuse_unknown_coding};
 use super::{Answer, AnswerBody, Place, Try};
 use crate::proxy::failure::Failure;
 use crate::proxy::outgoing::{Prepared, Translation};
@@ -32,6 +32,7 @@ pub(super) async fn open(
         let message = "the upstream answered a streamed call with something that is not a stream".to_owned();
         return Err(Failure::BadAnswer { code: "upstream_content_type", message });
     }
+    refuse_unknown_coding(&head.headers)?;
     let (pipe, mut headers) = match &prepared.translation {
         Translation::None => (Pipe::relay(incoming.inbound, place.outbound), forwarded(&head.headers)),
         Translation::Generate(request) => {

@@ -8,12 +8,13 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response};
 use http_body::Body as _;
 
-use super::heads::{forwarded, limits};
+use super::heads::{forwarded, limits, refuse_unknown_coding};
 use super::{Answer, AnswerBody, Place, Try};
 use crate::proxy::failure::{Failure, StatusFailure};
 use crate::proxy::outgoing::{Prepared, Translation};
 use crate::table::settings::RetryOn;
 use crate::upstream;
+use crate::upstream::body::Broken;
 use crate::wire::Operation;
 use crate::wire::ir::Error;
 
@@ -29,6 +30,9 @@ pub(super) async fn whole(
 ) -> Result<Answer, Failure> {
     let Try { incoming, attempt, .. } = this;
     let (head, body) = response.into_parts();
+    if !matches!(prepared.translation, Translation::None) {
+        refuse_unknown_coding(&head.headers)?;
+    }
     let body = collect(body, attempt.settings.timeouts.idle).await?;
     if body.starts_with(b"{\"error\"") || body.starts_with(b"{\"type\":\"error\"") {
         // Some aggregators answer 200 with an error inside.
@@ -93,7 +97,7 @@ async fn collect(mut body: upstream::Body, idle: Duration) -> Result<Bytes, Fail
         let frame = tokio::time::timeout(idle, std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx))).await;
         let bytes = match frame.map_err(|_| Failure::FirstToken(idle))? {
             None => return Ok(whole.freeze()),
-            Some(Err(error)) => return Err(Failure::Broken(error.to_string())),
+            Some(Err(error)) => return Err(broken(&error)),
             Some(Ok(frame)) => match frame.into_data() {
                 Ok(bytes) => bytes,
                 Err(_) => continue,
@@ -108,5 +112,13 @@ async fn collect(mut body: upstream::Body, idle: Duration) -> Result<Bytes, Fail
         }
         whole.reserve(expected.unwrap_or(0).min(WHOLE_LIMIT).saturating_sub(whole.len()).max(bytes.len()));
         whole.extend_from_slice(&bytes);
+    }
+}
+
+fn broken(error: &Broken) -> Failure {
+    match error {
+        Broken::Connection(_) => Failure::Broken(error.to_string()),
+        Broken::Truncated(_) => Failure::Truncated,
+        Broken::Corrupt(_) => Failure::BadAnswer { code: "upstream_protocol", message: error.to_string() },
     }
 }

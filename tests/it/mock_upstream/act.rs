@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 
 use super::dialect::{self, Reply, Stream};
 use super::http::{self, Request};
+use super::pack::{Packer, pack};
 
 /// One scripted behaviour.
 #[derive(Debug, Clone)]
@@ -21,6 +22,9 @@ pub(crate) enum Act {
     SlowStream(Duration),
     /// As [`Act::SlowStream`], but byte by byte.
     Drip(Duration),
+    /// A good answer in a content coding. Each event of a stream is flushed by itself; those behind the first wait for a
+    /// word from the test, where one is given.
+    Compressed(&'static str, Option<Arc<Notify>>),
     /// RST once the request has been read.
     ResetBeforeHead,
     /// FIN once the request has been read.
@@ -100,6 +104,7 @@ async fn try_play(act: &Act, request: &Request, out: &mut (impl AsyncWrite + Unp
         }
         Act::SlowStream(pause) => answer(request, out, *pause).await,
         Act::Drip(pause) => drip(&good_stream(request), *pause, out).await,
+        Act::Compressed(coding, told) => compressed(request, coding, told.as_deref(), out).await,
         Act::ResetBeforeHead => Ok(After::Reset),
         Act::CloseBeforeHead => Ok(After::Close),
         Act::StallBeforeHead => std::future::pending().await,
@@ -182,6 +187,33 @@ async fn answer(request: &Request, out: &mut (impl AsyncWrite + Unpin), pause: D
                 tokio::time::sleep(pause.max(stream.pause)).await;
                 http::write_chunk(out, event.as_bytes()).await?;
             }
+            http::write_last_chunk(out).await?;
+        }
+    }
+    Ok(After::KeepAlive)
+}
+
+async fn compressed(
+    request: &Request,
+    coding: &str,
+    told: Option<&Notify>,
+    out: &mut (impl AsyncWrite + Unpin),
+) -> io::Result<After> {
+    match dialect::reply(request) {
+        Reply::Whole { status, body, .. } => {
+            let headers = [("content-type", "application/json"), ("content-encoding", coding)];
+            http::write_whole(out, status, &headers, &pack(coding, body.as_bytes())).await?;
+        }
+        Reply::Stream(stream) => {
+            http::write_stream_head(out, &format!("{}\r\ncontent-encoding: {coding}", stream.content_type)).await?;
+            let mut packer = Packer::new(coding);
+            for (index, event) in stream.events.iter().enumerate() {
+                if let (1.., Some(told)) = (index, told) {
+                    told.notified().await;
+                }
+                http::write_chunk(out, &packer.push(event.as_bytes())).await?;
+            }
+            http::write_chunk(out, &packer.finish()).await?;
             http::write_last_chunk(out).await?;
         }
     }
