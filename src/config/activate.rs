@@ -9,7 +9,8 @@ mod endpoint;
 mod models;
 
 use super::Env;
-use super::document::{LiteralSecret, ProviderEntry, SecretText};
+use super::document::{LiteralSecret, PricesEntry, ProviderEntry, SecretText};
+use crate::provider::catalogue::Prices;
 use crate::provider::{Activation, AuthScheme, Provider, SecretRef, Transport};
 use crate::source::{Span, Spanned};
 
@@ -63,6 +64,7 @@ pub fn provider(
         transport,
         models: models.ids.into(),
         catalogue: models.catalogue,
+        prices: prices(layers),
         activation,
     })
 }
@@ -104,6 +106,22 @@ impl<'a> Layers<'a> {
     /// Where to point for something that is written nowhere.
     fn span(self) -> Option<Span> {
         self.user.map(|entry| entry.name.span)
+    }
+}
+
+/// The user's before the provider file's: the first that fits a model is taken.
+fn prices(layers: Layers<'_>) -> Box<[(Box<str>, Prices)]> {
+    let entries = layers.user.into_iter().chain(layers.preset).flat_map(|entry| &entry.prices);
+    entries.map(|(pattern, prices)| (pattern.value.as_str().into(), written_prices(prices))).collect()
+}
+
+fn written_prices(entry: &PricesEntry) -> Prices {
+    let price = |written: &Option<Spanned<f64>>| written.as_ref().map(|price| price.value);
+    Prices {
+        input: price(&entry.input),
+        output: price(&entry.output),
+        cache_read: price(&entry.cache_read),
+        cache_write: price(&entry.cache_write),
     }
 }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::decode::json::{Json, QuirksText};
-use super::decode::leaf::{Choice, DurationText, Flag, Fraction, Protocol, Size, Text, Whole, Word};
+use super::decode::leaf::{Choice, DurationText, Flag, Fraction, Price, Protocol, Size, Text, Whole, Word};
 use super::decode::list::{AnyKey, ByProtocol, HeaderKey, List, Map, Named, OneOrMore};
 use super::decode::mapping;
 use super::decode::secret::{HeaderValue, Secret};
@@ -111,10 +111,30 @@ mapping! {
         /// What more some models deviate in, by the pattern of their ids: `{ "o1-mini*": { developer_as_system: true } }`. A `*`
         /// stands for any text. Every pattern that matches adds to `quirks`.
         "model_quirks" => model_quirks: Vec<(Spanned<String>, Spanned<Quirks>)> as Map<AnyKey, QuirksText>,
+        /// What models cost, by the pattern of their ids: `{ "qwen3-*": { input: 0.1, output: 0.3 } }`. A `*` stands for any
+        /// text; an id without one wins over patterns, and of several patterns the first. An entry takes the place of the
+        /// catalogue's prices altogether.
+        "prices" => prices: Vec<(Spanned<String>, PricesEntry)> as Map<AnyKey, PricesEntry>,
         /// `demo` is the embedded provider, in process and without a socket.
         "transport" default "http" => transport: Option<Spanned<String>> as Choice<Transport>,
         /// Variables that activate and redirect it.
         "env" => env: Option<EnvEntry> as EnvEntry,
+    }
+}
+
+mapping! {
+    /// What a model costs, in USD per million tokens.
+    #[called = "the prices of a model"]
+    #[derive(Debug, Clone, Default)]
+    pub struct PricesEntry {
+        /// Input that no cache saved.
+        "input" => input: Option<Spanned<f64>> as Price,
+        /// Output, reasoning included.
+        "output" => output: Option<Spanned<f64>> as Price,
+        /// Input that was read from a cache; where it is absent, the price of `input`.
+        "cache_read" => cache_read: Option<Spanned<f64>> as Price,
+        /// Input that was written to a cache; where it is absent, the price of `input`.
+        "cache_write" => cache_write: Option<Spanned<f64>> as Price,
     }
 }
 

@@ -103,6 +103,7 @@ fn empty_entry(name: &str, span: Span) -> ProviderEntry {
         catalogue: None,
         quirks: None,
         model_quirks: Vec::new(),
+        prices: Vec::new(),
         transport: None,
         env: None,
     }

@@ -65,6 +65,7 @@ fn descend(shape: &Shape, path: &str, sections: &mut Vec<Section>) {
         | Shape::Version
         | Shape::Whole
         | Shape::Fraction
+        | Shape::Price
         | Shape::Flag
         | Shape::Duration
         | Shape::Size
@@ -118,6 +119,7 @@ fn kind(shape: &Shape) -> String {
         Shape::Version => "`1`".to_owned(),
         Shape::Whole => "whole number".to_owned(),
         Shape::Fraction => "number".to_owned(),
+        Shape::Price => "USD per million tokens".to_owned(),
         Shape::Flag => "`true`, `false`".to_owned(),
         Shape::Duration => "duration".to_owned(),
         Shape::Size => "size".to_owned(),

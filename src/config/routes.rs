@@ -66,7 +66,9 @@ impl<'p> Targets<'p> {
 
     fn push(&mut self, provider: ProviderIdx, model: Option<Box<str>>) -> Option<TargetIdx> {
         let lanes = Arc::clone(self.lanes.get(provider.0 as usize)?);
-        self.targets.push(Target { provider, model, lanes });
+        let at = self.providers.get(provider.0 as usize);
+        let prices = model.as_deref().and_then(|model| at?.prices_of(model));
+        self.targets.push(Target { provider, model, prices, lanes });
         u32::try_from(self.targets.len() - 1).ok().map(TargetIdx)
     }
 

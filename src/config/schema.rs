@@ -89,6 +89,7 @@ fn shape_schema(shape: &Shape, definitions: &mut Map<String, Value>) -> Value {
             json!({ "type": ["integer", "string"], "minimum": 0, "pattern": "^[0-9_]+(\\.[0-9]+)? ?[kM]?$" })
         }
         Shape::Fraction => json!({ "type": "number" }),
+        Shape::Price => json!({ "type": "number", "minimum": 0, "maximum": 1_000_000 }),
         Shape::Flag => json!({ "type": "boolean" }),
         Shape::Duration => json!({
             "type": "string",

@@ -2,11 +2,13 @@
 //! `presets/providers/*.yaml` and the user's file. Knows protocols by id and never reads a body.
 
 pub mod catalogue;
+pub mod cost;
 pub mod presets;
 
 use std::borrow::Cow;
 use std::fmt;
 
+use catalogue::Prices;
 use http::{HeaderName, HeaderValue, Uri};
 
 use crate::wire::quirk::Quirks;
@@ -30,8 +32,23 @@ pub struct Provider {
     pub models: Box<[Box<str>]>,
     /// The catalogue's name for it, where it has one.
     pub catalogue: Option<Box<str>>,
+    /// Patterns of model ids, and prices that the file says instead of the catalogue's.
+    pub prices: Box<[(Box<str>, Prices)]>,
     /// Why the provider is in the table: for the start-up text.
     pub activation: Activation,
+}
+
+impl Provider {
+    /// What `model` costs here: as the file says, under the id itself or else the first pattern that fits; else as the
+    /// catalogue knows. `None` where nobody knows.
+    pub fn prices_of(&self, model: &str) -> Option<Prices> {
+        let exact = self.prices.iter().find(|(id, _)| **id == *model);
+        let written = exact.or_else(|| self.prices.iter().find(|(pattern, _)| matches_pattern(pattern, model)));
+        match written {
+            Some((_, prices)) => Some(*prices),
+            None => catalogue::find(self.catalogue.as_deref()?, model).map(|known| known.prices),
+        }
+    }
 }
 
 /// How requests reach a provider.

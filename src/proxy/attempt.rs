@@ -18,6 +18,7 @@ use super::outgoing::{self, Incoming};
 use super::stream::StreamBody;
 use crate::live::Live;
 use crate::provider::Endpoint;
+use crate::provider::catalogue::Prices;
 use crate::state::{Credential, ProviderState};
 use crate::table::{Attempt, Lane};
 use crate::telemetry::traffic::ProviderCounters;
@@ -47,6 +48,13 @@ pub struct Try<'r, 'i, 'b, 't> {
     pub deadline: Instant,
     /// The whole request's time, for messages.
     pub total: Duration,
+}
+
+impl Try<'_, '_, '_, '_> {
+    /// What the model of this try costs, where that is known.
+    fn prices(&self) -> Option<Prices> {
+        self.attempt.target.prices_of(self.attempt.provider, self.attempt.model)
+    }
 }
 
 /// The parts of the table and of the run-time state that belong to this try's target.

@@ -130,6 +130,9 @@ fn provider_text(table: &RoutingTable, index: ProviderIdx, provider: &Provider) 
     if !provider.models.is_empty() {
         let _ = write!(out, "\nmodels {}", words::models(&provider.models));
     }
+    for (pattern, prices) in &provider.prices {
+        let _ = write!(out, "\nprices of {pattern}: {}", words::prices(prices));
+    }
     out
 }
 

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::ProviderIdx;
+use crate::provider::Provider;
+use crate::provider::catalogue::Prices;
 use crate::wire::{Operation, ProtocolId};
 
 /// A model at a provider.
@@ -11,6 +13,8 @@ pub struct Target {
     pub provider: ProviderIdx,
     /// The id upstream. `None` is the provider's wildcard: the model is what the caller wrote after the `/`.
     pub model: Option<Box<str>>,
+    /// What the model costs, where that is known; a wildcard's models are looked up one by one.
+    pub prices: Option<Prices>,
     /// Shared by all targets of a provider.
     pub lanes: Arc<Lanes>,
 }
@@ -19,6 +23,14 @@ impl Target {
     /// The way from a caller's protocol to this target.
     pub fn lane(&self, caller: ProtocolId, operation: Operation) -> &Lane {
         self.lanes.get(caller, operation)
+    }
+
+    /// What `model` costs at this target of `provider`.
+    pub fn prices_of(&self, provider: &Provider, model: &str) -> Option<Prices> {
+        match self.model {
+            Some(_) => self.prices,
+            None => provider.prices_of(model),
+        }
     }
 }
 

@@ -10,6 +10,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use crate::provider::catalogue::Prices;
+use crate::provider::cost::cost;
 use crate::wire::ProtocolId;
 use crate::wire::ir::Usage;
 
@@ -20,6 +22,7 @@ pub struct Traffic {
     requests_by: [[Counter; CLASSES.len()]; ProtocolId::COUNT],
     attempts: Family<AttemptLabels, Counter>,
     tokens: Family<TokenLabels, Counter>,
+    cost: Family<ProviderLabels, Counter<f64, AtomicU64>>,
     seconds: Family<ProviderLabels, Counter<f64, AtomicU64>>,
     streams: Gauge,
     bytes: Counter,
@@ -57,7 +60,11 @@ pub struct ProviderCounters {
     attempts: Family<AttemptLabels, Counter>,
     ok: Counter,
     input: Counter,
+    cached: Counter,
+    cache_write: Counter,
     output: Counter,
+    reasoning: Counter,
+    cost: Counter<f64, AtomicU64>,
     seconds: Counter<f64, AtomicU64>,
     streams: Gauge,
     bytes: Counter,
@@ -76,6 +83,7 @@ impl Traffic {
             requests,
             attempts: Family::default(),
             tokens: Family::default(),
+            cost: Family::default(),
             seconds: Family::default(),
             streams: Gauge::default(),
             bytes: Counter::default(),
@@ -87,6 +95,11 @@ impl Traffic {
         );
         registry.register("attempts", "Tries at upstreams, by provider and outcome", traffic.attempts.clone());
         registry.register("tokens", "Tokens that upstreams reported, by provider and kind", traffic.tokens.clone());
+        registry.register(
+            "cost_usd",
+            "Cost of answers whose usage and prices are known, in USD, by provider",
+            traffic.cost.clone(),
+        );
         registry.register(
             "upstream_seconds",
             "Seconds from sending a request to the first content of its answer, summed by provider",
@@ -118,7 +131,11 @@ impl Traffic {
             ok: self.attempts.get_or_create(&AttemptLabels { provider: name.to_owned(), outcome: "ok" }).clone(),
             attempts: self.attempts.clone(),
             input: tokens("input"),
+            cached: tokens("cached"),
+            cache_write: tokens("cache_write"),
             output: tokens("output"),
+            reasoning: tokens("reasoning"),
+            cost: self.cost.get_or_create(&ProviderLabels { provider: name.to_owned() }).clone(),
             seconds: self.seconds.get_or_create(&ProviderLabels { provider: name.to_owned() }).clone(),
             streams: self.streams.clone(),
             bytes: self.bytes.clone(),
@@ -138,22 +155,30 @@ impl ProviderCounters {
         self.attempts.get_or_create(&AttemptLabels { provider: self.provider.clone(), outcome: cause }).inc();
     }
 
-    /// An upstream reported what an answer took.
-    pub fn used(&self, usage: &Usage) {
+    /// An upstream reported what an answer took; once for each answer. Gives its cost in USD, where that is known.
+    pub fn used(&self, usage: &Usage, prices: Option<&Prices>) -> Option<f64> {
         self.input.inc_by(usage.input.unwrap_or(0));
+        self.cached.inc_by(usage.cache_read.unwrap_or(0));
+        self.cache_write.inc_by(usage.cache_write.unwrap_or(0));
         self.output.inc_by(usage.output.unwrap_or(0));
+        self.reasoning.inc_by(usage.reasoning.unwrap_or(0));
+        let cost = cost(usage, prices?)?;
+        self.cost.inc_by(cost);
+        Some(cost)
     }
 }
 
 /// The account of one stream, settled when it ends however it ends.
 pub struct StreamRecord {
     counters: Arc<ProviderCounters>,
+    prices: Option<Prices>,
 }
 
 impl StreamRecord {
-    pub fn start(counters: Arc<ProviderCounters>) -> StreamRecord {
+    /// `prices`: of the model that answers.
+    pub fn start(counters: Arc<ProviderCounters>, prices: Option<Prices>) -> StreamRecord {
         counters.streams.inc();
-        StreamRecord { counters }
+        StreamRecord { counters, prices }
     }
 
     pub fn written(&self, bytes: usize) {
@@ -167,7 +192,7 @@ impl StreamRecord {
             self.counters.failed(outcome);
         }
         if let Some(usage) = usage {
-            self.counters.used(usage);
+            self.counters.used(usage, self.prices.as_ref());
         }
     }
 }

@@ -9,6 +9,7 @@ mod compression;
 mod config;
 mod converse;
 mod corpus;
+mod costs;
 mod docs;
 mod failover;
 mod faults;

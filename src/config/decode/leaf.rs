@@ -227,6 +227,25 @@ impl Reader for Fraction {
     }
 }
 
+/// USD per million tokens: no more than a dollar for one token, so that every sum stays finite.
+pub struct Price;
+
+impl Reader for Price {
+    type Value = Spanned<f64>;
+    const SHAPE: Shape = Shape::Price;
+
+    fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Spanned<f64>> {
+        let value = match &node.kind {
+            Kind::Number(text) => text.text.parse::<f64>().ok().filter(|price| (0.0..=1_000_000.0).contains(price)),
+            Kind::Null | Kind::Bool(_) | Kind::String(_) | Kind::Sequence(_) | Kind::Mapping(_) => None,
+        };
+        if value.is_none() {
+            numeric_mismatch(node, &Self::SHAPE, diagnostics);
+        }
+        value.map(|value| Spanned::new(value, node.span))
+    }
+}
+
 /// `250ms`, `4s`, `2m`, `1h`; decimals are allowed.
 pub struct DurationText;
 

@@ -10,6 +10,7 @@ use http_body::Body as _;
 
 use super::heads::{forwarded, limits, refuse_unknown_coding};
 use super::{Answer, AnswerBody, Place, Try};
+use crate::provider::cost::decimal;
 use crate::proxy::failure::{Failure, StatusFailure};
 use crate::proxy::outgoing::{Prepared, Translation};
 use crate::table::settings::RetryOn;
@@ -42,9 +43,7 @@ pub(super) async fn whole(
         return Err(Failure::Status(Box::new(StatusFailure { status: error.status.max(400), error, verbatim: None })));
     }
     let usage = place.outbound.usage(&body);
-    if let Some(usage) = &usage {
-        place.counters.used(usage);
-    }
+    let cost = usage.and_then(|usage| place.counters.used(&usage, this.prices().as_ref()));
     let count_empty =
         attempt.settings.retries.on.contains(&RetryOn::Empty) && incoming.call.operation == Operation::Generate;
     let bad = |error: Error| Failure::BadAnswer { code: "upstream_protocol", message: error.message };
@@ -86,6 +85,9 @@ pub(super) async fn whole(
         }
     };
     headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+    if let Some(cost) = cost.and_then(|cost| HeaderValue::try_from(decimal(cost)).ok()) {
+        headers.insert("x-routeplane-cost-usd", cost);
+    }
     Ok(Answer { headers, losses, body: AnswerBody::Whole(body) })
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 
+use crate::provider::catalogue::Prices;
 use crate::rule::predicate::Quoted;
 use crate::table::settings::{RetryOn, Settings};
 use crate::table::{ClientKey, Lane, Limits, ReloadSettings, RoutingTable, SettingsIdx, WatchMode};
@@ -24,6 +25,15 @@ pub fn settings_words(settings: &Settings, base: &Settings) -> Vec<String> {
     words.extend(settings.body.remove.iter().map(|pointer| format!("without body {pointer}")));
     words.extend((settings.on_loss != base.on_loss).then(|| format!("on_loss {}", settings.on_loss.word())));
     words
+}
+
+/// Every price that is known, in USD per million tokens.
+pub(super) fn prices(prices: &Prices) -> String {
+    let Prices { input, output, cache_read, cache_write } = *prices;
+    let all = [("input", input), ("output", output), ("cache_read", cache_read), ("cache_write", cache_write)];
+    let known: Vec<String> =
+        all.into_iter().filter_map(|(name, price)| price.map(|price| format!("{name} {price}"))).collect();
+    if known.is_empty() { "unknown".to_owned() } else { known.join(", ") }
 }
 
 fn differing(words: Vec<String>, base: Vec<String>) -> impl Iterator<Item = String> {
