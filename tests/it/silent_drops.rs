@@ -1,6 +1,6 @@
 //! What a request asks for is written, or reported as lost: nothing is dropped in silence.
 
-use routeplane::wire::ProtocolId::{self, AnthropicMessages, Gemini, OpenAiChat};
+use routeplane::wire::ProtocolId::{self, AnthropicMessages, BedrockConverse, Gemini, OpenAiChat};
 use routeplane::wire::json::{self, Ext};
 use routeplane::wire::loss::Losses;
 use routeplane::wire::quirk::Quirks;
@@ -39,7 +39,7 @@ fn every_member_is_written_or_reported() {
         // As if a protocol had brought it that is none of the targets.
         request.origin = ProtocolId::OpenAiResponses;
         request.ext.0.extend(Ext(vec![("unheard_of".to_owned(), json::raw("1").unwrap())]).0);
-        for target in [OpenAiChat, AnthropicMessages, Gemini] {
+        for target in [OpenAiChat, AnthropicMessages, Gemini, BedrockConverse] {
             let (mut out, mut losses, quirks) = (Vec::new(), Losses::default(), Quirks::default());
             let codec = outbound(target.codec().unwrap());
             codec.encode_request(&request, &destination("m", &quirks), &mut out, &mut losses).unwrap();
