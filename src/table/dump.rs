@@ -172,7 +172,8 @@ fn endpoint_text(endpoint: &Endpoint, transport: Transport) -> String {
 /// Lanes of the operations that the provider has for somebody, for the callers that this build understands.
 fn lanes_text(target: &Target) -> String {
     let mut out = String::new();
-    let callers = || ProtocolId::ALL.into_iter().filter(|caller| caller.codec().and_then(|codec| codec.inbound()).is_some());
+    let callers =
+        || ProtocolId::ALL.into_iter().filter(|caller| caller.codec().and_then(|codec| codec.inbound()).is_some());
     for operation in Operation::ALL {
         let lanes: Vec<(ProtocolId, &Lane)> =
             callers().map(|caller| (caller, target.lane(caller, operation))).collect();
