@@ -50,3 +50,46 @@ fn every_member_is_written_or_reported() {
         }
     }
 }
+
+/// What becomes of a Chat Completions request with these members at `target`, and its losses.
+fn written(target: ProtocolId, members: &str) -> (serde_json::Value, String) {
+    let body = format!(r#"{{"model":"m",{members}}}"#);
+    let request = inbound(OpenAiChat.codec().unwrap()).decode_request(&head(false), body.as_bytes()).unwrap();
+    let (mut out, mut losses, quirks) = (Vec::new(), Losses::default(), Quirks::default());
+    let codec = outbound(target.codec().unwrap());
+    codec.encode_request(&request, &destination("m", &quirks), &mut out, &mut losses).unwrap();
+    (serde_json::from_slice(&out).unwrap(), losses.to_string())
+}
+
+#[test]
+fn members_that_differ_in_case_are_different_members() {
+    let members = r#""messages":[{"role":"user","content":"x","Content":"y"}],"Temperature":0.9,"temperature":0.25,"TEMPERATURE":0.8"#;
+    for (target, place) in [(AnthropicMessages, "/temperature"), (Gemini, "/generationConfig/temperature")] {
+        let (body, losses) = written(target, members);
+        assert_eq!(body.pointer(place), Some(&serde_json::json!(0.25)), "{target}: {body}");
+        for lost in ["Temperature=dropped", "TEMPERATURE=dropped", "messages.Content=dropped"] {
+            assert!(losses.contains(lost), "{target}: no {lost} in {losses}");
+        }
+    }
+}
+
+#[test]
+fn calls_of_the_history_without_arguments_have_an_empty_object() {
+    for arguments in ["", "null", "{}"] {
+        let members = format!(
+            r#""messages":[{{"role":"user","content":"x"}},
+                {{"role":"assistant","content":null,"tool_calls":[
+                    {{"id":"call_1","type":"function","function":{{"name":"now","arguments":"{arguments}"}}}}]}},
+                {{"role":"tool","tool_call_id":"call_1","content":"noon"}}]"#
+        );
+        let empty = serde_json::json!({});
+        let messages = written(AnthropicMessages, &members).0;
+        assert_eq!(messages["messages"][1]["content"][0]["input"], empty, "`{arguments}`: {messages}");
+        let gemini = written(Gemini, &members).0;
+        let call = &gemini["contents"][1]["parts"][0]["functionCall"];
+        assert!(
+            call["name"] == "now" && (call["args"] == empty || call.get("args").is_none()),
+            "`{arguments}`: {call}"
+        );
+    }
+}

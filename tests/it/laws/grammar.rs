@@ -46,6 +46,7 @@ fn chat(frames: &[(String, String)], case: &str) {
         );
         for choice in choices {
             let index = choice["index"].as_u64().unwrap();
+            assert!(choice["delta"].is_object(), "{case}: each choice has a delta, be it empty: {data}");
             let is_first = !finished.contains_key(&index);
             assert_eq!(choice["delta"]["role"].is_string(), is_first, "{case}: one role chunk, first: {data}");
             assert_ne!(finished.get(&index), Some(&true), "{case}: a choice goes on after its finish: {data}");
