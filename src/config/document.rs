@@ -230,6 +230,8 @@ mapping! {
         "idle" default "5m" => idle: Option<Spanned<Duration>> as DurationText,
         /// All attempts together, to the last byte.
         "total" default "30m" => total: Option<Spanned<Duration>> as DurationText,
+        /// After so long a silence of a stream the caller gets a ping or a comment (Gemini's protocol has neither). `0s`: never.
+        "keep_alive" default "15s" => keep_alive: Option<Spanned<Duration>> as DurationText,
     }
 }
 

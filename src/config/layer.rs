@@ -19,7 +19,7 @@ struct Layer {
     params: Vec<(Box<str>, Box<str>)>,
     overrides: Vec<(Box<str>, Box<str>)>,
     system: Option<Box<str>>,
-    timeout: [Option<Duration>; 4],
+    timeout: [Option<Duration>; 5],
     attempts: Option<u32>,
     retry_on: Option<Box<[RetryOn]>>,
     backoff: Option<Duration>,
@@ -34,8 +34,8 @@ struct Layer {
 impl Layer {
     /// This layer around `inner`.
     fn over(&self, inner: &Layer) -> Layer {
-        let [connect, first_token, idle, total] = self.timeout;
-        let [inner_connect, inner_first_token, inner_idle, inner_total] = inner.timeout;
+        let [connect, first_token, idle, total, keep_alive] = self.timeout;
+        let [inner_connect, inner_first_token, inner_idle, inner_total, inner_keep_alive] = inner.timeout;
         Layer {
             params: joined(&self.params, &inner.params),
             overrides: joined(&self.overrides, &inner.overrides),
@@ -45,6 +45,7 @@ impl Layer {
                 first_token.or(inner_first_token),
                 idle.or(inner_idle),
                 total.or(inner_total),
+                keep_alive.or(inner_keep_alive),
             ],
             attempts: self.attempts.or(inner.attempts),
             retry_on: self.retry_on.clone().or_else(|| inner.retry_on.clone()),
@@ -61,7 +62,7 @@ impl Layer {
     fn settings(&self) -> Settings {
         let timeouts = Timeouts::default();
         let retries = Retries::default();
-        let [connect, first_token, idle, total] = self.timeout;
+        let [connect, first_token, idle, total, keep_alive] = self.timeout;
         Settings {
             params: self.params.clone().into(),
             overrides: self.overrides.clone().into(),
@@ -71,6 +72,7 @@ impl Layer {
                 first_token: first_token.unwrap_or(timeouts.first_token),
                 idle: idle.unwrap_or(timeouts.idle),
                 total: total.unwrap_or(timeouts.total),
+                keep_alive: keep_alive.unwrap_or(timeouts.keep_alive),
             },
             retries: Retries {
                 attempts: self.attempts.unwrap_or(retries.attempts),
@@ -176,8 +178,8 @@ fn texts(entries: &[(Spanned<String>, Spanned<String>)]) -> Vec<(Box<str>, Box<s
 
 fn times(entry: Option<&TimeoutEntry>, layer: &mut Layer) {
     let Some(entry) = entry else { return };
-    layer.timeout =
-        [&entry.connect, &entry.first_token, &entry.idle, &entry.total].map(|time| time.map(|time| time.value));
+    layer.timeout = [&entry.connect, &entry.first_token, &entry.idle, &entry.total, &entry.keep_alive]
+        .map(|time| time.map(|time| time.value));
 }
 
 fn retries(entry: Option<&RetriesEntry>, layer: &mut Layer, diagnostics: &mut Diagnostics) {

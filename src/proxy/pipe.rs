@@ -199,6 +199,22 @@ impl Pipe {
         self.sight.error = Some(error);
     }
 
+    /// Writes what tells a caller that the stream still lives; nothing before content or behind the end, where the caller's
+    /// protocol has no such thing, and where the relayed bytes stand inside an event.
+    pub fn keep_alive(&self, out: &mut Out) {
+        let between = match &self.way {
+            Way::Relay { .. } => self.frames.is_between_events(),
+            // What an encoder writes is always whole events.
+            Way::Translate(_) => true,
+        };
+        if between
+            && self.progress() == Progress::Content
+            && let Some(bytes) = self.inbound.keep_alive()
+        {
+            out.push(Bytes::from_static(bytes));
+        }
+    }
+
     fn broken_frame(&mut self, error: FrameError, out: &mut Out) {
         let code = match error {
             FrameError::TooLarge { .. } => "upstream_too_large",

@@ -16,6 +16,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::pipe::{Out, Pipe, Progress};
 use crate::state::Credential;
+use crate::table::settings::Timeouts;
 use crate::telemetry::traffic::StreamRecord;
 use crate::upstream;
 use crate::upstream::body::Broken;
@@ -39,41 +40,71 @@ pub struct StreamBody {
     credential: Option<Arc<Credential>>,
 }
 
-/// The limits of time of a stream. One timer, re-armed only when it fires: events do not touch it.
+/// The times of a stream. One timer, re-armed only when it fires: events do not touch it.
 struct Idle {
     limit: Duration,
     deadline: Instant,
+    /// After how long a silence the caller is told that the stream lives; `None` for never.
+    keep_alive: Option<Duration>,
+    /// The upstream sent something.
     last_data: Instant,
+    /// The caller got something. What the upstream sends need not reach a caller: pings are not translated.
+    last_written: Instant,
     timer: Pin<Box<Sleep>>,
 }
 
+/// What the timer of a stream can say.
+enum Passed {
+    Limit(Error),
+    /// The caller has heard nothing for long.
+    Silence,
+}
+
 impl Idle {
-    fn new(limit: Duration, deadline: Instant) -> Idle {
+    fn new(timeouts: &Timeouts, deadline: Instant) -> Idle {
         let now = Instant::now();
-        let timer = Box::pin(tokio::time::sleep_until((now + limit).min(deadline)));
-        Idle { limit, deadline, last_data: now, timer }
+        let timer = Box::pin(tokio::time::sleep_until(now));
+        let keep_alive = Some(timeouts.keep_alive).filter(|pause| !pause.is_zero());
+        let mut idle = Idle { limit: timeouts.idle, deadline, keep_alive, last_data: now, last_written: now, timer };
+        idle.arm();
+        idle
     }
 
-    /// Which limit has passed, if one has.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
+    fn arm(&mut self) {
+        let limit = (self.last_data + self.limit).min(self.deadline);
+        let keep_alive = self.keep_alive.map(|pause| self.last_written + pause);
+        self.timer.as_mut().reset(keep_alive.map_or(limit, |time| time.min(limit)));
+    }
+
+    /// What has passed, if something has. A silence is told once, then again after as long.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Passed> {
         loop {
             std::task::ready!(self.timer.as_mut().poll(cx));
             let now = Instant::now();
             if now >= self.deadline {
-                return Poll::Ready(late("deadline_exceeded", "the answer took longer than the whole request may"));
+                let error = late("deadline_exceeded", "the answer took longer than the whole request may");
+                return Poll::Ready(Passed::Limit(error));
             }
             if now >= self.last_data + self.limit {
                 let message = format!("the upstream sent nothing for {} ms", self.limit.as_millis());
-                return Poll::Ready(late("idle_timeout", &message));
+                return Poll::Ready(Passed::Limit(late("idle_timeout", &message)));
             }
-            self.timer.as_mut().reset((self.last_data + self.limit).min(self.deadline));
+            let silent = self.keep_alive.is_some_and(|pause| now >= self.last_written + pause);
+            if silent {
+                self.last_written = now;
+            }
+            self.arm();
+            if silent {
+                return Poll::Ready(Passed::Silence);
+            }
         }
     }
 
     /// The answer is complete: only its end may still come, and soon.
     fn linger(&mut self) {
         self.limit = self.limit.min(LINGER);
-        self.timer.as_mut().reset((self.last_data + self.limit).min(self.deadline));
+        self.keep_alive = None;
+        self.arm();
     }
 }
 
@@ -161,16 +192,16 @@ fn broken(error: &Broken) -> Error {
 }
 
 impl StreamBody {
-    /// `idle`: longest silence of the upstream. `deadline`: end of the whole request.
+    /// `deadline`: end of the whole request.
     pub fn new(
         stream: Opened,
-        idle: Duration,
+        timeouts: &Timeouts,
         deadline: Instant,
         record: StreamRecord,
         credential: Option<Arc<Credential>>,
     ) -> StreamBody {
         // What was opened has waited for others already: it is written at once.
-        let mut body = StreamBody { stream, yields: YIELDS, idle: Idle::new(idle, deadline), record, credential };
+        let mut body = StreamBody { stream, yields: YIELDS, idle: Idle::new(timeouts, deadline), record, credential };
         if body.stream.pipe.has_failed() {
             body.end_failed();
         }
@@ -204,6 +235,8 @@ impl StreamBody {
         self.yields = 0;
         let piece = self.stream.out.take();
         self.record.written(piece.len());
+        // Data leaves as soon as it is there, so the time of the last that came is right and costs no look at the clock.
+        self.idle.last_written = self.idle.last_written.max(self.idle.last_data);
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 
@@ -242,8 +275,15 @@ impl http_body::Body for StreamBody {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            let error = std::task::ready!(this.idle.poll(cx));
-            this.expire(error);
+            match std::task::ready!(this.idle.poll(cx)) {
+                Passed::Limit(error) => this.expire(error),
+                Passed::Silence => {
+                    this.stream.pipe.keep_alive(&mut this.stream.out);
+                    if !this.stream.out.is_empty() {
+                        return this.flush();
+                    }
+                }
+            }
         }
     }
 }

@@ -57,6 +57,8 @@ pub struct Timeouts {
     pub idle: Duration,
     /// All attempts together, to the last byte.
     pub total: Duration,
+    /// After how long a silence of a stream the caller is told that it still lives; zero for never.
+    pub keep_alive: Duration,
 }
 
 impl Default for Timeouts {
@@ -66,6 +68,7 @@ impl Default for Timeouts {
             first_token: Duration::from_secs(120),
             idle: Duration::from_secs(300),
             total: Duration::from_secs(1800),
+            keep_alive: Duration::from_secs(15),
         }
     }
 }

@@ -186,6 +186,13 @@ pub trait Inbound: Sync {
     /// Writes an error as the last event of a stream that has begun.
     fn encode_stream_error(&self, error: &ir::Error, head: &Head<'_>, out: &mut Vec<u8>);
 
+    /// What may stand between two events of a stream and says nothing, so that nobody on the way to the caller takes a
+    /// silence for a dead connection; `None` where the protocol's clients do not bear such a thing.
+    fn keep_alive(&self) -> Option<&'static [u8]> {
+        // A comment (WHATWG HTML, section 9.2.6): readers of server-sent events skip it.
+        Some(b": keep-alive\n\n")
+    }
+
     /// A fresh encoder for one stream. `head` and `request` tell what the caller asked of it (`alt=sse`, `include_usage`).
     fn stream_encoder(&self, head: &Head<'_>, request: &ir::Request) -> Box<dyn StreamEncoder>;
 

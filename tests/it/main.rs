@@ -18,6 +18,7 @@ mod harness;
 mod hostile_wire;
 mod http_client;
 mod init;
+mod keep_alive;
 mod laws;
 mod mock_upstream;
 mod on_loss;

@@ -75,7 +75,7 @@ pub(super) async fn open(
     headers.insert("cache-control", HeaderValue::from_static("no-cache"));
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     let record = StreamRecord::start(Arc::clone(place.counters), this.prices());
-    let body = StreamBody::new(opened, attempt.settings.timeouts.idle, *deadline, record, credential.cloned());
+    let body = StreamBody::new(opened, &attempt.settings.timeouts, *deadline, record, credential.cloned());
     Ok(Answer { headers, losses: prepared.losses, body: AnswerBody::Stream(Box::new(body)) })
 }
 

@@ -52,9 +52,15 @@ fn system_words(text: &str) -> String {
 
 fn timeout_words(settings: &Settings) -> Vec<String> {
     let times = &settings.timeouts;
-    [("connect", times.connect), ("first_token", times.first_token), ("idle", times.idle), ("total", times.total)]
-        .map(|(name, time)| format!("timeout {name} {}", duration(time)))
-        .into()
+    [
+        ("connect", times.connect),
+        ("first_token", times.first_token),
+        ("idle", times.idle),
+        ("total", times.total),
+        ("keep_alive", times.keep_alive),
+    ]
+    .map(|(name, time)| format!("timeout {name} {}", duration(time)))
+    .into()
 }
 
 fn retry_words(settings: &Settings) -> Vec<String> {

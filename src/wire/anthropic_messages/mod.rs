@@ -75,6 +75,11 @@ impl Inbound for AnthropicMessages {
         error::encode_event(error, out);
     }
 
+    /// Anthropic's own; its clients expect pings anywhere in a stream.
+    fn keep_alive(&self) -> Option<&'static [u8]> {
+        Some(b"event: ping\ndata: {\"type\": \"ping\"}\n\n")
+    }
+
     fn stream_encoder(&self, _head: &Head<'_>, request: &ir::Request) -> Box<dyn StreamEncoder> {
         Box::new(stream::Encoder::new(&request.model))
     }

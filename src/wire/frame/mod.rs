@@ -85,6 +85,14 @@ impl Decoder {
         }
     }
 
+    /// Whether the bytes so far end between two server-sent events. Never so in another framing.
+    pub fn is_between_events(&self) -> bool {
+        match self {
+            Decoder::Sse(decoder) => decoder.is_between_events(),
+            Decoder::JsonArray(_) | Decoder::EventStream(_) => false,
+        }
+    }
+
     /// The bytes have ended: calls `each` with a last frame that lacked its end.
     ///
     /// # Errors

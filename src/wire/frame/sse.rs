@@ -24,6 +24,8 @@ pub struct Decoder {
     after_return: bool,
     /// The first line, which may begin with a byte order mark, has been read.
     begun: bool,
+    /// A line that is not a comment has come since the last blank one.
+    inside: bool,
 }
 
 impl Decoder {
@@ -37,7 +39,14 @@ impl Decoder {
             has_data: false,
             after_return: false,
             begun: false,
+            inside: false,
         }
+    }
+
+    /// Whether the bytes so far end between two events, so that one of somebody else's could follow them. In doubt not: the
+    /// line feed of a carriage return may still be on its way.
+    pub fn is_between_events(&self) -> bool {
+        self.line.is_empty() && !self.inside && !self.after_return
     }
 
     /// Takes bytes and calls `each` with every event they complete.
@@ -123,9 +132,11 @@ impl Decoder {
     fn field<'l>(&mut self, line: &'l [u8]) -> Field<'l> {
         let first = !std::mem::replace(&mut self.begun, true);
         let line = if first { line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line) } else { line };
-        if line.is_empty() {
+        let Some(first) = line.first() else {
+            self.inside = false;
             return Field::End;
-        }
+        };
+        self.inside |= *first != b':';
         let (name, value) = match memchr(b':', line).and_then(|colon| line.split_at_checked(colon)) {
             Some((name, value)) => (name, value.strip_prefix(b": ").or(value.strip_prefix(b":")).unwrap_or(value)),
             None => (line, &b""[..]),
@@ -295,6 +306,22 @@ mod tests {
             })
             .unwrap();
         assert_eq!(seen, 1);
+    }
+
+    #[test]
+    fn the_place_between_two_events_is_known() {
+        let between = ["", "data: 1\n\n", "data: 1\r\n\r\n", ": c\n", ": c\n\n", "id: 7\ndata\n: c\n\n"];
+        let inside =
+            ["d", "data: 1", "data: 1\n", "data: 1\n\r", "event: x\n", "id: 7\n", "id: 7\n: c\n", ": c", "data\r"];
+        for (texts, expected) in [(&between[..], true), (&inside[..], false)] {
+            for text in texts {
+                for size in [1, text.len().max(1)] {
+                    let mut decoder = Decoder::new(99);
+                    text.as_bytes().chunks(size).for_each(|piece| decoder.push(piece, &mut |_| ()).unwrap());
+                    assert_eq!(decoder.is_between_events(), expected, "{text:?}");
+                }
+            }
+        }
     }
 
     #[test]

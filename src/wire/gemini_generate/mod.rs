@@ -100,6 +100,11 @@ impl Inbound for Gemini {
         stream::encode_error(error, head, out);
     }
 
+    /// Nothing: Google's SDK for Python reads every line as JSON, comments too.
+    fn keep_alive(&self) -> Option<&'static [u8]> {
+        None
+    }
+
     fn stream_encoder(&self, head: &Head<'_>, _request: &ir::Request) -> Box<dyn StreamEncoder> {
         Box::new(stream::Encoder::new(head.alt_sse))
     }

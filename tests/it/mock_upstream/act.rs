@@ -37,6 +37,9 @@ pub(crate) enum Act {
     ResetMidBody,
     /// So many events of a good stream, then nothing.
     StallMidStream(usize),
+    /// So many events of a good stream and so many bytes of the next, then a pause until the test gives a word, then the
+    /// rest. `meanwhile` is sent every 10 ms of the pause.
+    Halt { events: usize, bytes: usize, meanwhile: &'static str, told: Arc<Notify> },
     /// So many events of a good stream, then RST.
     ResetMidStream(usize),
     /// So many events of a good stream, then a well-framed end: only the protocol's own marker is missing.
@@ -120,6 +123,19 @@ async fn try_play(act: &Act, request: &Request, out: &mut (impl AsyncWrite + Unp
         Act::StallMidStream(events) => {
             begin_stream(&good_stream(request), *events, out).await?;
             std::future::pending().await
+        }
+        Act::Halt { events, bytes, meanwhile, told } => {
+            let stream = good_stream(request);
+            begin_stream(&stream, *events, out).await?;
+            let rest = stream.events.iter().skip(*events).map(String::as_str).collect::<String>();
+            let (now, later) = rest.as_bytes().split_at(*bytes);
+            http::write_some(out, now).await?;
+            while tokio::time::timeout(Duration::from_millis(10), told.notified()).await.is_err() {
+                http::write_some(out, meanwhile.as_bytes()).await?;
+            }
+            http::write_some(out, later).await?;
+            http::write_last_chunk(out).await?;
+            Ok(After::KeepAlive)
         }
         Act::ResetMidStream(events) => {
             begin_stream(&good_stream(request), *events, out).await?;

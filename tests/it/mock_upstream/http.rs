@@ -179,6 +179,11 @@ pub(crate) async fn write_chunk(out: &mut (impl AsyncWrite + Unpin), data: &[u8]
     out.write_all(&bytes).await
 }
 
+/// A chunk, unless it would be the last: that is the empty one.
+pub(crate) async fn write_some(out: &mut (impl AsyncWrite + Unpin), data: &[u8]) -> io::Result<()> {
+    if data.is_empty() { Ok(()) } else { write_chunk(out, data).await }
+}
+
 pub(crate) async fn write_last_chunk(out: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
     out.write_all(b"0\r\n\r\n").await
 }
