@@ -49,6 +49,7 @@ pub fn read<'a>(method: &Method, uri: &'a Uri, headers: &HeaderMap) -> Ingress<'
     };
     match path {
         "/v1/chat/completions" | "/chat/completions" => fixed(ProtocolId::OpenAiChat, Operation::Generate),
+        "/v1/responses" | "/responses" => fixed(ProtocolId::OpenAiResponses, Operation::Generate),
         "/v1/messages" => fixed(ProtocolId::AnthropicMessages, Operation::Generate),
         "/v1/messages/count_tokens" => fixed(ProtocolId::AnthropicMessages, Operation::CountTokens),
         "/v1/embeddings" | "/embeddings" => fixed(ProtocolId::OpenAiChat, Operation::Embed),
@@ -142,6 +143,8 @@ mod tests {
     fn paths_mean_what_the_sdks_mean_by_them() {
         check("POST", "/v1/chat/completions", "openai-chat Generate -");
         check("GET", "/v1/chat/completions", "405 openai-chat");
+        check("POST", "/v1/responses", "openai-responses Generate -");
+        check("POST", "/responses", "openai-responses Generate -");
         check("POST", "/v1/messages?beta=true", "anthropic-messages Generate -");
         check("POST", "/v1/messages/count_tokens", "anthropic-messages CountTokens -");
         check("POST", "/v1beta/models/gemini-2.5-pro:generateContent", "gemini Generate gemini-2.5-pro");

@@ -39,9 +39,11 @@ impl Ext {
     }
 
     /// Keys of the members that ask for something, in source order. A target that does not know a member does what `null`
-    /// and `false` ask for; leaving them out is no loss.
+    /// and `false` ask for; leaving them out is no loss. Nor is a codec's own note about spelling (`#id`).
     pub fn keys(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().filter(|(_, value)| !matches!(value.get(), "null" | "false")).map(|(key, _)| key.as_str())
+        let asks =
+            |(key, value): &&(String, Box<RawValue>)| !key.starts_with('#') && !matches!(value.get(), "null" | "false");
+        self.0.iter().filter(asks).map(|(key, _)| key.as_str())
     }
 }
 

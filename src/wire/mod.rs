@@ -13,9 +13,12 @@ pub mod json;
 pub mod loss;
 mod needle;
 pub mod openai_chat;
+mod openai_error;
+pub mod openai_responses;
 pub mod outline;
 pub mod pointer;
 pub mod quirk;
+mod tool_ids;
 
 use std::fmt;
 
@@ -130,6 +133,7 @@ pub static PROTOCOLS: &[&dyn Protocol] = &[
     &anthropic_messages::AnthropicMessages,
     &gemini_generate::Gemini,
     &bedrock_converse::BedrockConverse,
+    &openai_responses::OpenAiResponses,
 ];
 
 /// One wire protocol. The two roles are separate because a protocol may offer only one of them.
@@ -173,6 +177,14 @@ pub trait Inbound: Sync {
     /// # Errors
     /// A request that this protocol does not allow, with the offending member in `param`.
     fn decode_request(&self, head: &Head<'_>, body: &[u8]) -> Result<ir::Request, ir::Error>;
+
+    /// Refuses what an upstream of another protocol cannot know: conversations that the provider keeps.
+    ///
+    /// # Errors
+    /// A request that leans on such state, in words for the caller.
+    fn refuse_state(&self, _request: &ir::Request) -> Result<(), ir::Error> {
+        Ok(())
+    }
 
     /// Writes an answer. What the protocol cannot express goes to `losses`.
     fn encode_response(&self, response: &ir::Response, out: &mut Vec<u8>, losses: &mut Losses);

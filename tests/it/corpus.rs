@@ -61,6 +61,7 @@ fn records(wire: &Path) -> Vec<PathBuf> {
 fn protocol_of(record: &Value) -> Option<&'static dyn Protocol> {
     let id = match record["protocol"].as_str()? {
         "openai.chat" => ProtocolId::OpenAiChat,
+        "openai.responses" => ProtocolId::OpenAiResponses,
         "anthropic.messages" => ProtocolId::AnthropicMessages,
         "gemini.generateContent" | "gemini.streamGenerateContent" => ProtocolId::Gemini,
         "bedrock.converse" | "bedrock.converse-stream" => ProtocolId::BedrockConverse,

@@ -123,7 +123,7 @@ fn a_replaceable_crate_is_named_where_it_may_be() {
 
 #[test]
 fn a_protocol_knows_no_other_protocol() {
-    let protocols = ["openai_chat", "anthropic_messages", "gemini_generate"];
+    let protocols = ["openai_chat", "openai_responses", "anthropic_messages", "gemini_generate"];
     let mut wrong = Vec::new();
     for (path, code) in sources() {
         let Some(own) = protocols.iter().find(|name| path.starts_with(&format!("src/wire/{name}/"))) else { continue };

@@ -44,6 +44,7 @@ pub(super) fn translated(
                 Some(edited) => incoming.inbound.decode_request(&incoming.head, edited)?,
                 None => decoded(incoming)?.clone(),
             };
+            incoming.inbound.refuse_state(&request)?;
             outbound.encode_request(&request, &destination, &mut out, &mut losses)?;
             Translation::Generate(Box::new(request))
         }

@@ -12,7 +12,6 @@ mod content;
 mod conversation;
 mod embeddings;
 mod encode;
-mod error;
 mod finish;
 mod message;
 mod nested;
@@ -26,7 +25,6 @@ mod stream_encode;
 mod stream_extra;
 #[cfg(test)]
 mod stream_tests;
-mod tool_ids;
 mod tools;
 mod usage;
 
@@ -39,6 +37,7 @@ use super::{
     Destination, Embeddings, Head, Inbound, Observation, Operation, Outbound, Protocol, ProtocolId, StreamDecoder,
     StreamEncoder,
 };
+use super::{openai_error as error, tool_ids};
 
 /// Chat Completions, both roles.
 pub struct OpenAiChat;

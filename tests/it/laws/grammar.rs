@@ -13,7 +13,8 @@ pub(crate) fn check(protocol: ProtocolId, stream: &[u8], case: &str) {
         ProtocolId::OpenAiChat => chat(&frames, case),
         ProtocolId::AnthropicMessages => messages(&frames, case),
         ProtocolId::Gemini => gemini(&frames, case),
-        ProtocolId::OpenAiResponses | ProtocolId::BedrockConverse => {
+        ProtocolId::OpenAiResponses => responses(&frames, case),
+        ProtocolId::BedrockConverse => {
             panic!("{case}: {protocol} has a codec but no grammar here; write it")
         }
     }
@@ -106,6 +107,63 @@ fn messages(frames: &[(String, String)], case: &str) {
         }
     }
     assert_eq!(stage, 3, "{case}: the stream ends with `message_stop`");
+}
+
+/// `created`, `in_progress`, items one after another, one terminal with all of them; names equal types, numbers count up.
+fn responses(frames: &[(String, String)], case: &str) {
+    let mut open: Option<u64> = None;
+    let mut part: Option<u64> = None;
+    let mut done: Vec<Value> = Vec::new();
+    for (position, (event, data)) in frames.iter().enumerate() {
+        let data: Value = serde_json::from_str(data).unwrap();
+        assert_eq!(data["type"], event.as_str(), "{case}: the name of an event is its type");
+        assert_eq!(data["sequence_number"].as_u64(), Some(position as u64), "{case}: events are numbered: {data}");
+        let index = data["output_index"].as_u64();
+        match event.as_str() {
+            "response.created" => assert_eq!(position, 0, "{case}"),
+            "response.in_progress" => assert_eq!(position, 1, "{case}"),
+            "response.output_item.added" => {
+                assert_eq!((open, index), (None, Some(done.len() as u64)), "{case}: items in a row: {data}");
+                open = index;
+            }
+            "response.content_part.added" => {
+                assert_eq!((index, part), (open, None), "{case}: parts in a row");
+                part = data["content_index"].as_u64();
+            }
+            "response.content_part.done" => {
+                assert_eq!((index, data["content_index"].as_u64()), (open, part), "{case}");
+                part = None;
+            }
+            "response.output_item.done" => {
+                assert_eq!((index, part), (open, None), "{case}: the open item ends");
+                done.push(data["item"].clone());
+                open = None;
+            }
+            "response.completed" | "response.incomplete" => {
+                assert_eq!((position + 1, open), (frames.len(), None), "{case}: a terminal is the last event");
+                assert_eq!(
+                    data["response"]["output"],
+                    Value::Array(done.clone()),
+                    "{case}: all items, as they were told"
+                );
+                let status = event.trim_start_matches("response.");
+                assert_eq!(data["response"]["status"], status, "{case}");
+                return;
+            }
+            "response.output_text.delta" | "response.output_text.done" => {
+                assert_eq!((index, data["content_index"].as_u64()), (open, part), "{case}: a text of the open part");
+                assert!(data["logprobs"].is_array() && data["item_id"].is_string(), "{case}: {data}");
+            }
+            other => {
+                assert!(
+                    other.ends_with(".delta") || other.ends_with(".done") || other.ends_with(".added"),
+                    "{case}: {other}"
+                );
+                assert!(index == open && data["item_id"].is_string(), "{case}: {data}");
+            }
+        }
+    }
+    panic!("{case}: no terminal event");
 }
 
 /// Chunks are answers; every candidate finishes once, and a blocked prompt has no candidate; there is no end marker.

@@ -186,7 +186,8 @@ fn answers_survive_translation() {
 
 /// Whether the protocol has room for several answers to one request.
 fn carries_several(protocol: &'static dyn Protocol) -> bool {
-    protocol.id() != routeplane::wire::ProtocolId::AnthropicMessages
+    use routeplane::wire::ProtocolId;
+    !matches!(protocol.id(), ProtocolId::AnthropicMessages | ProtocolId::OpenAiResponses)
 }
 
 #[test]

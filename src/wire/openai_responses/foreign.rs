@@ -1,0 +1,374 @@
+//! A request of another protocol, as an upstream of this one takes it. No ids of items are written: those belong to who
+//! minted them.
+
+use base64::Engine;
+
+use super::encode::{role_word, write_choice, write_format, write_summary};
+use super::{SELF, content, request};
+use crate::wire::Destination;
+use crate::wire::ir::{
+    Media, MediaKind, MediaSource, Message, OutputFormat, Part, Reasoning, ReasoningEffort, Request, Role, Sampling,
+    ToolKind, ToolResult,
+};
+use crate::wire::json::{self, ObjectWriter};
+use crate::wire::loss::Losses;
+use crate::wire::tool_ids::ToolIds;
+
+/// OpenAI refuses a smaller limit.
+const LEAST_OUTPUT: u64 = 16;
+
+pub(super) fn write(request: &Request, destination: &Destination<'_>, out: &mut Vec<u8>, losses: &mut Losses) {
+    let (instructions, messages) = instructions(request, losses);
+    let mut items = Items { out: Vec::new(), ids: ToolIds::new(false), losses };
+    messages.iter().for_each(|message| items.message(message));
+    let input = items.out;
+    json::object(out, |body| {
+        body.field("model", destination.model);
+        body.optional("instructions", &instructions);
+        body.array("input", input, |item, out| out.extend_from_slice(&item));
+        write_tools(request, body, losses);
+        if let Some(choice) = &request.tool_choice {
+            write_choice(choice, body.key("tool_choice"));
+        }
+        body.optional("parallel_tool_calls", &request.parallel_tool_calls);
+        write_sampling(&request.sampling, body, losses);
+        write_reasoning(request, destination, body, losses);
+        if let Some(output) = &request.output {
+            write_output(output, destination, body, losses);
+        }
+        // The caller's protocol keeps nothing, and OpenAI would by default.
+        body.field("store", &false);
+        if request.stream {
+            body.field("stream", &true);
+        }
+        body.optional("user", &request.user);
+        body.optional("metadata", &request.metadata);
+    });
+    losses.dropped_ext("", &request.ext);
+}
+
+/// The system texts before the conversation; those within it stay where they are.
+fn instructions<'r>(request: &'r Request, losses: &mut Losses) -> (Option<String>, &'r [Message]) {
+    let leading = request.messages.iter().take_while(|message| message.role == Role::System).count();
+    let (system, rest) = request.messages.split_at_checked(leading).unwrap_or((&[], &request.messages));
+    let mut texts = Vec::new();
+    for message in system {
+        losses.dropped_ext("messages.", &message.ext);
+        for part in &message.parts {
+            if let Part::Text(text) | Part::Refusal(text) = part {
+                losses.dropped_ext("messages.content.", &text.ext);
+                texts.push(text.text.as_str());
+            } else {
+                losses.dropped("messages.content", "`instructions` is text only");
+            }
+        }
+    }
+    ((!texts.is_empty()).then(|| texts.join("\n\n")), rest)
+}
+
+struct Items<'l> {
+    out: Vec<Vec<u8>>,
+    ids: ToolIds,
+    losses: &'l mut Losses,
+}
+
+impl Items<'_> {
+    fn push(&mut self, fill: impl FnOnce(&mut ObjectWriter<'_>)) {
+        let mut item = Vec::new();
+        json::object(&mut item, fill);
+        self.out.push(item);
+    }
+
+    fn message(&mut self, message: &Message) {
+        self.losses.dropped_ext("messages.", &message.ext);
+        if message.name.is_some() {
+            self.losses.dropped("messages.name", "Responses has no names of speakers");
+        }
+        if message.role == Role::Assistant {
+            return message.parts.iter().for_each(|part| self.said(part));
+        }
+        for part in &message.parts {
+            if let Part::ToolResult(result) = part {
+                self.result(result);
+            }
+        }
+        let parts = self.parts(&message.parts);
+        if !parts.is_empty() {
+            let role = role_word(message.role);
+            self.push(|item| {
+                item.field("type", "message");
+                item.field("role", role);
+                item.array("content", parts, |part, out| out.extend_from_slice(&part));
+            });
+        }
+    }
+
+    /// Texts and media; what is neither is reported and left out.
+    fn parts(&mut self, parts: &[Part]) -> Vec<Vec<u8>> {
+        let mut written = Vec::new();
+        for part in parts {
+            match part {
+                Part::Text(text) | Part::Refusal(text) => {
+                    self.losses.dropped_ext("messages.content.", &text.ext);
+                    written.push(text_part(&text.text));
+                }
+                Part::Media(media) => written.extend(self.media(media)),
+                Part::Opaque(_) => self.opaque(),
+                Part::Reasoning(_) | Part::ToolCall(_) => {
+                    self.losses.dropped("messages.content", "only the model's turns have thoughts and calls");
+                }
+                // Written before, as an item of its own.
+                Part::ToolResult(_) => {}
+            }
+        }
+        written
+    }
+
+    fn opaque(&mut self) {
+        self.losses.dropped("messages.content", "only the provider whose word it is understands this part");
+    }
+
+    fn media(&mut self, media: &Media) -> Option<Vec<u8>> {
+        self.losses.dropped_ext("messages.content.", &media.ext);
+        let lost = match (media.kind, &media.source) {
+            (_, MediaSource::FileId(_)) => "an uploaded file is known only to the provider that has it",
+            (MediaKind::Audio | MediaKind::Video, _) => "Responses takes neither sound nor video",
+            (_, MediaSource::Text { text, .. }) => return Some(self.inline(media, text)),
+            (MediaKind::File, MediaSource::Base64 { media_type, data }) if media_type.starts_with("text/") => {
+                let bytes = base64::engine::general_purpose::STANDARD.decode(data).ok();
+                match bytes.and_then(|bytes| String::from_utf8(bytes).ok()) {
+                    Some(text) => return Some(self.inline(media, &text)),
+                    None => "a text document that is no text",
+                }
+            }
+            (MediaKind::Image | MediaKind::File, _) => {
+                let mut media = media.clone();
+                if let (MediaKind::File, MediaSource::Base64 { media_type, .. }) = (media.kind, &media.source) {
+                    // OpenAI requires a name of a file that comes as content.
+                    let ending = media_type.rsplit('/').next().unwrap_or("bin").to_owned();
+                    media.name.get_or_insert_with(|| format!("document.{ending}"));
+                } else {
+                    media.name = None;
+                }
+                let mut part = Vec::new();
+                json::object(&mut part, |writer| content::write_media(&media, writer));
+                return Some(part);
+            }
+        };
+        self.losses.dropped("messages.content", lost);
+        None
+    }
+
+    fn inline(&mut self, media: &Media, text: &str) -> Vec<u8> {
+        self.losses.emulated("messages.content.document", "a text document goes as text");
+        match &media.name {
+            Some(name) => text_part(&format!("{name}\n\n{text}")),
+            None => text_part(text),
+        }
+    }
+
+    fn result(&mut self, result: &ToolResult) {
+        self.losses.dropped_ext("messages.content.tool_result.", &result.ext);
+        let id = self.ids.result(result.call_id.as_deref(), result.name.as_deref());
+        let failed = result.is_error == Some(true);
+        if failed {
+            self.losses.emulated("messages.content.is_error", "the result of a failed tool begins with `Error: `");
+        }
+        let mark = if failed { "Error: " } else { "" };
+        let output = match result.content.as_slice() {
+            [] => quoted(mark),
+            [Part::Text(text)] => {
+                self.losses.dropped_ext("messages.content.", &text.ext);
+                quoted(&format!("{mark}{}", text.text))
+            }
+            parts => {
+                let mut parts = self.parts(parts);
+                if failed {
+                    parts.insert(0, text_part(mark));
+                }
+                let mut list = Vec::new();
+                json::array(&mut list, parts, |part, out| out.extend_from_slice(&part));
+                list
+            }
+        };
+        self.push(|item| {
+            item.field("type", "function_call_output");
+            item.field("call_id", &id);
+            item.key("output").extend_from_slice(&output);
+        });
+    }
+
+    /// A part of the model's turn is an item.
+    fn said(&mut self, part: &Part) {
+        match part {
+            Part::Text(text) | Part::Refusal(text) => {
+                self.losses.dropped_ext("messages.content.", &text.ext);
+                if !text.text.is_empty() {
+                    self.push(|item| {
+                        item.field("role", "assistant");
+                        item.field("content", &text.text);
+                    });
+                }
+            }
+            Part::ToolCall(call) => {
+                self.losses.dropped_ext("messages.content.tool_call.", &call.ext);
+                if call.signature.is_some() {
+                    self.foreign_proof();
+                }
+                let id = self.ids.call(call.id.as_deref(), &call.name);
+                self.push(|item| {
+                    item.field("type", "function_call");
+                    item.field("call_id", &id);
+                    item.field("name", &call.name);
+                    item.field("arguments", if call.arguments.is_empty() { "{}" } else { &call.arguments });
+                });
+            }
+            Part::Reasoning(reasoning) => self.thoughts(reasoning),
+            Part::Media(_) => {
+                self.losses.dropped("messages.content.media", "Responses has no media in the model's turns")
+            }
+            Part::Opaque(_) => self.opaque(),
+            Part::ToolResult(_) => {
+                self.losses.dropped("messages.content.tool_result", "only the caller's turns have results");
+            }
+        }
+    }
+
+    fn foreign_proof(&mut self) {
+        self.losses.dropped("messages.content.signature", "only the provider that signed it understands it");
+    }
+
+    fn thoughts(&mut self, reasoning: &Reasoning) {
+        self.losses.dropped_ext("messages.content.reasoning.", &reasoning.ext);
+        match &reasoning.signature {
+            Some(proof) if proof.issuer == SELF => self.push(|item| {
+                item.field("type", "reasoning");
+                write_summary(&reasoning.text, item);
+                item.field("encrypted_content", &proof.value);
+            }),
+            proof => {
+                if proof.is_some() || reasoning.redacted.is_some() {
+                    self.foreign_proof();
+                }
+                self.losses.dropped("messages.content.reasoning", "OpenAI takes back only its own thoughts");
+            }
+        }
+    }
+}
+
+fn text_part(text: &str) -> Vec<u8> {
+    let mut part = Vec::new();
+    content::write_text("input_text", text, &mut part);
+    part
+}
+
+fn quoted(text: &str) -> Vec<u8> {
+    json::quoted(text).into_bytes()
+}
+
+fn write_tools(request: &Request, body: &mut ObjectWriter<'_>, losses: &mut Losses) {
+    let mut functions = Vec::new();
+    for tool in request.tools.iter().flatten() {
+        match &tool.kind {
+            ToolKind::Function { name, description, parameters, strict } => {
+                losses.dropped_ext("tools.", &tool.ext);
+                functions.push((name, description, parameters, strict));
+            }
+            ToolKind::Opaque { name, .. } => {
+                losses.dropped(format!("tools.{name}"), "only the provider that runs this tool has it");
+            }
+        }
+    }
+    if functions.is_empty() {
+        return;
+    }
+    body.array("tools", functions, |(name, description, parameters, strict), out| {
+        json::object(out, |tool| {
+            tool.field("type", "function");
+            tool.field("name", name);
+            tool.optional("description", description);
+            match parameters {
+                Some(schema) => tool.raw("parameters", schema),
+                None => tool.key("parameters").extend_from_slice(br#"{"type":"object","properties":{}}"#),
+            }
+            // Left out it means `true` here, which changes or refuses most schemas.
+            tool.field("strict", &strict.unwrap_or(false));
+        });
+    });
+}
+
+fn write_sampling(sampling: &Sampling, body: &mut ObjectWriter<'_>, losses: &mut Losses) {
+    if let Some(limit) = sampling.max_tokens {
+        if limit.value < LEAST_OUTPUT {
+            losses.degraded("max_tokens", "OpenAI takes no limit below 16");
+        }
+        body.field("max_output_tokens", &limit.value.max(LEAST_OUTPUT));
+    }
+    body.optional("temperature", &sampling.temperature);
+    body.optional("top_p", &sampling.top_p);
+    body.optional("top_logprobs", &sampling.top_logprobs);
+    for (member, given) in [
+        ("top_k", sampling.top_k.is_some()),
+        ("stop", sampling.stop.as_ref().is_some_and(|texts| !texts.is_empty())),
+        ("seed", sampling.seed.is_some()),
+        ("frequency_penalty", sampling.frequency_penalty.as_ref().is_some_and(|n| n.as_f64() != Some(0.0))),
+        ("presence_penalty", sampling.presence_penalty.as_ref().is_some_and(|n| n.as_f64() != Some(0.0))),
+        ("n", sampling.candidates.is_some_and(|count| count != 1)),
+        ("logprobs", sampling.logprobs == Some(true)),
+    ] {
+        if given {
+            losses.dropped(member, "Responses has no such member");
+        }
+    }
+}
+
+/// Writes `reasoning`, and asks for thoughts that can be given back: nothing is stored.
+fn write_reasoning(request: &Request, to: &Destination<'_>, body: &mut ObjectWriter<'_>, losses: &mut Losses) {
+    let Some(reasoning) = &request.reasoning else { return };
+    losses.dropped_ext("reasoning.", &reasoning.ext);
+    let effort = reasoning.effort.or_else(|| {
+        let effort = match reasoning.budget? {
+            ..0 => return None,
+            0 => ReasoningEffort::None,
+            1..=4096 => ReasoningEffort::Low,
+            4097..=12_288 => ReasoningEffort::Medium,
+            12_289.. => ReasoningEffort::High,
+        };
+        losses.degraded("reasoning.budget", "Responses has words for the effort, not a number of tokens");
+        Some(effort)
+    });
+    let effort = match effort {
+        Some(_) if to.quirks.no_reasoning_effort => {
+            losses.dropped("reasoning_effort", "this upstream refuses it");
+            None
+        }
+        // Many models refuse the word, and those that do not reason refuse the member.
+        Some(ReasoningEffort::None) => {
+            losses.degraded("reasoning_effort", "thinking was turned off; the upstream's default stands");
+            None
+        }
+        effort => effort,
+    };
+    let shown = reasoning.include == Some(true);
+    if effort.is_none() && !shown {
+        return;
+    }
+    body.object("reasoning", |body| {
+        body.optional("effort", &effort.map(request::word_of_effort));
+        if shown {
+            body.field("summary", "auto");
+        }
+    });
+    body.field("include", &["reasoning.encrypted_content"]);
+}
+
+fn write_output(output: &OutputFormat, to: &Destination<'_>, body: &mut ObjectWriter<'_>, losses: &mut Losses) {
+    let output = match output {
+        OutputFormat::Schema { .. } if to.quirks.no_json_schema => {
+            losses.degraded("response_format", "this upstream has no JSON schema output; JSON mode stands in for it");
+            &OutputFormat::Json
+        }
+        output => output,
+    };
+    body.object("text", |text| text.object("format", |format| write_format(output, format)));
+}

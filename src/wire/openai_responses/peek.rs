@@ -1,0 +1,104 @@
+//! What routing and pass-through need of a body or a frame, without building a tree.
+
+use std::borrow::Cow;
+
+use super::usage;
+use crate::wire::envelope::Envelope;
+use crate::wire::frame::Frame;
+use crate::wire::ir::{self, Error};
+use crate::wire::json::{self, JsonError, Object, str_of};
+use crate::wire::outline::Outline;
+use crate::wire::{FrameKind, Observation};
+
+/// Reads the outside of a request.
+///
+/// # Errors
+/// No JSON object, a model that is none, `stream` that is no switch.
+pub(super) fn envelope(body: &[u8]) -> Result<Envelope<'_>, Error> {
+    let text = std::str::from_utf8(body).map_err(|error| JsonError::Syntax(error.to_string()))?;
+    let members = Outline::parse(text)?;
+    let model = members.get("model").ok_or_else(|| JsonError::Missing { key: "model".to_owned() })?;
+    let model = json::string(model).filter(|model| !model.is_empty());
+    let model =
+        model.ok_or_else(|| JsonError::Type { key: "model".to_owned(), expected: "a string that names a model" })?;
+    let stream = match members.get("stream") {
+        Some("true") => true,
+        None | Some("false" | "null") => false,
+        Some(_) => return Err(JsonError::Type { key: "stream".to_owned(), expected: "true or false" }.into()),
+    };
+    let user = members.get("safety_identifier").or_else(|| members.get("user")).and_then(json::string);
+    Ok(Envelope { body, model, stream, user, members })
+}
+
+/// What a frame means. Its name is in its `event:` line, or, at upstreams that leave the line out, in `type`.
+pub(super) fn observe(frame: &Frame<'_>) -> Observation {
+    let named = !frame.event.is_empty() && frame.event != "message";
+    let name = if named { Cow::Borrowed(frame.event) } else { type_of(frame.data) };
+    let kind = match name.as_ref() {
+        // Also where nothing was said: the model has finished.
+        "response.completed" | "response.incomplete" => FrameKind::Finish,
+        "response.failed" | "error" => FrameKind::Error,
+        "response.output_item.done" => FrameKind::Content,
+        name if name.ends_with(".delta") && !has_empty_delta(frame.data) => FrameKind::Content,
+        "" if frame.data.trim() != "[DONE]" && is_error(frame.data) => FrameKind::Error,
+        _ => FrameKind::Preamble,
+    };
+    let usage = match name.as_ref() {
+        "response.completed" | "response.incomplete" | "response.failed" => usage_of_event(frame.data),
+        _ => None,
+    };
+    Observation { kind, usage }
+}
+
+fn type_of(data: &str) -> Cow<'_, str> {
+    Object::parse(data).ok().and_then(|event| event.get("type")).and_then(str_of).unwrap_or(Cow::Borrowed(""))
+}
+
+/// A nameless event that is an error in the shape of an answer, or nothing that can be read.
+fn is_error(data: &str) -> bool {
+    Object::parse(data).map_or(true, |event| event.get("error").is_some_and(|raw| !json::says_nothing(raw)))
+}
+
+/// A quotation mark inside of a JSON string is escaped, so these texts can only be members.
+fn has_empty_delta(data: &str) -> bool {
+    data.contains("\"delta\":\"\"") || data.contains("\"delta\": \"\"")
+}
+
+fn usage_of_event(data: &str) -> Option<ir::Usage> {
+    let response = Object::parse(data).ok()?.get("response")?;
+    usage::read(Object::of(response).ok()?.get("usage")?)
+}
+
+/// Usage of a whole answer.
+pub(super) fn usage(body: &[u8]) -> Option<ir::Usage> {
+    usage::read(Object::parse(std::str::from_utf8(body).ok()?).ok()?.get("usage")?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_terminal_tells_its_usage() {
+        for (name, kind) in [
+            ("response.completed", FrameKind::Finish),
+            ("response.incomplete", FrameKind::Finish),
+            ("response.failed", FrameKind::Error),
+        ] {
+            let data = format!(r#"{{"type":"{name}","response":{{"usage":{{"input_tokens":3,"output_tokens":2}}}}}}"#);
+            for event in [name, ""] {
+                let seen = observe(&Frame { event, data: &data });
+                assert_eq!((seen.kind, seen.usage.and_then(|usage| usage.total())), (kind, Some(5)), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_empty_delta_commits_to_nothing() {
+        let kind = |data: &str| observe(&Frame { event: "", data }).kind;
+        assert_eq!(kind(r#"{"type":"response.output_text.delta","delta":""}"#), FrameKind::Preamble);
+        assert_eq!(kind(r#"{"type":"response.output_text.delta","delta":"a"}"#), FrameKind::Content);
+        assert_eq!(kind("[DONE]"), FrameKind::Preamble);
+        assert_eq!(kind(r#"{"error":{"message":"m"}}"#), FrameKind::Error);
+    }
+}

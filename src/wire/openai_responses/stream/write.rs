@@ -1,0 +1,284 @@
+//! What the encoder of streams writes: the events of the answer, of its items and of their parts.
+
+use super::super::response::{Body, call_id, item_id, write_call, write_message, write_said};
+use super::super::{content, item, note};
+use super::encode::{Encoder, Message, Part};
+use super::write_error;
+use crate::wire::frame::sse;
+use crate::wire::ir::{Error, PartKind};
+use crate::wire::json::{self, ObjectWriter};
+
+impl Encoder {
+    fn write(&mut self, name: &str, out: &mut Vec<u8>, fill: impl FnOnce(&mut ObjectWriter<'_>)) {
+        let sequence = self.sequence;
+        self.sequence += 1;
+        let data = |data: &mut Vec<u8>| {
+            json::object(data, |event| {
+                event.field("type", name);
+                event.field("sequence_number", &sequence);
+                fill(event);
+            });
+        };
+        sse::write_data(Some(name), data, out);
+    }
+
+    pub(super) fn begin(&mut self, out: &mut Vec<u8>) {
+        if !std::mem::replace(&mut self.begun, true) {
+            self.lifecycle("response.created", "in_progress", None, None, out);
+            self.lifecycle("response.in_progress", "in_progress", None, None, out);
+        }
+    }
+
+    pub(super) fn lifecycle(
+        &mut self,
+        name: &str,
+        status: &'static str,
+        reason: Option<&'static str>,
+        error: Option<&Error>,
+        out: &mut Vec<u8>,
+    ) {
+        let mut response = Vec::new();
+        let body = Body {
+            id: &self.id,
+            model: &self.model,
+            created: self.created,
+            status,
+            reason,
+            usage: self.usage.as_ref().filter(|_| status != "in_progress"),
+            ext: &self.ext,
+        };
+        body.write(&self.items, error, &mut response);
+        self.write(name, out, |event| event.key("response").extend_from_slice(&response));
+    }
+
+    /// An `error`, and the failed answer, which some clients wait for.
+    pub(super) fn fail(&mut self, error: &Error, out: &mut Vec<u8>) {
+        self.begin(out);
+        self.ended = true;
+        let sequence = self.sequence;
+        self.sequence += 1;
+        sse::write_data(Some("error"), |data| write_error(error, sequence, data), out);
+        self.lifecycle("response.failed", "failed", None, Some(error), out);
+    }
+
+    pub(super) fn announce(&mut self, part: &Part, out: &mut Vec<u8>) {
+        match &part.kind {
+            PartKind::Text | PartKind::Refusal => {
+                let refusal = matches!(part.kind, PartKind::Refusal);
+                self.refusal |= refusal;
+                self.open_message(out);
+                let Some((id, content_index)) = self.place() else { return };
+                let output_index = self.items.len();
+                self.write("response.content_part.added", out, |event| {
+                    event.field("item_id", &id);
+                    event.field("output_index", &output_index);
+                    event.field("content_index", &content_index);
+                    event.object("part", |part| write_said("", refusal, None, part));
+                });
+            }
+            PartKind::Reasoning => {
+                self.close_message(out);
+                let id = self.part_id("rs");
+                self.item_event("response.output_item.added", out, |item| {
+                    item.field("id", &id);
+                    item.field("type", "reasoning");
+                    item.array("summary", [(); 0], |(), _| {});
+                });
+            }
+            PartKind::ToolCall { id, name } => {
+                self.close_message(out);
+                let own = self.part_id("fc");
+                let call = call_id(id.as_deref(), &self.id, part.index as usize);
+                self.item_event("response.output_item.added", out, |item| {
+                    write_call(&own, &call, name, "", "in_progress", item);
+                });
+            }
+            PartKind::Opaque(opaque) => {
+                self.close_message(out);
+                let raw = opaque.raw.get().as_bytes().to_vec();
+                self.raw_item_event("response.output_item.added", &raw, out);
+            }
+            PartKind::RedactedReasoning(_) | PartKind::Media(_) => {}
+        }
+    }
+
+    fn part_id(&self, prefix: &str) -> String {
+        item_id(prefix, &self.id, self.items.len())
+    }
+
+    /// The open message's id, and the number of its next part.
+    fn place(&self) -> Option<(String, usize)> {
+        self.message.as_ref().map(|message| (message.id.clone(), message.said.len()))
+    }
+
+    fn item_event(&mut self, name: &str, out: &mut Vec<u8>, fill: impl FnOnce(&mut ObjectWriter<'_>)) {
+        let mut item = Vec::new();
+        json::object(&mut item, fill);
+        self.raw_item_event(name, &item, out);
+    }
+
+    fn raw_item_event(&mut self, name: &str, item: &[u8], out: &mut Vec<u8>) {
+        let output_index = self.items.len();
+        self.write(name, out, |event| {
+            event.field("output_index", &output_index);
+            event.key("item").extend_from_slice(item);
+        });
+    }
+
+    fn open_message(&mut self, out: &mut Vec<u8>) {
+        if self.message.is_some() {
+            return;
+        }
+        let id = self.part_id("msg");
+        self.item_event("response.output_item.added", out, |item| write_message(&id, "in_progress", Vec::new(), item));
+        self.message = Some(Message { id, said: Vec::new() });
+    }
+
+    pub(super) fn close_message(&mut self, out: &mut Vec<u8>) {
+        let Some(message) = self.message.take() else { return };
+        let mut item = Vec::new();
+        json::object(&mut item, |item| write_message(&message.id, "completed", message.said, item));
+        self.item_done(item, out);
+    }
+
+    fn item_done(&mut self, item: Vec<u8>, out: &mut Vec<u8>) {
+        self.raw_item_event("response.output_item.done", &item, out);
+        self.items.push(item);
+    }
+
+    pub(super) fn flush(&mut self, part: &mut Part, out: &mut Vec<u8>) {
+        let piece = part.text.get(part.written..).unwrap_or_default();
+        if piece.is_empty() {
+            return;
+        }
+        let output_index = self.items.len();
+        match part.kind {
+            PartKind::Text | PartKind::Refusal => {
+                let Some((id, content_index)) = self.place() else { return };
+                let refusal = matches!(part.kind, PartKind::Refusal);
+                let name = if refusal { "response.refusal.delta" } else { "response.output_text.delta" };
+                self.write(name, out, |event| {
+                    event.field("item_id", &id);
+                    event.field("output_index", &output_index);
+                    event.field("content_index", &content_index);
+                    event.field("delta", piece);
+                    if !refusal {
+                        event.array("logprobs", [(); 0], |(), _| {});
+                    }
+                });
+            }
+            PartKind::Reasoning => {
+                let id = self.part_id("rs");
+                if part.written == 0 {
+                    self.summary("response.reasoning_summary_part.added", &id, out, |event| {
+                        event.key("part").extend_from_slice(br#"{"type":"summary_text","text":""}"#);
+                    });
+                }
+                self.summary("response.reasoning_summary_text.delta", &id, out, |event| event.field("delta", piece));
+            }
+            PartKind::ToolCall { .. } => {
+                let id = self.part_id("fc");
+                self.write("response.function_call_arguments.delta", out, |event| {
+                    event.field("item_id", &id);
+                    event.field("output_index", &output_index);
+                    event.field("delta", piece);
+                });
+            }
+            PartKind::RedactedReasoning(_) | PartKind::Media(_) | PartKind::Opaque(_) => {}
+        }
+        part.written = part.text.len();
+    }
+
+    fn summary(&mut self, name: &str, id: &str, out: &mut Vec<u8>, fill: impl FnOnce(&mut ObjectWriter<'_>)) {
+        let output_index = self.items.len();
+        self.write(name, out, |event| {
+            event.field("item_id", id);
+            event.field("output_index", &output_index);
+            event.field("summary_index", &0);
+            fill(event);
+        });
+    }
+
+    pub(super) fn close(&mut self, part: Part, custom: bool, out: &mut Vec<u8>) {
+        match &part.kind {
+            PartKind::Text | PartKind::Refusal => self.close_said(&part, out),
+            PartKind::Reasoning => self.close_thoughts(&part, out),
+            PartKind::ToolCall { id, name } if custom => {
+                self.close_message(out);
+                let mut call = Vec::new();
+                json::object(&mut call, |call| {
+                    call.field("type", "custom_tool_call");
+                    call.optional("call_id", id);
+                    call.field("name", name);
+                    call.field("input", &item::unwrapped(&part.text));
+                    note::write(&part.ext, call);
+                });
+                self.raw_item_event("response.output_item.added", &call, out);
+                self.item_done(call, out);
+            }
+            PartKind::ToolCall { id, name } => {
+                let own = self.part_id("fc");
+                let call = call_id(id.as_deref(), &self.id, part.index as usize);
+                let output_index = self.items.len();
+                self.write("response.function_call_arguments.done", out, |event| {
+                    event.field("item_id", &own);
+                    event.field("output_index", &output_index);
+                    event.field("name", name);
+                    event.field("arguments", &part.text);
+                });
+                let mut item = Vec::new();
+                json::object(&mut item, |item| write_call(&own, &call, name, &part.text, "completed", item));
+                self.item_done(item, out);
+            }
+            PartKind::Opaque(opaque) => self.item_done(opaque.raw.get().as_bytes().to_vec(), out),
+            PartKind::RedactedReasoning(_) | PartKind::Media(_) => {}
+        }
+    }
+
+    fn close_said(&mut self, part: &Part, out: &mut Vec<u8>) {
+        let refusal = matches!(part.kind, PartKind::Refusal);
+        let Some((id, content_index)) = self.place() else { return };
+        let output_index = self.items.len();
+        let place = |event: &mut ObjectWriter<'_>| {
+            event.field("item_id", &id);
+            event.field("output_index", &output_index);
+            event.field("content_index", &content_index);
+        };
+        let (name, member) =
+            if refusal { ("response.refusal.done", "refusal") } else { ("response.output_text.done", "text") };
+        self.write(name, out, |event| {
+            place(event);
+            event.field(member, &part.text);
+            if !refusal {
+                event.array("logprobs", [(); 0], |(), _| {});
+            }
+        });
+        let mut said = Vec::new();
+        json::object(&mut said, |said| write_said(&part.text, refusal, Some(&part.ext), said));
+        self.write("response.content_part.done", out, |event| {
+            place(event);
+            event.key("part").extend_from_slice(&said);
+        });
+        if let Some(message) = &mut self.message {
+            message.said.push(said);
+        }
+    }
+
+    fn close_thoughts(&mut self, part: &Part, out: &mut Vec<u8>) {
+        let id = self.part_id("rs");
+        if !part.text.is_empty() {
+            self.summary("response.reasoning_summary_text.done", &id, out, |event| event.field("text", &part.text));
+            self.summary("response.reasoning_summary_part.done", &id, out, |event| {
+                content::write_text("summary_text", &part.text, event.key("part"));
+            });
+        }
+        let mut item = Vec::new();
+        json::object(&mut item, |item| {
+            item.field("id", &id);
+            item.field("type", "reasoning");
+            super::super::encode::write_summary(&part.text, item);
+            item.optional("encrypted_content", &part.proof);
+        });
+        self.item_done(item, out);
+    }
+}

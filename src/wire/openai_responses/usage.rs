@@ -1,0 +1,44 @@
+//! Token counts: input includes what a cache read, output includes reasoning.
+
+use serde_json::value::RawValue;
+
+use crate::wire::ir::Usage;
+use crate::wire::json::{self, Kind, Object, ObjectWriter};
+
+/// Reads the value of `usage`, `None` where nothing was counted.
+pub(super) fn read(raw: &RawValue) -> Option<Usage> {
+    if json::kind(raw) != Kind::Object {
+        return None;
+    }
+    let usage = Object::of(raw).ok()?;
+    let inner = |object: &str, key: &str| count(Object::of(usage.get(object)?).ok()?.get(key)?);
+    let read = Usage {
+        input: usage.get("input_tokens").and_then(count),
+        cache_read: inner("input_tokens_details", "cached_tokens"),
+        cache_write: inner("input_tokens_details", "cache_write_tokens"),
+        output: usage.get("output_tokens").and_then(count),
+        reasoning: inner("output_tokens_details", "reasoning_tokens"),
+        ..Usage::default()
+    };
+    (read != Usage::default()).then_some(read)
+}
+
+/// A count, also where it is written as `12.0`.
+pub(super) fn count(raw: &RawValue) -> Option<u64> {
+    let number: serde_json::Number = serde_json::from_str(raw.get()).ok()?;
+    number.as_u64().or_else(|| number.as_f64().filter(|count| *count >= 0.0).map(|count| count as u64))
+}
+
+/// Writes the value of `usage`. Clients read every one of these members.
+pub(super) fn write(usage: &Usage, out: &mut ObjectWriter<'_>) {
+    out.field("input_tokens", &usage.input.unwrap_or(0));
+    out.object("input_tokens_details", |details| {
+        details.field("cached_tokens", &usage.cache_read.unwrap_or(0));
+        details.optional("cache_write_tokens", &usage.cache_write);
+    });
+    out.field("output_tokens", &usage.output.unwrap_or(0));
+    out.object("output_tokens_details", |details| {
+        details.field("reasoning_tokens", &usage.reasoning.unwrap_or(0));
+    });
+    out.field("total_tokens", &usage.total().unwrap_or(0));
+}
