@@ -4,7 +4,7 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`source`], [`diagnostic`] | texts, positions, and what is said about them |
+//! | [`source`], [`diagnostic`], [`glob`] | texts, positions, and what is said about them; patterns of names |
 //! | [`wire`], [`rule`], [`provider`] | protocols and their hub; the rule language; what a provider is |
 //! | [`table`] | the compiled, immutable routing table and the one decision function |
 //! | [`config`] | from the file to the table; pure |
@@ -16,6 +16,7 @@
 pub mod cli;
 pub mod config;
 pub mod diagnostic;
+pub mod glob;
 pub mod live;
 pub mod provider;
 pub mod proxy;

@@ -10,6 +10,7 @@ mod models;
 
 use super::Env;
 use super::document::{LiteralSecret, PricesEntry, ProviderEntry, SecretText};
+use crate::glob::Glob;
 use crate::provider::catalogue::Prices;
 use crate::provider::{Activation, AuthScheme, Provider, SecretRef, Transport};
 use crate::source::{Span, Spanned};
@@ -110,9 +111,9 @@ impl<'a> Layers<'a> {
 }
 
 /// The user's before the provider file's: the first that fits a model is taken.
-fn prices(layers: Layers<'_>) -> Box<[(Box<str>, Prices)]> {
+fn prices(layers: Layers<'_>) -> Box<[(Glob, Prices)]> {
     let entries = layers.user.into_iter().chain(layers.preset).flat_map(|entry| &entry.prices);
-    entries.map(|(pattern, prices)| (pattern.value.as_str().into(), written_prices(prices))).collect()
+    entries.map(|(pattern, prices)| (Glob(pattern.value.as_str().into()), written_prices(prices))).collect()
 }
 
 fn written_prices(entry: &PricesEntry) -> Prices {

@@ -11,6 +11,7 @@ use std::fmt;
 use catalogue::Prices;
 use http::{HeaderName, HeaderValue, Uri};
 
+use crate::glob::Glob;
 use crate::wire::quirk::Quirks;
 use crate::wire::{Operation, ProtocolId};
 
@@ -33,7 +34,7 @@ pub struct Provider {
     /// The catalogue's name for it, where it has one.
     pub catalogue: Option<Box<str>>,
     /// Patterns of model ids, and prices that the file says instead of the catalogue's.
-    pub prices: Box<[(Box<str>, Prices)]>,
+    pub prices: Box<[(Glob, Prices)]>,
     /// Why the provider is in the table: for the start-up text.
     pub activation: Activation,
 }
@@ -42,8 +43,8 @@ impl Provider {
     /// What `model` costs here: as the file says, under the id itself or else the first pattern that fits; else as the
     /// catalogue knows. `None` where nobody knows.
     pub fn prices_of(&self, model: &str) -> Option<Prices> {
-        let exact = self.prices.iter().find(|(id, _)| **id == *model);
-        let written = exact.or_else(|| self.prices.iter().find(|(pattern, _)| matches_pattern(pattern, model)));
+        let exact = self.prices.iter().find(|(id, _)| *id.0 == *model);
+        let written = exact.or_else(|| self.prices.iter().find(|(pattern, _)| pattern.matches(model)));
         match written {
             Some((_, prices)) => Some(*prices),
             None => catalogue::find(self.catalogue.as_deref()?, model).map(|known| known.prices),
@@ -83,27 +84,16 @@ pub struct Endpoint {
     pub headers: Box<[(HeaderName, HeaderText)]>,
     pub quirks: Quirks,
     /// Patterns of model ids, and the quirks that models have besides those above.
-    pub model_quirks: Box<[(Box<str>, Quirks)]>,
+    pub model_quirks: Box<[(Glob, Quirks)]>,
 }
 
 impl Endpoint {
     /// How the upstream deviates for this model.
     pub fn quirks_of(&self, model: &str) -> Cow<'_, Quirks> {
-        let mut matching = self.model_quirks.iter().filter(|(pattern, _)| matches_pattern(pattern, model));
+        let mut matching = self.model_quirks.iter().filter(|(pattern, _)| pattern.matches(model));
         let Some((_, first)) = matching.next() else { return Cow::Borrowed(&self.quirks) };
         Cow::Owned(matching.fold(self.quirks.and(first), |quirks, (_, more)| quirks.and(more)))
     }
-}
-
-/// Whether `text` has the form of `pattern`, in which `*` stands for any text.
-fn matches_pattern(pattern: &str, text: &str) -> bool {
-    let Some((start, mut rest)) = pattern.split_once('*') else { return pattern == text };
-    let Some(mut text) = text.strip_prefix(start) else { return false };
-    while let Some((part, after)) = rest.split_once('*') {
-        let Some((_, left)) = text.split_once(part) else { return false };
-        (text, rest) = (left, after);
-    }
-    text.ends_with(rest)
 }
 
 /// The path of one operation, of its streaming form where the flag is set, with `{model}` in it.

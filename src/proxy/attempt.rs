@@ -5,6 +5,7 @@ mod heads;
 mod open;
 mod whole;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use tokio::time::Instant;
 
 use super::Gateway;
 use super::failure::Failure;
-use super::outgoing::{self, Incoming};
+use super::outgoing::{self, Incoming, Toward};
 use super::stream::StreamBody;
 use crate::live::Live;
 use crate::provider::Endpoint;
@@ -24,6 +25,7 @@ use crate::table::{Attempt, Lane};
 use crate::telemetry::traffic::ProviderCounters;
 use crate::wire::ir::{Error, ErrorKind};
 use crate::wire::loss::Losses;
+use crate::wire::quirk::Quirks;
 use crate::wire::{Operation, Outbound};
 
 /// A good answer.
@@ -63,7 +65,16 @@ struct Place<'r> {
     endpoint: &'r Endpoint,
     at: usize,
     outbound: &'static dyn Outbound,
+    /// How the upstream deviates for this try's model.
+    quirks: Cow<'r, Quirks>,
     counters: &'r Arc<ProviderCounters>,
+}
+
+impl Place<'_> {
+    /// What the upstream's request depends on.
+    fn toward(&self) -> Toward<'_> {
+        Toward { endpoint: self.endpoint, outbound: self.outbound, quirks: &self.quirks }
+    }
 }
 
 /// Tries one target once.
@@ -105,7 +116,8 @@ fn place<'r>(this: &Try<'r, '_, '_, '_>) -> Result<Place<'r>, Failure> {
         return Err(Failure::Refused(Error::new(ErrorKind::Overloaded, &**reason).with_code("no_provider_key")));
     }
     let counters = state.counters.get_or_init(|| Arc::new(this.gateway.traffic.provider(&attempt.provider.name)));
-    Ok(Place { state, endpoint, at, outbound, counters })
+    let quirks = endpoint.quirks_of(attempt.model);
+    Ok(Place { state, endpoint, at, outbound, quirks, counters })
 }
 
 async fn send(
@@ -114,7 +126,7 @@ async fn send(
     credential: Option<&Arc<Credential>>,
 ) -> Result<Answer, Failure> {
     let Try { incoming, attempt, deadline, total, .. } = this;
-    let prepared = outgoing::body(incoming, attempt, place.endpoint, place.outbound).map_err(Failure::Refused)?;
+    let prepared = outgoing::body(incoming, attempt, &place.toward()).map_err(Failure::Refused)?;
     let stream = incoming.envelope.stream && incoming.call.operation == Operation::Generate;
     let timeouts = &attempt.settings.timeouts;
     let first = if stream { (Instant::now() + timeouts.first_token).min(*deadline) } else { *deadline };

@@ -18,6 +18,7 @@ use crate::upstream::Pieces;
 use crate::wire::envelope::Envelope;
 use crate::wire::ir::{self, Error};
 use crate::wire::loss::Losses;
+use crate::wire::quirk::Quirks;
 use crate::wire::{Head, Inbound, Outbound, Protocol, Relay};
 
 /// The caller's request, as every try derives its own from it.
@@ -32,6 +33,14 @@ pub struct Incoming<'r, 'b> {
     pub envelope: &'r Envelope<'b>,
     /// The document in the hub, read by the first try that needs it unedited.
     pub decoded: OnceLock<ir::Request>,
+}
+
+/// Where a try's request goes.
+pub struct Toward<'r> {
+    pub endpoint: &'r Endpoint,
+    pub outbound: &'static dyn Outbound,
+    /// How the upstream deviates for this try's model.
+    pub quirks: &'r Quirks,
 }
 
 /// A body for an upstream.
@@ -54,21 +63,16 @@ pub enum Translation {
 ///
 /// # Errors
 /// What the target cannot carry, in words for the caller.
-pub fn body(
-    incoming: &Incoming<'_, '_>,
-    attempt: &Attempt<'_>,
-    endpoint: &Endpoint,
-    outbound: &dyn Outbound,
-) -> Result<Prepared, Error> {
-    let edited = preset::document(incoming, attempt.settings, &endpoint.quirks_of(attempt.model))?;
-    let translated = || translate::translated(incoming, edited.as_ref(), attempt, endpoint, outbound);
+pub fn body(incoming: &Incoming<'_, '_>, attempt: &Attempt<'_>, toward: &Toward<'_>) -> Result<Prepared, Error> {
+    let edited = preset::document(incoming, attempt.settings, toward.quirks)?;
+    let translated = || translate::translated(incoming, edited.as_ref(), attempt, toward);
     let relay = match attempt.target.lane(incoming.call.protocol, incoming.call.operation) {
         Lane::Passthrough { .. } => incoming.inbound.relay(&incoming.head, incoming.envelope),
         Lane::Translate { .. } | Lane::Refused(_) => Relay::Translated,
     };
     let mut prepared = match relay {
         Relay::AsItIs => Prepared {
-            body: relayed(incoming, edited.as_ref(), attempt, outbound)?,
+            body: relayed(incoming, edited.as_ref(), attempt, toward.outbound)?,
             losses: Losses::default(),
             translation: Translation::None,
         },

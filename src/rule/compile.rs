@@ -2,10 +2,11 @@
 
 use super::FlagFact;
 use super::ast::{Check, Condition, Literal, Test};
-use super::predicate::{Atom, Comparison, Glob, Predicate, TextTest, ValueFact, ValueTest};
+use super::predicate::{Atom, Comparison, Predicate, TextTest, ValueFact, ValueTest};
 use super::types::{self, Subject, mismatch};
 use super::{TextFact, facts::Words};
 use crate::diagnostic::Diagnostics;
+use crate::glob::Glob;
 use crate::source::{Span, Spanned};
 
 /// Resolves the facts of `condition` and checks their types.

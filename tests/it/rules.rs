@@ -2,8 +2,9 @@
 
 use proptest::prelude::*;
 use routeplane::diagnostic::Diagnostics;
+use routeplane::glob::Glob;
 use routeplane::rule::ast::{Check, Condition, Expression, Literal, Test};
-use routeplane::rule::predicate::{Atom, Comparison, Glob, Predicate, TextTest, ValueFact, ValueTest};
+use routeplane::rule::predicate::{Atom, Comparison, Predicate, TextTest, ValueFact, ValueTest};
 use routeplane::rule::request::RequestShape;
 use routeplane::rule::{
     Facts, FlagFact, NumberFact, OutputKind, ReasoningLevel, TextFact, compile, facts, lines, parse,

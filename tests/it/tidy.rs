@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&str] = &[
     "source",
     "diagnostic",
+    "glob",
     "wire",
     "provider",
     "rule",
@@ -21,7 +22,7 @@ const LAYERS: &[&str] = &[
 ];
 
 /// Modules that do no IO, have no clock and know no runtime.
-const PURE: &[&str] = &["source", "diagnostic", "wire", "provider", "rule", "table", "config"];
+const PURE: &[&str] = &["source", "diagnostic", "glob", "wire", "provider", "rule", "table", "config"];
 
 /// What pure modules do not name.
 const IMPURE: &[&str] =

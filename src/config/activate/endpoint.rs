@@ -6,6 +6,7 @@ use super::base_url::{Base, Filled, base, filled};
 use super::{Layers, Problem};
 use crate::config::Env;
 use crate::config::document::{EndpointEntry, ProviderEntry, SecretText};
+use crate::glob::Glob;
 use crate::provider::{AuthScheme, BaseUrl, Endpoint, HeaderText, PathOverride, SecretRef, presets};
 use crate::source::Spanned;
 use crate::wire::quirk::{MaxTokensMember, Quirks};
@@ -163,7 +164,7 @@ fn endpoint(place: Place, written: Written<'_>) -> Result<Endpoint, Problem> {
             .layers
             .both()
             .flat_map(|entry| &entry.model_quirks)
-            .map(|(pattern, quirks)| (pattern.value.as_str().into(), quirks.value.clone()))
+            .map(|(pattern, quirks)| (Glob(pattern.value.as_str().into()), quirks.value.clone()))
             .collect(),
     })
 }

@@ -37,13 +37,7 @@ pub(super) async fn open(
         Translation::None => (Pipe::relay(incoming.inbound, place.outbound), forwarded(&head.headers)),
         Translation::Generate(request) => {
             let encoder = incoming.inbound.stream_encoder(&incoming.head, request);
-            let pipe = Pipe::translate(
-                incoming.inbound,
-                place.outbound,
-                &incoming.head,
-                &place.endpoint.quirks_of(attempt.model),
-                encoder,
-            );
+            let pipe = Pipe::translate(incoming.inbound, place.outbound, &incoming.head, &place.quirks, encoder);
             (pipe, limits(&head.headers))
         }
         Translation::Embed(_) | Translation::CountTokens => {

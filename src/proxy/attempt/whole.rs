@@ -47,20 +47,14 @@ pub(super) async fn whole(
     let count_empty =
         attempt.settings.retries.on.contains(&RetryOn::Empty) && incoming.call.operation == Operation::Generate;
     let bad = |error: Error| Failure::BadAnswer { code: "upstream_protocol", message: error.message };
-    if count_empty
-        && place
-            .outbound
-            .decode_response(&body, &place.endpoint.quirks_of(attempt.model))
-            .is_ok_and(|answer| answer.is_empty())
-    {
+    if count_empty && place.outbound.decode_response(&body, &place.quirks).is_ok_and(|answer| answer.is_empty()) {
         return Err(Failure::Empty);
     }
     let mut losses = prepared.losses;
     let (mut headers, body) = match prepared.translation {
         Translation::None => (forwarded(&head.headers), body),
         Translation::Generate(_) => {
-            let answer =
-                place.outbound.decode_response(&body, &place.endpoint.quirks_of(attempt.model)).map_err(bad)?;
+            let answer = place.outbound.decode_response(&body, &place.quirks).map_err(bad)?;
             let mut out = Vec::with_capacity(body.len());
             incoming.inbound.encode_response(&answer, &mut out, &mut losses);
             (limits(&head.headers), out.into())

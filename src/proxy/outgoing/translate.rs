@@ -2,25 +2,24 @@
 
 use bytes::Bytes;
 
-use super::{Incoming, Prepared, Translation, decoded};
+use super::{Incoming, Prepared, Toward, Translation, decoded};
 use crate::provider::{Endpoint, catalogue};
 use crate::table::Attempt;
 use crate::wire::ir::{Error, ErrorKind};
 use crate::wire::loss::Losses;
-use crate::wire::{Destination, Operation, Outbound};
+use crate::wire::{Destination, Operation};
 
 pub(super) fn translated(
     incoming: &Incoming<'_, '_>,
     edited: Option<&Bytes>,
     attempt: &Attempt<'_>,
-    endpoint: &Endpoint,
-    outbound: &dyn Outbound,
+    toward: &Toward<'_>,
 ) -> Result<Prepared, Error> {
     let known = attempt.provider.catalogue.as_deref().and_then(|provider| catalogue::find(provider, attempt.model));
-    let quirks = endpoint.quirks_of(attempt.model);
+    let Toward { endpoint, outbound, quirks } = *toward;
     let destination = Destination {
         model: attempt.model,
-        quirks: &quirks,
+        quirks,
         max_output_tokens: known.and_then(|model| model.max_output_tokens).map(u64::from),
     };
     let (mut out, mut losses) = (Vec::new(), Losses::default());

@@ -22,8 +22,8 @@ pub use message::{
     ToolResult,
 };
 pub use request::{
-    MaxTokens, MaxTokensSpelling, OutputFormat, ReasoningEffort, ReasoningRequest, Request, Sampling, StopShape, Tool,
-    ToolChoice, ToolKind,
+    LEAST_THINKING_BUDGET, MaxTokens, MaxTokensSpelling, OutputFormat, ReasoningEffort, ReasoningRequest, Request,
+    Sampling, StopShape, Tool, ToolChoice, ToolKind,
 };
 pub use response::{Candidate, Finish, FinishReason, Response};
 pub use usage::Usage;

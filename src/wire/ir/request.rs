@@ -135,6 +135,24 @@ pub enum ReasoningEffort {
     Max,
 }
 
+/// The least thinking budget that Anthropic's models take, in tokens.
+/// <https://platform.claude.com/docs/en/build-with-claude/extended-thinking>
+pub const LEAST_THINKING_BUDGET: u64 = 1024;
+
+impl ReasoningEffort {
+    /// Tokens to think with, for protocols that know budgets and no efforts.
+    pub fn budget(self) -> u64 {
+        match self {
+            ReasoningEffort::None => 0,
+            ReasoningEffort::Minimal => LEAST_THINKING_BUDGET,
+            ReasoningEffort::Low => 2048,
+            ReasoningEffort::Medium => 8192,
+            ReasoningEffort::High => 16_384,
+            ReasoningEffort::XHigh | ReasoningEffort::Max => 32_768,
+        }
+    }
+}
+
 /// What form the answer is to have.
 #[derive(Debug, Clone)]
 pub enum OutputFormat {

@@ -3,15 +3,13 @@
 use super::super::model::Traits;
 use super::encode::effort_word;
 use crate::wire::Destination;
-use crate::wire::ir::{ReasoningEffort, ReasoningRequest, Request};
+use crate::wire::ir::{LEAST_THINKING_BUDGET, ReasoningEffort, ReasoningRequest, Request};
 use crate::wire::loss::Losses;
 
 /// The limit of an answer's length where the caller gave none and the model's own is unknown, in tokens.
 const DEFAULT_LENGTH: u64 = 4096;
 /// The most that is asked for where the caller gave no limit: models with larger answers would hold the connection for hours.
 const LENGTH_CEILING: u64 = 32_000;
-/// The smallest budget that Anthropic accepts, in tokens.
-const LEAST_BUDGET: u64 = 1024;
 /// The budget where the caller leaves it to the model.
 const MODEL_DECIDES: u64 = 8192;
 
@@ -61,8 +59,8 @@ pub(super) fn plan(
             return (length, Thinking::Unsaid);
         }
         wanted if traits.adaptive_only => return (length, adaptive(wanted, reasoning, losses)),
-        Wanted::Effort(effort) => budget_of(effort),
-        Wanted::Budget(budget) => budget.max(LEAST_BUDGET),
+        Wanted::Effort(effort) => effort.budget(),
+        Wanted::Budget(budget) => budget.max(LEAST_THINKING_BUDGET),
         Wanted::ModelDecides => MODEL_DECIDES,
     };
     if circumstances.forced_call {
@@ -135,18 +133,6 @@ fn adaptive(wanted: Wanted, reasoning: &ReasoningRequest, losses: &mut Losses) -
     Thinking::Adaptive { effort, omitted: reasoning.include == Some(false) }
 }
 
-/// Tokens to think with, by effort.
-fn budget_of(effort: ReasoningEffort) -> u64 {
-    match effort {
-        ReasoningEffort::None => 0,
-        ReasoningEffort::Minimal => LEAST_BUDGET,
-        ReasoningEffort::Low => 2048,
-        ReasoningEffort::Medium => 8192,
-        ReasoningEffort::High => 16_384,
-        ReasoningEffort::XHigh | ReasoningEffort::Max => 32_768,
-    }
-}
-
 /// Makes the budget smaller than the length: by a longer answer where the caller named no limit, else by less thinking, and
 /// where the limit leaves no room for the least budget, by a longer answer after all.
 fn fit(
@@ -165,21 +151,21 @@ fn fit(
         return (length, Thinking::Budget(budget));
     }
     let share = length / 4 * 3;
-    if share >= LEAST_BUDGET {
+    if share >= LEAST_THINKING_BUDGET {
         losses
             .degraded("reasoning_effort", format!("the thinking budget is {share} tokens, to stay below `max_tokens`"));
         return (length, Thinking::Budget(share));
     }
-    let longer = length.saturating_add(LEAST_BUDGET);
+    let longer = length.saturating_add(LEAST_THINKING_BUDGET);
     if longer > most {
         losses.dropped("reasoning_effort", "the model's answers are too short to think in");
         return (length, Thinking::Disabled);
     }
     losses.degraded(
         "max_tokens",
-        format!("raised to {longer}: the least thinking budget, {LEAST_BUDGET} tokens, counts"),
+        format!("raised to {longer}: the least thinking budget, {LEAST_THINKING_BUDGET} tokens, counts"),
     );
-    (longer, Thinking::Budget(LEAST_BUDGET))
+    (longer, Thinking::Budget(LEAST_THINKING_BUDGET))
 }
 
 #[cfg(test)]

@@ -6,12 +6,10 @@ use super::super::model::Family;
 use super::conversation::Conversation;
 use super::tools::Tools;
 use crate::wire::Destination;
-use crate::wire::ir::{OutputFormat, ReasoningEffort, ReasoningRequest, Request};
+use crate::wire::ir::{LEAST_THINKING_BUDGET, OutputFormat, ReasoningEffort, ReasoningRequest, Request};
 use crate::wire::json::{self, ObjectWriter};
 use crate::wire::loss::Losses;
 
-/// The smallest thinking budget, in tokens.
-const LEAST_BUDGET: u64 = 1024;
 /// Room for the answer behind the thoughts, in tokens, where the caller named no limit.
 const ANSWER: u64 = 4096;
 const JSON_ONLY: &str = "Answer with one valid JSON object and nothing else: no prose, no code fence.";
@@ -82,8 +80,8 @@ impl Options<'_> {
                 self.thinking = if self.family.thinks_with_budget() { Thinking::Disabled } else { Thinking::Unsaid };
                 return;
             }
-            (_, Some(budget)) if budget > 0 => budget.max(LEAST_BUDGET),
-            (Some(effort), _) => budget_of(effort),
+            (_, Some(budget)) if budget > 0 => budget.max(LEAST_THINKING_BUDGET),
+            (Some(effort), _) => effort.budget(),
             (None, _) if reasoning.budget.is_some() || reasoning.include == Some(true) => 8192,
             (None, _) => return,
         };
@@ -118,7 +116,7 @@ impl Options<'_> {
         }
         let limit = *self.max_tokens.get_or_insert(wanted.saturating_add(ANSWER));
         let budget = if wanted < limit { wanted } else { limit / 4 * 3 };
-        if budget < LEAST_BUDGET {
+        if budget < LEAST_THINKING_BUDGET {
             return losses.dropped("reasoning_effort", "`max_tokens` leaves no room for the least thinking budget");
         }
         if budget < wanted {
@@ -245,18 +243,6 @@ fn form(request: &Request, destination: &Destination<'_>, family: Family, losses
             losses.emulated("response_format", "this model has no schema mode; a system instruction gives the schema");
             (false, vec![format!("{JSON_ONLY} It must satisfy this JSON Schema:\n{}", schema.get())])
         }
-    }
-}
-
-/// Tokens to think with, by effort.
-fn budget_of(effort: ReasoningEffort) -> u64 {
-    match effort {
-        ReasoningEffort::None => 0,
-        ReasoningEffort::Minimal => LEAST_BUDGET,
-        ReasoningEffort::Low => 2048,
-        ReasoningEffort::Medium => 8192,
-        ReasoningEffort::High => 16_384,
-        ReasoningEffort::XHigh | ReasoningEffort::Max => 32_768,
     }
 }
 
