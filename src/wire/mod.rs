@@ -10,6 +10,7 @@ pub mod frame;
 pub mod gemini_generate;
 pub mod ir;
 pub mod json;
+pub mod ledger;
 pub mod loss;
 mod needle;
 pub mod openai_chat;

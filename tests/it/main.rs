@@ -20,6 +20,7 @@ mod http_client;
 mod init;
 mod keep_alive;
 mod laws;
+mod ledger;
 mod mock_upstream;
 mod on_loss;
 mod operate;

@@ -1,0 +1,282 @@
+//! The ledger of losses as data: what becomes of each documented field of a request on its way from one protocol to
+//! another.
+//!
+//! Nothing of it is asserted by hand, so it cannot lie. `<protocol>.tsv` lists the fields that the vendor documents, each
+//! with an exemplar; the exemplar is laid over a minimal request, read by the source's codec and written by the target's,
+//! and what the target's codec reports, and whether the exemplar's value is in what it wrote, is the entry.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::loss::{Effect, Loss, Losses};
+use super::{Destination, Head, Inbound, Operation, Outbound, ProtocolId, ir};
+
+/// One documented field of a protocol's requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Field {
+    /// Its path in the document, array positions left out; `[kind]` stands behind a list of several kinds of elements.
+    pub path: &'static str,
+    pub feature: Feature,
+    /// JSON text of an object: the members of a request that uses the field.
+    members: &'static str,
+    /// Texts of which one is in what is written if the field was carried, with ` | ` between them.
+    marks: &'static str,
+}
+
+impl Field {
+    pub fn marks(&self) -> impl Iterator<Item = &'static str> {
+        self.marks.split(" | ")
+    }
+}
+
+/// What a field is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Feature {
+    Conversation,
+    System,
+    Images,
+    Documents,
+    SoundAndVideo,
+    Tools,
+    ToolChoice,
+    ProviderTools,
+    StructuredOutput,
+    Reasoning,
+    Caching,
+    SamplingAndLimits,
+    Streaming,
+    Service,
+}
+
+impl Feature {
+    pub const ALL: [Feature; 14] = [
+        Feature::Conversation,
+        Feature::System,
+        Feature::Images,
+        Feature::Documents,
+        Feature::SoundAndVideo,
+        Feature::Tools,
+        Feature::ToolChoice,
+        Feature::ProviderTools,
+        Feature::StructuredOutput,
+        Feature::Reasoning,
+        Feature::Caching,
+        Feature::SamplingAndLimits,
+        Feature::Streaming,
+        Feature::Service,
+    ];
+
+    /// The name in the lists and in documents.
+    pub fn name(self) -> &'static str {
+        match self {
+            Feature::Conversation => "conversation",
+            Feature::System => "system",
+            Feature::Images => "images",
+            Feature::Documents => "documents",
+            Feature::SoundAndVideo => "sound and video",
+            Feature::Tools => "tools",
+            Feature::ToolChoice => "tool choice",
+            Feature::ProviderTools => "provider tools",
+            Feature::StructuredOutput => "structured output",
+            Feature::Reasoning => "reasoning",
+            Feature::Caching => "caching",
+            Feature::SamplingAndLimits => "sampling and limits",
+            Feature::Streaming => "streaming",
+            Feature::Service => "service",
+        }
+    }
+}
+
+/// What becomes of a field. Ordered: the later, the less of it arrives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fate {
+    /// As it was given.
+    Carried,
+    /// Reached by other means with the same meaning.
+    Emulated,
+    /// Carried with less than its full meaning.
+    Degraded,
+    /// Not carried; the rest of the request is.
+    Dropped,
+    /// A request with it is refused, in words for the caller.
+    Refused,
+}
+
+impl Fate {
+    pub const ALL: [Fate; 5] = [Fate::Carried, Fate::Emulated, Fate::Degraded, Fate::Dropped, Fate::Refused];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Fate::Carried => "carried",
+            Fate::Emulated => "emulated",
+            Fate::Degraded => "degraded",
+            Fate::Dropped => "dropped",
+            Fate::Refused => "refused",
+        }
+    }
+
+    /// The target does not get all that the caller meant.
+    pub fn loses_meaning(self) -> bool {
+        match self {
+            Fate::Carried | Fate::Emulated => false,
+            Fate::Degraded | Fate::Dropped | Fate::Refused => true,
+        }
+    }
+}
+
+impl fmt::Display for Fate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What becomes of one field on its way to one target.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    pub field: Field,
+    /// What the target's codec reported because of the field.
+    pub losses: Vec<Loss>,
+    /// Why a request with the field is refused.
+    pub refusal: Option<ir::Error>,
+    /// The exemplar's value is in what was written.
+    pub arrived: bool,
+}
+
+impl Entry {
+    pub fn fate(&self) -> Fate {
+        let worst = self.losses.iter().map(|loss| loss.effect).max();
+        match (&self.refusal, worst) {
+            (Some(_), _) => Fate::Refused,
+            (None, Some(Effect::Emulated)) => Fate::Emulated,
+            (None, Some(Effect::Degraded)) => Fate::Degraded,
+            (None, Some(Effect::Dropped)) => Fate::Dropped,
+            (None, None) if self.arrived => Fate::Carried,
+            (None, None) => Fate::Dropped,
+        }
+    }
+
+    /// The field is gone and nobody was told: a fault of the codecs, which the tests forbid.
+    pub fn is_silent(&self) -> bool {
+        !self.arrived && self.losses.is_empty() && self.refusal.is_none()
+    }
+
+    /// What was done instead, or why nothing could be; empty where the field is carried.
+    pub fn reason(&self) -> Cow<'_, str> {
+        if let Some(refusal) = &self.refusal {
+            return Cow::Borrowed(&refusal.message);
+        }
+        let worst = self.losses.iter().map(|loss| loss.effect).max();
+        let mut reasons: Vec<&str> = Vec::new();
+        for loss in self.losses.iter().filter(|loss| Some(loss.effect) == worst) {
+            if !reasons.contains(&&*loss.reason) {
+                reasons.push(&loss.reason);
+            }
+        }
+        reasons.join("; ").into()
+    }
+}
+
+/// The documented fields of a protocol's requests.
+pub fn fields(protocol: ProtocolId) -> Vec<Field> {
+    lines(protocol).filter_map(field).collect()
+}
+
+/// What becomes of each documented field of `source` at a target. Empty where this build has no codec for one of the two
+/// roles.
+pub fn pair(source: ProtocolId, target: ProtocolId, destination: &Destination<'_>) -> Vec<Entry> {
+    let inbound = source.codec().and_then(|codec| codec.inbound());
+    let outbound = target.codec().and_then(|codec| codec.outbound());
+    let (Some(inbound), Some(outbound)) = (inbound, outbound) else { return Vec::new() };
+    let base = document(base(source), "{}");
+    let (_, usual) = translated(inbound, outbound, destination, &base).unwrap_or_default();
+    let entry = |field: Field| {
+        let document = document(self::base(source), field.members);
+        match translated(inbound, outbound, destination, &document) {
+            Err(refusal) => Entry { field, losses: Vec::new(), refusal: Some(refusal), arrived: false },
+            Ok((written, losses)) => Entry {
+                field,
+                losses: losses.iter().filter(|loss| !usual.iter().any(|known| known == *loss)).cloned().collect(),
+                refusal: None,
+                arrived: field.marks().any(|mark| written.contains(mark)),
+            },
+        }
+    };
+    fields(source).into_iter().map(entry).collect()
+}
+
+/// How many entries have each fate, in the order of [`Fate::ALL`].
+pub fn counts(entries: &[Entry]) -> [usize; 5] {
+    Fate::ALL.map(|fate| entries.iter().filter(|entry| entry.fate() == fate).count())
+}
+
+fn list(protocol: ProtocolId) -> &'static str {
+    match protocol {
+        ProtocolId::OpenAiChat => include_str!("openai_chat.tsv"),
+        ProtocolId::OpenAiResponses => include_str!("openai_responses.tsv"),
+        ProtocolId::AnthropicMessages => include_str!("anthropic_messages.tsv"),
+        ProtocolId::Gemini => include_str!("gemini_generate.tsv"),
+        ProtocolId::BedrockConverse => include_str!("bedrock_converse.tsv"),
+    }
+}
+
+fn lines(protocol: ProtocolId) -> impl Iterator<Item = &'static str> {
+    list(protocol).lines().filter(|line| !line.starts_with('#'))
+}
+
+/// The minimal request that the exemplars are laid over.
+fn base(protocol: ProtocolId) -> &'static str {
+    lines(protocol).find_map(|line| line.strip_prefix("base\t")).unwrap_or("{}")
+}
+
+fn field(line: &'static str) -> Option<Field> {
+    let mut columns = line.split('\t');
+    let (path, feature) = (columns.next()?, columns.next()?);
+    let (members, marks) = (columns.next()?, columns.next()?);
+    let feature = Feature::ALL.into_iter().find(|known| known.name() == feature)?;
+    Some(Field { path, feature, members, marks })
+}
+
+/// `base` with the top-level members of `members` in place of its own.
+fn document(base: &str, members: &str) -> Vec<u8> {
+    let parse = |text: &str| serde_json::from_str::<Map<String, Value>>(text).unwrap_or_default();
+    let mut document = parse(base);
+    document.extend(parse(members));
+    Value::Object(document).to_string().into_bytes()
+}
+
+fn translated(
+    inbound: &dyn Inbound,
+    outbound: &dyn Outbound,
+    destination: &Destination<'_>,
+    document: &[u8],
+) -> Result<(String, Losses), ir::Error> {
+    let head = Head { operation: Operation::Generate, path_model: Some("m"), path_stream: false, alt_sse: false };
+    let request = inbound.decode_request(&head, document)?;
+    let (mut out, mut losses) = (Vec::new(), Losses::default());
+    outbound.encode_request(&request, destination, &mut out, &mut losses)?;
+    Ok((String::from_utf8_lossy(&out).into_owned(), losses))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_is_a_field() {
+        for protocol in ProtocolId::ALL {
+            let fields = fields(protocol);
+            assert_eq!(fields.len() + 1, lines(protocol).count(), "{protocol}");
+            for field in &fields {
+                let members: Result<Map<String, Value>, _> = serde_json::from_str(field.members);
+                assert!(members.is_ok(), "{protocol} {}: {members:?}", field.path);
+                let again = fields.iter().filter(|other| other.path == field.path).count();
+                assert_eq!(again, 1, "{protocol} {} is listed twice", field.path);
+            }
+        }
+    }
+}
