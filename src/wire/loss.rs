@@ -69,6 +69,17 @@ impl Losses {
         }
     }
 
+    /// A part of a message that only its origin understands, named by its `type`, or by its first member where it has none.
+    pub fn dropped_part(&mut self, part: &serde_json::value::RawValue, reason: impl Into<Cow<'static, str>>) {
+        let part = super::json::Object::of(part).ok();
+        let kind = part.as_ref().and_then(|part| {
+            let name = part.get("type").and_then(super::json::str_of);
+            name.or_else(|| part.members().first().map(|member| member.key.clone()))
+        });
+        let field = kind.map_or_else(|| "messages.content".into(), |kind| format!("messages.content.{kind}").into());
+        self.add(field, Effect::Dropped, reason.into());
+    }
+
     fn add(&mut self, field: Cow<'static, str>, effect: Effect, reason: Cow<'static, str>) {
         if self.0.len() < MOST && !self.0.iter().any(|known| known.field == field && known.effect == effect) {
             self.0.push(Loss { field, effect, reason });

@@ -204,7 +204,7 @@ fn encode_thinking(reasoning: &ReasoningRequest, w: &mut ObjectWriter<'_>) {
 
 /// Thinking as another protocol asked for it, in the words of the model's generation.
 fn encode_foreign_thinking(reasoning: &ReasoningRequest, model: &str, w: &mut ObjectWriter<'_>, losses: &mut Losses) {
-    losses.dropped_ext("reasoning.", &reasoning.ext);
+    reasoning.report_unmodelled(losses);
     let asked = reasoning.budget.is_some_and(|budget| budget != 0);
     // A caller that buys thoughts by the token (Anthropic) expects to see them.
     let include = reasoning.include.or(asked.then_some(true));
@@ -235,7 +235,12 @@ fn write_budget(reasoning: &ReasoningRequest, pro: bool, w: &mut ObjectWriter<'_
 
 fn write_level(reasoning: &ReasoningRequest, pro: bool, first: bool, w: &mut ObjectWriter<'_>, losses: &mut Losses) {
     let effort = reasoning.effort.or_else(|| thinking::effort_of_budget(reasoning.budget?));
-    let Some(effort) = effort else { return };
+    let Some(effort) = effort else {
+        if reasoning.budget.is_some() {
+            losses.emulated("reasoning.budget", "a model that is told nothing thinks as much as it deems right");
+        }
+        return;
+    };
     let level = thinking::level(effort, pro, first);
     if reasoning.budget.is_some() && reasoning.effort.is_none() {
         losses.degraded("reasoning.budget", format!("this model takes levels, not tokens; `{level}` is sent"));

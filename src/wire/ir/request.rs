@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use super::message::Message;
 use crate::wire::ProtocolId;
 use crate::wire::json::Ext;
+use crate::wire::loss::Losses;
 
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -121,6 +122,15 @@ pub struct ReasoningRequest {
     pub include: Option<bool>,
     /// Members nobody modelled (`thinking.display`, `type: adaptive`, ...).
     pub ext: Ext,
+}
+
+impl ReasoningRequest {
+    /// Reports the members that nobody modelled. `type` and `display` are Anthropic's spelling of what the other fields say.
+    pub fn report_unmodelled(&self, losses: &mut Losses) {
+        let spelling = |key: &str| key == "type" || (key == "display" && self.include.is_some());
+        let unmodelled = self.ext.0.iter().filter(|(key, _)| !spelling(key));
+        losses.dropped_ext("reasoning.", &Ext(unmodelled.cloned().collect()));
+    }
 }
 
 /// Ordered: `none < minimal < low < medium < high < x_high < max`.

@@ -5,11 +5,14 @@
 //! with an exemplar; the exemplar is laid over a minimal request, read by the source's codec and written by the target's,
 //! and what the target's codec reports, and whether the exemplar's value is in what it wrote, is the entry.
 
+mod without;
+
 use std::borrow::Cow;
 use std::fmt;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
+use without::Place;
 
 use super::loss::{Effect, Loss, Losses};
 use super::{Destination, Head, Inbound, Operation, Outbound, ProtocolId, ir};
@@ -24,11 +27,19 @@ pub struct Field {
     members: &'static str,
     /// Texts of which one is in what is written if the field was carried, with ` | ` between them.
     marks: &'static str,
+    /// Why nothing of it need be sent, nor reported, by target: `gemini: why`, with ` | ` between them.
+    notes: &'static str,
 }
 
 impl Field {
     pub fn marks(&self) -> impl Iterator<Item = &'static str> {
         self.marks.split(" | ")
+    }
+
+    /// Why a target does what the field asks for without being told.
+    fn note(&self, target: ProtocolId) -> Option<&'static str> {
+        let mut notes = self.notes.split(" | ").filter_map(|note| note.split_once(": "));
+        notes.find(|(to, _)| *to == "all" || *to == target.name()).map(|(_, why)| why)
     }
 }
 
@@ -145,6 +156,8 @@ pub struct Entry {
     pub refusal: Option<ir::Error>,
     /// The exemplar's value is in what was written.
     pub arrived: bool,
+    /// Why nothing of it need be sent, nor reported.
+    pub note: Option<&'static str>,
 }
 
 impl Entry {
@@ -156,19 +169,23 @@ impl Entry {
             (None, Some(Effect::Degraded)) => Fate::Degraded,
             (None, Some(Effect::Dropped)) => Fate::Dropped,
             (None, None) if self.arrived => Fate::Carried,
+            (None, None) if self.note.is_some() => Fate::Emulated,
             (None, None) => Fate::Dropped,
         }
     }
 
     /// The field is gone and nobody was told: a fault of the codecs, which the tests forbid.
     pub fn is_silent(&self) -> bool {
-        !self.arrived && self.losses.is_empty() && self.refusal.is_none()
+        !self.arrived && self.losses.is_empty() && self.refusal.is_none() && self.note.is_none()
     }
 
     /// What was done instead, or why nothing could be; empty where the field is carried.
     pub fn reason(&self) -> Cow<'_, str> {
         if let Some(refusal) = &self.refusal {
             return Cow::Borrowed(&refusal.message);
+        }
+        if let Some(note) = self.note {
+            return Cow::Borrowed(note);
         }
         let worst = self.losses.iter().map(|loss| loss.effect).max();
         let mut reasons: Vec<&str> = Vec::new();
@@ -192,21 +209,57 @@ pub fn pair(source: ProtocolId, target: ProtocolId, destination: &Destination<'_
     let inbound = source.codec().and_then(|codec| codec.inbound());
     let outbound = target.codec().and_then(|codec| codec.outbound());
     let (Some(inbound), Some(outbound)) = (inbound, outbound) else { return Vec::new() };
-    let base = document(base(source), "{}");
-    let (_, usual) = translated(inbound, outbound, destination, &base).unwrap_or_default();
-    let entry = |field: Field| {
-        let document = document(self::base(source), field.members);
-        match translated(inbound, outbound, destination, &document) {
-            Err(refusal) => Entry { field, losses: Vec::new(), refusal: Some(refusal), arrived: false },
-            Ok((written, losses)) => Entry {
-                field,
-                losses: losses.iter().filter(|loss| !usual.iter().any(|known| known == *loss)).cloned().collect(),
-                refusal: None,
-                arrived: field.marks().any(|mark| written.contains(mark)),
-            },
+    fields(source)
+        .into_iter()
+        .map(|field| {
+ entry(field, base(source), target, |document| {
+                translated(inbound, outbound, destination, document)
+            })
+        })
+        .collect()
+}
+
+/// What a translation wrote, its path first, and what it reported.
+type Translated = Result<(String, Losses), ir::Error>;
+
+fn entry(field: Field, base: &str, target: ProtocolId, translate: impl Fn(&Value) -> Translated) -> Entry {
+    let document = document(base, field.members);
+    let unreported = Entry { field, losses: Vec::new(), refusal: None, arrived: false, note: None };
+    match translate(&document) {
+        Err(refusal) => Entry { refusal: Some(refusal), ..unreported },
+        Ok((written, losses)) => {
+            let arrived = field.marks().any(|mark| written.contains(mark));
+            let losses = caused(field, base, &document, arrived, &losses, translate);
+            let note = (!arrived && losses.is_empty()).then(|| field.note(target)).flatten();
+            Entry { losses, arrived, note, ..unreported }
         }
+    }
+}
+
+/// What of `losses` is reported because of the field: not of the exemplar without it. Where the value is gone, but that
+/// makes no difference, the element that it is a part of may be gone as a whole, which was reported then.
+fn caused(
+    field: Field,
+    base: &str,
+    document: &Value,
+    arrived: bool,
+    losses: &Losses,
+    translate: impl Fn(&Value) -> Translated,
+) -> Vec<Loss> {
+    let place = Place::find(document, field.path);
+    let without = |place: Option<&Place>| {
+        let beside = place.and_then(|place| translate(&place.taken_from(document)).ok());
+        // Where the rest is no request, the base is what is left.
+        let beside = beside.or_else(|| translate(&self::document(base, "{}")).ok());
+        let usual = beside.map(|(_, usual)| usual).unwrap_or_default();
+        losses.iter().filter(|loss| !usual.iter().any(|known| known == *loss)).cloned().collect::<Vec<_>>()
     };
-    fields(source).into_iter().map(entry).collect()
+    let own = without(place.as_ref());
+    if arrived || !own.is_empty() {
+        return own;
+    }
+    let element = place.as_ref().and_then(Place::element);
+    element.map_or(own, |element| without(Some(&element)))
 }
 
 /// How many entries have each fate, in the order of [`Fate::ALL`].
@@ -238,28 +291,29 @@ fn field(line: &'static str) -> Option<Field> {
     let (path, feature) = (columns.next()?, columns.next()?);
     let (members, marks) = (columns.next()?, columns.next()?);
     let feature = Feature::ALL.into_iter().find(|known| known.name() == feature)?;
-    Some(Field { path, feature, members, marks })
+    Some(Field { path, feature, members, marks, notes: columns.next().unwrap_or_default() })
 }
 
 /// `base` with the top-level members of `members` in place of its own.
-fn document(base: &str, members: &str) -> Vec<u8> {
+fn document(base: &str, members: &str) -> Value {
     let parse = |text: &str| serde_json::from_str::<Map<String, Value>>(text).unwrap_or_default();
     let mut document = parse(base);
     document.extend(parse(members));
-    Value::Object(document).to_string().into_bytes()
+    Value::Object(document)
 }
 
 fn translated(
     inbound: &dyn Inbound,
     outbound: &dyn Outbound,
     destination: &Destination<'_>,
-    document: &[u8],
-) -> Result<(String, Losses), ir::Error> {
+    document: &Value,
+) -> Translated {
     let head = Head { operation: Operation::Generate, path_model: Some("m"), path_stream: false, alt_sse: false };
-    let request = inbound.decode_request(&head, document)?;
-    let (mut out, mut losses) = (Vec::new(), Losses::default());
-    outbound.encode_request(&request, destination, &mut out, &mut losses)?;
-    Ok((String::from_utf8_lossy(&out).into_owned(), losses))
+    let request = inbound.decode_request(&head, document.to_string().as_bytes())?;
+    let (mut body, mut losses) = (Vec::new(), Losses::default());
+    outbound.encode_request(&request, destination, &mut body, &mut losses)?;
+    let path = outbound.path(Operation::Generate, destination.model, request.stream).unwrap_or_default();
+    Ok((format!("{path}\n{}", String::from_utf8_lossy(&body)), losses))
 }
 
 #[cfg(test)]

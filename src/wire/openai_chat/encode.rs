@@ -210,7 +210,7 @@ fn write_sampling(sampling: &Sampling, own: bool, body: &mut Body<'_, '_, '_>) {
 
 fn write_reasoning(request: &Request, body: &mut Body<'_, '_, '_>) {
     let Some(reasoning) = &request.reasoning else { return };
-    body.losses.dropped_ext("reasoning.", &reasoning.ext);
+    reasoning.report_unmodelled(body.losses);
     if reasoning.include.is_some() {
         body.losses.dropped("reasoning.include", "the upstream decides what it shows of its thoughts");
     }
@@ -233,7 +233,10 @@ fn write_reasoning(request: &Request, body: &mut Body<'_, '_, '_>) {
 /// The effort nearest to a budget: the budgets that providers give for their efforts, cut halfway.
 fn effort_of_budget(budget: i64, losses: &mut Losses) -> Option<ReasoningEffort> {
     let effort = match budget {
-        ..0 => return None,
+        ..0 => {
+            losses.emulated("reasoning.budget", "a model that is told nothing thinks as much as it deems right");
+            return None;
+        }
         0 => ReasoningEffort::None,
         1..=4096 => ReasoningEffort::Low,
         4097..=12_288 => ReasoningEffort::Medium,

@@ -7,7 +7,7 @@ use super::encode::{role_word, write_choice, write_format, write_summary};
 use super::{SELF, content, request};
 use crate::wire::Destination;
 use crate::wire::ir::{
-    Media, MediaKind, MediaSource, Message, OutputFormat, Part, Reasoning, ReasoningEffort, Request, Role, Sampling,
+    Media, MediaKind, MediaSource, Message, Opaque, OutputFormat, Part, Reasoning, ReasoningEffort, Request, Role, Sampling,
     ToolKind, ToolResult,
 };
 use crate::wire::json::{self, ObjectWriter};
@@ -113,7 +113,7 @@ impl Items<'_> {
                     written.push(text_part(&text.text));
                 }
                 Part::Media(media) => written.extend(self.media(media)),
-                Part::Opaque(_) => self.opaque(),
+                Part::Opaque(part) => self.opaque(part),
                 Part::Reasoning(_) | Part::ToolCall(_) => {
                     self.losses.dropped("messages.content", "only the model's turns have thoughts and calls");
                 }
@@ -124,8 +124,8 @@ impl Items<'_> {
         written
     }
 
-    fn opaque(&mut self) {
-        self.losses.dropped("messages.content", "only the provider whose word it is understands this part");
+    fn opaque(&mut self, part: &Opaque) {
+        self.losses.dropped_part(&part.raw, "only the provider whose word it is understands this part");
     }
 
     fn media(&mut self, media: &Media) -> Option<Vec<u8>> {
@@ -227,7 +227,7 @@ impl Items<'_> {
             Part::Media(_) => {
                 self.losses.dropped("messages.content.media", "Responses has no media in the model's turns")
             }
-            Part::Opaque(_) => self.opaque(),
+            Part::Opaque(part) => self.opaque(part),
             Part::ToolResult(_) => {
                 self.losses.dropped("messages.content.tool_result", "only the caller's turns have results");
             }
@@ -325,10 +325,13 @@ fn write_sampling(sampling: &Sampling, body: &mut ObjectWriter<'_>, losses: &mut
 /// Writes `reasoning`, and asks for thoughts that can be given back: nothing is stored.
 fn write_reasoning(request: &Request, to: &Destination<'_>, body: &mut ObjectWriter<'_>, losses: &mut Losses) {
     let Some(reasoning) = &request.reasoning else { return };
-    losses.dropped_ext("reasoning.", &reasoning.ext);
+    reasoning.report_unmodelled(losses);
     let effort = reasoning.effort.or_else(|| {
         let effort = match reasoning.budget? {
-            ..0 => return None,
+            ..0 => {
+                losses.emulated("reasoning.budget", "a model that is told nothing thinks as much as it deems right");
+                return None;
+            }
             0 => ReasoningEffort::None,
             1..=4096 => ReasoningEffort::Low,
             4097..=12_288 => ReasoningEffort::Medium,

@@ -185,7 +185,11 @@ fn user_blocks<'a>(
             Part::Text(_) | Part::Refusal(_) | Part::Media(_) => {
                 shown_block(part, &format!("messages.{position}.content.{at}"), losses)?
             }
-            Part::Reasoning(_) | Part::ToolCall(_) | Part::Opaque(_) => {
+            Part::Opaque(part) => {
+                losses.dropped_part(&part.raw, NO_COUNTERPART);
+                None
+            }
+            Part::Reasoning(_) | Part::ToolCall(_) => {
                 losses
                     .dropped("messages.content", "the part has no counterpart in a user message of Anthropic Messages");
                 None
@@ -196,6 +200,8 @@ fn user_blocks<'a>(
     Ok(blocks)
 }
 
+const NO_COUNTERPART: &str = "the part has no counterpart in Anthropic Messages";
+
 fn shown_block<'a>(part: &'a Part, path: &str, losses: &mut Losses) -> Result<Option<Block<'a>>, Error> {
     match part {
         Part::Text(text) | Part::Refusal(text) => Ok(text_block(text, losses)),
@@ -203,8 +209,12 @@ fn shown_block<'a>(part: &'a Part, path: &str, losses: &mut Losses) -> Result<Op
             report_ext(&media.ext, losses);
             media::portable(media, path, losses).map(|media| Some(Block::Media(media)))
         }
-        Part::Reasoning(_) | Part::ToolCall(_) | Part::ToolResult(_) | Part::Opaque(_) => {
-            losses.dropped("messages.content", "the part has no counterpart in Anthropic Messages");
+        Part::Opaque(part) => {
+            losses.dropped_part(&part.raw, NO_COUNTERPART);
+            Ok(None)
+        }
+        Part::Reasoning(_) | Part::ToolCall(_) | Part::ToolResult(_) => {
+            losses.dropped("messages.content", NO_COUNTERPART);
             Ok(None)
         }
     }
@@ -231,11 +241,12 @@ fn assistant_blocks<'a>(message: &'a Message, ids: &mut Ids, losses: &mut Losses
                 losses.dropped("messages.content", "an assistant message of Anthropic Messages holds no media");
                 None
             }
-            Part::ToolResult(_) | Part::Opaque(_) => {
-                losses.dropped(
-                    "messages.content",
-                    "the part has no counterpart in an assistant message of Anthropic Messages",
-                );
+            Part::Opaque(part) => {
+                losses.dropped_part(&part.raw, NO_COUNTERPART);
+                None
+            }
+            Part::ToolResult(_) => {
+                losses.dropped("messages.content", "an assistant message of Anthropic Messages holds no results");
                 None
             }
         };

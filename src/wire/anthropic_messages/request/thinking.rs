@@ -49,13 +49,16 @@ pub(super) fn plan(
 ) -> (u64, Thinking) {
     let length = length(request, destination, losses);
     let Some(reasoning) = &request.reasoning else { return (length, Thinking::Unsaid) };
-    losses.dropped_ext("reasoning.", &reasoning.ext);
+    reasoning.report_unmodelled(losses);
     let budget = match wanted(reasoning) {
         Wanted::Unsaid => return (length, Thinking::Unsaid),
         Wanted::Nothing if traits.thinks => return (length, Thinking::Disabled),
         Wanted::Nothing => return (length, Thinking::Unsaid),
         _ if !traits.thinks => {
             losses.dropped("reasoning_effort", "this model does not think");
+            if reasoning.include == Some(true) {
+                losses.dropped("reasoning.include", "this model does not think");
+            }
             return (length, Thinking::Unsaid);
         }
         wanted if traits.adaptive_only => return (length, adaptive(wanted, reasoning, losses)),

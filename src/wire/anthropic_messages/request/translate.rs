@@ -277,11 +277,17 @@ fn format<'a>(request: &'a Request, destination: &Destination<'_>, traits: Trait
     };
     if destination.quirks.no_json_schema || !traits.schemas {
         losses.emulated("response_format", "this model has no schema mode; a system instruction gives the schema");
+        if description.is_some() {
+            losses.dropped("response_format.json_schema.description", "the instruction gives the schema alone");
+        }
         let instruction = format!("{JSON_ONLY} It must satisfy this JSON Schema:\n{}", schema.get());
         return Format { schema: None, instruction: Some(instruction) };
     }
-    if name.is_some() || description.is_some() {
-        losses.dropped("response_format.json_schema.name", "Anthropic takes the schema alone");
+    if name.is_some() {
+        losses.emulated("response_format.json_schema.name", "a label for the provider, not for the model");
+    }
+    if description.is_some() {
+        losses.dropped("response_format.json_schema.description", "Anthropic takes the schema alone");
     }
     if *strict == Some(false) {
         losses.dropped("response_format.json_schema.strict", "Anthropic always keeps to the schema");

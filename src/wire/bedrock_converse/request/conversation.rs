@@ -174,6 +174,10 @@ impl<'a> Arranging<'a, '_> {
             (Part::ToolResult(result), false) => Some(self.result(result, path)?),
             (Part::Reasoning(reasoning), true) => self.reasoning(reasoning),
             (Part::ToolCall(call), true) => Some(self.call(call)),
+            (Part::Opaque(part), _) => {
+                self.losses.dropped_part(&part.raw, "the part has no counterpart in Converse");
+                None
+            }
             _ => {
                 self.losses.dropped("messages.content", "the part has no counterpart in this turn of Converse");
                 None

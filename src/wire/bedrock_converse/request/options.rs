@@ -73,7 +73,7 @@ pub(super) fn plan<'a>(
 
 impl Options<'_> {
     fn think(&mut self, reasoning: &ReasoningRequest, around: (&Conversation<'_>, &Tools<'_>), losses: &mut Losses) {
-        losses.dropped_ext("reasoning.", &reasoning.ext);
+        reasoning.report_unmodelled(losses);
         let budget = reasoning.budget.and_then(|budget| u64::try_from(budget).ok());
         let wanted = match (reasoning.effort, budget) {
             (Some(ReasoningEffort::None), _) | (None, Some(0)) => {
@@ -85,6 +85,9 @@ impl Options<'_> {
             (None, _) if reasoning.budget.is_some() || reasoning.include == Some(true) => 8192,
             (None, _) => return,
         };
+        if reasoning.include == Some(false) {
+            losses.degraded("reasoning.include", "Converse shows thoughts whenever the model thinks");
+        }
         let word = match wanted {
             0..=2048 => "low",
             2049..=10_000 => "medium",
@@ -97,6 +100,9 @@ impl Options<'_> {
         } else if self.family.thinks_with_budget() {
             return self.budget(wanted, around, losses);
         } else {
+            if reasoning.include == Some(true) {
+                losses.dropped("reasoning.include", "this model is not known to think");
+            }
             return losses.dropped("reasoning_effort", "this model is not known to think");
         }
         losses.degraded("reasoning_effort", "sent as one of three efforts");
@@ -239,8 +245,11 @@ fn form(request: &Request, destination: &Destination<'_>, family: Family, losses
             }
             (true, Vec::new())
         }
-        Some(OutputFormat::Schema { schema, .. }) => {
+        Some(OutputFormat::Schema { schema, description, .. }) => {
             losses.emulated("response_format", "this model has no schema mode; a system instruction gives the schema");
+            if description.is_some() {
+                losses.dropped("response_format.json_schema.description", "the instruction gives the schema alone");
+            }
             (false, vec![format!("{JSON_ONLY} It must satisfy this JSON Schema:\n{}", schema.get())])
         }
     }

@@ -164,8 +164,7 @@ fn user_part(part: &Part, losses: &mut Losses) -> Option<Vec<u8>> {
             out.extend_from_slice(opaque.raw.get().as_bytes());
         }
         Part::Opaque(opaque) => {
-            let kind = kind_of(&opaque.raw);
-            losses.dropped(format!("messages.content.{kind}"), "Gemini has no such part");
+            losses.dropped_part(&opaque.raw, "Gemini has no such part");
             return None;
         }
         Part::ToolCall(_) | Part::ToolResult(_) => {
@@ -178,12 +177,6 @@ fn user_part(part: &Part, losses: &mut Losses) -> Option<Vec<u8>> {
 
 fn write_text(text: &str, out: &mut Vec<u8>) {
     json::object(out, |w| w.field("text", text));
-}
-
-fn kind_of(raw: &serde_json::value::RawValue) -> String {
-    let object = json::Object::of(raw).ok();
-    let kind = object.as_ref().and_then(|object| object.get("type")).and_then(json::str_of);
-    kind.map_or_else(|| "part".to_owned(), std::borrow::Cow::into_owned)
 }
 
 fn report_ext(ext: &Ext, losses: &mut Losses) {

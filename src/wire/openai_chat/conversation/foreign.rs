@@ -88,9 +88,7 @@ fn pieces(parts: &[Part], context: &mut Context<'_>) -> Vec<Piece> {
 }
 
 fn dropped_opaque(opaque: &Opaque, context: &mut Context<'_>) {
-    let kind = json::Object::of(&opaque.raw).ok().and_then(|mut part| part.string("type").ok().flatten());
-    let field = kind.map_or_else(|| "messages.content".to_owned(), |kind| format!("messages.content.{kind}"));
-    context.losses.dropped(field, "only the provider whose word it is understands this part");
+    context.losses.dropped_part(&opaque.raw, "only the provider whose word it is understands this part");
 }
 
 /// A message without calls. One text goes bare, as every upstream takes it; lists are for the rest.
