@@ -228,12 +228,26 @@ fn entry(field: Field, base: &str, target: ProtocolId, translate: impl Fn(&Value
     match translate(&document) {
         Err(refusal) => Entry { refusal: Some(refusal), ..unreported },
         Ok((written, losses)) => {
-            let arrived = field.marks().any(|mark| written.contains(mark));
+            let arrived = arrived(field, base, &document, &written, &translate);
             let losses = caused(field, base, &document, arrived, &losses, translate);
             let note = (!arrived && losses.is_empty()).then(|| field.note(target)).flatten();
             Entry { losses, arrived, note, ..unreported }
         }
     }
+}
+
+/// Whether the exemplar's value is in what was written, where what is written of the base does not have it anyway.
+fn arrived(
+    field: Field,
+    base: &str,
+    document: &Value,
+    written: &str,
+    translate: &impl Fn(&Value) -> Translated,
+) -> bool {
+    let base = self::document(base, "{}");
+    let usual = if base == *document { None } else { translate(&base).ok().map(|(usual, _)| usual) };
+    let count = |text: &str, mark: &str| text.matches(mark).count();
+    field.marks().any(|mark| count(written, mark) > usual.as_ref().map_or(0, |usual| count(usual, mark)))
 }
 
 /// What of `losses` is reported because of the field: not of the exemplar without it. Where the value is gone, but that
