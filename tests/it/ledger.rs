@@ -19,9 +19,13 @@ fn models(target: ProtocolId) -> &'static [&'static str] {
         ProtocolId::OpenAiChat | ProtocolId::OpenAiResponses => &["gpt-5", "m"],
         ProtocolId::AnthropicMessages => &["claude-opus-4-6", "claude-haiku-4-5", "claude-3-haiku", "m"],
         ProtocolId::Gemini => &["gemini-3-pro-preview", "gemini-2.5-flash", "m"],
-        ProtocolId::BedrockConverse => {
-            &["us.anthropic.claude-opus-4-6-v1", "anthropic.claude-3-haiku", "openai.gpt-oss-120b", "amazon.nova-2-lite", "m"]
-        }
+        ProtocolId::BedrockConverse => &[
+            "us.anthropic.claude-opus-4-6-v1",
+            "anthropic.claude-3-haiku",
+            "openai.gpt-oss-120b",
+            "amazon.nova-2-lite",
+            "m",
+        ],
     }
 }
 

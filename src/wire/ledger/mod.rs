@@ -212,9 +212,7 @@ pub fn pair(source: ProtocolId, target: ProtocolId, destination: &Destination<'_
     fields(source)
         .into_iter()
         .map(|field| {
- entry(field, base(source), target, |document| {
-                translated(inbound, outbound, destination, document)
-            })
+            entry(field, base(source), target, |document| translated(inbound, outbound, destination, document))
         })
         .collect()
 }

@@ -7,8 +7,8 @@ use super::encode::{role_word, write_choice, write_format, write_summary};
 use super::{SELF, content, request};
 use crate::wire::Destination;
 use crate::wire::ir::{
-    Media, MediaKind, MediaSource, Message, Opaque, OutputFormat, Part, Reasoning, ReasoningEffort, Request, Role, Sampling,
-    ToolKind, ToolResult,
+    Media, MediaKind, MediaSource, Message, Opaque, OutputFormat, Part, Reasoning, ReasoningEffort, Request, Role,
+    Sampling, ToolKind, ToolResult,
 };
 use crate::wire::json::{self, ObjectWriter};
 use crate::wire::loss::Losses;
