@@ -151,6 +151,9 @@ mapping! {
         "paths" => paths: Vec<(Spanned<String>, Spanned<String>)> as Map<AnyKey, Text<Any>>,
         /// Headers sent with every request of this protocol.
         "headers" => headers: Vec<(Spanned<String>, Spanned<SecretText>)> as Map<HeaderKey, HeaderValue>,
+        /// The models that are served over this protocol, by patterns of their ids in which `*` stands for any text; a pattern
+        /// that begins with `!` names models that are not. Without it, all of them.
+        "models" => models: Option<Vec<Spanned<String>>> as OneOrMore<Text<Any>>,
         /// How it deviates from this protocol.
         "quirks" => quirks: Option<Spanned<Quirks>> as QuirksText,
     }

@@ -1,23 +1,33 @@
 //! How each caller's protocol reaches a provider, decided once: the request path only looks.
 
+use std::sync::Arc;
+
 use crate::provider::{AuthScheme, Endpoint, Provider};
 use crate::table::{Lane, Lanes};
 use crate::wire::{Operation, ProtocolId};
 
-/// The lanes of every target of one provider.
-pub(super) fn of(provider: &Provider) -> Lanes {
-    Lanes::new(|caller, operation| lane(provider, caller, operation))
+/// The lanes of every set of a provider's endpoints (bits, as of [`Provider::serving`]); the last is all of them. Only that
+/// one where every endpoint serves every model.
+pub(super) fn of(provider: &Provider) -> Arc<[Arc<Lanes>]> {
+    let all = (1usize << provider.endpoints.len()) - 1;
+    let choosy = provider.endpoints.iter().any(|endpoint| !endpoint.models.is_all());
+    let lanes = |set| Arc::new(Lanes::new(|caller, operation| lane(provider, set, caller, operation)));
+    (if choosy { 0 } else { all }..=all).map(lanes).collect()
 }
 
 /// The same protocol passes through; otherwise the first endpoint that this build can translate to; otherwise why not.
-fn lane(provider: &Provider, caller: ProtocolId, operation: Operation) -> Lane {
-    let usable = || (0u8..).zip(&provider.endpoints).filter(|(_, endpoint)| has_operation(endpoint, operation));
+fn lane(provider: &Provider, set: usize, caller: ProtocolId, operation: Operation) -> Lane {
+    let serving = || (0u8..).zip(&provider.endpoints).filter(|(at, _)| set & (1 << at) != 0);
+    let usable = || serving().filter(|(_, endpoint)| has_operation(endpoint, operation));
     let authenticated = || usable().filter(|(_, endpoint)| !matches!(endpoint.auth, AuthScheme::Unsupported(_)));
     if let Some((endpoint, _)) = authenticated().find(|(_, endpoint)| endpoint.protocol == caller) {
         return Lane::Passthrough { endpoint };
     }
     if let Some((endpoint, _)) = authenticated().find(|(_, endpoint)| endpoint.protocol.codec().is_some()) {
         return Lane::Translate { endpoint };
+    }
+    if set == 0 {
+        return Lane::Refused(serves_not(provider).into());
     }
     Lane::Refused(refusal(provider, operation, usable().next().map(|(_, endpoint)| endpoint)).into())
 }
@@ -32,6 +42,11 @@ fn has_operation(endpoint: &Endpoint, operation: Operation) -> bool {
             .and_then(|codec| codec.outbound())
             .is_some_and(|outbound| outbound.path(Operation::CountTokens, "m", false).is_some()),
     }
+}
+
+fn serves_not(provider: &Provider) -> String {
+    let name = &provider.name;
+    format!("none of the endpoints of `{name}` serves this model; their `models:` say which they do")
 }
 
 fn refusal(provider: &Provider, operation: Operation, usable: Option<&Endpoint>) -> String {

@@ -21,7 +21,7 @@ const DEPTH: usize = 128;
 /// Every target of the table, each once.
 pub(super) struct Targets<'p> {
     providers: &'p [Provider],
-    lanes: Vec<Arc<Lanes>>,
+    lanes: Vec<Arc<[Arc<Lanes>]>>,
     names: HashMap<&'p str, ProviderIdx>,
     known: HashMap<(ProviderIdx, Box<str>), TargetIdx>,
     targets: Vec<Target>,
@@ -32,7 +32,7 @@ impl<'p> Targets<'p> {
     pub(super) fn new(providers: &'p [Provider]) -> Targets<'p> {
         let mut targets = Targets {
             providers,
-            lanes: providers.iter().map(lanes::of).map(Arc::new).collect(),
+            lanes: providers.iter().map(lanes::of).collect(),
             names: HashMap::new(),
             known: HashMap::new(),
             targets: Vec::new(),
@@ -65,10 +65,13 @@ impl<'p> Targets<'p> {
     }
 
     fn push(&mut self, provider: ProviderIdx, model: Option<Box<str>>) -> Option<TargetIdx> {
-        let lanes = Arc::clone(self.lanes.get(provider.0 as usize)?);
-        let at = self.providers.get(provider.0 as usize);
-        let prices = model.as_deref().and_then(|model| at?.prices_of(model));
-        self.targets.push(Target { provider, model, prices, lanes });
+        let sets = self.lanes.get(provider.0 as usize)?;
+        let at = self.providers.get(provider.0 as usize)?;
+        let prices = model.as_deref().and_then(|model| at.prices_of(model));
+        let own = model.as_deref().and_then(|model| sets.get(at.serving(model)));
+        let lanes = Arc::clone(own.or(sets.last())?);
+        let by_model = (model.is_none() && sets.len() > 1).then(|| Arc::clone(sets));
+        self.targets.push(Target { provider, model, prices, lanes, by_model });
         u32::try_from(self.targets.len() - 1).ok().map(TargetIdx)
     }
 

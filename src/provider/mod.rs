@@ -40,6 +40,12 @@ pub struct Provider {
 }
 
 impl Provider {
+    /// The endpoints that serve `model`, as a set of bits.
+    pub fn serving(&self, model: &str) -> usize {
+        let bits = self.endpoints.iter().enumerate().map(|(at, endpoint)| usize::from(endpoint.serves(model)) << at);
+        bits.sum()
+    }
+
     /// What `model` costs here: as the file says, under the id itself or else the first pattern that fits; else as the
     /// catalogue knows. `None` where nobody knows.
     pub fn prices_of(&self, model: &str) -> Option<Prices> {
@@ -85,9 +91,38 @@ pub struct Endpoint {
     pub quirks: Quirks,
     /// Patterns of model ids, and the quirks that models have besides those above.
     pub model_quirks: Box<[(Glob, Quirks)]>,
+    /// The models that are served here.
+    pub models: Models,
+}
+
+/// Which models an endpoint serves, by their ids: those of `only`, or all where it is empty, without those of `never`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Models {
+    pub only: Box<[Glob]>,
+    pub never: Box<[Glob]>,
+}
+
+impl Models {
+    /// Whether nothing is said: every model is served.
+    pub fn is_all(&self) -> bool {
+        self.only.is_empty() && self.never.is_empty()
+    }
+
+    /// As the file writes them.
+    pub fn patterns(&self) -> Vec<String> {
+        let never = self.never.iter().map(|glob| format!("!{glob}"));
+        self.only.iter().map(ToString::to_string).chain(never).collect()
+    }
 }
 
 impl Endpoint {
+    /// Whether `model` is served here.
+    pub fn serves(&self, model: &str) -> bool {
+        let Models { only, never } = &self.models;
+        let fits = |globs: &[Glob]| globs.iter().any(|glob| glob.matches(model));
+        (only.is_empty() || fits(only)) && !fits(never)
+    }
+
     /// How the upstream deviates for this model.
     pub fn quirks_of(&self, model: &str) -> Cow<'_, Quirks> {
         let mut matching = self.model_quirks.iter().filter(|(pattern, _)| pattern.matches(model));

@@ -101,7 +101,7 @@ pub async fn run(this: &Try<'_, '_, '_, '_>) -> Result<Answer, Failure> {
 fn place<'r>(this: &Try<'r, '_, '_, '_>) -> Result<Place<'r>, Failure> {
     let Try { live, incoming, attempt, .. } = this;
     let refused = |message: &str| Failure::Refused(Error::invalid(message).with_code("target_refused"));
-    let endpoint = match attempt.target.lane(incoming.call.protocol, incoming.call.operation) {
+    let endpoint = match attempt.lane(incoming.call.protocol, incoming.call.operation) {
         Lane::Passthrough { endpoint } | Lane::Translate { endpoint } => usize::from(*endpoint),
         Lane::Refused(reason) => return Err(refused(reason)),
     };

@@ -66,7 +66,7 @@ pub enum Translation {
 pub fn body(incoming: &Incoming<'_, '_>, attempt: &Attempt<'_>, toward: &Toward<'_>) -> Result<Prepared, Error> {
     let edited = preset::document(incoming, attempt.settings, toward.quirks)?;
     let translated = || translate::translated(incoming, edited.as_ref(), attempt, toward);
-    let relay = match attempt.target.lane(incoming.call.protocol, incoming.call.operation) {
+    let relay = match attempt.lane(incoming.call.protocol, incoming.call.operation) {
         Lane::Passthrough { .. } => incoming.inbound.relay(&incoming.head, incoming.envelope),
         Lane::Translate { .. } | Lane::Refused(_) => Relay::Translated,
     };

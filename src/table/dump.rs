@@ -159,6 +159,9 @@ fn endpoint_text(endpoint: &Endpoint, transport: Transport) -> String {
         };
         let _ = write!(out, ", {name}: {value}");
     }
+    if !endpoint.models.is_all() {
+        let _ = write!(out, ", for models {}", endpoint.models.patterns().join(" "));
+    }
     let quirks = words::quirks(&endpoint.quirks);
     if !quirks.is_empty() {
         let _ = write!(out, ", quirks {}", quirks.join(" "));
@@ -176,7 +179,7 @@ fn lanes_text(target: &Target) -> String {
         || ProtocolId::ALL.into_iter().filter(|caller| caller.codec().and_then(|codec| codec.inbound()).is_some());
     for operation in Operation::ALL {
         let lanes: Vec<(ProtocolId, &Lane)> =
-            callers().map(|caller| (caller, target.lane(caller, operation))).collect();
+            callers().map(|caller| (caller, target.lanes.get(caller, operation))).collect();
         if operation != Operation::Generate && lanes.iter().all(|(_, lane)| matches!(lane, Lane::Refused(_))) {
             continue;
         }

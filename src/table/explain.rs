@@ -73,7 +73,7 @@ pub fn explain<'t>(
     });
     let explained = |attempt: &Attempt<'t>| AttemptExplained {
         target: format!("{}/{}", attempt.provider.name, attempt.model),
-        lane: attempt.target.lane(facts.protocol(), operation),
+        lane: attempt.lane(facts.protocol(), operation),
         settings: table
             .settings(SettingsIdx::BASE)
             .map_or_else(Vec::new, |base| settings_words(attempt.settings, base)),

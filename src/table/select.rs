@@ -5,10 +5,11 @@ use std::borrow::Cow;
 
 use smallvec::SmallVec;
 
-use super::{Leaf, Route, RouteNode, RoutingTable, RuleOutcome, Settings, SettingsIdx, Target, TargetIdx};
+use super::{Lane, Leaf, Route, RouteNode, RoutingTable, RuleOutcome, Settings, SettingsIdx, Target, TargetIdx};
 use crate::diagnostic::did_you_mean;
 use crate::provider::Provider;
 use crate::rule::{Facts, TextFact, facts};
+use crate::wire::{Operation, ProtocolId};
 
 /// The randomness of one decision: a number in `0.0..1.0`, drawn by the caller of [`RoutingTable::select`].
 ///
@@ -66,6 +67,13 @@ pub struct Attempt<'t> {
     pub settings: &'t Settings,
     /// The model id as the upstream knows it.
     pub model: &'t str,
+}
+
+impl<'t> Attempt<'t> {
+    /// The way from a caller's protocol to this target.
+    pub fn lane(&self, caller: ProtocolId, operation: Operation) -> &'t Lane {
+        self.target.lane(self.provider, self.model, caller, operation)
+    }
 }
 
 /// Why a name leads nowhere.

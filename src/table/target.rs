@@ -15,14 +15,18 @@ pub struct Target {
     pub model: Option<Box<str>>,
     /// What the model costs, where that is known; a wildcard's models are looked up one by one.
     pub prices: Option<Prices>,
-    /// Shared by all targets of a provider.
+    /// Those of this very model; of a wildcard, those of a model that every endpoint serves.
     pub lanes: Arc<Lanes>,
+    /// A wildcard's, where some endpoints do not serve every model: by the set of endpoints that serve one
+    /// ([`Provider::serving`]).
+    pub by_model: Option<Arc<[Arc<Lanes>]>>,
 }
 
 impl Target {
-    /// The way from a caller's protocol to this target.
-    pub fn lane(&self, caller: ProtocolId, operation: Operation) -> &Lane {
-        self.lanes.get(caller, operation)
+    /// The way from a caller's protocol to `model` at this target of `provider`.
+    pub fn lane(&self, provider: &Provider, model: &str, caller: ProtocolId, operation: Operation) -> &Lane {
+        let by_model = self.by_model.as_ref().and_then(|sets| sets.get(provider.serving(model)));
+        by_model.unwrap_or(&self.lanes).get(caller, operation)
     }
 
     /// What `model` costs at this target of `provider`.
@@ -44,7 +48,7 @@ impl Lanes {
         Lanes(Operation::ALL.map(|operation| ProtocolId::ALL.map(|caller| lane(caller, operation))))
     }
 
-    fn get(&self, caller: ProtocolId, operation: Operation) -> &Lane {
+    pub fn get(&self, caller: ProtocolId, operation: Operation) -> &Lane {
         #[expect(
             clippy::indexing_slicing,
             reason = "both arrays are as long as the lists that the positions come from"

@@ -1,4 +1,6 @@
-//! The three client protocols from the caller's side: how a request is written, and what an answer says.
+//! The client protocols from the caller's side: how a request is written, and what an answer says.
+
+mod responses;
 
 use std::net::SocketAddr;
 
@@ -11,6 +13,7 @@ use crate::mock_upstream::dialect;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Caller {
     Chat,
+    Responses,
     Messages,
     Gemini,
 }
@@ -20,12 +23,13 @@ pub(crate) const IMAGE: &str =
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
 impl Caller {
-    pub(crate) const ALL: [Caller; 3] = [Caller::Chat, Caller::Messages, Caller::Gemini];
+    pub(crate) const ALL: [Caller; 4] = [Caller::Chat, Caller::Responses, Caller::Messages, Caller::Gemini];
 
     /// The protocol's name in `routeplane.yaml`.
     pub(crate) fn protocol(self) -> &'static str {
         match self {
             Caller::Chat => "openai-chat",
+            Caller::Responses => "openai-responses",
             Caller::Messages => "anthropic-messages",
             Caller::Gemini => "gemini",
         }
@@ -34,6 +38,7 @@ impl Caller {
     pub(crate) fn target(self, model: &str, stream: bool) -> String {
         match self {
             Caller::Chat => "/v1/chat/completions".to_owned(),
+            Caller::Responses => "/v1/responses".to_owned(),
             Caller::Messages => "/v1/messages".to_owned(),
             Caller::Gemini if stream => format!("/v1beta/models/{model}:streamGenerateContent?alt=sse"),
             Caller::Gemini => format!("/v1beta/models/{model}:generateContent"),
@@ -43,7 +48,7 @@ impl Caller {
     pub(crate) fn headers(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Caller::Messages => &[("anthropic-version", "2023-06-01")],
-            Caller::Chat | Caller::Gemini => &[],
+            Caller::Chat | Caller::Responses | Caller::Gemini => &[],
         }
     }
 
@@ -51,6 +56,7 @@ impl Caller {
     pub(crate) fn body(self, model: &str, text: &str, stream: bool) -> Value {
         let mut body = match self {
             Caller::Chat => json!({ "model": model, "messages": [{ "role": "user", "content": text }] }),
+            Caller::Responses => json!({ "model": model, "input": text }),
             Caller::Messages => {
                 json!({ "model": model, "max_tokens": 300, "messages": [{ "role": "user", "content": text }] })
             }
@@ -81,6 +87,9 @@ impl Caller {
                 Caller::Chat => json!({ "type": "function", "function": {
                     "name": name, "description": name, "parameters": schema,
                 } }),
+                Caller::Responses => json!({
+                    "type": "function", "name": name, "description": name, "parameters": schema, "strict": false,
+                }),
                 Caller::Messages => json!({ "name": name, "description": name, "input_schema": schema }),
                 Caller::Gemini => json!({ "name": name, "description": name, "parameters": schema }),
             }
@@ -97,6 +106,7 @@ impl Caller {
                 body["messages"][0]["content"] =
                     json!([{ "type": "text", "text": text }, { "type": "image_url", "image_url": { "url": url } }]);
             }
+            Caller::Responses => responses::add_image(body),
             Caller::Messages => {
                 let text = body["messages"][0]["content"].take();
                 let source = json!({ "type": "base64", "media_type": "image/png", "data": IMAGE });
@@ -120,6 +130,10 @@ impl Caller {
                 let format = json!({ "name": "answer", "schema": schema, "strict": true });
                 body["response_format"] = json!({ "type": "json_schema", "json_schema": format });
             }
+            Caller::Responses => {
+                let format = json!({ "type": "json_schema", "name": "answer", "schema": schema, "strict": true });
+                body["text"] = json!({ "format": format });
+            }
             Caller::Messages => {
                 body["output_config"] = json!({ "format": { "type": "json_schema", "schema": schema } });
             }
@@ -133,6 +147,7 @@ impl Caller {
     fn add_reasoning(self, body: &mut Value) {
         match self {
             Caller::Chat => body["reasoning_effort"] = json!("medium"),
+            Caller::Responses => body["reasoning"] = json!({ "effort": "medium", "summary": "auto" }),
             Caller::Messages => {
                 body["max_tokens"] = json!(4000);
                 body["thinking"] = json!({ "type": "enabled", "budget_tokens": 2000 });
@@ -163,6 +178,7 @@ impl Caller {
                     pairs().map(|((id, ..), text)| json!({ "role": "tool", "tool_call_id": id, "content": text })),
                 );
             }
+            Caller::Responses => responses::tool_results(&mut body),
             Caller::Messages => {
                 let calls: Vec<Value> = dialect::CALLS
                     .iter()
@@ -211,6 +227,7 @@ impl Caller {
     pub(crate) fn heard(self, response: &Response) -> Heard {
         match self {
             Caller::Chat => heard_chat(&response.json()),
+            Caller::Responses => responses::heard(&response.json()),
             Caller::Messages => heard_messages(&response.json()),
             Caller::Gemini => heard_gemini(std::slice::from_ref(&response.json())),
         }
@@ -221,6 +238,7 @@ impl Caller {
         let events = response.json_events();
         match self {
             Caller::Chat => heard_chat_stream(&events),
+            Caller::Responses => responses::heard_in_stream(&events),
             Caller::Messages => heard_messages_stream(&events),
             Caller::Gemini => heard_gemini(&events),
         }
@@ -230,6 +248,9 @@ impl Caller {
     pub(crate) fn has_end_marker(self, response: &Response) -> bool {
         match self {
             Caller::Chat => response.events().last().is_some_and(|event| event == "[DONE]"),
+            Caller::Responses => {
+                response.json_events().last().is_some_and(|event| event["type"] == "response.completed")
+            }
             Caller::Messages => response.json_events().last().is_some_and(|event| event["type"] == "message_stop"),
             Caller::Gemini => {
                 response.json_events().iter().any(|event| event["candidates"][0]["finishReason"].is_string())
@@ -242,7 +263,7 @@ impl Caller {
     pub(crate) fn error(self, body: &Value) -> (String, String) {
         let error = &body["error"];
         let kind = match self {
-            Caller::Chat => {
+            Caller::Chat | Caller::Responses => {
                 assert!(error.get("type").is_some() && error.get("code").is_some(), "not an OpenAI error: {body}");
                 &error["code"]
             }
@@ -263,6 +284,10 @@ impl Caller {
     pub(crate) fn in_band_error(self, response: &Response) -> Option<String> {
         let events = response.json_events();
         let last = events.last()?;
+        if self == Caller::Responses {
+            let error = if last["type"] == "error" { last } else { &last["response"]["error"] };
+            return error["message"].as_str().map(str::to_owned);
+        }
         last.get("error").map(|_| self.error(last).1)
     }
 }

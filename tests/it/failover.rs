@@ -92,6 +92,7 @@ async fn every_failure_before_an_answer_falls_back() {
 fn preamble(upstream: Caller) -> usize {
     match upstream {
         Caller::Chat => 1,
+        Caller::Responses => 4,
         Caller::Messages => 3,
         Caller::Gemini => 0,
     }
@@ -128,7 +129,7 @@ async fn every_failure_of_a_stream_before_content_falls_back() {
                 assert_eq!(caller.in_band_error(&answer), None, "{act:?}: {answer:?}");
                 assert_eq!(answer.header("x-routeplane-target"), Some("second/m1"), "{act:?}");
             }
-            assert_eq!(first.requests().len(), 3, "{act:?}");
+            assert_eq!(first.requests().len(), Caller::ALL.len(), "{act:?}");
         }
     }
 }
@@ -207,7 +208,7 @@ async fn retries_are_bounded_and_the_last_error_is_told() {
         assert!(message.contains("the upstream says 503"), "{message}");
         assert_eq!(answer.header("x-routeplane-attempts"), Some("3"));
     }
-    assert_eq!(mock.requests().len(), 9);
+    assert_eq!(mock.requests().len(), 3 * Caller::ALL.len());
 }
 
 #[tokio::test]

@@ -236,10 +236,8 @@ async fn a_caller_that_leaves_takes_the_upstreams_work_with_it() {
         for (act, stream) in phases.clone() {
             let mock = MockUpstream::start([act.clone()]).await;
             let gateway = gateway_for(upstream.protocol(), &mock).await;
-            // Anthropic has no embeddings.
-            let endpoints = endpoints(stream)
-                .into_iter()
-                .filter(|(_, target, _)| upstream != Caller::Messages || !target.contains("embed"));
+            let embeds = matches!(upstream, Caller::Chat | Caller::Gemini);
+            let endpoints = endpoints(stream).into_iter().filter(|(_, target, _)| embeds || !target.contains("embed"));
             for (index, (caller, target, body)) in endpoints.enumerate() {
                 let connection = begin(&gateway, caller, &target, &body).await;
                 mock.wait_for_requests(index + 1).await;

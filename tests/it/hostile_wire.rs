@@ -1,14 +1,14 @@
 //! Bytes that nobody should send, to every reader of every protocol.
 
 use proptest::prelude::*;
-use routeplane::wire::ProtocolId::{self, AnthropicMessages, Gemini, OpenAiChat};
+use routeplane::wire::ProtocolId::{self, AnthropicMessages, Gemini, OpenAiChat, OpenAiResponses};
 use routeplane::wire::loss::Losses;
 use routeplane::wire::quirk::Quirks;
 use serde_json::Value;
 
 use crate::laws::fixtures::{destination, events, head, inbound, outbound};
 
-const ALL: [ProtocolId; 3] = [OpenAiChat, AnthropicMessages, Gemini];
+const ALL: [ProtocolId; 4] = [OpenAiChat, OpenAiResponses, AnthropicMessages, Gemini];
 
 #[test]
 fn hostile_bytes_are_refused_and_never_fatal() {
@@ -30,7 +30,11 @@ fn hostile_bytes_are_refused_and_never_fatal() {
             "message_start",
             "content_block_start",
             "content_block_delta",
-            "STOP"
+            "STOP",
+            "response.output_item.added",
+            "response.completed",
+            "function_call",
+            "reasoning"
         ])
         .prop_map(Value::from),
     ];
@@ -62,6 +66,13 @@ fn hostile_bytes_are_refused_and_never_fatal() {
         "thinking",
         "finish_reason",
         "source",
+        "response",
+        "item",
+        "output",
+        "output_index",
+        "arguments",
+        "call_id",
+        "summary",
     ]);
     let value = scalar.prop_recursive(5, 40, 5, move |inner| {
         prop_oneof![

@@ -11,9 +11,10 @@ use crate::http_client::{Connection, Response};
 use crate::mock_upstream::{Act, MockUpstream, dialect};
 
 /// Events of a mock's stream up to its first word.
-fn first_word(upstream: Caller) -> usize {
+pub(crate) fn first_word(upstream: Caller) -> usize {
     match upstream {
         Caller::Chat => 2,
+        Caller::Responses => 5,
         Caller::Messages => 4,
         Caller::Gemini => 1,
     }
@@ -22,7 +23,7 @@ fn first_word(upstream: Caller) -> usize {
 /// What a caller of this protocol gets in a silence.
 fn keep_alive(caller: Caller) -> Option<&'static str> {
     match caller {
-        Caller::Chat => Some(": keep-alive\n\n"),
+        Caller::Chat | Caller::Responses => Some(": keep-alive\n\n"),
         Caller::Messages => Some("event: ping\ndata: {\"type\": \"ping\"}\n\n"),
         Caller::Gemini => None,
     }
@@ -90,7 +91,7 @@ async fn a_silent_stream_is_kept_alive_in_the_callers_dialect() {
 
 #[tokio::test]
 async fn nothing_is_put_inside_an_event_that_is_relayed() {
-    for caller in [Caller::Chat, Caller::Messages] {
+    for caller in [Caller::Chat, Caller::Responses, Caller::Messages] {
         for bytes in [1, 7, 30, 60] {
             let told = Arc::new(Notify::new());
             let halt = Act::Halt { events: first_word(caller), bytes, meanwhile: "", told: told.clone() };

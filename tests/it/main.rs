@@ -19,6 +19,7 @@ mod hostile_wire;
 mod http_client;
 mod init;
 mod keep_alive;
+mod lanes;
 mod laws;
 mod ledger;
 mod mock_upstream;

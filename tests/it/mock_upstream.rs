@@ -1,4 +1,4 @@
-//! A scripted upstream. It speaks Chat Completions, Messages and generateContent over raw TCP, so that it can also
+//! A scripted upstream. It speaks Chat Completions, Responses, Messages and generateContent over raw TCP, so that it can also
 //! misbehave in every way that TCP and HTTP allow, and it records every request that it got.
 //!
 //! What a good answer says is driven by a keyword in the request (`case:tools`, see [`dialect::Case`]); what goes wrong is
@@ -11,6 +11,7 @@ pub(crate) mod gemini;
 pub(crate) mod http;
 pub(crate) mod messages;
 pub(crate) mod pack;
+pub(crate) mod responses;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -72,7 +73,7 @@ impl MockUpstream {
     /// The base URL of each protocol, as the vendor's SDK takes it.
     pub(crate) fn base_url(&self, protocol: &str) -> String {
         match protocol {
-            "openai-chat" => format!("http://{}/v1", self.address),
+            "openai-chat" | "openai-responses" => format!("http://{}/v1", self.address),
             _ => format!("http://{}", self.address),
         }
     }

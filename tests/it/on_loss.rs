@@ -7,15 +7,16 @@ use crate::gateway::{Gateway, providers};
 use crate::http_client::{self, Response};
 use crate::mock_upstream::{Act, MockUpstream};
 
-/// An upstream for each protocol, and a gateway with `presets` in front of the three.
+/// An upstream for each protocol, and a gateway with `presets` in front of them.
 struct Setup {
     gateway: Gateway,
-    upstreams: [MockUpstream; 3],
+    upstreams: [MockUpstream; 4],
 }
 
 impl Setup {
     async fn start(presets: &str) -> Setup {
-        let upstreams = [MockUpstream::good().await, MockUpstream::good().await, MockUpstream::good().await];
+        let good = MockUpstream::good;
+        let upstreams = [good().await, good().await, good().await, good().await];
         let entries: Vec<_> =
             Caller::ALL.iter().zip(&upstreams).map(|(caller, mock)| (name(*caller), caller.protocol(), mock)).collect();
         let yaml = format!("{}presets:\n{presets}", providers(&entries));
@@ -23,7 +24,7 @@ impl Setup {
     }
 
     /// How many requests each upstream got, in the order of [`Caller::ALL`].
-    fn counts(&self) -> [usize; 3] {
+    fn counts(&self) -> [usize; 4] {
         self.upstreams.each_ref().map(|mock| mock.requests().len())
     }
 
@@ -37,15 +38,17 @@ impl Setup {
 fn name(caller: Caller) -> &'static str {
     match caller {
         Caller::Chat => "chat",
+        Caller::Responses => "responses",
         Caller::Messages => "messages",
         Caller::Gemini => "gemini",
     }
 }
 
-/// A member that neither of the two other protocols has.
+/// A member that none of the other protocols has.
 fn untranslatable(caller: Caller) -> &'static str {
     match caller {
         Caller::Chat => "logit_bias",
+        Caller::Responses => "truncation",
         Caller::Messages => "container",
         Caller::Gemini => "cachedContent",
     }
@@ -100,9 +103,9 @@ async fn a_whole_answer_adds_what_its_own_translation_lost() {
 async fn a_refusal_falls_back_to_a_target_that_carries_everything() {
     let presets: String = Caller::ALL
         .map(|caller| {
-            let [one, two] = [0, 1].map(|at| name(others(caller).nth(at).unwrap()));
+            let others: String = others(caller).map(|other| format!("{}/m1, ", name(other))).collect();
             let own = name(caller);
-            format!("  careful-{own}: {{ route: [{one}/m1, {two}/m1, {own}/m1], on_loss: refuse }}\n")
+            format!("  careful-{own}: {{ route: [{others}{own}/m1], on_loss: refuse }}\n")
         })
         .concat();
     let setup = Setup::start(&presets).await;
@@ -126,8 +129,8 @@ async fn a_refusal_falls_back_to_a_target_that_carries_everything() {
 async fn where_nobody_carries_it_the_caller_is_told_what_and_why() {
     let presets: String = Caller::ALL
         .map(|caller| {
-            let [one, two] = [0, 1].map(|at| name(others(caller).nth(at).unwrap()));
-            format!("  foreign-to-{}: {{ route: {one}/m1 > {two}/m1, on_loss: refuse }}\n", name(caller))
+            let others: Vec<String> = others(caller).map(|other| format!("{}/m1", name(other))).collect();
+            format!("  foreign-to-{}: {{ route: {}, on_loss: refuse }}\n", name(caller), others.join(" > "))
         })
         .concat();
     let setup = Setup::start(&presets).await;
@@ -243,6 +246,10 @@ async fn a_count_of_tokens_is_not_refused() {
 async fn a_tool_that_only_its_vendor_runs_is_told_or_refused() {
     let tools = [
         (Caller::Chat, json!([{ "type": "web_search_preview" }, { "type": "custom", "custom": { "name": "grep" } }])),
+        (
+            Caller::Responses,
+            json!([{ "type": "web_search" }, { "type": "code_interpreter", "container": { "type": "auto" } }]),
+        ),
         (Caller::Messages, json!([{ "type": "web_search_20250305", "name": "web_search" }])),
         (Caller::Gemini, json!([{ "googleSearch": {} }, { "codeExecution": {} }])),
     ];

@@ -219,9 +219,15 @@ fn a_local_server_sends_a_key_only_where_there_is_one() {
 #[test]
 fn a_variable_redirects_and_the_file_wins() {
     let variable = [("OPENAI_API_KEY", "k"), ("OPENAI_BASE_URL", "http://127.0.0.1:9000/v1/")];
-    assert_eq!(base_urls(&activate("openai", "", &variable).unwrap()), ["openai-chat http://127.0.0.1:9000/v1"]);
+    assert_eq!(
+        base_urls(&activate("openai", "", &variable).unwrap()),
+        ["openai-chat http://127.0.0.1:9000/v1", "openai-responses http://127.0.0.1:9000/v1"]
+    );
     let both = activate("openai", "openai: { base_url: 'https://eu.example.com/v1' }", &variable).unwrap();
-    assert_eq!(base_urls(&both), ["openai-chat https://eu.example.com/v1"]);
+    assert_eq!(
+        base_urls(&both),
+        ["openai-chat https://eu.example.com/v1", "openai-responses https://eu.example.com/v1"]
+    );
 }
 
 #[test]
@@ -245,7 +251,8 @@ fn placeholders_are_filled_by_the_first_alternative_that_can_be() {
         [("AZURE_OPENAI_ENDPOINT", "https://acme.openai.azure.com/"), ("AZURE_RESOURCE_NAME", "acme")]
     {
         let azure = activate("azure", "", &[key, (variable, value)]).unwrap();
-        assert_eq!(base_urls(&azure), ["openai-chat https://acme.openai.azure.com/openai/v1"]);
+        let base = "https://acme.openai.azure.com/openai/v1";
+        assert_eq!(base_urls(&azure), [format!("openai-chat {base}"), format!("openai-responses {base}")]);
         assert_eq!(azure.endpoints[0].auth, AuthScheme::Header("api-key".parse().unwrap()));
     }
     let Err(Problem::Inactive { variables }) = activate("azure", "", &[key]) else { panic!("azure is nowhere") };
@@ -390,9 +397,15 @@ fn models_are_those_of_the_files_and_of_the_catalogue() {
     assert_eq!(ids[..2], ["my-tune", "gpt-5"]);
     assert_eq!(ids.iter().filter(|id| **id == "gpt-5").count(), 1);
     assert!(ids.contains(&"gpt-5-mini") && ids.contains(&"text-embedding-3-small"));
-    assert!(!ids.contains(&"o1-pro"), "served over Responses only");
-    let protocols: Vec<ProtocolId> = openai.endpoints.iter().map(|endpoint| endpoint.protocol).collect();
-    assert_eq!(protocols, [ProtocolId::OpenAiChat]);
+    assert!(ids.contains(&"o1-pro"), "served over Responses");
+    let protocols = |provider: &Provider| -> Vec<ProtocolId> {
+        provider.endpoints.iter().map(|endpoint| endpoint.protocol).collect()
+    };
+    assert_eq!(protocols(&openai), [ProtocolId::OpenAiChat, ProtocolId::OpenAiResponses]);
+    // Who lists protocols gets these.
+    let chat_only = activate("openai", "openai: { protocol: openai-chat }", &[]).unwrap();
+    assert_eq!(protocols(&chat_only), [ProtocolId::OpenAiChat]);
+    assert!(!chat_only.models.iter().any(|id| &**id == "o1-pro"), "served over Responses only");
     let borrowed =
         activate("eu", "eu: { protocol: openai-chat, base_url: 'http://h/v1', catalogue: openai }", &[]).unwrap();
     assert!(borrowed.models.iter().any(|id| &**id == "gpt-5"));

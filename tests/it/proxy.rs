@@ -5,9 +5,10 @@ use serde_json::json;
 use crate::callers::{Caller, Heard};
 use crate::gateway::{Gateway, providers};
 use crate::http_client::{self, Response};
+use crate::keep_alive::first_word;
 use crate::mock_upstream::{Act, MockUpstream, dialect};
 
-/// One upstream for each protocol, and a gateway in front of the three.
+/// One upstream for each protocol, and a gateway in front of them.
 struct Matrix {
     gateway: Gateway,
     upstreams: Vec<(Caller, MockUpstream)>,
@@ -53,6 +54,7 @@ impl Matrix {
 fn name(upstream: Caller) -> &'static str {
     match upstream {
         Caller::Chat => "chat",
+        Caller::Responses => "responses",
         Caller::Messages => "messages",
         Caller::Gemini => "gemini",
     }
@@ -62,6 +64,7 @@ fn stop_word(caller: Caller, calls: bool) -> &'static str {
     match (caller, calls) {
         (Caller::Chat, false) => "stop",
         (Caller::Chat, true) => "tool_calls",
+        (Caller::Responses, _) => "completed",
         (Caller::Messages, false) => "end_turn",
         (Caller::Messages, true) => "tool_use",
         (Caller::Gemini, _) => "STOP",
@@ -142,9 +145,9 @@ async fn structured_output_in_every_pair() {
 async fn upstream_errors_speak_the_callers_dialect() {
     let matrix = Matrix::start().await;
     let kinds = |status| match status {
-        400 => ["", "invalid_request_error", "INVALID_ARGUMENT"],
-        404 => ["model_not_found", "not_found_error", "NOT_FOUND"],
-        _ => ["rate_limit_exceeded", "rate_limit_error", "RESOURCE_EXHAUSTED"],
+        400 => ["", "", "invalid_request_error", "INVALID_ARGUMENT"],
+        404 => ["model_not_found", "model_not_found", "not_found_error", "NOT_FOUND"],
+        _ => ["rate_limit_exceeded", "rate_limit_exceeded", "rate_limit_error", "RESOURCE_EXHAUSTED"],
     };
     for status in [400, 404, 429] {
         for (caller, upstream, model) in matrix.pairs() {
@@ -220,6 +223,7 @@ fn odd_body(caller: Caller, model: &str) -> String {
         Caller::Gemini => {
             "\"contents\" : [ {\"parts\":[{\"text\":\"h\\u0065llo \\ud83d\\ude00\"}],\n\t\"role\":\"user\"} ]"
         }
+        Caller::Responses => "\"input\" : [ {\"content\":\"h\\u0065llo \\ud83d\\ude00\",\n\t\"role\":\"user\"} ]",
         Caller::Chat | Caller::Messages => {
             "\"messages\" : [ {\"content\":\"h\\u0065llo \\ud83d\\ude00\",\n\t\"role\":\"user\"} ]"
         }
@@ -294,8 +298,13 @@ async fn no_event_is_held_back() {
             while !seen.contains("Hello") {
                 seen += &String::from_utf8_lossy(&connection.chunk().await.expect("the first word"));
             }
-            // `Hello` is the fourth event at most; the whole stream has at least six.
-            assert!(started.elapsed() < pause * 11 / 2, "{caller:?} to {upstream:?}: {:?}", started.elapsed());
+            // The whole stream has at least three events more.
+            let first = u32::try_from(first_word(upstream)).unwrap();
+            assert!(
+                started.elapsed() < pause * (2 * first + 3) / 2,
+                "{caller:?} to {upstream:?}: {:?}",
+                started.elapsed()
+            );
             assert!(!seen.contains("mock."), "{caller:?} to {upstream:?}: {seen}");
         }
     }
@@ -374,7 +383,9 @@ async fn embeddings_reach_both_families() {
 #[tokio::test]
 async fn tokens_are_counted_upstream_or_estimated() {
     let matrix = Matrix::start().await;
-    for (caller, upstream, model) in matrix.pairs().filter(|(caller, ..)| *caller != Caller::Chat) {
+    for (caller, upstream, model) in
+        matrix.pairs().filter(|(caller, ..)| !matches!(caller, Caller::Chat | Caller::Responses))
+    {
         let mut body = caller.body(&model, "hello", false);
         let (target, member) = match caller {
             Caller::Messages => ("/v1/messages/count_tokens".to_owned(), "input_tokens"),
@@ -386,7 +397,7 @@ async fn tokens_are_counted_upstream_or_estimated() {
             http_client::request(matrix.gateway.address, "POST", &target, caller.headers(), sent.as_bytes()).await;
         let count = answer.expect_status(200).json()[member].as_u64();
         match upstream {
-            Caller::Chat => assert!(count.is_some_and(|count| count > 0), "{caller:?}: estimated"),
+            Caller::Chat | Caller::Responses => assert!(count.is_some_and(|count| count > 0), "{caller:?}: estimated"),
             Caller::Messages | Caller::Gemini => {
                 assert_eq!(count, Some(dialect::COUNTED_TOKENS), "{caller:?} to {upstream:?}")
             }

@@ -63,13 +63,18 @@ async fn check(sdk: &Sdk) {
         let mock = MockUpstream::good().await;
         let file = providers(&[("up", upstream.protocol(), &mock)]).replace(", key:", ", models: [m1, e1], key:");
         let gateway = Gateway::start(&format!("{file}retries: {{ attempts: 1 }}\n")).await;
-        let said = run(sdk, &gateway, upstream != Caller::Messages).await;
+        let said = run(sdk, &gateway, embeds(upstream)).await;
         let place = format!("{} in front of {}", sdk.script, upstream.protocol());
         check_answers(sdk.caller, &said, &place);
         check_errors(&said, &place);
         check_lists(sdk.caller, upstream, &said, &place);
         check_cancel(&mock, &said, &place).await;
     }
+}
+
+/// Whether the protocol has embeddings.
+fn embeds(upstream: Caller) -> bool {
+    matches!(upstream, Caller::Chat | Caller::Gemini)
 }
 
 /// Runs the script and returns what it printed.
@@ -92,6 +97,7 @@ fn check_answers(caller: Caller, said: &Value, place: &str) {
     let stop = |calls: bool| match (caller, calls) {
         (Caller::Chat, false) => "stop",
         (Caller::Chat, true) => "tool_calls",
+        (Caller::Responses, _) => "completed",
         (Caller::Messages, false) => "end_turn",
         (Caller::Messages, true) => "tool_use",
         (Caller::Gemini, _) => "STOP",
@@ -142,13 +148,15 @@ fn check_lists(caller: Caller, upstream: Caller, said: &Value, place: &str) {
     let models = said["models"].as_array().unwrap();
     let listed = if caller == Caller::Gemini { "models/up/m1" } else { "up/m1" };
     assert!(models.iter().any(|model| model == listed), "{place}: {models:?}");
-    if upstream != Caller::Messages && caller != Caller::Messages {
+    if embeds(upstream) && caller != Caller::Messages {
         assert_eq!(said["embeddings"], json!([dialect::vector("one"), dialect::vector("three")]), "{place}");
     }
     match (caller, upstream) {
         (Caller::Chat, _) => {}
         // Estimated.
-        (_, Caller::Chat) => assert!(said["count_tokens"].as_u64().is_some_and(|count| count > 0), "{place}"),
+        (_, Caller::Chat | Caller::Responses) => {
+            assert!(said["count_tokens"].as_u64().is_some_and(|count| count > 0), "{place}")
+        }
         _ => assert_eq!(said["count_tokens"], dialect::COUNTED_TOKENS, "{place}"),
     }
 }

@@ -21,7 +21,7 @@ pub(crate) fn compile(text: &str, env: &[(&str, &str)]) -> Compilation {
     config::compile(Inputs { file: Some(("routeplane.yaml", text)), listen: None, env: &env, files: &NoFiles })
 }
 
-fn table(text: &str, env: &[(&str, &str)]) -> RoutingTable {
+pub(crate) fn table(text: &str, env: &[(&str, &str)]) -> RoutingTable {
     let compilation = compile(text, env);
     let said: Vec<String> = compilation.diagnostics.iter().map(|d| format!("{} {}", d.code, d.message)).collect();
     compilation.table.unwrap_or_else(|| panic!("{said:#?}"))

@@ -7,7 +7,7 @@ use super::{Layers, Problem};
 use crate::config::Env;
 use crate::config::document::{EndpointEntry, ProviderEntry, SecretText};
 use crate::glob::Glob;
-use crate::provider::{AuthScheme, BaseUrl, Endpoint, HeaderText, PathOverride, SecretRef, presets};
+use crate::provider::{AuthScheme, BaseUrl, Endpoint, HeaderText, Models, PathOverride, SecretRef, presets};
 use crate::source::Spanned;
 use crate::wire::quirk::{MaxTokensMember, Quirks};
 use crate::wire::{Operation, ProtocolId};
@@ -39,10 +39,12 @@ pub(super) fn without_keys(endpoints: &mut [Endpoint]) {
     }
 }
 
-/// The protocols listed, then those that only an endpoint names.
+/// The protocols listed, then those that only an endpoint names: an endpoint of the user's own, where the user lists some.
 fn protocols(layers: Layers<'_>) -> Vec<ProtocolId> {
     let listed = layers.pick(|entry| entry.protocols.as_ref()).into_iter().flatten().map(|protocol| protocol.value);
-    let described = layers.both().flat_map(|entry| &entry.endpoints).map(|(protocol, _)| protocol.value);
+    let users_list = layers.user.is_some_and(|user| user.protocols.is_some());
+    let entries = layers.preset.filter(|_| !users_list).into_iter().chain(layers.user);
+    let described = entries.flat_map(|entry| &entry.endpoints).map(|(protocol, _)| protocol.value);
     let mut protocols = Vec::new();
     for protocol in listed.chain(described) {
         if !protocols.contains(&protocol) {
@@ -166,7 +168,19 @@ fn endpoint(place: Place, written: Written<'_>) -> Result<Endpoint, Problem> {
             .flat_map(|entry| &entry.model_quirks)
             .map(|(pattern, quirks)| (Glob(pattern.value.as_str().into()), quirks.value.clone()))
             .collect(),
+        models: models(written),
     })
+}
+
+/// The user's for this protocol, or else the provider file's; all of them where neither says anything.
+fn models(written: Written<'_>) -> Models {
+    let patterns = written.pick(|endpoint| endpoint.models.as_ref(), |_| None).map_or(&[][..], Vec::as_slice);
+    let (never, only): (Vec<&str>, Vec<&str>) =
+        patterns.iter().map(|pattern| pattern.value.as_str()).partition(|pattern| pattern.starts_with('!'));
+    let globs = |patterns: Vec<&str>| -> Box<[Glob]> {
+        patterns.into_iter().map(|pattern| Glob(pattern.trim_start_matches('!').into())).collect()
+    };
+    Models { only: globs(only), never: globs(never) }
 }
 
 /// As written, or as the protocol's inventor does it.

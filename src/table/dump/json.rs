@@ -56,7 +56,8 @@ fn provider(table: &RoutingTable, index: ProviderIdx, provider: &Provider) -> Va
     let wildcard = table.wildcards.get(index.0 as usize).and_then(|index| table.target(*index));
     let lanes: Map<String, Value> = wildcard.map_or_else(Map::new, |target| {
         let lanes = Operation::ALL.map(|one| {
-            let by_caller = ProtocolId::ALL.map(|caller| (caller.fact().to_owned(), lane(target.lane(caller, one))));
+            let by_caller =
+                ProtocolId::ALL.map(|caller| (caller.fact().to_owned(), lane(target.lanes.get(caller, one))));
             (operation(one, false).to_owned(), Value::Object(by_caller.into_iter().collect()))
         });
         lanes.into_iter().collect()
@@ -79,6 +80,7 @@ fn provider(table: &RoutingTable, index: ProviderIdx, provider: &Provider) -> Va
                 AuthScheme::None => "none".to_owned(),
                 AuthScheme::Unsupported(why) => format!("unsupported: {why}"),
             },
+            "models": endpoint.models.patterns(),
             "headers": endpoint.headers.iter().map(|(name, value)| (name.to_string(), match value {
                 HeaderText::Literal(value) => json!(header(name, value)),
                 HeaderText::Secret(secret) => json!(secret.to_string()),

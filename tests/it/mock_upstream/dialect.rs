@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::http::Request;
-use super::{chat, gemini, messages};
+use super::{chat, gemini, messages, responses};
 
 /// Tokens of every prompt, the cached ones included.
 pub(crate) const INPUT_TOKENS: u64 = 11;
@@ -159,6 +159,7 @@ fn say(case: Case, facts: &Facts) -> Result<Said, (u16, String)> {
 pub(crate) enum Endpoint {
     Chat,
     ChatEmbeddings,
+    Responses,
     Messages,
     CountTokens,
     Gemini,
@@ -175,6 +176,7 @@ impl Endpoint {
         match path {
             _ if ends("/chat/completions") => Endpoint::Chat,
             _ if ends("/embeddings") => Endpoint::ChatEmbeddings,
+            _ if ends("/responses") => Endpoint::Responses,
             _ if ends("/messages") => Endpoint::Messages,
             _ if ends("/messages/count_tokens") => Endpoint::CountTokens,
             _ if ends(":generateContent") || ends(":streamGenerateContent") => Endpoint::Gemini,
@@ -201,6 +203,7 @@ pub(crate) fn reply(request: &Request) -> Reply {
     };
     match Endpoint::of(request) {
         Endpoint::Chat => answer(chat::read(request), chat::whole, chat::stream),
+        Endpoint::Responses => answer(responses::read(request), responses::whole, responses::stream),
         Endpoint::Messages => answer(messages::read(request), messages::whole, messages::stream),
         Endpoint::Gemini => answer(gemini::read(request), gemini::whole, gemini::stream),
         Endpoint::ChatEmbeddings => Reply::ok(chat::embeddings(request)),
@@ -224,7 +227,7 @@ pub(crate) fn error(request: &Request, status: u16, message: &str) -> String {
     match Endpoint::of(request) {
         Endpoint::Messages | Endpoint::CountTokens => messages::error(status, message),
         Endpoint::Gemini | Endpoint::GeminiCountTokens | Endpoint::GeminiEmbeddings => gemini::error(status, message),
-        Endpoint::Chat | Endpoint::ChatEmbeddings | Endpoint::Models | Endpoint::Unknown => {
+        Endpoint::Chat | Endpoint::ChatEmbeddings | Endpoint::Responses | Endpoint::Models | Endpoint::Unknown => {
             chat::error(status, message)
         }
     }
