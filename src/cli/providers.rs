@@ -95,7 +95,12 @@ fn active(provider: &Provider) -> Row {
         needs_one_of: Vec::new(),
         refused: provider.endpoints.iter().find_map(|endpoint| match &endpoint.auth {
             AuthScheme::Unsupported(why) => Some(why.to_string()),
-            AuthScheme::Bearer | AuthScheme::Header(_) | AuthScheme::None => None,
+            AuthScheme::Bearer
+            | AuthScheme::Header(_)
+            | AuthScheme::AwsSigV4(_)
+            | AuthScheme::GoogleOauth
+            | AuthScheme::AzureEntra
+            | AuthScheme::None => None,
         }),
         endpoints: endpoints.collect(),
         models: provider.models.len(),

@@ -6,13 +6,14 @@
 
 mod base_url;
 mod endpoint;
+mod identity;
 mod models;
 
 use super::Env;
 use super::document::{LiteralSecret, PricesEntry, ProviderEntry, SecretText};
 use crate::glob::Glob;
 use crate::provider::catalogue::Prices;
-use crate::provider::{Activation, AuthScheme, Provider, SecretRef, Transport};
+use crate::provider::{Activation, Provider, SecretRef, Transport};
 use crate::source::{Span, Spanned};
 
 /// Why there is no provider.
@@ -48,10 +49,13 @@ pub fn provider(
     let transport = transport(layers)?;
     let activation = activation(layers, transport, env)?;
     let mut endpoints = endpoint::endpoints(name, layers, env)?;
-    let keys = keys(layers, env, literals);
+    let identity = identity::identity(layers, &endpoints, env, literals)?;
+    let takes_keys = endpoints.iter().any(|endpoint| endpoint.auth.takes_key());
+    let mut keys = keys(layers, env, literals);
+    if identity.is_some() && !takes_keys {
+        keys.clear();
+    }
     let needs_key = preset.is_some() && user.is_none_or(|user| user.keys.is_none()) && !key_optional(layers);
-    let takes_keys =
-        endpoints.iter().any(|endpoint| matches!(endpoint.auth, AuthScheme::Bearer | AuthScheme::Header(_)));
     if keys.is_empty() && !needs_key {
         endpoint::without_keys(&mut endpoints);
     }
@@ -62,6 +66,7 @@ pub fn provider(
         key_required: takes_keys && (needs_key || !keys.is_empty()),
         endpoints: endpoints.into(),
         keys: keys.into(),
+        identity,
         transport,
         models: models.ids.into(),
         catalogue: models.catalogue,
@@ -75,7 +80,7 @@ pub fn variables(preset: &ProviderEntry) -> Vec<&str> {
     if key_optional(Layers { preset: Some(preset), user: None }) {
         return address_variables(preset);
     }
-    preset.env.iter().flat_map(|env| &env.key).map(|name| name.value.as_str()).collect()
+    preset.env.iter().flat_map(|env| env.key.iter().chain(&env.identity)).map(|name| name.value.as_str()).collect()
 }
 
 /// Variables that say where the provider is.

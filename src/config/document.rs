@@ -96,8 +96,18 @@ mapping! {
         "base_url" => base_url: Option<Spanned<String>> as Text<Url>,
         /// A pool of keys: a 429 cools one key, not the provider.
         "keys" alias "key" => keys: Option<Vec<Spanned<SecretText>>> as OneOrMore<Secret>,
-        /// How the key travels: `bearer`, `none`, or `header:NAME`.
-        "auth" default "bearer" => auth: Option<Spanned<String>> as Text<Any>,
+        /// How the key travels: `bearer`, `none` or `header:NAME`; or who a cloud is asked as: `aws-sigv4`, `google-oauth` or
+        /// `azure-entra`. Of a list the first holds whose key or identity is there.
+        "auth" default "bearer" => auth: Option<Vec<Spanned<String>>> as OneOrMore<Text<Any>>,
+        /// The identity at a cloud. What is absent is looked for where the vendor's own SDKs look: in the environment, in
+        /// their files, at the machine's metadata service.
+        "credentials" => credentials: Option<CredentialsEntry> as CredentialsEntry,
+        /// AWS: where it is called and what its requests are signed for. Fills `{region}`.
+        "region" => region: Option<Spanned<String>> as Text<Any>,
+        /// Google Cloud: whose quota is used. Fills `{project}`.
+        "project" => project: Option<Spanned<String>> as Text<Any>,
+        /// Google Cloud: where it is called; `global` is a place, too. Fills `{location}`.
+        "location" => location: Option<Spanned<String>> as Text<Any>,
         /// Headers sent with every request; values may be references to secrets.
         "headers" => headers: Vec<(Spanned<String>, Spanned<SecretText>)> as Map<HeaderKey, HeaderValue>,
         /// Where a protocol is spoken elsewhere than at `base_url`.
@@ -119,6 +129,41 @@ mapping! {
         "transport" default "http" => transport: Option<Spanned<String>> as Choice<Transport>,
         /// Variables that activate and redirect it.
         "env" => env: Option<EnvEntry> as EnvEntry,
+    }
+}
+
+mapping! {
+    /// An identity at a cloud: references to secrets, and names.
+    #[called = "an identity"]
+    #[derive(Debug, Clone, Default)]
+    pub struct CredentialsEntry {
+        /// AWS: the profile of `~/.aws/credentials` and `~/.aws/config`.
+        "profile" => profile: Option<Spanned<String>> as Text<Any>,
+        /// AWS: the id of an access key.
+        "access_key_id" => access_key_id: Option<Spanned<SecretText>> as Secret,
+        /// AWS: the secret of that key.
+        "secret_access_key" => secret_access_key: Option<Spanned<SecretText>> as Secret,
+        /// AWS: the session that the key belongs to, where it is a temporary one.
+        "session_token" => session_token: Option<Spanned<SecretText>> as Secret,
+        /// AWS: the role to take on, by `token_file`.
+        "role_arn" => role_arn: Option<Spanned<String>> as Text<Any>,
+        /// AWS and Azure: a file with a token that another issuer (Kubernetes, a build service) keeps fresh.
+        "token_file" => token_file: Option<Spanned<String>> as Text<Any>,
+        /// Google Cloud: the JSON key of a service account, or the file of `gcloud auth application-default login`.
+        "key_file" => key_file: Option<Spanned<String>> as Text<Any>,
+        /// Azure: the directory.
+        "tenant_id" => tenant_id: Option<Spanned<String>> as Text<Any>,
+        /// Azure: the application, or the managed identity.
+        "client_id" => client_id: Option<Spanned<String>> as Text<Any>,
+        /// Azure: the secret of the application.
+        "client_secret" => client_secret: Option<Spanned<SecretText>> as Secret,
+    }
+}
+
+impl CredentialsEntry {
+    /// Every reference to a secret.
+    pub fn secrets(&self) -> impl Iterator<Item = &Spanned<SecretText>> {
+        [&self.access_key_id, &self.secret_access_key, &self.session_token, &self.client_secret].into_iter().flatten()
     }
 }
 
@@ -145,8 +190,8 @@ mapping! {
     pub struct EndpointEntry {
         /// What the vendor's own SDK takes for this protocol.
         "base_url" => base_url: Option<Spanned<String>> as Text<Url>,
-        /// How the key travels here: `bearer`, `none`, or `header:NAME`.
-        "auth" => auth: Option<Spanned<String>> as Text<Any>,
+        /// How the key travels here, as in `auth` of a provider.
+        "auth" => auth: Option<Vec<Spanned<String>>> as OneOrMore<Text<Any>>,
         /// Paths that differ from the protocol's own, with `{model}` in them: `generate`, `stream`, `embed`, `count_tokens`.
         "paths" => paths: Vec<(Spanned<String>, Spanned<String>)> as Map<AnyKey, Text<Any>>,
         /// Headers sent with every request of this protocol.
@@ -166,6 +211,8 @@ mapping! {
     pub struct EnvEntry {
         /// Variables that hold a key, and activate the provider.
         "key" => key: Vec<Spanned<String>> as OneOrMore<Text<Variable>>,
+        /// Variables that say who a cloud is asked as. One of them activates the provider.
+        "identity" => identity: Vec<Spanned<String>> as OneOrMore<Text<Variable>>,
         /// Variables that replace `base_url`.
         "base_url" => base_url: Vec<Spanned<String>> as OneOrMore<Text<Variable>>,
         /// It works without a key, as local servers do.
@@ -173,6 +220,8 @@ mapping! {
         /// Placeholders of `base_url`: `{ endpoint: [AZURE_OPENAI_ENDPOINT, "https://{AZURE_RESOURCE_NAME}.openai.azure.com"] }`.
         /// An alternative is a variable, a text with `{VARIABLE}` in it, or a text that stands for itself.
         "variables" => variables: Vec<(Spanned<String>, Vec<Spanned<String>>)> as Map<AnyKey, OneOrMore<Text<Any>>>,
+        /// Hosts that are not called as the placeholders make them: `{ global-aiplatform.googleapis.com: aiplatform.googleapis.com }`.
+        "hosts" => hosts: Vec<(Spanned<String>, Spanned<String>)> as Map<AnyKey, Text<Any>>,
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::Env;
 use super::activate::{self, Problem};
-use super::document::{Document, LiteralSecret, ProviderEntry, SecretText};
+use super::document::{CredentialsEntry, Document, LiteralSecret, ProviderEntry, SecretText};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::provider::{HeaderText, Provider, SecretRef};
 use crate::source::{Span, Spanned};
@@ -97,6 +97,10 @@ fn empty_entry(name: &str, span: Span) -> ProviderEntry {
         base_url: None,
         keys: None,
         auth: None,
+        credentials: None,
+        region: None,
+        project: None,
+        location: None,
         headers: Vec::new(),
         endpoints: Vec::new(),
         models: None,
@@ -148,7 +152,8 @@ fn warn_of_missing(provider: &Provider, user: &ProviderEntry, env: &Env, diagnos
         HeaderText::Literal(_) => None,
     });
     let mut said = BTreeSet::new();
-    for secret in provider.keys.iter().chain(in_headers) {
+    let in_identity = provider.identity.iter().flat_map(|identity| identity.credentials.secrets());
+    for secret in provider.keys.iter().chain(in_identity).chain(in_headers) {
         let SecretRef::Env(variable) = secret else { continue };
         if env.get(variable).is_none() && said.insert(variable) {
             diagnostics.push(missing_variable(variable, written_at(user, variable)));
@@ -158,7 +163,8 @@ fn warn_of_missing(provider: &Provider, user: &ProviderEntry, env: &Env, diagnos
 
 fn written_at(user: &ProviderEntry, variable: &str) -> Span {
     let headers = user.headers.iter().chain(user.endpoints.iter().flat_map(|(_, endpoint)| &endpoint.headers));
-    let mut references = user.keys.iter().flatten().chain(headers.map(|(_, value)| value));
+    let identity = user.credentials.iter().flat_map(CredentialsEntry::secrets);
+    let mut references = user.keys.iter().flatten().chain(identity).chain(headers.map(|(_, value)| value));
     let reference = references.find(|secret| matches!(&secret.value, SecretText::Env(name) if name == variable));
     reference.map_or(user.name.span, |secret| secret.span)
 }

@@ -292,7 +292,9 @@ pub fn secrets(table: &RoutingTable) -> impl Iterator<Item = &SecretRef> {
         })
     });
     let keys = table.providers.iter().flat_map(|provider| &provider.keys);
-    keys.chain(headers).chain(table.keys.iter().map(|key| &key.secret))
+    let identities = table.providers.iter().filter_map(|provider| provider.identity.as_ref());
+    let identities = identities.flat_map(|identity| identity.credentials.secrets());
+    keys.chain(identities).chain(headers).chain(table.keys.iter().map(|key| &key.secret))
 }
 
 fn variable(secret: &SecretRef) -> Option<&str> {

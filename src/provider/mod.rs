@@ -3,6 +3,7 @@
 
 pub mod catalogue;
 pub mod cost;
+pub mod identity;
 pub mod presets;
 
 use std::borrow::Cow;
@@ -10,6 +11,7 @@ use std::fmt;
 
 use catalogue::Prices;
 use http::{HeaderName, HeaderValue, Uri};
+use identity::{Cloud, CloudIdentity};
 
 use crate::glob::Glob;
 use crate::wire::quirk::Quirks;
@@ -28,6 +30,8 @@ pub struct Provider {
     pub keys: Box<[SecretRef]>,
     /// A key is needed to use it. A provider that needs one and has none is not active.
     pub key_required: bool,
+    /// Who it is asked as, where that is no key but an account of its cloud.
+    pub identity: Option<CloudIdentity>,
     pub transport: Transport,
     /// Models that this provider is known to serve, from the file or the catalogue. Others pass through all the same.
     pub models: Box<[Box<str>]>,
@@ -184,10 +188,56 @@ pub enum AuthScheme {
     Bearer,
     /// A header of its own, e.g. `x-api-key: KEY`.
     Header(HeaderName),
+    /// `Authorization: AWS4-HMAC-SHA256 …`: signed with an AWS account's keys (Signature Version 4).
+    AwsSigV4(AwsScope),
+    /// `Authorization: Bearer TOKEN` of a Google Cloud account.
+    GoogleOauth,
+    /// `Authorization: Bearer TOKEN` of Microsoft Entra ID.
+    AzureEntra,
     /// The provider needs no key.
     None,
     /// The provider's file knows a scheme that this build does not speak; requests are refused with this explanation.
     Unsupported(Box<str>),
+}
+
+/// What a signature of AWS is valid for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AwsScope {
+    pub region: Box<str>,
+    /// The service's name in signatures, which is not that of its host: `bedrock`.
+    pub service: Box<str>,
+}
+
+impl AuthScheme {
+    /// It sends a key of the provider's pool.
+    pub fn takes_key(&self) -> bool {
+        matches!(self, AuthScheme::Bearer | AuthScheme::Header(_))
+    }
+
+    /// The cloud whose identity it needs.
+    pub fn cloud(&self) -> Option<Cloud> {
+        match self {
+            AuthScheme::AwsSigV4(_) => Some(Cloud::Aws),
+            AuthScheme::GoogleOauth => Some(Cloud::Google),
+            AuthScheme::AzureEntra => Some(Cloud::Azure),
+            AuthScheme::Bearer | AuthScheme::Header(_) | AuthScheme::None | AuthScheme::Unsupported(_) => None,
+        }
+    }
+}
+
+/// As it is written in a file.
+impl fmt::Display for AuthScheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AuthScheme::Bearer => f.write_str("bearer"),
+            AuthScheme::Header(name) => write!(f, "header:{name}"),
+            AuthScheme::AwsSigV4(_) => f.write_str("aws-sigv4"),
+            AuthScheme::GoogleOauth => f.write_str("google-oauth"),
+            AuthScheme::AzureEntra => f.write_str("azure-entra"),
+            AuthScheme::None => f.write_str("none"),
+            AuthScheme::Unsupported(why) => write!(f, "unsupported: {why}"),
+        }
+    }
 }
 
 /// A header's value: written in the file, or a reference.

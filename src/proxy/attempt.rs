@@ -2,6 +2,7 @@
 
 mod exchange;
 mod heads;
+mod identity;
 mod open;
 mod whole;
 
@@ -68,6 +69,18 @@ struct Place<'r> {
     /// How the upstream deviates for this try's model.
     quirks: Cow<'r, Quirks>,
     counters: &'r Arc<ProviderCounters>,
+    /// What this try authenticates with.
+    credential: Option<Arc<Credential>>,
+}
+
+impl Place<'_> {
+    /// Replaces the provider's keys, and the token of this try, in a text that may reach somebody.
+    fn scrub(&self, text: &mut Vec<u8>) {
+        self.state.keys.scrub(text);
+        if let Some(credential) = &self.credential {
+            credential.scrub(text);
+        }
+    }
 }
 
 impl Place<'_> {
@@ -82,15 +95,20 @@ impl Place<'_> {
 /// # Errors
 /// Why there is no answer. Nothing has reached the caller.
 pub async fn run(this: &Try<'_, '_, '_, '_>) -> Result<Answer, Failure> {
-    let place = place(this)?;
-    let credential = place.state.keys.pick();
+    let mut place = place(this)?;
     let started = Instant::now();
-    let result = send(this, &place, credential).await;
+    let result = match identity::of(&place) {
+        Some(tokens) => identity::send(this, &mut place, tokens).await,
+        None => {
+            place.credential = place.state.keys.pick().cloned();
+            send(this, &place).await
+        }
+    };
     match &result {
         Ok(_) => place.counters.succeeded(started.elapsed()),
         Err(failure) => {
             place.counters.failed(failure.cause());
-            if let (Some(credential), Some(pause)) = (credential, failure.cools_key()) {
+            if let (Some(credential), Some(pause)) = (&place.credential, failure.cools_key()) {
                 credential.cool(pause);
             }
         }
@@ -116,15 +134,15 @@ fn place<'r>(this: &Try<'r, '_, '_, '_>) -> Result<Place<'r>, Failure> {
         return Err(Failure::Refused(Error::new(ErrorKind::Overloaded, &**reason).with_code("no_provider_key")));
     }
     let counters = state.counters.get_or_init(|| Arc::new(this.gateway.traffic.provider(&attempt.provider.name)));
+<<<<<<< HEAD
     let quirks = endpoint.quirks_of(attempt.model);
     Ok(Place { state, endpoint, at, outbound, quirks, counters })
+=======
+    Ok(Place { state, endpoint, at, outbound, counters, credential: None })
+>>>>>>> c25ea6f (Bedrock with the identity of an AWS account: SigV4, the places of AWS keys, and tokens that are renewed ahead of their end)
 }
 
-async fn send(
-    this: &Try<'_, '_, '_, '_>,
-    place: &Place<'_>,
-    credential: Option<&Arc<Credential>>,
-) -> Result<Answer, Failure> {
+async fn send(this: &Try<'_, '_, '_, '_>, place: &Place<'_>) -> Result<Answer, Failure> {
     let Try { incoming, attempt, deadline, total, .. } = this;
     let prepared = outgoing::body(incoming, attempt, &place.toward()).map_err(Failure::Refused)?;
     let stream = incoming.envelope.stream && incoming.call.operation == Operation::Generate;
@@ -134,14 +152,11 @@ async fn send(
         true => Failure::Deadline(*total),
         false => Failure::FirstToken(timeouts.first_token),
     };
-    let head = tokio::time::timeout_at(
-        first,
-        exchange::call(this, place, credential.map(|key| &**key), &prepared, stream, timeouts),
-    );
+    let head = tokio::time::timeout_at(first, exchange::call(this, place, &prepared, stream, timeouts));
     let response = head.await.unwrap_or_else(|_| Err(late()))?;
     let response = exchange::refuse_errors(place, &prepared, response).await?;
     if stream {
-        let opening = open::open(this, place, credential, prepared, response);
+        let opening = open::open(this, place, prepared, response);
         tokio::time::timeout_at(first, opening).await.unwrap_or_else(|_| Err(late()))
     } else {
         let reading = whole::whole(this, place, prepared, response);

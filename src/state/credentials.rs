@@ -1,4 +1,5 @@
-//! Pools of provider keys. A 429 cools one key, not the provider.
+//! What requests authenticate with: keys and tokens, and the pools of a provider's keys. A 429 cools one key, not the
+//! provider.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -9,25 +10,75 @@ use tokio::time::Instant;
 
 use super::ProviderState;
 
-/// One key of a provider. No `Debug`, no `Display`: it cannot be printed by accident.
+/// One key of a provider, or a token of its cloud. No `Debug`, no `Display`: it cannot be printed by accident.
 pub struct Credential {
     /// BLAKE3 of provider, address and key: what makes it the same key after a reload.
     identity: blake3::Hash,
+    /// What a peer could repeat.
     secret: Box<str>,
-    /// `Bearer KEY` and `KEY`, made once.
-    bearer: HeaderValue,
-    bare: HeaderValue,
+    form: Form,
     /// Milliseconds after [`epoch`] until which the key is not used.
     cooling_until: AtomicU64,
 }
 
+/// How a credential is used.
+enum Form {
+    /// `Bearer KEY` and `KEY`, made once.
+    Text { bearer: HeaderValue, bare: HeaderValue },
+    /// Keys of AWS, which sign and never travel themselves.
+    Aws(aws_credential_types::Credentials),
+}
+
 impl Credential {
-    pub fn bearer(&self) -> HeaderValue {
-        self.bearer.clone()
+    /// A key or token that travels in a header; `None` for a text that cannot.
+    pub fn text(secret: &str) -> Option<Credential> {
+        credential(blake3::hash(secret.as_bytes()), secret)
     }
 
-    pub fn bare(&self) -> HeaderValue {
-        self.bare.clone()
+    /// An access key of AWS.
+    pub fn aws(id: String, secret: String, session: Option<String>) -> Credential {
+        let mut hasher = blake3::Hasher::new();
+        for text in [&id, &secret, session.as_ref().unwrap_or(&String::new())] {
+            hasher.update(&(text.len() as u64).to_le_bytes());
+            hasher.update(text.as_bytes());
+        }
+        let travels = session.as_deref().unwrap_or(&secret).into();
+        let keys = aws_credential_types::Credentials::new(id, secret, session, None, "routeplane");
+        Credential {
+            identity: hasher.finalize(),
+            secret: travels,
+            form: Form::Aws(keys),
+            cooling_until: AtomicU64::new(0),
+        }
+    }
+
+    /// `Bearer KEY`; `None` where it is no text.
+    pub fn bearer(&self) -> Option<HeaderValue> {
+        match &self.form {
+            Form::Text { bearer, .. } => Some(bearer.clone()),
+            Form::Aws(_) => None,
+        }
+    }
+
+    /// `KEY`; `None` where it is no text.
+    pub fn bare(&self) -> Option<HeaderValue> {
+        match &self.form {
+            Form::Text { bare, .. } => Some(bare.clone()),
+            Form::Aws(_) => None,
+        }
+    }
+
+    /// Keys to sign with; `None` where it is a text.
+    pub fn aws_keys(&self) -> Option<&aws_credential_types::Credentials> {
+        match &self.form {
+            Form::Aws(keys) => Some(keys),
+            Form::Text { .. } => None,
+        }
+    }
+
+    /// Whether both are the same key or token.
+    pub fn is_same_as(&self, other: &Credential) -> bool {
+        self.identity == other.identity
     }
 
     /// The key is not used for `pause`.
@@ -74,7 +125,7 @@ impl KeyPool {
         let key = |secret: String| {
             let identity = identity(provider, scope, &secret);
             let known = carried.iter().find(|credential| credential.identity == identity);
-            known.map(|credential| Arc::clone(credential)).or_else(|| credential(identity, &secret))
+            known.map(|credential| Arc::clone(credential)).or_else(|| credential(identity, &secret).map(Arc::new))
         };
         KeyPool { keys: secrets.into_iter().filter_map(key).collect(), next: AtomicUsize::new(0) }
     }
@@ -123,17 +174,17 @@ fn identity(provider: &str, scope: &str, secret: &str) -> blake3::Hash {
 }
 
 /// `None` cannot happen for secrets that were checked to be printable ASCII.
-fn credential(identity: blake3::Hash, secret: &str) -> Option<Arc<Credential>> {
+fn credential(identity: blake3::Hash, secret: &str) -> Option<Credential> {
     let mut bearer = HeaderValue::from_str(&format!("Bearer {secret}")).ok()?;
     let mut bare = HeaderValue::from_str(secret).ok()?;
     bearer.set_sensitive(true);
     bare.set_sensitive(true);
     let cooling_until = AtomicU64::new(0);
-    Some(Arc::new(Credential { identity, secret: secret.into(), bearer, bare, cooling_until }))
+    Some(Credential { identity, secret: secret.into(), form: Form::Text { bearer, bare }, cooling_until })
 }
 
 /// Milliseconds of this process's own, monotonic clock.
-fn now_ms() -> u64 {
+pub(super) fn now_ms() -> u64 {
     static EPOCH: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
     u64::try_from(EPOCH.get_or_init(Instant::now).elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1)
 }
@@ -149,12 +200,12 @@ mod tests {
     #[tokio::test]
     async fn keys_take_turns_and_a_cooling_one_is_passed_over() {
         let pool = pool(&["a", "b"], None);
-        let picked: Vec<HeaderValue> = (0..4).map(|_| pool.pick().unwrap().bare()).collect();
+        let picked: Vec<HeaderValue> = (0..4).map(|_| pool.pick().unwrap().bare().unwrap()).collect();
         assert_eq!(picked, ["a", "b", "a", "b"]);
         pool.keys[0].cool(Duration::from_secs(60));
-        assert!((0..4).all(|_| pool.pick().unwrap().bare() == "b"));
+        assert!((0..4).all(|_| pool.pick().unwrap().bare().unwrap() == "b"));
         pool.keys[1].cool(Duration::from_secs(5));
-        assert!((0..4).all(|_| pool.pick().unwrap().bare() == "b"), "the one that is ready soonest");
+        assert!((0..4).all(|_| pool.pick().unwrap().bare().unwrap() == "b"), "the one that is ready soonest");
     }
 
     #[tokio::test]
@@ -162,9 +213,15 @@ mod tests {
         let before = pool(&["a", "b"], None);
         before.keys[0].cool(Duration::from_secs(60));
         let state =
-            [ProviderState { keys: before, endpoints: Box::new([]), counters: Default::default(), unusable: None }];
+            [ProviderState {
+                keys: before,
+                tokens: None,
+                endpoints: Box::new([]),
+                counters: Default::default(),
+                unusable: None,
+            }];
         let after = pool(&["b", "a"], Some(&state));
-        assert!((0..4).all(|_| after.pick().unwrap().bare() == "b"));
+        assert!((0..4).all(|_| after.pick().unwrap().bare().unwrap() == "b"));
     }
 
     #[tokio::test]

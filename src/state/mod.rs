@@ -3,6 +3,7 @@
 
 pub mod client_keys;
 pub mod credentials;
+pub mod tokens;
 pub mod uris;
 
 use std::path::Path;
@@ -12,6 +13,7 @@ use http::{HeaderName, HeaderValue};
 
 pub use client_keys::ClientKeys;
 pub use credentials::{Credential, KeyPool};
+pub use tokens::TokenSource;
 pub use uris::Uris;
 
 use crate::config::Env;
@@ -33,6 +35,8 @@ pub struct Runtime {
 /// The run-time side of one provider.
 pub struct ProviderState {
     pub keys: KeyPool,
+    /// Credentials of its cloud, where it is asked as somebody there.
+    pub tokens: Option<Arc<TokenSource>>,
     /// Parallel to `Provider::endpoints`.
     pub endpoints: Box<[EndpointState]>,
     /// Filled by the first request.
@@ -65,21 +69,24 @@ impl Runtime {
         let mut problems = Vec::new();
         let secrets = Secrets { literals, env, folder };
         let carried = previous.map(|runtime| &*runtime.providers);
-        let providers: Box<[ProviderState]> =
-            table.providers.iter().map(|provider| provider_state(provider, &secrets, carried, &mut problems)).collect();
+        let pools = match pools(table, previous) {
+            Ok(pools) => pools,
+            Err(problem) => return Err(vec![problem]),
+        };
+        let state = |provider| provider_state(provider, &secrets, (&pools, carried), &mut problems);
+        let providers: Box<[ProviderState]> = table.providers.iter().map(state).collect();
         let client_keys = ClientKeys::resolve(table, &secrets, &mut problems);
-        let tls = table.providers.iter().flat_map(|provider| &provider.endpoints).any(uses_tls);
-        let limits = table.settings.iter().map(|settings| settings.timeouts.connect);
-        let pools = previous.map(|runtime| runtime.pools.clone()).unwrap_or_default().with(limits, tls);
-        match (pools, problems.is_empty()) {
-            (Ok(pools), true) => Ok(Runtime { pools, providers, client_keys }),
-            (Err(problem), _) => {
-                problems.push(problem);
-                Err(problems)
-            }
-            (Ok(_), false) => Err(problems),
-        }
+        if problems.is_empty() { Ok(Runtime { pools, providers, client_keys }) } else { Err(problems) }
     }
+}
+
+/// Connections for every connect timeout of the table, and for token services where one may be asked.
+fn pools(table: &RoutingTable, previous: Option<&Runtime>) -> Result<Pools, String> {
+    let asks_for_tokens = table.providers.iter().any(|provider| provider.identity.is_some());
+    let tls = asks_for_tokens || table.providers.iter().flat_map(|provider| &provider.endpoints).any(uses_tls);
+    let limits = table.settings.iter().map(|settings| settings.timeouts.connect);
+    let limits = limits.chain(asks_for_tokens.then_some(tokens::CONNECT));
+    previous.map(|runtime| runtime.pools.clone()).unwrap_or_default().with(limits, tls)
 }
 
 fn uses_tls(endpoint: &Endpoint) -> bool {
@@ -89,18 +96,23 @@ fn uses_tls(endpoint: &Endpoint) -> bool {
 fn provider_state(
     provider: &Provider,
     secrets: &Secrets<'_>,
-    carried: Option<&[ProviderState]>,
+    (pools, carried): (&Pools, Option<&[ProviderState]>),
     problems: &mut Vec<String>,
 ) -> ProviderState {
+    let mut in_provider = |problem: String| problems.push(format!("provider `{}`: {problem}", provider.name));
     let mut keys = Vec::new();
     let mut missing = Vec::new();
     for reference in &provider.keys {
         match secrets.get(reference) {
             Ok(Some(secret)) => keys.push(secret),
             Ok(None) => missing.push(reference.to_string()),
-            Err(problem) => problems.push(format!("provider `{}`: {problem}", provider.name)),
+            Err(problem) => in_provider(problem),
         }
     }
+    let tokens = tokens::source(provider, secrets, pools, carried.unwrap_or_default()).unwrap_or_else(|problem| {
+        in_provider(problem);
+        None
+    });
     let unusable = (provider.key_required && keys.is_empty()).then(|| no_key(provider, &missing));
     let endpoint = |endpoint: &Endpoint| EndpointState {
         headers: endpoint
@@ -114,6 +126,7 @@ fn provider_state(
     let scope = provider.endpoints.first().map(|endpoint| endpoint.base_url.to_string()).unwrap_or_default();
     ProviderState {
         keys: KeyPool::new(&provider.name, &scope, keys, carried),
+        tokens,
         endpoints,
         counters: OnceLock::new(),
         unusable: unusable.map(Into::into),

@@ -111,6 +111,7 @@ pub fn items(table: &RoutingTable) -> Vec<Item> {
 fn provider_text(table: &RoutingTable, index: ProviderIdx, provider: &Provider) -> String {
     let mut out = provider.title.to_string();
     match &*provider.keys {
+        [] if provider.identity.is_some() => out.push_str(&words::identity(provider)),
         [] => out.push_str(if provider.key_required { ", no key" } else { ", needs no key" }),
         keys => {
             let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
@@ -146,6 +147,10 @@ fn endpoint_text(endpoint: &Endpoint, transport: Transport) -> String {
         AuthScheme::Header(name) => {
             let _ = write!(out, ", key in `{name}`");
         }
+        AuthScheme::AwsSigV4(scope) => {
+            let _ = write!(out, ", signed for `{}` in `{}`", scope.service, scope.region);
+        }
+        AuthScheme::GoogleOauth | AuthScheme::AzureEntra => out.push_str(", access token"),
         AuthScheme::None => {}
         AuthScheme::Unsupported(_) => out.push_str(", unusable"),
     }

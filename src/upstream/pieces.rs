@@ -22,6 +22,11 @@ impl Pieces {
         Pieces { slices: slices.into_iter().collect(), next: 0 }
     }
 
+    /// The slices, in their order.
+    pub fn slices(&self) -> &[Bytes] {
+        &self.slices
+    }
+
     /// Bytes of all slices.
     pub fn len(&self) -> usize {
         self.slices.iter().map(Bytes::len).sum()

@@ -4,6 +4,7 @@
 mod bugs;
 mod callers;
 mod cli;
+mod cloud_aws;
 mod clouds;
 mod compression;
 mod config;

@@ -73,7 +73,7 @@ fn a_variable_belongs_to_one_provider() {
     for entry in presets() {
         let env = entry.env.unwrap_or_default();
         let named = env.variables.into_iter().flat_map(|(_, alternatives)| alternatives);
-        for variable in env.key.into_iter().chain(env.base_url).chain(named) {
+        for variable in env.key.into_iter().chain(env.identity).chain(env.base_url).chain(named) {
             if let Some(other) = owners.insert(variable.value.clone(), entry.name.value.clone()) {
                 panic!("`{}` is named by `{other}` and `{}`", variable.value, entry.name.value);
             }
@@ -156,6 +156,9 @@ fn variable_cell(entry: &ProviderEntry) -> String {
     if !env.key.is_empty() {
         let optional = if env.key_optional.is_some_and(|optional| optional.value) { " (optional)" } else { "" };
         cells.push(format!("key{optional}: {}", list(&env.key)));
+    }
+    if !env.identity.is_empty() {
+        cells.push(format!("identity: {}", list(&env.identity)));
     }
     if !env.base_url.is_empty() {
         cells.push(format!("base URL: {}", list(&env.base_url)));
@@ -325,7 +328,7 @@ fn what_an_entry_lacks_is_said() {
             "did you mean the known provider `openai`?",
         ),
         ("zzz", "zzz: {}", "what the provider `zzz` speaks is not known", "add `protocol: openai-chat`"),
-        ("openai", "openai: { auth: basic }", "`basic` is not a way to send a key", "`bearer`, `none`"),
+        ("openai", "openai: { auth: basic }", "`basic` is not a way to authenticate", "`bearer`, `none`"),
         (
             "openai",
             "openai: { headers: { Host: x } }",
@@ -382,7 +385,7 @@ fn headers_are_merged_by_name() {
 
 #[test]
 fn a_scheme_that_is_not_there_yet_explains_itself() {
-    for name in ["vertex", "bedrock"] {
+    for name in ["vertex"] {
         let provider = activate(name, &format!("{name}: {{}}"), &[]).unwrap();
         let AuthScheme::Unsupported(why) = &provider.endpoints[0].auth else { panic!("{name} can be called") };
         assert!(why.contains("which this version does not"), "{why}");

@@ -34,8 +34,9 @@ const KEPT_TO: &[(&str, &[&str])] = &[
     ("pest", &["src/rule/parse.rs"]),
     ("miette", &["src/diagnostic/render.rs"]),
     ("notify", &["src/live/watch.rs"]),
-    ("arc_swap", &["src/live/mod.rs"]),
+    ("arc_swap", &["src/live/mod.rs", "src/state/tokens/mod.rs"]),
     ("sd_notify", &["src/live/status.rs"]),
+    ("aws_sigv4", &["src/state/tokens/aws/sign.rs"]),
     ("hyper_util", &["src/cli/init/probe.rs", "src/upstream/pool.rs", "src/proxy/server.rs"]),
     ("prometheus_client", &["src/telemetry/metrics.rs", "src/telemetry/traffic.rs"]),
 ];

@@ -2,7 +2,7 @@
 
 use super::{Layers, Problem};
 use crate::config::Env;
-use crate::config::document::EnvEntry;
+use crate::config::document::{EnvEntry, ProviderEntry};
 use crate::provider::BaseUrl;
 use crate::source::Spanned;
 
@@ -82,14 +82,55 @@ fn fill(text: &str, layers: Layers<'_>, env: &Env) -> Result<String, Vec<String>
     while let Some((before, name, after)) = next_placeholder(rest) {
         out.push_str(before);
         let placeholder = env_entry(layers).and_then(|entry| entry.variables.iter().find(|(key, _)| key.value == name));
-        match placeholder {
-            Some((_, alternatives)) => append(&mut out, &value_of(alternatives, env)?),
-            None => out.extend(["{", name, "}"]),
+        match (written(name, layers), placeholder) {
+            (Some(value), _) => out.push_str(value),
+            (None, Some((_, alternatives))) => append(&mut out, &value_of(alternatives, env)?),
+            (None, None) => out.extend(["{", name, "}"]),
         }
         rest = after;
     }
     out.push_str(rest);
-    Ok(out)
+    Ok(at_its_host(out, layers))
+}
+
+/// What the file itself says for a placeholder.
+fn written<'a>(name: &str, layers: Layers<'a>) -> Option<&'a str> {
+    let value = |key: fn(&ProviderEntry) -> Option<&Spanned<String>>| layers.pick(key).map(|text| text.value.as_str());
+    match name {
+        "region" => value(|entry| entry.region.as_ref()),
+        "project" => value(|entry| entry.project.as_ref()),
+        "location" => value(|entry| entry.location.as_ref()),
+        _ => None,
+    }
+}
+
+/// A URL whose host the provider file knows to be another.
+fn at_its_host(url: String, layers: Layers<'_>) -> String {
+    let hosts = env_entry(layers).map(|entry| entry.hosts.as_slice()).unwrap_or_default();
+    let host = url.split_once("://").map(|(_, rest)| rest.split_once('/').map_or(rest, |(host, _)| host));
+    match hosts.iter().find(|(made, _)| Some(made.value.as_str()) == host) {
+        Some((made, real)) => url.replacen(&made.value, &real.value, 1),
+        None => url,
+    }
+}
+
+/// The region that AWS requests are signed for: the file's, the one in the host's name, a variable's.
+pub(super) fn region(base_url: &BaseUrl, layers: Layers<'_>, env: &Env) -> String {
+    let from_variables = || {
+        let mut names = ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter();
+        names.find_map(|name| env.get(name)).unwrap_or("us-east-1").to_owned()
+    };
+    let known = written("region", layers).or_else(|| region_in_host(base_url.authority.host()));
+    known.map_or_else(from_variables, str::to_owned)
+}
+
+/// `eu-west-1` of `bedrock-runtime.eu-west-1.amazonaws.com`, or of an interface endpoint
+/// (`vpce-0a1b.bedrock-runtime.eu-west-1.vpce.amazonaws.com`).
+fn region_in_host(host: &str) -> Option<&str> {
+    let (before, _) = host.split_once(".amazonaws.com")?;
+    let mut labels = before.trim_end_matches(".vpce").rsplit('.');
+    let region = labels.next()?;
+    labels.next().filter(|service| service.starts_with("bedrock")).map(|_| region)
 }
 
 /// The text before the first `{name}`, the name, and the text after it.

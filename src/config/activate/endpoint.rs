@@ -3,6 +3,7 @@
 use http::{HeaderName, HeaderValue};
 
 use super::base_url::{Base, Filled, base, filled};
+use super::identity::{self, Material};
 use super::{Layers, Problem};
 use crate::config::Env;
 use crate::config::document::{EndpointEntry, ProviderEntry, SecretText};
@@ -25,7 +26,7 @@ pub(super) fn endpoints(name: &str, layers: Layers<'_>, env: &Env) -> Result<Vec
     for protocol in protocols(layers) {
         let written = Written { layers, protocol };
         let Some(place) = place(name, &base, written, env)? else { continue };
-        endpoints.push(endpoint(place, written)?);
+        endpoints.push(endpoint(place, written, env)?);
     }
     if endpoints.is_empty() { Err(speaks_nothing(name, layers)) } else { Ok(endpoints) }
 }
@@ -33,7 +34,7 @@ pub(super) fn endpoints(name: &str, layers: Layers<'_>, env: &Env) -> Result<Vec
 /// Without a key there is nothing to send.
 pub(super) fn without_keys(endpoints: &mut [Endpoint]) {
     for endpoint in endpoints {
-        if matches!(endpoint.auth, AuthScheme::Bearer | AuthScheme::Header(_)) {
+        if endpoint.auth.takes_key() {
             endpoint.auth = AuthScheme::None;
         }
     }
@@ -150,10 +151,10 @@ fn speaks_nothing(name: &str, layers: Layers<'_>) -> Problem {
     Problem::Invalid { span: layers.span(), message: format!("what the provider `{name}` speaks is not known"), help }
 }
 
-fn endpoint(place: Place, written: Written<'_>) -> Result<Endpoint, Problem> {
+fn endpoint(place: Place, written: Written<'_>, env: &Env) -> Result<Endpoint, Problem> {
     let auth = match place.refused {
         Some(reason) => AuthScheme::Unsupported(reason),
-        None => auth(written)?,
+        None => auth(written, &place.base_url, env)?,
     };
     Ok(Endpoint {
         protocol: written.protocol,
@@ -184,9 +185,9 @@ fn models(written: Written<'_>) -> Models {
 }
 
 /// As written, or as the protocol's inventor does it.
-fn auth(written: Written<'_>) -> Result<AuthScheme, Problem> {
-    if let Some(text) = written.pick(|endpoint| endpoint.auth.as_ref(), |provider| provider.auth.as_ref()) {
-        return scheme(text);
+fn auth(written: Written<'_>, base_url: &BaseUrl, env: &Env) -> Result<AuthScheme, Problem> {
+    if let Some(list) = written.pick(|endpoint| endpoint.auth.as_ref(), |provider| provider.auth.as_ref()) {
+        return identity::choose(list, Material::of(written.layers, env), base_url, (written.layers, env));
     }
     Ok(match written.protocol {
         ProtocolId::OpenAiChat | ProtocolId::OpenAiResponses => AuthScheme::Bearer,
@@ -194,36 +195,6 @@ fn auth(written: Written<'_>) -> Result<AuthScheme, Problem> {
         ProtocolId::Gemini => AuthScheme::Header(HeaderName::from_static("x-goog-api-key")),
         ProtocolId::BedrockConverse => AuthScheme::Bearer,
     })
-}
-
-fn scheme(text: &Spanned<String>) -> Result<AuthScheme, Problem> {
-    match text.value.as_str() {
-        "bearer" => Ok(AuthScheme::Bearer),
-        "none" => Ok(AuthScheme::None),
-        "google-oauth" => Ok(AuthScheme::Unsupported(
-            "it needs OAuth tokens of a Google Cloud account, which this version does not fetch; the provider `google` \
-             serves the same models with an API key"
-                .into(),
-        )),
-        "aws-sigv4" => Ok(AuthScheme::Unsupported(
-            "its requests must be signed with AWS keys (Signature Version 4), which this version does not do; the \
-             provider `anthropic` serves Claude models with an API key"
-                .into(),
-        )),
-        other => match other.strip_prefix("header:").map(str::parse::<HeaderName>) {
-            Some(Ok(name)) => Ok(AuthScheme::Header(name)),
-            Some(Err(_)) => Err(Problem::invalid(
-                text.span,
-                format!("`{other}` does not name a header"),
-                "write `header:` and a name, such as `header:x-api-key`",
-            )),
-            None => Err(Problem::invalid(
-                text.span,
-                format!("`{other}` is not a way to send a key"),
-                "write `bearer`, `none`, or `header:NAME`",
-            )),
-        },
-    }
 }
 
 /// By operation, the user's over the provider file's.

@@ -9,11 +9,11 @@ use http::{HeaderMap, Response};
 use http_body::Body as _;
 
 use super::heads::forwarded;
+use super::identity;
 use super::{Place, Try};
 use crate::provider::Transport;
 use crate::proxy::failure::{Failure, StatusFailure};
 use crate::proxy::outgoing::{Prepared, Translation, head};
-use crate::state::Credential;
 use crate::table::settings::Timeouts;
 use crate::upstream::{self, SendError, coding, demo};
 use crate::wire::ir::Error;
@@ -27,7 +27,6 @@ const ERROR_TIME: Duration = Duration::from_secs(10);
 pub(super) async fn call(
     this: &Try<'_, '_, '_, '_>,
     place: &Place<'_>,
-    credential: Option<&Credential>,
     prepared: &Prepared,
     stream: bool,
     timeouts: &Timeouts,
@@ -41,7 +40,9 @@ pub(super) async fn call(
     match attempt.provider.transport {
         Transport::Demo => Ok(demo::answer(uri.path(), &prepared.body.join()).await.map(upstream::Body::Demo)),
         Transport::Http => {
-            let request = head::request(incoming, attempt, (place.endpoint, state), credential, uri, prepared);
+            let credential = place.credential.as_deref();
+            let mut request = head::request(incoming, attempt, (place.endpoint, state), credential, uri, prepared);
+            head::sign(&mut request, &place.endpoint.auth, credential, identity::now(place)).map_err(Failure::Refused)?;
             let response = live.runtime.pools.send(request, timeouts.connect).await;
             response.map(upstream::body::readable).map_err(|error| match error {
                 SendError::Connect(cause) => Failure::Connect(cause),
@@ -83,7 +84,10 @@ pub(super) async fn refuse_errors(
         (false, true) => b"the upstream answered with an error in an unknown `content-encoding`".to_vec(),
         (false, false) => tokio::time::timeout(ERROR_TIME, read_some(body)).await.unwrap_or_default(),
     };
-    place.state.keys.scrub(&mut text);
+    if matches!(status.as_u16(), 401 | 403) {
+        identity::note_time(place, &head.headers);
+    }
+    place.scrub(&mut text);
     let mut error = place.outbound.decode_error(status.as_u16(), &text);
     error.retry_after = retry_after(&head.headers).or(error.retry_after);
     let same = matches!(prepared.translation, Translation::None) && !html(&head.headers) && !text.is_empty();

@@ -11,7 +11,6 @@ use crate::proxy::failure::Failure;
 use crate::proxy::outgoing::{Prepared, Translation};
 use crate::proxy::pipe::{Pipe, Progress};
 use crate::proxy::stream::{self, StreamBody};
-use crate::state::Credential;
 use crate::table::settings::RetryOn;
 use crate::telemetry::traffic::StreamRecord;
 use crate::upstream;
@@ -22,7 +21,6 @@ use crate::wire::ir::{Error, ErrorKind};
 pub(super) async fn open(
     this: &Try<'_, '_, '_, '_>,
     place: &Place<'_>,
-    credential: Option<&Arc<Credential>>,
     prepared: Prepared,
     response: Response<upstream::Body>,
 ) -> Result<Answer, Failure> {
@@ -51,7 +49,7 @@ pub(super) async fn open(
         Progress::Failed(error) if error.kind == ErrorKind::Truncated => return Err(Failure::Truncated),
         Progress::Failed(mut error) => {
             let mut message = std::mem::take(&mut error.message).into_bytes();
-            place.state.keys.scrub(&mut message);
+            place.scrub(&mut message);
             error.message = String::from_utf8_lossy(&message).into_owned();
             return Err(Failure::InStream(error));
         }
@@ -69,7 +67,7 @@ pub(super) async fn open(
     headers.insert("cache-control", HeaderValue::from_static("no-cache"));
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     let record = StreamRecord::start(Arc::clone(place.counters), this.prices());
-    let body = StreamBody::new(opened, &attempt.settings.timeouts, *deadline, record, credential.cloned());
+    let body = StreamBody::new(opened, &attempt.settings.timeouts, *deadline, record, place.credential.clone());
     Ok(Answer { headers, losses: prepared.losses, body: AnswerBody::Stream(Box::new(body)) })
 }
 

@@ -38,7 +38,7 @@ pub(super) async fn whole(
     if body.starts_with(b"{\"error\"") || body.starts_with(b"{\"type\":\"error\"") {
         // Some aggregators answer 200 with an error inside.
         let mut text = body.to_vec();
-        place.state.keys.scrub(&mut text);
+        place.scrub(&mut text);
         let error = place.outbound.decode_error(502, &text);
         return Err(Failure::Status(Box::new(StatusFailure { status: error.status.max(400), error, verbatim: None })));
     }

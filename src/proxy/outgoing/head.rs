@@ -1,13 +1,17 @@
 //! The head of the upstream's request: address, headers, key.
 
+use std::time::SystemTime;
+
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderName, HeaderValue, Method, Request, Uri};
 
 use super::{Incoming, Prepared, Translation};
 use crate::provider::{AuthScheme, Endpoint};
+use crate::state::tokens::aws;
 use crate::state::{Credential, EndpointState};
 use crate::table::Attempt;
 use crate::upstream::Pieces;
+use crate::wire::ir::Error;
 
 /// Headers of the caller that reach an upstream of the caller's own protocol. Everything else stays here.
 const FORWARDED: [&str; 5] =
@@ -43,13 +47,16 @@ pub fn request(
         }
     }
     match (&endpoint.auth, credential) {
-        (AuthScheme::Bearer, Some(key)) => {
-            headers.insert(AUTHORIZATION, key.bearer());
+        (AuthScheme::Bearer | AuthScheme::GoogleOauth | AuthScheme::AzureEntra, Some(key)) => {
+            headers.extend(key.bearer().map(|value| (AUTHORIZATION, value)));
         }
         (AuthScheme::Header(name), Some(key)) => {
-            headers.insert(name.clone(), key.bare());
+            headers.extend(key.bare().map(|value| (name.clone(), value)));
         }
-        (AuthScheme::Bearer | AuthScheme::Header(_), None) | (AuthScheme::None | AuthScheme::Unsupported(_), _) => {}
+        // Signed when nothing changes any more.
+        (AuthScheme::AwsSigV4(_), _)
+        | (AuthScheme::None | AuthScheme::Unsupported(_), _)
+        | (AuthScheme::Bearer | AuthScheme::Header(_) | AuthScheme::GoogleOauth | AuthScheme::AzureEntra, None) => {}
     }
     for (name, value) in &attempt.settings.headers.set {
         headers.insert(name.clone(), value.clone());
@@ -58,6 +65,22 @@ pub fn request(
         headers.remove(name);
     }
     request
+}
+
+/// Signs the request of a provider that asks for that; the last thing that happens to it.
+///
+/// # Errors
+/// What cannot be signed.
+pub fn sign(
+    request: &mut Request<Pieces>,
+    auth: &AuthScheme,
+    credential: Option<&Credential>,
+    now: SystemTime,
+) -> Result<(), Error> {
+    let (AuthScheme::AwsSigV4(scope), Some(keys)) = (auth, credential.and_then(Credential::aws_keys)) else {
+        return Ok(());
+    };
+    aws::sign(request, keys, scope, now).map_err(|problem| Error::invalid(problem).with_code("target_refused"))
 }
 
 /// `?beta=true` of the Anthropic SDKs is part of what the caller asks for; nothing else of its query is.

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::words::{duration, header, lane_word, operation, settings_words, watch};
 use super::{condition, target_name, timezone};
-use crate::provider::{Activation, AuthScheme, HeaderText, Provider};
+use crate::provider::{Activation, HeaderText, Provider};
 use crate::table::{Lane, ProviderIdx, RouteNode, RoutingTable, RuleOutcome, SettingsIdx};
 use crate::wire::{Operation, ProtocolId};
 
@@ -74,6 +74,7 @@ fn provider(table: &RoutingTable, index: ProviderIdx, provider: &Provider) -> Va
         "endpoints": provider.endpoints.iter().map(|endpoint| json!({
             "protocol": endpoint.protocol.name(),
             "base_url": endpoint.base_url.to_string(),
+<<<<<<< HEAD
             "auth": match &endpoint.auth {
                 AuthScheme::Bearer => "bearer".to_owned(),
                 AuthScheme::Header(name) => format!("header:{name}"),
@@ -81,6 +82,9 @@ fn provider(table: &RoutingTable, index: ProviderIdx, provider: &Provider) -> Va
                 AuthScheme::Unsupported(why) => format!("unsupported: {why}"),
             },
             "models": endpoint.models.patterns(),
+=======
+            "auth": endpoint.auth.to_string(),
+>>>>>>> c25ea6f (Bedrock with the identity of an AWS account: SigV4, the places of AWS keys, and tokens that are renewed ahead of their end)
             "headers": endpoint.headers.iter().map(|(name, value)| (name.to_string(), match value {
                 HeaderText::Literal(value) => json!(header(name, value)),
                 HeaderText::Secret(secret) => json!(secret.to_string()),

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 
+use crate::provider::Provider;
 use crate::provider::catalogue::Prices;
+use crate::provider::identity::{CloudIdentity, Credentials};
 use crate::rule::predicate::Quoted;
 use crate::table::settings::{RetryOn, Settings};
 use crate::table::{ClientKey, Lane, Limits, ReloadSettings, RoutingTable, SettingsIdx, WatchMode};
@@ -25,6 +27,40 @@ pub fn settings_words(settings: &Settings, base: &Settings) -> Vec<String> {
     words.extend(settings.body.remove.iter().map(|pointer| format!("without body {pointer}")));
     words.extend((settings.on_loss != base.on_loss).then(|| format!("on_loss {}", settings.on_loss.word())));
     words
+}
+
+/// Who the provider is asked as; of secrets the references.
+pub(super) fn identity(provider: &Provider) -> String {
+    let Some(CloudIdentity { cloud, credentials, .. }) = &provider.identity else { return String::new() };
+    let Credentials {
+        profile,
+        access_key_id,
+        secret_access_key,
+        session_token,
+        role_arn,
+        token_file,
+        key_file,
+        tenant_id,
+        client_id,
+        client_secret,
+    } = credentials;
+    let texts = [
+        ("profile", profile),
+        ("role_arn", role_arn),
+        ("token_file", token_file),
+        ("key_file", key_file),
+        ("tenant_id", tenant_id),
+        ("client_id", client_id),
+    ];
+    let secrets = [
+        ("access_key_id", access_key_id),
+        ("secret_access_key", secret_access_key),
+        ("session_token", session_token),
+        ("client_secret", client_secret),
+    ];
+    let texts = texts.into_iter().filter_map(|(name, text)| Some(format!(", {name} {}", text.as_ref()?)));
+    let secrets = secrets.into_iter().filter_map(|(name, secret)| Some(format!(", {name} {}", secret.as_ref()?)));
+    format!(", as {}{}", cloud.title(), texts.chain(secrets).collect::<String>())
 }
 
 /// Every price that is known, in USD per million tokens.
