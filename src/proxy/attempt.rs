@@ -134,12 +134,8 @@ fn place<'r>(this: &Try<'r, '_, '_, '_>) -> Result<Place<'r>, Failure> {
         return Err(Failure::Refused(Error::new(ErrorKind::Overloaded, &**reason).with_code("no_provider_key")));
     }
     let counters = state.counters.get_or_init(|| Arc::new(this.gateway.traffic.provider(&attempt.provider.name)));
-<<<<<<< HEAD
     let quirks = endpoint.quirks_of(attempt.model);
-    Ok(Place { state, endpoint, at, outbound, quirks, counters })
-=======
-    Ok(Place { state, endpoint, at, outbound, counters, credential: None })
->>>>>>> c25ea6f (Bedrock with the identity of an AWS account: SigV4, the places of AWS keys, and tokens that are renewed ahead of their end)
+    Ok(Place { state, endpoint, at, outbound, quirks, counters, credential: None })
 }
 
 async fn send(this: &Try<'_, '_, '_, '_>, place: &Place<'_>) -> Result<Answer, Failure> {

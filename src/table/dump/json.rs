@@ -74,17 +74,8 @@ fn provider(table: &RoutingTable, index: ProviderIdx, provider: &Provider) -> Va
         "endpoints": provider.endpoints.iter().map(|endpoint| json!({
             "protocol": endpoint.protocol.name(),
             "base_url": endpoint.base_url.to_string(),
-<<<<<<< HEAD
-            "auth": match &endpoint.auth {
-                AuthScheme::Bearer => "bearer".to_owned(),
-                AuthScheme::Header(name) => format!("header:{name}"),
-                AuthScheme::None => "none".to_owned(),
-                AuthScheme::Unsupported(why) => format!("unsupported: {why}"),
-            },
-            "models": endpoint.models.patterns(),
-=======
             "auth": endpoint.auth.to_string(),
->>>>>>> c25ea6f (Bedrock with the identity of an AWS account: SigV4, the places of AWS keys, and tokens that are renewed ahead of their end)
+            "models": endpoint.models.patterns(),
             "headers": endpoint.headers.iter().map(|(name, value)| (name.to_string(), match value {
                 HeaderText::Literal(value) => json!(header(name, value)),
                 HeaderText::Secret(secret) => json!(secret.to_string()),
