@@ -212,14 +212,13 @@ mod tests {
     async fn a_reload_keeps_a_cooling_key_cool() {
         let before = pool(&["a", "b"], None);
         before.keys[0].cool(Duration::from_secs(60));
-        let state =
-            [ProviderState {
-                keys: before,
-                tokens: None,
-                endpoints: Box::new([]),
-                counters: Default::default(),
-                unusable: None,
-            }];
+        let state = [ProviderState {
+            keys: before,
+            tokens: None,
+            endpoints: Box::new([]),
+            counters: Default::default(),
+            unusable: None,
+        }];
         let after = pool(&["b", "a"], Some(&state));
         assert!((0..4).all(|_| after.pick().unwrap().bare().unwrap() == "b"));
     }

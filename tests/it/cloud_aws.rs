@@ -159,7 +159,8 @@ async fn a_bedrock_api_key_wins_over_keys_that_sign() {
 #[tokio::test]
 async fn keys_of_the_file_win_over_the_environment() {
     let upstream = MockUpstream::start([converse()]).await;
-    let sandbox = with_keys(sandbox(&upstream)).env("AWS_BEARER_TOKEN_BEDROCK", "bedrock-api-key-1").env("MINE", SECRET);
+    let sandbox =
+        with_keys(sandbox(&upstream)).env("AWS_BEARER_TOKEN_BEDROCK", "bedrock-api-key-1").env("MINE", SECRET);
     sandbox.write("id", "AKIDFILE\n");
     sandbox.write(
         "routeplane.yaml",
@@ -183,7 +184,10 @@ async fn profiles_hold_keys_programs_and_roles() {
         ".aws/credentials",
         &format!("[default]\naws_access_key_id = AKIDDEFAULT\naws_secret_access_key = {SECRET}\n"),
     );
-    sandbox.write("keys.json", &json!({ "Version": 1, "AccessKeyId": "AKIDPROGRAM", "SecretAccessKey": SECRET }).to_string());
+    sandbox.write(
+        "keys.json",
+        &json!({ "Version": 1, "AccessKeyId": "AKIDPROGRAM", "SecretAccessKey": SECRET }).to_string(),
+    );
     sandbox.write(
         ".aws/config",
         "[profile dev]\nrole_arn = arn:aws:iam::1:role/dev\nsource_profile = default\nexternal_id = e1\n\
@@ -244,7 +248,10 @@ async fn a_web_identity_is_exchanged_once_and_survives_a_reload() {
     let exchange = sts.only_request().request;
     assert_eq!(exchange.header("authorization"), None);
     let form = exchange.text();
-    assert!(form.contains("Action=AssumeRoleWithWebIdentity&") && form.contains("WebIdentityToken=jwt.of.the.pod"), "{form}");
+    assert!(
+        form.contains("Action=AssumeRoleWithWebIdentity&") && form.contains("WebIdentityToken=jwt.of.the.pod"),
+        "{form}"
+    );
     assert!(form.contains("RoleArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fpod"), "{form}");
     assert!(upstream.requests().iter().all(|record| signer(&record.request, "bedrock") == "ASIAWEB"));
     keeps_secrets(&sandbox, &daemon, &[]).await;
@@ -306,10 +313,9 @@ async fn the_instance_is_asked_by_the_second_version_of_its_metadata() {
 #[tokio::test]
 async fn keys_that_the_upstream_refuses_are_looked_for_again_once() {
     let upstream = MockUpstream::start([refused("ExpiredTokenException"), converse()]).await;
-    let endpoint =
-        MockUpstream::start([json_answer(200, &keys("ASIAOLD")), json_answer(200, &keys("ASIANEW"))]).await;
-    let sandbox = sandbox(&upstream)
-        .env("AWS_CONTAINER_CREDENTIALS_FULL_URI", &format!("http://{}/c", endpoint.address()));
+    let endpoint = MockUpstream::start([json_answer(200, &keys("ASIAOLD")), json_answer(200, &keys("ASIANEW"))]).await;
+    let sandbox =
+        sandbox(&upstream).env("AWS_CONTAINER_CREDENTIALS_FULL_URI", &format!("http://{}/c", endpoint.address()));
     let daemon = sandbox.start(&[]).await;
     ask(&daemon).await.expect_status(200);
     let signers: Vec<String> = upstream.requests().iter().map(|record| signer(&record.request, "bedrock")).collect();
@@ -343,7 +349,8 @@ async fn a_signature_of_the_wrong_hour_is_made_anew_by_the_clouds_clock() {
     ask(&daemon).await.expect_status(200);
     let requests = upstream.requests();
     assert_eq!(requests.len(), 3, "the difference is remembered");
-    let ahead = |at: usize| moment(&requests[at].request).duration_since(moment(&requests[0].request)).unwrap().as_secs();
+    let ahead =
+        |at: usize| moment(&requests[at].request).duration_since(moment(&requests[0].request)).unwrap().as_secs();
     assert!((3590..3700).contains(&ahead(1)) && (3590..3700).contains(&ahead(2)), "{} {}", ahead(1), ahead(2));
     assert_eq!(signer(&requests[1].request, "bedrock"), "AKIDENV");
 }

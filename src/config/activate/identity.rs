@@ -139,7 +139,8 @@ fn complete(entry: &CredentialsEntry, cloud: Cloud) -> Result<(), Problem> {
         ("client_secret", &entry.client_secret, Cloud::Azure),
     ];
     let texts = texts.into_iter().filter_map(|(name, text, clouds)| Some((name, text.as_ref()?.span, clouds)));
-    let secrets = secrets.into_iter().filter_map(|(name, secret, of)| Some((name, secret.as_ref()?.span, [Some(of), None])));
+    let secrets =
+        secrets.into_iter().filter_map(|(name, secret, of)| Some((name, secret.as_ref()?.span, [Some(of), None])));
     if let Some((name, span, _)) = texts.chain(secrets).find(|(_, _, clouds)| !clouds.contains(&Some(cloud))) {
         let message = format!("`{name}` is no part of an identity at {}", cloud.title());
         return Err(Problem::invalid(span, message, "remove it; `docs/clouds.md` lists what belongs to which cloud"));

@@ -42,7 +42,8 @@ pub(super) async fn call(
         Transport::Http => {
             let credential = place.credential.as_deref();
             let mut request = head::request(incoming, attempt, (place.endpoint, state), credential, uri, prepared);
-            head::sign(&mut request, &place.endpoint.auth, credential, identity::now(place)).map_err(Failure::Refused)?;
+            head::sign(&mut request, &place.endpoint.auth, credential, identity::now(place))
+                .map_err(Failure::Refused)?;
             let response = live.runtime.pools.send(request, timeouts.connect).await;
             response.map(upstream::body::readable).map_err(|error| match error {
                 SendError::Connect(cause) => Failure::Connect(cause),

@@ -27,7 +27,8 @@ pub(super) async fn send(
     tokens: &Arc<TokenSource>,
 ) -> Result<Answer, Failure> {
     let waiting = tokio::time::timeout_at(this.deadline, tokens.credential());
-    let credential = waiting.await.map_err(|_| Failure::Deadline(this.total))?.map_err(|problem| no_token(this, &problem))?;
+    let credential =
+        waiting.await.map_err(|_| Failure::Deadline(this.total))?.map_err(|problem| no_token(this, &problem))?;
     place.credential = Some(Arc::clone(&credential));
     let skew = tokens.skew();
     let result = super::send(this, place).await;

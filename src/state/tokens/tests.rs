@@ -43,7 +43,8 @@ async fn settle() {
 #[tokio::test(start_paused = true)]
 async fn all_that_wait_are_answered_by_one_fetch() {
     let (source, fetches) = scripted(&[("one", Some(3600))]);
-    let waiting: Vec<_> = (0..50).map(|_| Arc::clone(&source)).map(|s| tokio::spawn(async move { bearer(&s).await })).collect();
+    let waiting: Vec<_> =
+        (0..50).map(|_| Arc::clone(&source)).map(|s| tokio::spawn(async move { bearer(&s).await })).collect();
     for one in waiting {
         assert_eq!(one.await.unwrap().unwrap(), "one");
     }

@@ -105,7 +105,8 @@ pub(super) fn request(
     *request.method_mut() = method;
     *request.uri_mut() = uri;
     for (name, value) in headers {
-        let value = HeaderValue::from_str(value).map_err(|_| format!("the value of `{name}` cannot travel in a header"))?;
+        let value =
+            HeaderValue::from_str(value).map_err(|_| format!("the value of `{name}` cannot travel in a header"))?;
         request.headers_mut().insert(HeaderName::from_static(name), value);
     }
     Ok(request)

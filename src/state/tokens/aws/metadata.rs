@@ -3,8 +3,8 @@
 
 use http::{Method, Uri};
 
-use super::super::web::request;
 use super::super::read_file;
+use super::super::web::request;
 use super::{Chain, Keys};
 
 const CONTAINER: &str = "http://169.254.170.2";
@@ -22,7 +22,8 @@ pub(super) async fn of_container(chain: &Chain) -> Result<Option<Keys>, String> 
         (None, Some(url)) => allowed(url)?,
         (None, None) => return Ok(None),
     };
-    let token = match (env.get("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"), env.get("AWS_CONTAINER_AUTHORIZATION_TOKEN")) {
+    let token = match (env.get("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"), env.get("AWS_CONTAINER_AUTHORIZATION_TOKEN"))
+    {
         (Some(file), _) => read_file(file.into()).await?,
         (None, token) => token.map(str::to_owned),
     };
@@ -43,7 +44,9 @@ fn allowed(url: &str) -> Result<String, String> {
     if uri.scheme_str() == Some("https") || loopback || CONTAINER_HOSTS.contains(&host) {
         return Ok(url.to_owned());
     }
-    Err(format!("`AWS_CONTAINER_CREDENTIALS_FULL_URI` names `{host}`, which is no endpoint of a container; use `https`"))
+    Err(format!(
+        "`AWS_CONTAINER_CREDENTIALS_FULL_URI` names `{host}`, which is no endpoint of a container; use `https`"
+    ))
 }
 
 /// The keys of the instance's role.

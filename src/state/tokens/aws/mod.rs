@@ -110,9 +110,7 @@ impl Chain {
         if let Some(keys) = self.keys_of_environment() {
             return Ok(keys);
         }
-        if let (Some(role), Some(file)) =
-            (self.env.get("AWS_ROLE_ARN"), self.env.get("AWS_WEB_IDENTITY_TOKEN_FILE"))
-        {
+        if let (Some(role), Some(file)) = (self.env.get("AWS_ROLE_ARN"), self.env.get("AWS_WEB_IDENTITY_TOKEN_FILE")) {
             return sts::with_web_identity(self, role, file.into()).await;
         }
         let named = self.env.get("AWS_PROFILE").or_else(|| self.env.get("AWS_DEFAULT_PROFILE"));

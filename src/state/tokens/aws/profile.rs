@@ -53,7 +53,9 @@ fn sections(text: &str, is_config: bool) -> Profiles {
         if line.is_empty() || line.starts_with(['#', ';']) || is_nested {
             continue;
         }
-        if let Some(header) = line.strip_prefix('[').and_then(|rest| rest.split_once(']')).map(|(header, _)| header.trim()) {
+        if let Some(header) =
+            line.strip_prefix('[').and_then(|rest| rest.split_once(']')).map(|(header, _)| header.trim())
+        {
             let named = header.strip_prefix("profile").filter(|rest| rest.starts_with([' ', '\t'])).map(str::trim);
             current = match (is_config, named) {
                 (true, Some(name)) => Some(name.to_owned()),
@@ -147,7 +149,8 @@ mod tests {
         assert_eq!(profiles.keys().collect::<Vec<_>>(), ["default", "dev"]);
         assert_eq!(profiles["dev"]["role_arn"], "arn:x");
         assert_eq!(profiles["dev"].get("aws_access_key_id"), None);
-        let credentials = sections("[dev]\nAWS_ACCESS_KEY_ID = A\naws_secret_access_key = a=b/c+\n[profile x]\na=b\n", false);
+        let credentials =
+            sections("[dev]\nAWS_ACCESS_KEY_ID = A\naws_secret_access_key = a=b/c+\n[profile x]\na=b\n", false);
         let keys = plain(&credentials["dev"]).unwrap();
         assert_eq!((keys.id.as_str(), keys.secret.as_str()), ("A", "a=b/c+"));
         assert!(credentials.contains_key("profile x"));

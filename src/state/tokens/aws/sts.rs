@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use super::super::web::{form_request, short};
 use super::super::read_file;
+use super::super::web::{form_request, short};
 use super::{Chain, Keys, lifetime, sign};
 use crate::provider::AwsScope;
 
