@@ -5,17 +5,17 @@
 //! with an exemplar; the exemplar is laid over a minimal request, read by the source's codec and written by the target's,
 //! and what the target's codec reports, and whether the exemplar's value is in what it wrote, is the entry.
 
+mod derive;
 mod without;
 
 use std::borrow::Cow;
 use std::fmt;
 
+pub use derive::pair;
 use serde::Serialize;
-use serde_json::{Map, Value};
-use without::Place;
 
-use super::loss::{Effect, Loss, Losses};
-use super::{Destination, Head, Inbound, Operation, Outbound, ProtocolId, ir};
+use super::loss::{Effect, Loss};
+use super::{ProtocolId, ir};
 
 /// One documented field of a protocol's requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -203,77 +203,6 @@ pub fn fields(protocol: ProtocolId) -> Vec<Field> {
     lines(protocol).filter_map(field).collect()
 }
 
-/// What becomes of each documented field of `source` at a target. Empty where this build has no codec for one of the two
-/// roles.
-pub fn pair(source: ProtocolId, target: ProtocolId, destination: &Destination<'_>) -> Vec<Entry> {
-    let inbound = source.codec().and_then(|codec| codec.inbound());
-    let outbound = target.codec().and_then(|codec| codec.outbound());
-    let (Some(inbound), Some(outbound)) = (inbound, outbound) else { return Vec::new() };
-    fields(source)
-        .into_iter()
-        .map(|field| {
-            entry(field, base(source), target, |document| translated(inbound, outbound, destination, document))
-        })
-        .collect()
-}
-
-/// What a translation wrote, its path first, and what it reported.
-type Translated = Result<(String, Losses), ir::Error>;
-
-fn entry(field: Field, base: &str, target: ProtocolId, translate: impl Fn(&Value) -> Translated) -> Entry {
-    let document = document(base, field.members);
-    let unreported = Entry { field, losses: Vec::new(), refusal: None, arrived: false, note: None };
-    match translate(&document) {
-        Err(refusal) => Entry { refusal: Some(refusal), ..unreported },
-        Ok((written, losses)) => {
-            let arrived = arrived(field, base, &document, &written, &translate);
-            let losses = caused(field, base, &document, arrived, &losses, translate);
-            let note = (!arrived && losses.is_empty()).then(|| field.note(target)).flatten();
-            Entry { losses, arrived, note, ..unreported }
-        }
-    }
-}
-
-/// Whether the exemplar's value is in what was written, where what is written of the base does not have it anyway.
-fn arrived(
-    field: Field,
-    base: &str,
-    document: &Value,
-    written: &str,
-    translate: &impl Fn(&Value) -> Translated,
-) -> bool {
-    let base = self::document(base, "{}");
-    let usual = if base == *document { None } else { translate(&base).ok().map(|(usual, _)| usual) };
-    let count = |text: &str, mark: &str| text.matches(mark).count();
-    field.marks().any(|mark| count(written, mark) > usual.as_ref().map_or(0, |usual| count(usual, mark)))
-}
-
-/// What of `losses` is reported because of the field: not of the exemplar without it. Where the value is gone, but that
-/// makes no difference, the element that it is a part of may be gone as a whole, which was reported then.
-fn caused(
-    field: Field,
-    base: &str,
-    document: &Value,
-    arrived: bool,
-    losses: &Losses,
-    translate: impl Fn(&Value) -> Translated,
-) -> Vec<Loss> {
-    let place = Place::find(document, field.path);
-    let without = |place: Option<&Place>| {
-        let beside = place.and_then(|place| translate(&place.taken_from(document)).ok());
-        // Where the rest is no request, the base is what is left.
-        let beside = beside.or_else(|| translate(&self::document(base, "{}")).ok());
-        let usual = beside.map(|(_, usual)| usual).unwrap_or_default();
-        losses.iter().filter(|loss| !usual.iter().any(|known| known == *loss)).cloned().collect::<Vec<_>>()
-    };
-    let own = without(place.as_ref());
-    if arrived || !own.is_empty() {
-        return own;
-    }
-    let element = place.as_ref().and_then(Place::element);
-    element.map_or(own, |element| without(Some(&element)))
-}
-
 /// How many entries have each fate, in the order of [`Fate::ALL`].
 pub fn counts(entries: &[Entry]) -> [usize; 5] {
     Fate::ALL.map(|fate| entries.iter().filter(|entry| entry.fate() == fate).count())
@@ -306,30 +235,10 @@ fn field(line: &'static str) -> Option<Field> {
     Some(Field { path, feature, members, marks, notes: columns.next().unwrap_or_default() })
 }
 
-/// `base` with the top-level members of `members` in place of its own.
-fn document(base: &str, members: &str) -> Value {
-    let parse = |text: &str| serde_json::from_str::<Map<String, Value>>(text).unwrap_or_default();
-    let mut document = parse(base);
-    document.extend(parse(members));
-    Value::Object(document)
-}
-
-fn translated(
-    inbound: &dyn Inbound,
-    outbound: &dyn Outbound,
-    destination: &Destination<'_>,
-    document: &Value,
-) -> Translated {
-    let head = Head { operation: Operation::Generate, path_model: Some("m"), path_stream: false, alt_sse: false };
-    let request = inbound.decode_request(&head, document.to_string().as_bytes())?;
-    let (mut body, mut losses) = (Vec::new(), Losses::default());
-    outbound.encode_request(&request, destination, &mut body, &mut losses)?;
-    let path = outbound.path(Operation::Generate, destination.model, request.stream).unwrap_or_default();
-    Ok((format!("{path}\n{}", String::from_utf8_lossy(&body)), losses))
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::{Map, Value};
+
     use super::*;
 
     #[test]
