@@ -1,20 +1,22 @@
 //! `routeplane check`.
 
+mod losses;
 mod stages;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use serde_json::Value;
 
 use super::config_file;
-use super::output::{complain, print, print_error};
+use super::output::{complain, print, print_error, print_json};
 use super::refusal::{style_of_stderr, summary};
 use super::{Exit, refusal};
 use crate::config::Env;
 use crate::diagnostic::render::render;
 use crate::diagnostic::{Code, Diagnostics, github, json, sarif};
-use crate::live::candidate::{self, Cause, Evaluation, Inputs, Refusal};
+use crate::live::candidate::{self, Cause, Compiled, Evaluation, Inputs, Refusal};
 use crate::live::files::Snapshot;
 use crate::source::SourceMap;
 
@@ -29,8 +31,12 @@ pub(super) struct Args {
     /// What besides errors leads to exit code 3
     #[arg(long, value_name = "WHAT")]
     deny: Option<Deny>,
+    /// List what becomes of each documented field of a request where a route translates it; with `--format json`, one
+    /// object of `findings` and `losses`
+    #[arg(long)]
+    losses: bool,
     /// Explain a diagnostic, such as RP0020, instead of checking
-    #[arg(long, value_name = "CODE", conflicts_with_all = ["file", "format", "deny"])]
+    #[arg(long, value_name = "CODE", conflicts_with_all = ["file", "format", "deny", "losses"])]
     explain: Option<String>,
 }
 
@@ -55,6 +61,10 @@ pub(super) fn run(args: &Args, env: &Env) -> Exit {
     if let Some(code) = &args.explain {
         return explain(code);
     }
+    if args.losses && matches!(args.format, Format::Sarif | Format::Github) {
+        complain("`--losses` has no such form; leave `--format` out, or write `--format json`");
+        return Exit::Usage;
+    }
     let given = args.file.as_deref().or(env.get("ROUTEPLANE_CONFIG").map(Path::new));
     let Some(config) = config_file::find(given, env) else {
         complain("there is no configuration file; name one, or write one with `routeplane init`");
@@ -64,13 +74,14 @@ pub(super) fn run(args: &Args, env: &Env) -> Exit {
     match evaluate(&inputs) {
         Ok(evaluation) => {
             let Evaluation { diagnostics, sources, compiled, .. } = &evaluation;
+            let text = sources.named(&config.display().to_string()).unwrap_or_default();
+            let compiled = compiled.as_ref();
             report(args, &config, diagnostics, sources, || {
-                let text = sources.named(&config.display().to_string()).unwrap_or_default();
-                compiled.as_ref().map(|compiled| stages::lines(compiled, text, diagnostics, env)).unwrap_or_default()
+                compiled.map(|compiled| seen(args, compiled, stages::lines(compiled, text, diagnostics, env)))
             })
         }
         Err(refused) if refused.cause == Cause::Invalid => {
-            report(args, &config, &refused.diagnostics, &refused.sources, Vec::new)
+            report(args, &config, &refused.diagnostics, &refused.sources, || None)
         }
         Err(refused) => refusal::report(&refused),
     }
@@ -90,15 +101,35 @@ pub(super) fn evaluate(inputs: &Inputs) -> Result<Evaluation, Refusal> {
     }
 }
 
-/// `stages` are what was looked at, for people; none where the file does not compile.
+/// What a file that compiles holds.
+struct Seen {
+    /// What was looked at, for people.
+    stages: Vec<String>,
+    /// The list that was asked for, in the form that was asked for.
+    listed: Option<String>,
+    losses: Value,
+}
+
+fn seen(args: &Args, compiled: &Compiled, mut stages: Vec<String>) -> Seen {
+    let wanted = args.losses || args.format == Format::Human;
+    let translations = if wanted { losses::translations(&compiled.table) } else { Vec::new() };
+    stages.extend(losses::lines(&translations));
+    Seen { stages, listed: args.losses.then(|| losses::text(&translations)), losses: losses::json(&translations) }
+}
+
+/// `seen` is called where it is needed; `None` comes of a file that does not compile.
 fn report(
     args: &Args,
     config: &Path,
     diagnostics: &Diagnostics,
     sources: &SourceMap,
-    stages: impl FnOnce() -> Vec<String>,
+    seen: impl FnOnce() -> Option<Seen>,
 ) -> Exit {
     match args.format {
+        Format::Json if args.losses => print_json(&serde_json::json!({
+            "findings": json::value(diagnostics, sources),
+            "losses": seen().map(|seen| seen.losses),
+        })),
         Format::Json => print(json::to_json(diagnostics, sources)),
         Format::Sarif => print(sarif::to_sarif(diagnostics, sources)),
         Format::Github => print(github::to_github(diagnostics, sources).trim_end()),
@@ -106,7 +137,10 @@ fn report(
             if !diagnostics.is_empty() {
                 print_error(render(diagnostics, sources, style_of_stderr()).trim_end());
             }
-            stages().into_iter().for_each(print);
+            if let Some(Seen { stages, listed, .. }) = seen() {
+                stages.into_iter().for_each(print);
+                listed.iter().filter(|listed| !listed.is_empty()).for_each(|listed| print(listed.trim_end()));
+            }
             print(format_args!("{}: {}", config.display(), summary(diagnostics)));
         }
     }

@@ -53,6 +53,12 @@ pub fn to_json(diagnostics: &Diagnostics, sources: &SourceMap) -> String {
     serde_json::to_string_pretty(&findings).unwrap_or_default()
 }
 
+/// All findings as one JSON array.
+pub fn value(diagnostics: &Diagnostics, sources: &SourceMap) -> serde_json::Value {
+    let findings = diagnostics.iter().map(|diagnostic| serde_json::to_value(finding(diagnostic, sources)));
+    findings.filter_map(Result::ok).collect()
+}
+
 fn finding<'d>(diagnostic: &'d Diagnostic, sources: &'d SourceMap) -> Finding<'d> {
     Finding {
         code: diagnostic.code.to_string(),

@@ -3,16 +3,19 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
+use bytes::Bytes;
 use http::{HeaderMap, Method, Uri};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::facts::{Assumed, RequestFacts};
 use super::ingress::{self, Ingress};
+use super::outgoing::{self, Incoming, Toward};
 use super::respond;
 use crate::table::down::Down;
 use crate::table::explain::{Explanation, explain};
-use crate::table::{Draw, RoutingTable};
+use crate::table::{Attempt, Draw, Lane, Outcome, RoutingTable};
+use crate::wire::loss::Losses;
 
 /// A request as a caller would send it, and the state of the world in which it is decided.
 pub struct Pretended {
@@ -98,7 +101,9 @@ pub fn request<'t, T>(
     let Ingress::Call(call) = ingress::read(&Method::POST, &pretended.uri, &pretended.headers) else {
         return Err(format!("`{}` is not the path of a model call", pretended.uri.path()));
     };
-    let inbound = respond::dialect(call.protocol).ok_or("this version does not speak this protocol")?;
+    let unspoken = "this version does not speak this protocol";
+    let codec = call.protocol.codec().ok_or(unspoken)?;
+    let inbound = respond::dialect(call.protocol).ok_or(unspoken)?;
     let head = call.head();
     let envelope = inbound.peek(&head, &pretended.body).map_err(|error| error.message)?;
     let given = &pretended.given;
@@ -129,7 +134,38 @@ pub fn request<'t, T>(
         assumed: Assumed { user: given.user.as_deref(), input_tokens: given.input_tokens },
         utc_offset: table.utc_offset,
     };
-    Ok(show(&explain(table, &facts, &down, Draw(given.draw))))
+    let mut explanation = explain(table, &facts, &down, Draw(given.draw));
+    let body = Bytes::copy_from_slice(&pretended.body);
+    let incoming = Incoming {
+        call: &call,
+        head,
+        codec,
+        inbound,
+        headers: &pretended.headers,
+        query: pretended.uri.query(),
+        body: &body,
+        envelope: &envelope,
+        decoded: OnceLock::new(),
+    };
+    if let Outcome::Attempts { attempts, .. } = &explanation.decision.outcome {
+        for (explained, attempt) in explanation.attempts.iter_mut().zip(attempts) {
+            explained.losses = losses(&incoming, attempt);
+        }
+    }
+    Ok(show(&explanation))
+}
+
+/// What the target would not get as it was, `None` where it gets nothing whatever the request.
+fn losses(incoming: &Incoming<'_, '_>, attempt: &Attempt<'_>) -> Option<Result<Losses, String>> {
+    let at = match attempt.lane(incoming.call.protocol, incoming.call.operation) {
+        Lane::Passthrough { endpoint } | Lane::Translate { endpoint } => usize::from(*endpoint),
+        Lane::Refused(_) => return None,
+    };
+    let endpoint = attempt.provider.endpoints.get(at)?;
+    let outbound = endpoint.protocol.codec()?.outbound()?;
+    let quirks = endpoint.quirks_of(attempt.model);
+    let prepared = outgoing::body(incoming, attempt, &Toward { endpoint, outbound, quirks: &quirks });
+    Some(prepared.map(|prepared| prepared.losses).map_err(|error| error.message))
 }
 
 fn unknown_target(name: &str, nearest: Option<String>) -> String {

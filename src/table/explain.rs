@@ -9,6 +9,7 @@ use super::select::{Attempt, Decision, Draw, HealthView, NotFound, Outcome};
 use super::{Lane, RoutingTable, SettingsIdx};
 use crate::rule::Facts;
 use crate::rule::predicate::Predicate;
+use crate::wire::loss::Losses;
 use crate::wire::{Operation, ProtocolId};
 
 /// A decision and its reasons.
@@ -53,6 +54,9 @@ pub struct AttemptExplained<'t> {
     pub lane: &'t Lane,
     /// What presets add to the request, in words.
     pub settings: Vec<String>,
+    /// What of this very request the target does not get as it was, or why it gets none of it. `None` where nobody has
+    /// looked, because only the targets and their order were asked for.
+    pub losses: Option<Result<Losses, String>>,
 }
 
 /// Decides about a request, and says why.
@@ -77,6 +81,7 @@ pub fn explain<'t>(
         settings: table
             .settings(SettingsIdx::BASE)
             .map_or_else(Vec::new, |base| settings_words(attempt.settings, base)),
+        losses: None,
     };
     let (attempts, skipped) = match &decision.outcome {
         Outcome::Attempts { attempts, skipped } => {
@@ -145,6 +150,8 @@ impl AttemptExplained<'_> {
                 Lane::Passthrough { .. } | Lane::Translate { .. } => None,
             },
             "settings": self.settings,
+            "losses": self.losses.as_ref().and_then(|losses| losses.as_ref().ok()),
+            "refusal": self.losses.as_ref().and_then(|losses| losses.as_ref().err()),
         })
     }
 }
@@ -197,6 +204,11 @@ impl fmt::Display for AttemptExplained<'_> {
         }
         if !self.settings.is_empty() {
             write!(f, ", with {}", self.settings.join(", "))?;
+        }
+        match &self.losses {
+            Some(Err(refusal)) => write!(f, ", refused: {refusal}")?,
+            Some(Ok(losses)) if !losses.is_empty() => write!(f, ", loses: {losses}")?,
+            Some(Ok(_)) | None => {}
         }
         Ok(())
     }

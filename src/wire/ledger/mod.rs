@@ -182,7 +182,9 @@ impl Entry {
     /// What was done instead, or why nothing could be; empty where the field is carried.
     pub fn reason(&self) -> Cow<'_, str> {
         if let Some(refusal) = &self.refusal {
-            return Cow::Borrowed(&refusal.message);
+            // The place in the exemplar says nothing of the field.
+            let placed = refusal.message.strip_prefix('`').and_then(|text| text.split_once("`: "));
+            return Cow::Borrowed(placed.map_or(&*refusal.message, |(_, why)| why));
         }
         if let Some(note) = self.note {
             return Cow::Borrowed(note);

@@ -85,9 +85,7 @@ fn losses_page() -> String {
 fn reasons(entries: &[Entry]) -> String {
     let mut grouped: BTreeMap<(Fate, String), Vec<&str>> = BTreeMap::new();
     for entry in entries.iter().filter(|entry| entry.fate() != Fate::Carried) {
-        // The place of the exemplar is of no matter.
-        let reason = entry.reason().replace("`messages.0.content.1`: ", "");
-        grouped.entry((entry.fate(), reason)).or_default().push(entry.field.path);
+        grouped.entry((entry.fate(), entry.reason().into_owned())).or_default().push(entry.field.path);
     }
     let mut text = String::new();
     for ((fate, reason), fields) in grouped.iter().rev() {

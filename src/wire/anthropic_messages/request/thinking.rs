@@ -20,7 +20,8 @@ pub(super) enum Thinking {
     /// The model decides, guided by an effort.
     Adaptive {
         effort: Option<&'static str>,
-        omitted: bool,
+        /// Whether the thoughts are to be shown, where the caller said so; models differ in what they do unasked.
+        shown: Option<bool>,
     },
     Budget(u64),
 }
@@ -133,7 +134,7 @@ fn adaptive(wanted: Wanted, reasoning: &ReasoningRequest, losses: &mut Losses) -
         }
         Wanted::ModelDecides | Wanted::Nothing | Wanted::Unsaid => None,
     };
-    Thinking::Adaptive { effort, omitted: reasoning.include == Some(false) }
+    Thinking::Adaptive { effort, shown: reasoning.include }
 }
 
 /// Makes the budget smaller than the length: by a longer answer where the caller named no limit, else by less thinking, and
@@ -257,7 +258,7 @@ mod tests {
     #[test]
     fn newer_models_take_an_effort() {
         let (_, thinking, losses) = planned(ReasoningEffort::XHigh, Some(100), None, NEW, &CALM);
-        assert_eq!((thinking, losses.as_str()), (Thinking::Adaptive { effort: Some("xhigh"), omitted: false }, ""));
+        assert_eq!((thinking, losses.as_str()), (Thinking::Adaptive { effort: Some("xhigh"), shown: None }, ""));
     }
 
     #[test]

@@ -243,11 +243,11 @@ fn write_thinking(thinking: Thinking, body: &mut ObjectWriter<'_>) -> Option<&'s
             });
             None
         }
-        Thinking::Adaptive { effort, omitted } => {
+        Thinking::Adaptive { effort, shown } => {
             body.object("thinking", |body| {
                 body.field("type", "adaptive");
-                if omitted {
-                    body.field("display", "omitted");
+                if let Some(shown) = shown {
+                    body.field("display", if shown { "summarized" } else { "omitted" });
                 }
             });
             effort
