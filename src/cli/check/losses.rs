@@ -61,12 +61,7 @@ fn name(table: &RoutingTable, leaf: Leaf) -> Option<(String, &str)> {
 }
 
 /// The target's protocol and what becomes of each field; `None` where nothing is translated.
-fn derived(
-    table: &RoutingTable,
-    caller: ProtocolId,
-    leaf: Leaf,
-    model: &str,
-) -> Option<(ProtocolId, Vec<Entry>)> {
+fn derived(table: &RoutingTable, caller: ProtocolId, leaf: Leaf, model: &str) -> Option<(ProtocolId, Vec<Entry>)> {
     let target = table.target(leaf.target)?;
     let provider = table.provider(target.provider)?;
     if provider.transport == Transport::Demo {
@@ -96,9 +91,9 @@ pub(super) fn lines(translations: &[Translation<'_>]) -> Vec<String> {
     }
     let mut by_line: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for (route, callers) in by_route {
-        let counts = callers.iter().map(|(caller, lost)| {
-            format!("{} {} of {}", caller.fact(), lost.len(), ledger::fields(*caller).len())
-        });
+        let counts = callers
+            .iter()
+            .map(|(caller, lost)| format!("{} {} of {}", caller.fact(), lost.len(), ledger::fields(*caller).len()));
         by_line.entry(counts.collect::<Vec<_>>().join(", ")).or_default().push(route);
     }
     if by_line.is_empty() {

@@ -93,7 +93,8 @@ impl<'a> Translation<'a> {
     ///
     /// `true` if there was such an exemplar; else its members beside the field are those of the base.
     fn caused(&self, field: Field, document: &Value, losses: &Losses, arrived: bool) -> (Vec<Loss>, bool) {
-        let without = |place: &Place| self.of(&place.taken_from(document)).ok().map(|rest| beyond(losses, &rest.losses));
+        let without =
+            |place: &Place| self.of(&place.taken_from(document)).ok().map(|rest| beyond(losses, &rest.losses));
         let place = Place::find(document, field.path);
         let own = place.as_ref().and_then(without);
         let apart = own.is_some();

@@ -50,7 +50,10 @@ fn explain_names_what_this_request_loses() {
     sandbox.write("request.json", r#"{"model":"both","seed":7,"messages":[{"role":"user","content":"x"}]}"#);
     let printed = sandbox.run(&["explain", "request.json"]).expect(0).stdout;
     let lines: Vec<&str> = printed.lines().filter(|line| line.contains("1. ") || line.contains("2. ")).collect();
-    assert!(lines[0].contains("anthropic/") && lines[0].contains(", loses: ") && lines[0].contains("seed=dropped"), "{printed}");
+    assert!(
+        lines[0].contains("anthropic/") && lines[0].contains(", loses: ") && lines[0].contains("seed=dropped"),
+        "{printed}"
+    );
     assert!(lines[1].contains("openai/") && !lines[1].contains("loses"), "{printed}");
     let data = sandbox.run(&["explain", "request.json", "--format", "json"]).expect(0).json();
     let losses = &data["outcome"]["attempts"][0]["losses"];

@@ -27,7 +27,9 @@ fn pairs() -> Vec<(ProtocolId, ProtocolId)> {
 fn models(target: ProtocolId) -> &'static [&'static str] {
     match target {
         ProtocolId::OpenAiChat | ProtocolId::OpenAiResponses => &["gpt-5", "m"],
-        ProtocolId::AnthropicMessages => &["claude-opus-4-6", "claude-opus-4-7", "claude-haiku-4-5", "claude-3-haiku", "m"],
+        ProtocolId::AnthropicMessages => {
+            &["claude-opus-4-6", "claude-opus-4-7", "claude-haiku-4-5", "claude-3-haiku", "m"]
+        }
         ProtocolId::Gemini => &["gemini-3-pro-preview", "gemini-2.5-flash", "gemini-2.5-pro", "m"],
         ProtocolId::BedrockConverse => &[
             "us.anthropic.claude-opus-4-6-v1",

@@ -130,7 +130,12 @@ impl Options<'_> {
                 "reasoning_effort",
                 format!("the thinking budget is {budget} tokens, to stay below `max_tokens`"),
             );
-        } else if self.request.reasoning.as_ref().is_some_and(|reasoning| reasoning.budget.is_none_or(|tokens| tokens < 0)) {
+        } else if self
+            .request
+            .reasoning
+            .as_ref()
+            .is_some_and(|reasoning| reasoning.budget.is_none_or(|tokens| tokens < 0))
+        {
             losses.emulated("reasoning_effort", "sent as a budget of thinking tokens");
         }
         self.thinking = Thinking::Budget(budget);
