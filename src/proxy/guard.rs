@@ -76,13 +76,17 @@ pub fn client_key(live: &Live, headers: &HeaderMap, uri: &Uri) -> Result<Option<
     }
     let found = presented(headers, uri).find_map(|key| keys.find(key));
     found.map(Some).ok_or_else(|| {
-        Error::new(
-            ErrorKind::Authentication,
-            "this gateway asks for one of its client keys, as `Authorization: Bearer KEY`, `x-api-key` or `x-goog-api-key`",
-        )
-        .with_code("invalid_api_key")
+        let signed = headers.get(AUTHORIZATION).is_some_and(|value| value.as_bytes().starts_with(b"AWS4-"));
+        let message = if signed { SIGNED } else { NO_KEY };
+        Error::new(ErrorKind::Authentication, message).with_code("invalid_api_key")
     })
 }
+
+const NO_KEY: &str =
+    "this gateway asks for one of its client keys, as `Authorization: Bearer KEY`, `x-api-key` or `x-goog-api-key`";
+/// A signature cannot be checked without the secret key of AWS that it was made with.
+const SIGNED: &str = "this gateway asks for one of its client keys and cannot check the signatures of AWS (SigV4); \
+     set `AWS_BEARER_TOKEN_BEDROCK` to a client key, and AWS's SDKs send it as `Authorization: Bearer KEY`";
 
 /// Every place where the SDKs put a key, whatever the protocol.
 fn presented<'r>(headers: &'r HeaderMap, uri: &'r Uri) -> impl Iterator<Item = &'r [u8]> {

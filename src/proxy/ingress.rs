@@ -53,12 +53,29 @@ pub fn read<'a>(method: &Method, uri: &'a Uri, headers: &HeaderMap) -> Ingress<'
         "/v1/messages" => fixed(ProtocolId::AnthropicMessages, Operation::Generate),
         "/v1/messages/count_tokens" => fixed(ProtocolId::AnthropicMessages, Operation::CountTokens),
         "/v1/embeddings" | "/embeddings" => fixed(ProtocolId::OpenAiChat, Operation::Embed),
-        _ => under_models(method, uri, headers),
+        _ => match path.strip_prefix("/model/") {
+            Some(rest) => bedrock_call(method, rest),
+            None => under_models(method, uri, headers),
+        },
     }
 }
 
 fn post<'a>(method: &Method, call: Call<'a>) -> Ingress<'a> {
     if method == Method::POST { Ingress::Call(call) } else { Ingress::MethodNotAllowed { dialect: call.protocol } }
+}
+
+/// `{model}/{method}` of the Bedrock runtime. AWS's SDKs encode the model; by hand its slashes may come as they are.
+fn bedrock_call<'a>(method: &Method, rest: &'a str) -> Ingress<'a> {
+    let call = |model, operation, path_stream| {
+        let protocol = ProtocolId::BedrockConverse;
+        post(method, Call { protocol, operation, path_model: decode(model), path_stream, alt_sse: false })
+    };
+    match rest.rsplit_once('/') {
+        Some((model, "converse")) => call(model, Operation::Generate, false),
+        Some((model, "converse-stream")) => call(model, Operation::Generate, true),
+        Some((model, "count-tokens")) => call(model, Operation::CountTokens, false),
+        _ => Ingress::Side,
+    }
 }
 
 /// `/v1/models...` and `/v1beta/models...`: lists, and Google's calls, which name the model in the path.
@@ -159,6 +176,16 @@ mod tests {
         check("GET", "/v1/models/openai/gpt-5", "models openai-chat openai/gpt-5");
         check("GET", "/v1beta/models", "models gemini -");
         check("POST", "/v1/embeddings", "openai-chat Embed -");
+        check("POST", "/model/up%2Fm1/converse", "bedrock-converse Generate up/m1");
+        check("POST", "/model/us.x.m-v1%3A0/converse-stream", "bedrock-converse Generate us.x.m-v1:0 stream");
+        check(
+            "POST",
+            "/model/arn:aws:bedrock:r:1:p/x/count-tokens",
+            "bedrock-converse CountTokens arn:aws:bedrock:r:1:p/x",
+        );
+        check("GET", "/model/m/converse", "405 bedrock-converse");
+        check("POST", "/model//converse", "bedrock-converse Generate -");
+        check("POST", "/model/m/invoke", "side");
         check("GET", "/v1/modelsx", "side");
         check("GET", "/livez", "side");
         check("POST", "/v1beta/models/m:unknown", "405 gemini");

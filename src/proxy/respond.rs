@@ -74,8 +74,12 @@ pub fn error(inbound: &dyn Inbound, mut error: Error, origin: &'static str, trai
     let mut body = Vec::new();
     inbound.encode_error(&error, &mut body);
     let mut response = json(body, trail);
-    *response.status_mut() = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.status_mut() =
+        StatusCode::from_u16(inbound.error_status(&error)).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
+    if let Some((name, value)) = inbound.error_header(&error) {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
     headers.insert(HeaderName::from_static("x-routeplane-origin"), HeaderValue::from_static(origin));
     if let Some(code) = &error.code {
         insert(headers, "x-routeplane-code", code);

@@ -152,9 +152,9 @@ pub trait Protocol: Sync {
 #[derive(Debug, Clone, Copy)]
 pub struct Head<'a> {
     pub operation: Operation,
-    /// Model named by the path, percent-decoded (Gemini).
+    /// Model named by the path, percent-decoded (Gemini, Converse).
     pub path_model: Option<&'a str>,
-    /// Stream asked for by the path (Gemini `:streamGenerateContent`).
+    /// Stream asked for by the path (Gemini `:streamGenerateContent`, Converse `/converse-stream`).
     pub path_stream: bool,
     /// `alt=sse` given (Gemini); without it a Gemini stream is one JSON array.
     pub alt_sse: bool,
@@ -193,8 +193,18 @@ pub trait Inbound: Sync {
     /// Writes the answer to [`Operation::CountTokens`].
     fn encode_token_count(&self, input_tokens: u64, out: &mut Vec<u8>);
 
-    /// Writes an error body in this protocol's shape; the HTTP status is `error.status`.
+    /// Writes an error body in this protocol's shape.
     fn encode_error(&self, error: &ir::Error, out: &mut Vec<u8>);
+
+    /// The status of an error's answer, where the protocol's clients expect another one than the gateway's.
+    fn error_status(&self, error: &ir::Error) -> u16 {
+        error.status
+    }
+
+    /// The header by which the protocol's clients know an error, and its value.
+    fn error_header(&self, _error: &ir::Error) -> Option<(&'static str, &'static str)> {
+        None
+    }
 
     /// Writes an error as the last event of a stream that has begun.
     fn encode_stream_error(&self, error: &ir::Error, head: &Head<'_>, out: &mut Vec<u8>);

@@ -116,7 +116,8 @@ fn check_request(protocol: &'static dyn Protocol, record: &Value) -> Result<(), 
         path_stream: path.contains(":stream"),
         alt_sse: path.contains("alt=sse"),
     };
-    if protocol.id() != ProtocolId::Gemini && body["model"].as_str().is_none() {
+    let in_path = matches!(protocol.id(), ProtocolId::Gemini | ProtocolId::BedrockConverse);
+    if !in_path && body["model"].as_str().is_none() {
         return Ok(());
     }
     let text = body.to_string();
@@ -272,7 +273,7 @@ fn check_stream(protocol: &'static dyn Protocol, framing: Framing, bytes: &[u8],
     let request = streaming_request();
     for target in both_roles() {
         let out = encode_stream(target, &events, &request);
-        let mut frames = Decoder::new(Framing::Sse, 1 << 26);
+        let mut frames = Decoder::new(outbound(target).framing(), 1 << 26);
         let mut decoder = outbound(target).stream_decoder(&Quirks::default());
         let mut again: Vec<Event> = Vec::new();
         let mut each = |frame: Frame<'_>| decoder.frame(&frame, &mut again);

@@ -9,6 +9,7 @@ mod clouds;
 mod compression;
 mod config;
 mod converse;
+mod converse_callers;
 mod corpus;
 mod costs;
 mod docs;

@@ -14,6 +14,12 @@ pub(super) fn forwarded(headers: &HeaderMap) -> HeaderMap {
             out.insert(name, value.clone());
         }
     }
+    // By these AWS's clients know an error, and a call.
+    for name in ["x-amzn-errortype", "x-amzn-requestid"] {
+        if let Some(value) = headers.get(name) {
+            out.insert(name, value.clone());
+        }
+    }
     if let Some(id) = headers.get("request-id").or_else(|| headers.get("x-request-id")) {
         out.insert("x-routeplane-upstream-request-id", id.clone());
     }

@@ -1,8 +1,10 @@
 //! Errors: bodies, exceptions within streams.
 
+use std::borrow::Cow;
+
 use crate::wire::frame::{Frame, event_stream};
 use crate::wire::ir::{Error, ErrorKind};
-use crate::wire::json::{Object, str_of};
+use crate::wire::json::{self, Object, str_of};
 
 /// Most characters of a text that nobody understands.
 const EXCERPT: usize = 2000;
@@ -46,6 +48,55 @@ fn status(exception: &str) -> u16 {
     }
 }
 
+/// What AWS calls an error, and its status there. Its SDKs make exceptions of these names, and retry by them.
+pub(super) fn name(error: &Error) -> (&'static str, u16) {
+    match error.status {
+        400 => ("ValidationException", 400),
+        // AWS has one status for who you are and what you may do.
+        401..=403 => ("AccessDeniedException", 403),
+        404 => ("ResourceNotFoundException", 404),
+        413 => ("RequestEntityTooLargeException", 413),
+        429 => ("ThrottlingException", 429),
+        500 => ("InternalServerException", 500),
+        503 | 529 => ("ServiceUnavailableException", 503),
+        408 | 504 => ("ModelTimeoutException", 408),
+        // A 502 would be tried again by an SDK; what the gateway could try it has tried.
+        502 | 424 => ("ModelErrorException", 424),
+        status @ 405..=499 => ("ValidationException", status),
+        status => ("InternalServerException", status),
+    }
+}
+
+/// Writes an error's body. Its name stands in a header.
+pub(super) fn encode(error: &Error, out: &mut Vec<u8>) {
+    json::object(out, |body| body.field("message", &message(error)));
+}
+
+/// Clients know an overlong prompt by AWS's words.
+fn message(error: &Error) -> Cow<'_, str> {
+    const TOO_LONG: &str = "Input is too long for requested model.";
+    if error.kind == ErrorKind::ContextLength && !error.message.contains("too long") {
+        return Cow::Owned(format!("{TOO_LONG} {}", error.message));
+    }
+    Cow::Borrowed(&error.message)
+}
+
+/// Writes an error as the exception that ends a stream; a stream has five of them.
+pub(super) fn encode_exception(error: &Error, out: &mut Vec<u8>) {
+    let name = match error.kind {
+        ErrorKind::InvalidRequest | ErrorKind::ContextLength | ErrorKind::NotFound | ErrorKind::TooLarge => {
+            "validationException"
+        }
+        // There is none for who may do what; this one asks nobody to try again.
+        ErrorKind::Authentication | ErrorKind::Permission | ErrorKind::Billing => "validationException",
+        ErrorKind::RateLimit => "throttlingException",
+        ErrorKind::Overloaded => "serviceUnavailableException",
+        ErrorKind::Upstream | ErrorKind::Timeout | ErrorKind::Truncated => "modelStreamErrorException",
+        ErrorKind::Internal => "internalServerException",
+    };
+    event_stream::write_exception(name, |out| encode(error, out), out);
+}
+
 fn classify(status: u16, message: &str) -> ErrorKind {
     let message = message.to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
@@ -86,6 +137,31 @@ mod tests {
             assert_eq!((error.kind, error.status), (kind, status), "{body}");
             assert!(!error.message.is_empty());
         }
+    }
+
+    #[test]
+    fn errors_have_the_names_of_aws() {
+        for (kind, expected, exception) in [
+            (ErrorKind::InvalidRequest, ("ValidationException", 400), "validationException"),
+            (ErrorKind::Authentication, ("AccessDeniedException", 403), "validationException"),
+            (ErrorKind::Billing, ("AccessDeniedException", 403), "validationException"),
+            (ErrorKind::NotFound, ("ResourceNotFoundException", 404), "validationException"),
+            (ErrorKind::RateLimit, ("ThrottlingException", 429), "throttlingException"),
+            (ErrorKind::Overloaded, ("ServiceUnavailableException", 503), "serviceUnavailableException"),
+            (ErrorKind::Timeout, ("ModelTimeoutException", 408), "modelStreamErrorException"),
+            (ErrorKind::Truncated, ("ModelErrorException", 424), "modelStreamErrorException"),
+            (ErrorKind::Internal, ("InternalServerException", 500), "internalServerException"),
+        ] {
+            let error = Error::new(kind, "why");
+            assert_eq!(name(&error), expected, "{kind:?}");
+            let mut out = Vec::new();
+            encode_exception(&error, &mut out);
+            let text = String::from_utf8_lossy(&out);
+            assert!(text.contains(exception) && text.contains(r#"{"message":"why"}"#), "{kind:?}: {text}");
+        }
+        let mut out = Vec::new();
+        encode(&Error::new(ErrorKind::ContextLength, "9 of 8"), &mut out);
+        assert_eq!(decode(400, &out).kind, ErrorKind::ContextLength);
     }
 
     #[test]

@@ -15,3 +15,24 @@ pub(super) fn read(word: String, stop_sequence: Option<String>) -> Finish {
     };
     Finish { reason, raw: Some(word), stop_sequence }
 }
+
+/// The word for a caller. Clients act on calls by this word, so it follows the blocks, unless the answer was cut or
+/// withheld.
+pub(super) fn write(finish: Option<&Finish>, own: bool, calls: bool) -> &str {
+    match finish {
+        Some(Finish { raw: Some(raw), .. }) if own => raw,
+        finish => word(finish.map_or(FinishReason::Stop, |finish| finish.reason), calls),
+    }
+}
+
+fn word(reason: FinishReason, calls: bool) -> &'static str {
+    match reason {
+        FinishReason::Length => "max_tokens",
+        FinishReason::ContextWindow => "model_context_window_exceeded",
+        FinishReason::ContentFilter | FinishReason::Refusal => "content_filtered",
+        FinishReason::Malformed => "malformed_model_output",
+        _ if calls => "tool_use",
+        FinishReason::StopSequence => "stop_sequence",
+        FinishReason::ToolCalls | FinishReason::Stop | FinishReason::Pause | FinishReason::Other => "end_turn",
+    }
+}

@@ -1,6 +1,7 @@
 //! Names and ids in the alphabets that Converse allows.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 /// Most characters of a tool's name and of a call's id.
@@ -79,10 +80,36 @@ pub(super) fn call_id(given: &str) -> String {
     if is_legal(given) { given.to_owned() } else { format!("tooluse_{}", digest(given)) }
 }
 
-/// A document's name: letters, digits, single spaces, hyphens and brackets; `document-2` where nothing is left of it.
-pub(super) fn document_name(given: Option<&str>, number: usize) -> String {
+/// Names of documents: Converse takes each once, however often the conversation repeats it.
+#[derive(Default)]
+pub(super) struct DocumentNames {
+    used: HashSet<String>,
+    count: usize,
+}
+
+impl DocumentNames {
+    /// The name of the next document: letters, digits, single spaces, hyphens and brackets; `document-2` where nothing is
+    /// left of it, `report (2)` where there was a `report` before.
+    pub(super) fn next(&mut self, given: Option<&str>) -> String {
+        self.count += 1;
+        let wanted = document_name(given.unwrap_or_default());
+        let wanted = if wanted.is_empty() { format!("document-{}", self.count) } else { wanted };
+        let mut name = wanted.clone();
+        let mut copy = 1;
+        while !self.used.insert(name.clone()) {
+            copy += 1;
+            let mark = format!(" ({copy})");
+            let kept: String = wanted.chars().take(DOCUMENT_LIMIT - mark.len()).collect();
+            name = format!("{}{mark}", kept.trim_end());
+        }
+        name
+    }
+}
+
+/// What of a name is legal.
+fn document_name(given: &str) -> String {
     let mut name = String::new();
-    for character in given.unwrap_or_default().chars() {
+    for character in given.chars() {
         let legal = character.is_ascii_alphanumeric() || matches!(character, '-' | '(' | ')' | '[' | ']');
         let character = if legal { character } else { ' ' };
         if character != ' ' || !name.ends_with(' ') {
@@ -90,8 +117,7 @@ pub(super) fn document_name(given: Option<&str>, number: usize) -> String {
         }
     }
     let name: String = name.trim().chars().take(DOCUMENT_LIMIT).collect();
-    let name = name.trim_end();
-    if name.is_empty() { format!("document-{number}") } else { name.to_owned() }
+    name.trim_end().to_owned()
 }
 
 #[cfg(test)]
@@ -101,9 +127,14 @@ mod tests {
 
     #[test]
     fn documents_have_names_that_are_allowed() {
-        assert_eq!(document_name(Some("a  b__c.pdf"), 1), "a b c pdf");
-        assert_eq!(document_name(Some("…"), 2), "document-2");
-        assert_eq!(document_name(None, 3), "document-3");
+        let mut names = DocumentNames::default();
+        assert_eq!(names.next(Some("a  b__c.pdf")), "a b c pdf");
+        assert_eq!(names.next(Some("…")), "document-2");
+        assert_eq!(names.next(None), "document-3");
+        assert_eq!(names.next(Some("a b/c.pdf")), "a b c pdf (2)");
+        assert_eq!(names.next(Some("a b c pdf")), "a b c pdf (3)");
+        let long = "x".repeat(300);
+        assert_eq!([names.next(Some(&long)).len(), names.next(Some(&long)).len()], [DOCUMENT_LIMIT, DOCUMENT_LIMIT]);
     }
 
     #[test]

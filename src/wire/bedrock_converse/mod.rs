@@ -1,26 +1,38 @@
-//! AWS Bedrock Converse (`Converse`, `ConverseStream`, `CountTokens` of the Bedrock runtime), in the client's role.
+//! AWS Bedrock Converse (`Converse`, `ConverseStream`, `CountTokens` of the Bedrock runtime).
 //!
 //! The model stands in the path, percent-encoded whole (an ARN holds slashes and colons). Streams are binary event streams;
 //! usage comes behind the stop, in `metadata`. What the service does not model for all vendors (thinking, `top_k`) goes into
 //! `additionalModelRequestFields` in the words of the model's vendor.
+//!
+//! Event streams have no comments. What keeps a silent one alive is an event of a type that no client knows: Smithy's clients
+//! pass over such events, and botocore, which gives up a connection after a minute of silence, does not show them.
 
+mod answer;
+mod block;
 mod error;
 mod finish;
+mod formats;
 mod legal;
 mod model;
 mod peek;
+mod preset;
 mod request;
 mod response;
 mod stream;
+mod stream_encode;
 mod usage;
+
+use std::sync::LazyLock;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::frame::{Frame, Framing};
+use super::envelope::{Edit, Envelope};
+use super::frame::{Frame, Framing, event_stream};
 use super::loss::Losses;
 use super::quirk::Quirks;
 use super::{
-    Destination, Embeddings, Inbound, Observation, Operation, Outbound, Protocol, ProtocolId, StreamDecoder, ir, json,
+    Destination, Embeddings, Head, Inbound, Observation, Operation, Outbound, Protocol, ProtocolId, StreamDecoder,
+    StreamEncoder, ir, json,
 };
 
 /// This protocol, for the origin of what it reads and the issuer of its signatures.
@@ -37,7 +49,7 @@ impl Protocol for BedrockConverse {
     }
 
     fn inbound(&self) -> Option<&dyn Inbound> {
-        None
+        Some(self)
     }
 
     fn outbound(&self) -> Option<&dyn Outbound> {
@@ -46,6 +58,66 @@ impl Protocol for BedrockConverse {
 
     fn embeddings(&self) -> Option<&dyn Embeddings> {
         None
+    }
+}
+
+static KEEP_ALIVE: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let mut out = Vec::new();
+    event_stream::write_event("keepAlive", |out| out.extend_from_slice(b"{}"), &mut out);
+    out
+});
+
+impl Inbound for BedrockConverse {
+    fn peek<'a>(&self, head: &Head<'_>, body: &'a [u8]) -> Result<Envelope<'a>, ir::Error> {
+        peek::envelope(head, body)
+    }
+
+    fn decode_request(&self, head: &Head<'_>, body: &[u8]) -> Result<ir::Request, ir::Error> {
+        request::decode(head, body)
+    }
+
+    fn encode_response(&self, response: &ir::Response, out: &mut Vec<u8>, losses: &mut Losses) {
+        answer::encode(response, out, losses);
+    }
+
+    fn encode_token_count(&self, input_tokens: u64, out: &mut Vec<u8>) {
+        json::object(out, |body| body.field("inputTokens", &input_tokens));
+    }
+
+    fn encode_error(&self, error: &ir::Error, out: &mut Vec<u8>) {
+        error::encode(error, out);
+    }
+
+    fn error_status(&self, error: &ir::Error) -> u16 {
+        error::name(error).1
+    }
+
+    fn error_header(&self, error: &ir::Error) -> Option<(&'static str, &'static str)> {
+        Some(("x-amzn-errortype", error::name(error).0))
+    }
+
+    fn encode_stream_error(&self, error: &ir::Error, _head: &Head<'_>, out: &mut Vec<u8>) {
+        error::encode_exception(error, out);
+    }
+
+    fn keep_alive(&self) -> Option<&'static [u8]> {
+        Some(&KEEP_ALIVE)
+    }
+
+    fn stream_encoder(&self, _head: &Head<'_>, _request: &ir::Request) -> Box<dyn StreamEncoder> {
+        Box::new(stream_encode::Encoder::default())
+    }
+
+    fn stream_content_type(&self, _head: &Head<'_>) -> &'static str {
+        "application/vnd.amazon.eventstream"
+    }
+
+    fn parameter(&self, name: &str, _quirks: &Quirks) -> &'static [&'static str] {
+        preset::parameter(name)
+    }
+
+    fn prepend_system(&self, envelope: &Envelope<'_>, text: &str) -> Option<Edit<'static>> {
+        preset::prepend_system(envelope, text)
     }
 }
 

@@ -1,8 +1,26 @@
-//! What a frame of a stream means, without decoding it.
+//! What routing and pass-through need of a body or a frame, without building a tree.
 
-use super::usage;
+use std::borrow::Cow;
+
+use super::{request, usage};
+use crate::wire::envelope::Envelope;
 use crate::wire::frame::{Frame, event_stream};
-use crate::wire::{FrameKind, Observation};
+use crate::wire::json::{JsonError, Object, str_of};
+use crate::wire::outline::Outline;
+use crate::wire::{FrameKind, Head, Observation, ir};
+
+/// Reads the outside of a request. Model and stream switch stand in the path.
+///
+/// # Errors
+/// Text that is not a JSON object, a member twice, or a path without a model.
+pub(super) fn envelope<'a>(head: &Head<'_>, body: &'a [u8]) -> Result<Envelope<'a>, ir::Error> {
+    let text = std::str::from_utf8(body).map_err(|error| JsonError::Syntax(format!("{error}, save it as UTF-8")))?;
+    let members = Outline::parse(text)?;
+    let model = Cow::Owned(head.path_model.ok_or_else(request::no_model)?.to_owned());
+    let metadata = members.get("requestMetadata").and_then(|text| Object::parse(text).ok());
+    let user = metadata.and_then(|object| object.get("user_id")).and_then(str_of);
+    Ok(Envelope { body, model, stream: head.path_stream, user, members })
+}
 
 pub(super) fn observe(frame: &Frame<'_>) -> Observation {
     if event_stream::problem(frame).is_some() {

@@ -1,12 +1,9 @@
-//! Whole answers.
+//! From a whole answer to the hub.
 
 use serde_json::value::RawValue;
 
-use super::{SELF, finish, legal, usage};
-use crate::wire::ir::message::Opaque;
-use crate::wire::ir::{
-    Candidate, Error, Media, MediaKind, MediaSource, Part, Reasoning, Response, Signature, Text, ToolCall,
-};
+use super::{SELF, block, finish, legal, usage};
+use crate::wire::ir::{Candidate, Error, Part, Response, ToolCall};
 use crate::wire::json::{Ext, JsonError, Object, elements};
 
 /// Reads an answer. What the hub does not model (`metrics`, `trace`, ...) stays in `ext`.
@@ -34,64 +31,12 @@ pub(super) fn decode(body: &[u8]) -> Result<Response, Error> {
     })
 }
 
-/// An opaque text that this service issued.
-pub(super) fn signed(value: String) -> Signature {
-    Signature { issuer: SELF, value }
-}
-
-pub(super) fn opaque(raw: &RawValue) -> Opaque {
-    Opaque { origin: SELF, raw: raw.to_owned() }
-}
-
-/// Reads one block: an object with one member, which names its type. What the hub has no part for stays verbatim.
+/// Reads one block of an answer, whose calls have the names that were sent.
 fn part(raw: &RawValue) -> Result<Part, JsonError> {
-    let mut block = Object::of(raw)?;
-    if let Some(text) = block.string("text")? {
-        return Ok(Part::Text(Text::new(text)));
-    }
-    if let Some(mut call) = block.object("toolUse")? {
-        return Ok(Part::ToolCall(ToolCall {
-            id: call.string("toolUseId")?,
-            name: legal::original_name(&call.string("name")?.unwrap_or_default()),
-            arguments: call.take("input").map_or("{}", RawValue::get).to_owned(),
-            signature: None,
-            ext: Ext::default(),
-        }));
-    }
-    if let Some(thoughts) = block.object("reasoningContent")? {
-        return reasoning(thoughts);
-    }
-    if let Some(mut cited) = block.object("citationsContent")? {
-        let mut text = String::new();
-        for piece in cited.array("content")?.unwrap_or_default() {
-            text.push_str(&Object::of(piece)?.string("text")?.unwrap_or_default());
-        }
-        return Ok(Part::Text(Text { text, ext: cited.rest() }));
-    }
-    if let Some(image) = block.object("image")?.and_then(image) {
-        return Ok(Part::Media(image));
-    }
-    Ok(Part::Opaque(opaque(raw)))
-}
-
-fn reasoning(mut thoughts: Object<'_>) -> Result<Part, JsonError> {
-    if let Some(redacted) = thoughts.string("redactedContent")? {
-        return Ok(Part::Reasoning(Reasoning { redacted: Some(signed(redacted)), ..Reasoning::default() }));
-    }
-    let Some(mut shown) = thoughts.object("reasoningText")? else { return Ok(Part::Reasoning(Reasoning::default())) };
-    Ok(Part::Reasoning(Reasoning {
-        text: shown.string("text")?.unwrap_or_default(),
-        signature: shown.string("signature")?.filter(|signature| !signature.is_empty()).map(signed),
-        redacted: None,
-        ext: Ext::default(),
-    }))
-}
-
-fn image(mut image: Object<'_>) -> Option<Media> {
-    let format = image.string("format").ok()??;
-    let data = image.object("source").ok()??.string("bytes").ok()??;
-    let source = MediaSource::Base64 { media_type: format!("image/{format}"), data };
-    Some(Media { kind: MediaKind::Image, source, detail: None, name: None, ext: Ext::default() })
+    Ok(match block::decode(raw)? {
+        Part::ToolCall(call) => Part::ToolCall(ToolCall { name: legal::original_name(&call.name), ..call }),
+        part => part,
+    })
 }
 
 /// The citations of a list of events, as the member that a whole answer has.
@@ -100,5 +45,5 @@ pub(super) fn citations(citations: &[Box<RawValue>]) -> Ext {
     crate::wire::json::array(&mut list, citations, |one, out| out.extend_from_slice(one.get().as_bytes()));
     let list = String::from_utf8(list).ok().and_then(crate::wire::json::raw);
     debug_assert!(list.as_deref().is_none_or(|list| elements(list, "citations").is_ok()));
-    Ext(list.map(|list| ("citations".to_owned(), list)).into_iter().collect())
+    Ext(list.map(|list| (block::CITATIONS.to_owned(), list)).into_iter().collect())
 }

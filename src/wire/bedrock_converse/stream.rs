@@ -3,11 +3,11 @@
 
 use serde_json::value::RawValue;
 
-use super::{SELF, error, finish, legal, response, usage};
+use super::{SELF, block, error, finish, legal, response, usage};
 use crate::wire::StreamDecoder;
 use crate::wire::frame::{Frame, event_stream};
-use crate::wire::ir::{Delta, Error, ErrorKind, Event, Finish, PartKind, Scope};
-use crate::wire::json::{Ext, JsonError, Object};
+use crate::wire::ir::{Delta, Error, ErrorKind, Event, Finish, Media, MediaKind, PartKind, Scope};
+use crate::wire::json::{self, Ext, JsonError, Object};
 
 /// Reads one stream.
 #[derive(Default)]
@@ -18,6 +18,8 @@ pub(super) struct Decoder {
     /// The number of the next part.
     next: u32,
     finish: Option<Finish>,
+    /// The format of the image whose bytes come next.
+    image: Option<Box<RawValue>>,
 }
 
 /// The part that has begun and not ended.
@@ -126,8 +128,10 @@ impl Decoder {
             let id = call.string("toolUseId")?;
             let name = legal::original_name(&call.string("name")?.unwrap_or_default());
             self.begin(wire, Kind::Call { argued: false }, PartKind::ToolCall { id, name }, out);
+        } else if let Some(image) = start.object("image")? {
+            self.image = image.get("format").map(ToOwned::to_owned);
         } else if start.get("text").is_none() && !start.members().is_empty() {
-            self.begin(wire, Kind::Whole, PartKind::Opaque(response::opaque(raw)), out);
+            self.begin(wire, Kind::Whole, PartKind::Opaque(block::opaque(raw)), out);
         }
         Ok(())
     }
@@ -151,6 +155,8 @@ impl Decoder {
             }
         } else if let Some(thoughts) = delta.object("reasoningContent")? {
             self.thoughts(wire, thoughts, out)?;
+        } else if let Some(image) = delta.get("image").and_then(|image| self.image(image)) {
+            self.begin(wire, Kind::Whole, PartKind::Media(image), out);
         } else if let Some(citation) = delta.take("citation") {
             self.part(wire, Kind::Text, PartKind::Text, out);
             self.open.iter_mut().for_each(|open| open.citations.push(citation.to_owned()));
@@ -158,9 +164,20 @@ impl Decoder {
         Ok(())
     }
 
+    /// An image whose format stood in the start of its block.
+    fn image(&mut self, delta: &RawValue) -> Option<Media> {
+        let format = self.image.take()?;
+        let mut whole = Vec::new();
+        json::object(&mut whole, |image| {
+            image.raw("format", &format);
+            block::write_members(delta, image);
+        });
+        block::media(MediaKind::Image, &json::raw(String::from_utf8(whole).ok()?)?)
+    }
+
     fn thoughts(&mut self, wire: u64, mut thoughts: Object<'_>, out: &mut Vec<Event>) -> Result<(), JsonError> {
         if let Some(redacted) = thoughts.string("redactedContent")? {
-            self.begin(wire, Kind::Whole, PartKind::RedactedReasoning(response::signed(redacted)), out);
+            self.begin(wire, Kind::Whole, PartKind::RedactedReasoning(block::signed(redacted)), out);
             return Ok(());
         }
         let index = self.part(wire, Kind::Reasoning, PartKind::Reasoning, out);
@@ -168,7 +185,7 @@ impl Decoder {
             out.push(Event::Delta { index, delta: Delta::Text(text) });
         }
         if let Some(signature) = thoughts.string("signature")?.filter(|signature| !signature.is_empty()) {
-            out.push(Event::Delta { index, delta: Delta::Signature(response::signed(signature)) });
+            out.push(Event::Delta { index, delta: Delta::Signature(block::signed(signature)) });
         }
         Ok(())
     }

@@ -1,7 +1,9 @@
 //! Token counts. Converse counts input that a cache read or kept apart from `inputTokens`; the hub's input is all of it.
 
+use serde_json::value::RawValue;
+
 use crate::wire::ir::Usage;
-use crate::wire::json::{Object, str_of};
+use crate::wire::json::{Object, ObjectWriter, str_of};
 
 /// The usage of a document that has a member `usage`.
 pub(super) fn of(text: &str) -> Option<Usage> {
@@ -24,8 +26,33 @@ pub(super) fn read(usage: Object<'_>) -> Option<Usage> {
     (read != Usage::default()).then_some(read)
 }
 
+/// Writes the members of `usage`; clients require the first three.
+pub(super) fn write(usage: &Usage, body: &mut ObjectWriter<'_>) {
+    body.field("inputTokens", &usage.uncached_input().unwrap_or(0));
+    body.field("outputTokens", &usage.output.unwrap_or(0));
+    body.field("totalTokens", &usage.total().unwrap_or(0));
+    body.optional("cacheReadInputTokens", &usage.cache_read);
+    body.optional("cacheWriteInputTokens", &usage.cache_write);
+}
+
+/// Writes how long the upstream took, which clients require and the hub does not know: nought, unless the upstream itself
+/// told it.
+pub(super) fn write_metrics(told: Option<&RawValue>, body: &mut ObjectWriter<'_>) {
+    match told {
+        Some(metrics) => body.raw("metrics", metrics),
+        None => body.object("metrics", |metrics| metrics.field("latencyMs", &0)),
+    }
+}
+
+/// Writes the stop text that was met.
+pub(super) fn write_stop_sequence(text: Option<&String>, body: &mut ObjectWriter<'_>) {
+    if let Some(text) = text {
+        body.object("additionalModelResponseFields", |fields| fields.field("stop_sequence", text));
+    }
+}
+
 /// The stop text that was met, which Claude tells among the additional fields, in streams one level deeper.
-pub(super) fn stop_sequence(fields: &serde_json::value::RawValue) -> Option<String> {
+pub(super) fn stop_sequence(fields: &RawValue) -> Option<String> {
     let fields = Object::of(fields).ok()?;
     let inner = fields.get("delta").and_then(|delta| Object::of(delta).ok()).unwrap_or(fields);
     inner.get("stop_sequence").and_then(str_of).map(std::borrow::Cow::into_owned)

@@ -89,6 +89,11 @@ impl Decoder {
         Ok(())
     }
 
+    /// Whether the bytes so far end between two messages.
+    pub fn is_between_events(&self) -> bool {
+        self.buffer.is_empty()
+    }
+
     /// The bytes have ended. A message that was cut off is no frame; whether the stream was complete is for its reader.
     ///
     /// # Errors

@@ -85,11 +85,12 @@ impl Decoder {
         }
     }
 
-    /// Whether the bytes so far end between two server-sent events. Never so in another framing.
+    /// Whether the bytes so far end between two events. Never so in an array, whose elements need commas between them.
     pub fn is_between_events(&self) -> bool {
         match self {
             Decoder::Sse(decoder) => decoder.is_between_events(),
-            Decoder::JsonArray(_) | Decoder::EventStream(_) => false,
+            Decoder::JsonArray(_) => false,
+            Decoder::EventStream(decoder) => decoder.is_between_events(),
         }
     }
 

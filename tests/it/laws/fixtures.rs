@@ -1,9 +1,10 @@
 //! The fixtures `tests/wire/<protocol>/<case>/{request.json, response.json, stream.sse, error-<status>*.json}`. A file may be
-//! absent; what is there obeys the laws.
+//! absent; what is there obeys the laws. A binary stream is written as `stream.events`: a line a message, the name of the
+//! event, a space, its payload; `exception:` stands before the name of an exception.
 
 use std::path::{Path, PathBuf};
 
-use routeplane::wire::frame::{Decoder, Frame};
+use routeplane::wire::frame::{Decoder, Frame, event_stream};
 use routeplane::wire::ir::{Error, ErrorKind, Event, Request};
 use routeplane::wire::quirk::Quirks;
 use routeplane::wire::{Destination, Head, Inbound, Operation, Outbound, PROTOCOLS, Protocol, ProtocolId};
@@ -24,6 +25,11 @@ impl Case {
         std::fs::read(self.folder.join(file)).ok()
     }
 
+    /// The bytes of the stream.
+    pub(crate) fn stream(&self) -> Option<Vec<u8>> {
+        self.read("stream.sse").or_else(|| self.read("stream.events").map(|text| messages(&text)))
+    }
+
     /// Status and body of each error.
     pub(crate) fn errors(&self) -> Vec<(u16, Vec<u8>)> {
         let mut files: Vec<PathBuf> =
@@ -32,6 +38,20 @@ impl Case {
         let status = |path: &PathBuf| path.file_name()?.to_str()?.strip_prefix("error-")?.get(..3)?.parse().ok();
         files.iter().filter_map(|path| Some((status(path)?, std::fs::read(path).unwrap()))).collect()
     }
+}
+
+/// An event stream in binary, from a line a message.
+fn messages(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for line in std::str::from_utf8(text).unwrap().lines() {
+        let (name, payload) = line.split_once(' ').unwrap();
+        let write = |out: &mut Vec<u8>| out.extend_from_slice(payload.as_bytes());
+        match name.strip_prefix("exception:") {
+            Some(name) => event_stream::write_exception(name, write, &mut out),
+            None => event_stream::write_event(name, write, &mut out),
+        }
+    }
+    out
 }
 
 /// Every case of every protocol that this build speaks.

@@ -8,21 +8,20 @@ use serde_json::Value;
 
 /// Asserts that `stream` is a clean stream of `protocol`.
 pub(crate) fn check(protocol: ProtocolId, stream: &[u8], case: &str) {
-    let frames = frames(stream);
+    let frames = frames(protocol, stream);
     match protocol {
         ProtocolId::OpenAiChat => chat(&frames, case),
         ProtocolId::AnthropicMessages => messages(&frames, case),
         ProtocolId::Gemini => gemini(&frames, case),
         ProtocolId::OpenAiResponses => responses(&frames, case),
-        ProtocolId::BedrockConverse => {
-            panic!("{case}: {protocol} has a codec but no grammar here; write it")
-        }
+        ProtocolId::BedrockConverse => converse(&frames, case),
     }
 }
 
-fn frames(stream: &[u8]) -> Vec<(String, String)> {
+fn frames(protocol: ProtocolId, stream: &[u8]) -> Vec<(String, String)> {
+    let framing = if protocol == ProtocolId::BedrockConverse { Framing::EventStream } else { Framing::Sse };
     let mut frames = Vec::new();
-    let mut decoder = Decoder::new(Framing::Sse, 1 << 24);
+    let mut decoder = Decoder::new(framing, 1 << 24);
     let mut each = |frame: Frame<'_>| frames.push((frame.event.to_owned(), frame.data.to_owned()));
     decoder.push(stream, &mut each).unwrap();
     decoder.finish(&mut each).unwrap();
@@ -164,6 +163,63 @@ fn responses(frames: &[(String, String)], case: &str) {
         }
     }
     panic!("{case}: no terminal event");
+}
+
+/// `messageStart`, blocks one after another, none of them empty, `messageStop`, `metadata` with usage and metrics. Only calls
+/// and images begin with a `contentBlockStart`.
+fn converse(frames: &[(String, String)], case: &str) {
+    const STOPS: [&str; 9] = [
+        "end_turn",
+        "tool_use",
+        "max_tokens",
+        "stop_sequence",
+        "guardrail_intervened",
+        "content_filtered",
+        "malformed_model_output",
+        "malformed_tool_use",
+        "model_context_window_exceeded",
+    ];
+    let [(first, start), blocks @ .., (stop, stopped), (last, metadata)] = frames else {
+        panic!("{case}: too few events: {frames:?}")
+    };
+    assert_eq!([first, stop, last], ["messageStart", "messageStop", "metadata"], "{case}");
+    let read = |data: &str| serde_json::from_str::<Value>(data).unwrap();
+    assert_eq!(read(start)["role"], "assistant", "{case}");
+    assert!(STOPS.contains(&read(stopped)["stopReason"].as_str().unwrap()), "{case}: {stopped}");
+    let metadata = read(metadata);
+    for count in ["inputTokens", "outputTokens", "totalTokens"] {
+        assert!(metadata["usage"][count].is_u64(), "{case}: {metadata}");
+    }
+    assert!(metadata["metrics"]["latencyMs"].is_u64(), "{case}: {metadata}");
+    // The type of the open block, and whether anything came of it.
+    let mut open: Option<(String, bool)> = None;
+    let mut index = 0;
+    for (event, data) in blocks {
+        let data = read(data);
+        assert_eq!(data["contentBlockIndex"].as_u64(), Some(index), "{case}: blocks in a row: {data}");
+        match event.as_str() {
+            "contentBlockStart" => {
+                assert!(open.is_none(), "{case}: a block begins once: {data}");
+                let (kind, start) = data["start"].as_object().unwrap().iter().next().unwrap();
+                let is_call = start["toolUseId"].is_string() && start["name"].is_string();
+                assert!(kind == "image" || is_call, "{case}: {data}");
+                open = Some((kind.clone(), false));
+            }
+            "contentBlockDelta" => {
+                let kind = data["delta"].as_object().unwrap().keys().next().unwrap().clone();
+                let (known, said) = open.get_or_insert((kind.clone(), false));
+                assert!(kind == *known || (kind == "citation" && known == "text"), "{case}: one kind a block: {data}");
+                assert!(*said || kind != "toolUse" || data["delta"][&kind]["input"].is_string(), "{case}: {data}");
+                *said = true;
+            }
+            "contentBlockStop" => {
+                assert!(open.take().is_some_and(|(_, said)| said), "{case}: no block is empty: {data}");
+                index += 1;
+            }
+            other => panic!("{case}: unknown event `{other}`"),
+        }
+    }
+    assert!(open.is_none(), "{case}: every block ends");
 }
 
 /// Chunks are answers; every candidate finishes once, and a blocked prompt has no candidate; there is no end marker.

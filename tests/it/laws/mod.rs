@@ -37,7 +37,7 @@ fn requests() -> impl Iterator<Item = (Case, Vec<u8>)> {
 }
 
 fn streams() -> impl Iterator<Item = (Case, Vec<u8>)> {
-    cases().into_iter().filter_map(|case| case.read("stream.sse").map(|stream| (case, stream)))
+    cases().into_iter().filter_map(|case| case.stream().map(|stream| (case, stream)))
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn answers_survive_translation() {
 /// Whether the protocol has room for several answers to one request.
 fn carries_several(protocol: &'static dyn Protocol) -> bool {
     use routeplane::wire::ProtocolId;
-    !matches!(protocol.id(), ProtocolId::AnthropicMessages | ProtocolId::OpenAiResponses)
+    matches!(protocol.id(), ProtocolId::OpenAiChat | ProtocolId::Gemini)
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use serde_json::value::RawValue;
 
 use super::super::model::Family;
-use super::super::{SELF, legal};
+use super::super::{SELF, block, legal};
 use super::media::{self, Attachment};
 use crate::wire::ProtocolId;
 use crate::wire::ir::{Error, Message, Part, Reasoning, Request, Role, Text, ToolCall, ToolResult};
@@ -89,7 +89,7 @@ pub(super) fn arrange<'a>(
         family,
         losses,
         ids: Ids::default(),
-        documents: 0,
+        documents: legal::DocumentNames::default(),
         conversation: Conversation { system: Vec::new(), turns: Vec::new() },
     };
     for (position, message) in request.messages.iter().enumerate() {
@@ -103,8 +103,7 @@ struct Arranging<'a, 'l> {
     family: Family,
     losses: &'l mut Losses,
     ids: Ids,
-    /// Documents so far, for the names of those that have none.
-    documents: usize,
+    documents: legal::DocumentNames,
     conversation: Conversation<'a>,
 }
 
@@ -167,8 +166,7 @@ impl<'a> Arranging<'a, '_> {
             (Part::Text(text) | Part::Refusal(text), _) => self.text(text),
             (Part::Media(given), false) => {
                 let mark = mark("messages.content.", &given.ext, self.family, self.losses);
-                self.documents += 1;
-                let content = Content::Attachment(media::attachment(given, self.documents, path, self.losses)?);
+                let content = Content::Attachment(media::attachment(given, &mut self.documents, path, self.losses)?);
                 Some(Block { content, mark })
             }
             (Part::ToolResult(result), false) => Some(self.result(result, path)?),
@@ -204,7 +202,7 @@ impl<'a> Arranging<'a, '_> {
         if call.signature.is_some() {
             self.losses.dropped("messages.tool_calls.signature", "another vendor's signature is of no use here");
         }
-        if input(&call.arguments).is_none() {
+        if block::input(&call.arguments).is_none() {
             self.losses.degraded(
                 "messages.tool_calls.arguments",
                 "arguments that are no JSON object are sent as the text `_raw` of one",
@@ -309,43 +307,21 @@ impl Content<'_> {
     }
 
     fn write(&self, out: &mut Vec<u8>) {
-        json::object(out, |block| match self {
-            Content::Text(text) => block.field("text", text),
-            Content::Attachment(attachment) => attachment.write(block),
-            Content::Reasoning(reasoning) => block.object("reasoningContent", |body| write_reasoning(reasoning, body)),
-            Content::Call { id, call } => block.object("toolUse", |body| {
-                body.field("toolUseId", id);
-                body.field("name", &legal::name(&call.name));
-                match input(&call.arguments) {
-                    Some(input) => body.key("input").extend_from_slice(input.as_bytes()),
-                    None => body.object("input", |input| input.field("_raw", &call.arguments)),
-                }
+        json::object(out, |body| match self {
+            Content::Text(text) => body.field("text", text),
+            Content::Attachment(attachment) => attachment.write(body),
+            Content::Reasoning(reasoning) => body.object("reasoningContent", |body| {
+                block::write_reasoning(reasoning, &Ext::default(), body);
             }),
-            Content::Result { id, is_error, content } => block.object("toolResult", |body| {
+            Content::Call { id, call } => {
+                block::write_call(id, &legal::name(&call.name), &call.arguments, &Ext::default(), body);
+            }
+            Content::Result { id, is_error, content } => body.object("toolResult", |body| {
                 body.field("toolUseId", id);
                 body.array("content", content, Content::write);
                 body.optional("status", &is_error.map(|failed| if failed { "error" } else { "success" }));
             }),
         });
-    }
-}
-
-fn write_reasoning(reasoning: &Reasoning, body: &mut ObjectWriter<'_>) {
-    if let Some(redacted) = &reasoning.redacted {
-        return body.field("redactedContent", &redacted.value);
-    }
-    body.object("reasoningText", |body| {
-        body.field("text", &reasoning.text);
-        body.optional("signature", &reasoning.signature.as_ref().map(|signature| &signature.value));
-    });
-}
-
-/// The arguments as an object, `None` where they are none. No arguments at all are `{}`.
-fn input(arguments: &str) -> Option<&str> {
-    match arguments.trim() {
-        "" | "null" => Some("{}"),
-        input if input.starts_with('{') && serde_json::from_str::<&RawValue>(input).is_ok() => Some(input),
-        _ => None,
     }
 }
 

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::super::legal;
+use super::super::{formats, legal};
 use crate::wire::ir::{Error, Media, MediaKind, MediaSource};
 use crate::wire::json::ObjectWriter;
 use crate::wire::loss::Losses;
@@ -33,12 +33,17 @@ impl Attachment {
     }
 }
 
-/// The media as Converse takes it. `number` names a document that has no name; `path` is where the media stands in the
+/// The media as Converse takes it. `names` are those of the documents before it; `path` is where the media stands in the
 /// caller's document.
 ///
 /// # Errors
 /// Media that Converse has no block for, or that it would have to fetch.
-pub(super) fn attachment(media: &Media, number: usize, path: &str, losses: &mut Losses) -> Result<Attachment, Error> {
+pub(super) fn attachment(
+    media: &Media,
+    names: &mut legal::DocumentNames,
+    path: &str,
+    losses: &mut Losses,
+) -> Result<Attachment, Error> {
     if media.detail.as_deref().is_some_and(|detail| detail != "auto") {
         losses.dropped("messages.content.detail", "Converse has no choice of detail");
     }
@@ -49,11 +54,14 @@ pub(super) fn attachment(media: &Media, number: usize, path: &str, losses: &mut 
         MediaKind::Video => "video",
         MediaKind::Audio => return Err(refused(path, "audio", "send a transcript")),
     };
-    let format = format(member, &media_type)
+    let format = formats::of(member, &media_type)
         .ok_or_else(|| refused(path, &format!("{member} of type `{media_type}`"), "send another format"))?;
-    let name = (member == "document").then(|| legal::document_name(media.name.as_deref(), number));
+    let name = (member == "document").then(|| names.next(media.name.as_deref()));
     if media.name.is_some() && name != media.name {
-        losses.degraded("messages.content.name", "a name holds only letters, digits, spaces, hyphens and brackets");
+        losses.degraded(
+            "messages.content.name",
+            "a name holds only letters, digits, spaces, hyphens and brackets, and is used once",
+        );
     }
     Ok(Attachment { member, format, name, data })
 }
@@ -78,39 +86,4 @@ fn bytes(source: &MediaSource, path: &str) -> Result<(String, String), Error> {
             inline.ok_or_else(|| refused(path, "address to fetch from", "send the bytes (base64, a `data:` URL)"))
         }
     }
-}
-
-fn format(member: &str, media_type: &str) -> Option<&'static str> {
-    let known: &[(&str, &str)] = match member {
-        "image" => &[
-            ("image/png", "png"),
-            ("image/jpeg", "jpeg"),
-            ("image/jpg", "jpeg"),
-            ("image/gif", "gif"),
-            ("image/webp", "webp"),
-        ],
-        "video" => &[
-            ("video/mp4", "mp4"),
-            ("video/quicktime", "mov"),
-            ("video/webm", "webm"),
-            ("video/x-matroska", "mkv"),
-            ("video/x-flv", "flv"),
-            ("video/mpeg", "mpeg"),
-            ("video/wmv", "wmv"),
-            ("video/3gpp", "three_gp"),
-        ],
-        _ => &[
-            ("application/pdf", "pdf"),
-            ("text/plain", "txt"),
-            ("text/markdown", "md"),
-            ("text/html", "html"),
-            ("text/csv", "csv"),
-            ("application/json", "txt"),
-            ("application/msword", "doc"),
-            ("application/vnd.openxmlformats-officedocument.wordprocessingml.document", "docx"),
-            ("application/vnd.ms-excel", "xls"),
-            ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "xlsx"),
-        ],
-    };
-    known.iter().find(|(name, _)| name.eq_ignore_ascii_case(media_type)).map(|(_, format)| *format)
 }

@@ -1,11 +1,17 @@
-//! From the hub to a request.
+//! From a caller's request to the hub, and from the hub to a request. What came in this protocol is written back as it
+//! came; what came in another is arranged as Converse demands it.
 
 mod conversation;
+mod decode;
+mod fields;
 mod media;
 mod options;
+mod own;
 mod tools;
 
-use super::model;
+pub(super) use decode::{decode, no_model};
+
+use super::{SELF, model};
 use crate::wire::Destination;
 use crate::wire::ir::{Error, Request};
 use crate::wire::json::{self, ObjectWriter};
@@ -21,6 +27,13 @@ pub(super) fn encode(
     out: &mut Vec<u8>,
     losses: &mut Losses,
 ) -> Result<(), Error> {
+    if request.origin == SELF {
+        json::object(out, |body| {
+            own::write_counted(request, body);
+            own::write_options(request, body);
+        });
+        return Ok(());
+    }
     let parts = Parts::plan(request, destination, losses)?;
     json::object(out, |body| {
         parts.write(body);
@@ -39,8 +52,15 @@ pub(super) fn encode_count(
     out: &mut Vec<u8>,
     losses: &mut Losses,
 ) -> Result<(), Error> {
-    let parts = Parts::plan(request, destination, losses)?;
-    json::object(out, |body| body.object("input", |input| input.object("converse", |body| parts.write(body))));
+    let counted = |body: &mut Vec<u8>, write: &dyn Fn(&mut ObjectWriter<'_>)| {
+        json::object(body, |body| body.object("input", |input| input.object("converse", write)));
+    };
+    if request.origin == SELF {
+        counted(out, &|body| own::write_counted(request, body));
+    } else {
+        let parts = Parts::plan(request, destination, losses)?;
+        counted(out, &|body| parts.write(body));
+    }
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use serde_json::Number;
 
 use super::super::model::Family;
 use super::conversation::Conversation;
+use super::own;
 use super::tools::Tools;
 use crate::wire::Destination;
 use crate::wire::ir::{LEAST_THINKING_BUDGET, OutputFormat, ReasoningEffort, ReasoningRequest, Request};
@@ -221,18 +222,8 @@ impl Options<'_> {
         else {
             return;
         };
-        body.object("outputConfig", |config| {
-            config.object("textFormat", |format| {
-                format.field("type", "json_schema");
-                format.object("structure", |structure| {
-                    structure.object("jsonSchema", |json| {
-                        json.optional("name", name);
-                        json.optional("description", &description.as_ref().filter(|text| !text.is_empty()));
-                        json.field("schema", schema.get());
-                    });
-                });
-            });
-        });
+        let description = description.as_deref().filter(|text| !text.is_empty());
+        body.object("outputConfig", |config| own::write_schema(name.as_deref(), description, schema, config));
     }
 }
 
