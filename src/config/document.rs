@@ -192,7 +192,8 @@ mapping! {
         "base_url" => base_url: Option<Spanned<String>> as Text<Url>,
         /// How the key travels here, as in `auth` of a provider.
         "auth" => auth: Option<Vec<Spanned<String>>> as OneOrMore<Text<Any>>,
-        /// Paths that differ from the protocol's own, with `{model}` in them: `generate`, `stream`, `embed`, `count_tokens`.
+        /// Paths that differ from the protocol's own, with `{model}` in them: `generate`, `stream`, `embed`, `count_tokens`. `none`
+        /// says that it lacks one of the last two.
         "paths" => paths: Vec<(Spanned<String>, Spanned<String>)> as Map<AnyKey, Text<Any>>,
         /// Headers sent with every request of this protocol.
         "headers" => headers: Vec<(Spanned<String>, Spanned<SecretText>)> as Map<HeaderKey, HeaderValue>,

@@ -35,6 +35,7 @@ fn lane(provider: &Provider, set: usize, caller: ProtocolId, operation: Operatio
 fn has_operation(endpoint: &Endpoint, operation: Operation) -> bool {
     let codec = endpoint.protocol.codec();
     match operation {
+        _ if !endpoint.has(operation) => false,
         Operation::Generate => true,
         Operation::Embed => codec.is_some_and(|codec| codec.embeddings().is_some()),
         // The model's name is of no matter for whether there is a path.

@@ -127,6 +127,11 @@ impl Endpoint {
         (only.is_empty() || fits(only)) && !fits(never)
     }
 
+    /// Whether it has an operation, as far as its paths say.
+    pub fn has(&self, operation: Operation) -> bool {
+        !self.paths.iter().any(|(known, _, path)| *known == operation && path.is_none())
+    }
+
     /// How the upstream deviates for this model.
     pub fn quirks_of(&self, model: &str) -> Cow<'_, Quirks> {
         let mut matching = self.model_quirks.iter().filter(|(pattern, _)| pattern.matches(model));
@@ -135,8 +140,9 @@ impl Endpoint {
     }
 }
 
-/// The path of one operation, of its streaming form where the flag is set, with `{model}` in it.
-pub type PathOverride = (Operation, bool, Box<str>);
+/// The path of one operation, of its streaming form where the flag is set, with `{model}` in it; `None` where the endpoint
+/// lacks the operation.
+pub type PathOverride = (Operation, bool, Option<Box<str>>);
 
 /// A base URL, taken apart once.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

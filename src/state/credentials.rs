@@ -24,7 +24,12 @@ pub struct Credential {
 /// How a credential is used.
 enum Form {
     /// `Bearer KEY` and `KEY`, made once.
-    Text { bearer: HeaderValue, bare: HeaderValue },
+    Text {
+        bearer: HeaderValue,
+        bare: HeaderValue,
+        /// Google: the project whose quota a person's login uses.
+        project: Option<HeaderValue>,
+    },
     /// Keys of AWS, which sign and never travel themselves.
     Aws(aws_credential_types::Credentials),
 }
@@ -64,6 +69,22 @@ impl Credential {
     pub fn bare(&self) -> Option<HeaderValue> {
         match &self.form {
             Form::Text { bare, .. } => Some(bare.clone()),
+            Form::Aws(_) => None,
+        }
+    }
+
+    /// This token, used on the quota of a project (Google).
+    pub fn on_behalf_of(mut self, quota: &str) -> Credential {
+        if let Form::Text { project, .. } = &mut self.form {
+            *project = HeaderValue::from_str(quota).ok();
+        }
+        self
+    }
+
+    /// The project whose quota it uses, where it names one.
+    pub fn quota_project(&self) -> Option<HeaderValue> {
+        match &self.form {
+            Form::Text { project, .. } => project.clone(),
             Form::Aws(_) => None,
         }
     }
@@ -180,7 +201,7 @@ fn credential(identity: blake3::Hash, secret: &str) -> Option<Credential> {
     bearer.set_sensitive(true);
     bare.set_sensitive(true);
     let cooling_until = AtomicU64::new(0);
-    Some(Credential { identity, secret: secret.into(), form: Form::Text { bearer, bare }, cooling_until })
+    Some(Credential { identity, secret: secret.into(), form: Form::Text { bearer, bare, project: None }, cooling_until })
 }
 
 /// Milliseconds of this process's own, monotonic clock.

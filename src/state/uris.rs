@@ -55,7 +55,8 @@ impl Uris {
 fn build(endpoint: &Endpoint, outbound: &dyn Outbound, operation: Operation, model: &str, stream: bool) -> Option<Uri> {
     let own = endpoint.paths.iter().find(|(known, streamed, _)| *known == operation && *streamed == stream);
     let path = match own {
-        Some((_, _, template)) => template.replace("{model}", &utf8_percent_encode(model, SEGMENT).to_string()),
+        Some((_, _, None)) => return None,
+        Some((_, _, Some(template))) => template.replace("{model}", &utf8_percent_encode(model, SEGMENT).to_string()),
         None => outbound.path(operation, model, stream)?,
     };
     let base = &endpoint.base_url;

@@ -155,7 +155,11 @@ fn endpoint_text(endpoint: &Endpoint, transport: Transport) -> String {
         AuthScheme::Unsupported(_) => out.push_str(", unusable"),
     }
     for (operation, stream, path) in &endpoint.paths {
-        let _ = write!(out, ", {} at {path}", words::operation(*operation, *stream));
+        let operation = words::operation(*operation, *stream);
+        let _ = match path {
+            Some(path) => write!(out, ", {operation} at {path}"),
+            None => write!(out, ", no {operation}"),
+        };
     }
     for (name, value) in &endpoint.headers {
         let value = match value {

@@ -5,6 +5,7 @@ mod bugs;
 mod callers;
 mod cli;
 mod cloud_aws;
+mod cloud_tokens;
 mod clouds;
 mod compression;
 mod config;

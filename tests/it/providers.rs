@@ -7,6 +7,7 @@ use routeplane::config::activate::{Problem, provider, variables};
 use routeplane::config::document::{LiteralSecret, ProviderEntry};
 use routeplane::config::{Env, decode, parse, yaml};
 use routeplane::diagnostic::Diagnostics;
+use routeplane::provider::identity::Cloud;
 use routeplane::provider::{Activation, AuthScheme, Endpoint, HeaderText, Provider, SecretRef, Transport, presets};
 use routeplane::source::SourceMap;
 use routeplane::wire::ProtocolId;
@@ -104,7 +105,7 @@ fn each_variable_that_activates_does() {
     for entry in presets() {
         for variable in variables(&entry) {
             let value = if variable.contains("KEY") || variable.contains("TOKEN") { "k" } else { "http://127.0.0.1:9" };
-            let place = [("AZURE_RESOURCE_NAME", "acme"), (variable, value)];
+            let place = [("AZURE_RESOURCE_NAME", "acme"), ("GOOGLE_CLOUD_PROJECT", "p"), (variable, value)];
             let provider = activate(&entry.name.value, "", &place).unwrap();
             assert_eq!(provider.activation, Activation::Environment(variable.into()));
         }
@@ -384,11 +385,80 @@ fn headers_are_merged_by_name() {
 }
 
 #[test]
-fn a_scheme_that_is_not_there_yet_explains_itself() {
-    let vertex = activate("vertex", "vertex: {}", &[]).unwrap();
-    let AuthScheme::Unsupported(why) = &vertex.endpoints[0].auth else { panic!("vertex can be called") };
-    assert!(why.contains("which this version does not"), "{why}");
-    assert!(!vertex.key_required);
+fn a_cloud_is_asked_with_a_key_or_as_somebody() {
+    let scheme = |name: &str, yaml: &str, env: &[(&str, &str)]| {
+        let provider = activate(name, yaml, env).unwrap();
+        let cloud = provider.identity.as_ref().map(|identity| identity.cloud);
+        (provider.endpoints[0].auth.to_string(), cloud, provider.keys.len(), provider.key_required)
+    };
+    let (aws, azure, google) = (Some(Cloud::Aws), Some(Cloud::Azure), Some(Cloud::Google));
+    assert_eq!(scheme("bedrock", "bedrock: {}", &[]), ("aws-sigv4".to_owned(), aws, 0, false));
+    let key = [("AWS_BEARER_TOKEN_BEDROCK", "k"), ("AWS_PROFILE", "p")];
+    assert_eq!(scheme("bedrock", "", &key), ("bearer".to_owned(), None, 1, true));
+    assert_eq!(scheme("bedrock", "bedrock: { credentials: { profile: p } }", &key).1, aws);
+    assert_eq!(scheme("bedrock", "bedrock: { auth: bearer, key: env:K }", &[]), ("bearer".to_owned(), None, 1, true));
+    let place = [("AZURE_RESOURCE_NAME", "acme"), ("AZURE_CLIENT_SECRET", "s")];
+    assert_eq!(scheme("azure", "", &place), ("azure-entra".to_owned(), azure, 0, false));
+    let project = [("GOOGLE_CLOUD_PROJECT", "p"), ("GOOGLE_APPLICATION_CREDENTIALS", "f")];
+    assert_eq!(scheme("vertex", "", &project), ("google-oauth".to_owned(), google, 0, false));
+}
+
+#[test]
+fn a_region_is_signed_for_where_the_host_is() {
+    let region = |yaml: &str, env: &[(&str, &str)]| {
+        let provider = activate("bedrock", yaml, env).unwrap();
+        let AuthScheme::AwsSigV4(scope) = &provider.endpoints[0].auth else { panic!("{provider:?}") };
+        (provider.endpoints[0].base_url.authority.to_string(), scope.region.to_string())
+    };
+    let host = |region: &str| format!("bedrock-runtime.{region}.amazonaws.com");
+    let env = [("AWS_REGION", "eu-west-3")];
+    assert_eq!(region("bedrock: {}", &[]), (host("us-east-1"), "us-east-1".to_owned()));
+    assert_eq!(region("bedrock: {}", &env), (host("eu-west-3"), "eu-west-3".to_owned()));
+    assert_eq!(region("bedrock: { region: ap-south-1 }", &env), (host("ap-south-1"), "ap-south-1".to_owned()));
+    let vpc = "vpce-0a.bedrock-runtime.eu-central-1.vpce.amazonaws.com";
+    assert_eq!(region(&format!("bedrock: {{ base_url: 'https://{vpc}' }}"), &env).1, "eu-central-1");
+    assert_eq!(region("bedrock: { base_url: 'https://bedrock.corp' }", &env).1, "eu-west-3");
+}
+
+#[test]
+fn vertex_is_called_at_the_host_of_its_location() {
+    let place = |yaml: &str| {
+        let endpoint = activate("vertex", yaml, &[("GOOGLE_CLOUD_PROJECT", "p")]).unwrap().endpoints[0].clone();
+        (endpoint.base_url.authority.to_string(), endpoint.paths[0].2.clone().unwrap().to_string())
+    };
+    for (yaml, host, location) in [
+        ("vertex: {}", "aiplatform.googleapis.com", "global"),
+        ("vertex: { location: europe-west4 }", "europe-west4-aiplatform.googleapis.com", "europe-west4"),
+        ("vertex: { location: eu }", "aiplatform.eu.rep.googleapis.com", "eu"),
+    ] {
+        let path = format!("/v1/projects/p/locations/{location}/publishers/google/models/{{model}}:generateContent");
+        assert_eq!(place(yaml), (host.to_owned(), path));
+    }
+    let named = activate("vertex", "vertex: {}", &[]).unwrap();
+    let AuthScheme::Unsupported(why) = &named.endpoints[0].auth else { panic!("vertex can be called without a project") };
+    assert!(why.contains("`GOOGLE_CLOUD_PROJECT`"), "{why}");
+    let Err(Problem::Inactive { variables }) = activate("vertex", "", &[("GOOGLE_APPLICATION_CREDENTIALS", "f")]) else {
+        panic!("vertex is active without a project")
+    };
+    assert!(variables.contains(&"GOOGLE_CLOUD_PROJECT".to_owned()), "{variables:?}");
+}
+
+#[test]
+fn credentials_that_cannot_be_used_are_refused() {
+    for (yaml, message) in [
+        ("groq: { credentials: { profile: p } }", "the provider `groq` has `credentials` that its `auth` does not use"),
+        ("bedrock: { credentials: { access_key_id: env:A } }", "`access_key_id` is of no use without `secret_access_key`"),
+        ("bedrock: { credentials: { tenant_id: t } }", "`tenant_id` is no part of an identity at AWS"),
+        ("bedrock: { credentials: { role_arn: r } }", "`role_arn` needs the `token_file` that it is exchanged for"),
+        ("bedrock: { auth: azure-sso }", "`azure-sso` is not a way to authenticate"),
+    ] {
+        let name = yaml.split(':').next().unwrap();
+        let Err(Problem::Invalid { span, message: said, .. }) = activate(name, yaml, &[]) else {
+            panic!("{yaml} is accepted")
+        };
+        assert_eq!(said, message);
+        assert!(span.is_some(), "{yaml}");
+    }
 }
 
 #[test]

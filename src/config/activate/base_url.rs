@@ -76,7 +76,7 @@ pub(super) fn filled(written: &Spanned<String>, layers: Layers<'_>, env: &Env) -
 ///
 /// # Errors
 /// The variables of a placeholder that none of them fills.
-fn fill(text: &str, layers: Layers<'_>, env: &Env) -> Result<String, Vec<String>> {
+pub(super) fn fill(text: &str, layers: Layers<'_>, env: &Env) -> Result<String, Vec<String>> {
     let mut out = String::new();
     let mut rest = text;
     while let Some((before, name, after)) = next_placeholder(rest) {

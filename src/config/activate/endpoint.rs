@@ -4,6 +4,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::base_url::{Base, Filled, base, filled};
 use super::identity::{self, Material};
+use super::paths::paths;
 use super::{Layers, Problem};
 use crate::config::Env;
 use crate::config::document::{EndpointEntry, ProviderEntry, SecretText};
@@ -11,7 +12,7 @@ use crate::glob::Glob;
 use crate::provider::{AuthScheme, BaseUrl, Endpoint, HeaderText, Models, PathOverride, SecretRef, presets};
 use crate::source::Spanned;
 use crate::wire::quirk::{MaxTokensMember, Quirks};
-use crate::wire::{Operation, ProtocolId};
+use crate::wire::ProtocolId;
 
 /// Where a provider stands whose address is not known yet; never called.
 const NOWHERE: &str = "https://unset.invalid";
@@ -26,7 +27,12 @@ pub(super) fn endpoints(name: &str, layers: Layers<'_>, env: &Env) -> Result<Vec
     for protocol in protocols(layers) {
         let written = Written { layers, protocol };
         let Some(place) = place(name, &base, written, env)? else { continue };
-        endpoints.push(endpoint(place, written, env)?);
+        let paths = paths(layers.both().filter_map(|entry| written.of(Some(entry))), layers, env)?;
+        endpoints.push(match (paths.unset.as_slice(), layers.user) {
+            ([], _) => endpoint(place, paths.list, written, env)?,
+            (_, None) => return Err(Problem::Inactive { variables: paths.unset }),
+            (variables, Some(_)) => endpoint(unset(name, variables)?, paths.list, written, env)?,
+        });
     }
     if endpoints.is_empty() { Err(speaks_nothing(name, layers)) } else { Ok(endpoints) }
 }
@@ -151,7 +157,12 @@ fn speaks_nothing(name: &str, layers: Layers<'_>) -> Problem {
     Problem::Invalid { span: layers.span(), message: format!("what the provider `{name}` speaks is not known"), help }
 }
 
-fn endpoint(place: Place, written: Written<'_>, env: &Env) -> Result<Endpoint, Problem> {
+fn endpoint(
+    place: Place,
+    paths: Box<[PathOverride]>,
+    written: Written<'_>,
+    env: &Env,
+) -> Result<Endpoint, Problem> {
     let auth = match place.refused {
         Some(reason) => AuthScheme::Unsupported(reason),
         None => auth(written, &place.base_url, env)?,
@@ -160,7 +171,7 @@ fn endpoint(place: Place, written: Written<'_>, env: &Env) -> Result<Endpoint, P
         protocol: written.protocol,
         base_url: place.base_url,
         auth,
-        paths: paths(written)?,
+        paths,
         headers: headers(written)?,
         quirks: quirks(written),
         model_quirks: written
@@ -195,39 +206,6 @@ fn auth(written: Written<'_>, base_url: &BaseUrl, env: &Env) -> Result<AuthSchem
         ProtocolId::Gemini => AuthScheme::Header(HeaderName::from_static("x-goog-api-key")),
         ProtocolId::BedrockConverse => AuthScheme::Bearer,
     })
-}
-
-/// By operation, the user's over the provider file's.
-fn paths(written: Written<'_>) -> Result<Box<[PathOverride]>, Problem> {
-    let mut paths: Vec<PathOverride> = Vec::new();
-    let entries = written.layers.both().filter_map(|entry| written.of(Some(entry)));
-    for (key, path) in entries.flat_map(|endpoint| &endpoint.paths) {
-        let (operation, stream) = match key.value.as_str() {
-            "generate" => (Operation::Generate, false),
-            "stream" => (Operation::Generate, true),
-            "embed" => (Operation::Embed, false),
-            "count_tokens" => (Operation::CountTokens, false),
-            other => {
-                let message = format!("`{other}` is not an operation with a path");
-                return Err(Problem::invalid(
-                    key.span,
-                    message,
-                    "write `generate`, `stream`, `embed` or `count_tokens`",
-                ));
-            }
-        };
-        if !path.value.starts_with('/') {
-            let message = format!("the path `{}` does not begin with `/`", path.value);
-            return Err(Problem::invalid(
-                path.span,
-                message,
-                "write what follows the base URL, such as `/chat/completions`",
-            ));
-        }
-        paths.retain(|(other, streamed, _)| (*other, *streamed) != (operation, stream));
-        paths.push((operation, stream, path.value.as_str().into()));
-    }
-    Ok(paths.into())
 }
 
 /// The protocol's own, the provider file's, the user's: by name, the last wins.

@@ -63,11 +63,8 @@ fn scheme(text: &Spanned<String>, region: impl FnOnce() -> String) -> Result<Aut
         "aws-sigv4" => {
             Ok(AuthScheme::AwsSigV4(AwsScope { region: region().into(), service: "bedrock".into() }))
         }
-        "google-oauth" => Ok(AuthScheme::Unsupported(
-            "it needs OAuth tokens of a Google Cloud account, which this version does not fetch; the provider `google` \
-             serves the same models with an API key"
-                .into(),
-        )),
+        "google-oauth" => Ok(AuthScheme::GoogleOauth),
+        "azure-entra" => Ok(AuthScheme::AzureEntra),
         other => match other.strip_prefix("header:").map(str::parse::<HeaderName>) {
             Some(Ok(name)) => Ok(AuthScheme::Header(name)),
             Some(Err(_)) => Err(Problem::invalid(
@@ -78,7 +75,7 @@ fn scheme(text: &Spanned<String>, region: impl FnOnce() -> String) -> Result<Aut
             None => Err(Problem::invalid(
                 text.span,
                 format!("`{other}` is not a way to authenticate"),
-                "write `bearer`, `none`, `header:NAME` or `aws-sigv4`",
+                "write `bearer`, `none`, `header:NAME`, `aws-sigv4`, `google-oauth` or `azure-entra`",
             )),
         },
     }

@@ -17,6 +17,9 @@ use crate::wire::ir::Error;
 const FORWARDED: [&str; 5] =
     ["anthropic-beta", "anthropic-version", "idempotency-key", "openai-beta", "x-client-request-id"];
 
+/// Whose quota a request of a person's login at Google uses.
+const QUOTA_PROJECT: HeaderName = HeaderName::from_static("x-goog-user-project");
+
 /// The request of one try.
 pub fn request(
     incoming: &Incoming<'_, '_>,
@@ -49,6 +52,7 @@ pub fn request(
     match (&endpoint.auth, credential) {
         (AuthScheme::Bearer | AuthScheme::GoogleOauth | AuthScheme::AzureEntra, Some(key)) => {
             headers.extend(key.bearer().map(|value| (AUTHORIZATION, value)));
+            headers.extend(key.quota_project().map(|value| (QUOTA_PROJECT, value)));
         }
         (AuthScheme::Header(name), Some(key)) => {
             headers.extend(key.bare().map(|value| (name.clone(), value)));

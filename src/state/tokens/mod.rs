@@ -4,6 +4,8 @@
 //! | file | what it does |
 //! |---|---|
 //! | `aws` | AWS keys from the places where AWS's SDKs look, and signatures made with them |
+//! | `google` | access tokens of Google Cloud |
+//! | `azure` | access tokens of Microsoft Entra ID |
 //! | `web` | small bounded exchanges with token services |
 //! | `clock` | points in time as clouds write them |
 //!
@@ -11,7 +13,9 @@
 //! answered by one fetch. Nothing is fetched for a provider that nobody calls.
 
 pub mod aws;
+mod azure;
 mod clock;
+mod google;
 mod web;
 
 use std::future::Future;
@@ -265,7 +269,11 @@ pub(super) fn source(
     let web = web::Web::new(pools.clone());
     let fetch = match asked_as.cloud {
         Cloud::Aws => aws::fetch(aws::Chain::new(asked_as, secrets, web)?),
-        Cloud::Google | Cloud::Azure => return Ok(None),
+        Cloud::Google => google::fetch(google::Source::new(asked_as, secrets, web)),
+        Cloud::Azure => {
+            let host = provider.endpoints.first().map_or("", |endpoint| endpoint.base_url.authority.host());
+            azure::fetch(azure::Source::new(asked_as, host, secrets, web)?)
+        }
     };
     Ok(Some(Arc::new(TokenSource::new(identity, fetch))))
 }

@@ -1,11 +1,14 @@
 //! Small exchanges with token services: bounded in time and size, no redirects, no proxies, and no bodies in errors.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Limited};
+use serde_json::Value;
 
+use super::Grant;
+use crate::state::Credential;
 use crate::upstream::{Pieces, Pools, SendError};
 
 /// Most time for a connection to a token service; metadata services are on the same machine or do not exist.
@@ -29,7 +32,7 @@ pub(super) struct Reply {
 
 impl Reply {
     /// The body as JSON; `Null` where it is none.
-    pub(super) fn json(&self) -> serde_json::Value {
+    pub(super) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
@@ -128,4 +131,48 @@ fn without_query(url: &str) -> &str {
 pub(super) fn short(text: &str) -> String {
     const LONGEST: usize = 200;
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST).collect()
+}
+
+/// An address that secrets may be sent to: `https`, or on this machine.
+///
+/// # Errors
+/// Any other.
+pub(super) fn secure(url: &str) -> Result<String, String> {
+    let uri: Uri = url.parse().map_err(|_| format!("`{}` is not a URL", without_query(url)))?;
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    let loopback = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    match uri.scheme_str() {
+        Some("https") => Ok(url.to_owned()),
+        Some("http") if loopback => Ok(url.to_owned()),
+        _ => Err(format!("`{}` must be an `https` address", without_query(url))),
+    }
+}
+
+/// The access token of an OAuth answer (RFC 6749, section 5), or what the service says against it.
+///
+/// # Errors
+/// No token.
+pub(super) fn granted(reply: &Reply) -> Result<Grant, String> {
+    let answer = reply.json();
+    let token = answer.get("access_token").and_then(Value::as_str).filter(|_| reply.status.is_success());
+    let Some(token) = token else {
+        // Of a refusal the error's name and description are shown; of anything else, which may be any text, nothing.
+        let said = |name: &str| answer.get(name).and_then(Value::as_str).map(short).unwrap_or_default();
+        return Err(format!("{} {} {}", reply.status, said("error"), said("error_description")).trim_end().to_owned());
+    };
+    let credential = Credential::text(token).ok_or("the token cannot travel in a header")?;
+    Ok(Grant { credential, lifetime: lifetime(&answer) })
+}
+
+/// `expires_in`, in seconds, or `expires_on`, a point in Unix time; both as numbers or, at Azure, as texts.
+fn lifetime(answer: &Value) -> Option<Duration> {
+    let number = |name: &str| {
+        let value = answer.get(name)?;
+        value.as_u64().or_else(|| value.as_str()?.parse().ok())
+    };
+    let until = |end: u64| {
+        let end = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(end))?;
+        end.duration_since(SystemTime::now()).ok()
+    };
+    number("expires_in").map(Duration::from_secs).or_else(|| number("expires_on").and_then(until))
 }

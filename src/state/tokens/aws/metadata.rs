@@ -4,7 +4,7 @@
 use http::{Method, Uri};
 
 use super::super::read_file;
-use super::super::web::request;
+use super::super::web::{request, secure};
 use super::{Chain, Keys};
 
 const CONTAINER: &str = "http://169.254.170.2";
@@ -39,9 +39,7 @@ pub(super) async fn of_container(chain: &Chain) -> Result<Option<Keys>, String> 
 fn allowed(url: &str) -> Result<String, String> {
     let uri: Uri = url.parse().map_err(|_| "`AWS_CONTAINER_CREDENTIALS_FULL_URI` is not a URL".to_owned())?;
     let host = uri.host().unwrap_or_default();
-    let bare = host.trim_matches(['[', ']']);
-    let loopback = bare == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
-    if uri.scheme_str() == Some("https") || loopback || CONTAINER_HOSTS.contains(&host) {
+    if CONTAINER_HOSTS.contains(&host) || secure(url).is_ok() {
         return Ok(url.to_owned());
     }
     Err(format!(

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use super::super::read_file;
-use super::super::web::{form_request, short};
+use super::super::web::{form_request, secure, short};
 use super::{Chain, Keys, lifetime, sign};
 use crate::provider::AwsScope;
 
@@ -22,7 +22,7 @@ pub(super) async fn with_web_identity(chain: &Chain, role: &str, file: PathBuf) 
         ("RoleSessionName", session),
         ("WebIdentityToken", token.trim()),
     ];
-    let reply = chain.web.post_form(&address(chain), &form).await?;
+    let reply = chain.web.post_form(&secure(&address(chain))?, &form).await?;
     read(reply.status.is_success(), reply.text(), role)
 }
 
@@ -40,7 +40,7 @@ pub(super) async fn with_keys(
         ("RoleSessionName", session.unwrap_or("routeplane")),
     ];
     form.extend(external_id.map(|id| ("ExternalId", id)));
-    let mut request = form_request(&address(chain), &form)?;
+    let mut request = form_request(&secure(&address(chain))?, &form)?;
     let keys = aws_credential_types::Credentials::new(keys.id, keys.secret, keys.session, None, "routeplane");
     let scope = AwsScope { region: chain.region.clone(), service: "sts".into() };
     sign(&mut request, &keys, &scope, SystemTime::now())?;
