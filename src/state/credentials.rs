@@ -201,7 +201,12 @@ fn credential(identity: blake3::Hash, secret: &str) -> Option<Credential> {
     bearer.set_sensitive(true);
     bare.set_sensitive(true);
     let cooling_until = AtomicU64::new(0);
-    Some(Credential { identity, secret: secret.into(), form: Form::Text { bearer, bare, project: None }, cooling_until })
+    Some(Credential {
+        identity,
+        secret: secret.into(),
+        form: Form::Text { bearer, bare, project: None },
+        cooling_until,
+    })
 }
 
 /// Milliseconds of this process's own, monotonic clock.

@@ -35,7 +35,10 @@ fn form(request: &Request) -> Vec<(String, String)> {
 }
 
 fn field<'f>(form: &'f [(String, String)], name: &str) -> &'f str {
-    form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str()).unwrap_or_else(|| panic!("{name}: {form:?}"))
+    form.iter()
+        .find(|(key, _)| key == name)
+        .map(|(_, value)| value.as_str())
+        .unwrap_or_else(|| panic!("{name}: {form:?}"))
 }
 
 async fn ask(daemon: &Daemon, model: &str) -> Response {
@@ -130,7 +133,10 @@ async fn the_login_of_gcloud_is_found_and_names_its_quota() {
     assert_eq!(request.header("authorization"), Some(format!("Bearer {TOKEN}").as_str()));
     assert_eq!(request.header("x-goog-user-project"), Some("pays"));
     let exchange = form(&oauth.only_request().request);
-    assert_eq!((field(&exchange, "grant_type"), field(&exchange, "refresh_token")), ("refresh_token", "CANARY-refresh"));
+    assert_eq!(
+        (field(&exchange, "grant_type"), field(&exchange, "refresh_token")),
+        ("refresh_token", "CANARY-refresh")
+    );
     keeps_secrets(&sandbox, &daemon, &[]).await;
 }
 
@@ -214,13 +220,17 @@ async fn without_an_account_the_answer_says_what_to_set_in_the_callers_dialect()
     let sandbox = vertex(&upstream);
     sandbox.write("routeplane.yaml", NO_RETRIES);
     let daemon = sandbox.start(&[]).await;
-    let body = json!({ "model": GEMINI, "max_tokens": 9, "messages": [{ "role": "user", "content": "hi" }] }).to_string();
+    let body =
+        json!({ "model": GEMINI, "max_tokens": 9, "messages": [{ "role": "user", "content": "hi" }] }).to_string();
     let headers = [("anthropic-version", "2023-06-01")];
     let answer = http_client::request(daemon.address, "POST", "/v1/messages", &headers, body.as_bytes()).await;
     let said = answer.json();
     assert_eq!((answer.status, &said["error"]["type"]), (503, &json!("overloaded_error")));
     let message = said["error"]["message"].as_str().unwrap();
-    assert!(message.contains("`vertex` has no access") && message.contains("`gcloud auth application-default login`"), "{message}");
+    assert!(
+        message.contains("`vertex` has no access") && message.contains("`gcloud auth application-default login`"),
+        "{message}"
+    );
 }
 
 /// A token outlives a reload that does not change whose it is, and ends with one that does.
@@ -231,7 +241,8 @@ async fn a_reload_keeps_the_token_unless_the_account_changes() {
     for name in ["a.json", "b.json"] {
         sandbox.write(name, &service_account(&url(&oauth)));
     }
-    let file = |key: &str, more: &str| NO_RETRIES.replace("{}", &format!("{{ credentials: {{ key_file: {key} }} }}")) + more;
+    let file =
+        |key: &str, more: &str| NO_RETRIES.replace("{}", &format!("{{ credentials: {{ key_file: {key} }} }}")) + more;
     sandbox.write("routeplane.yaml", &file("a.json", ""));
     let daemon = sandbox.start(&[]).await;
     ask(&daemon, GEMINI).await.expect_status(200);
@@ -330,7 +341,8 @@ async fn managed_identities_are_those_of_the_service_or_of_the_machine() {
 #[tokio::test]
 async fn entras_refusal_reaches_the_caller_with_its_reason() {
     let upstream = MockUpstream::good().await;
-    let refusal = json!({ "error": "invalid_client", "error_description": "AADSTS7000215: Invalid client secret provided." });
+    let refusal =
+        json!({ "error": "invalid_client", "error_description": "AADSTS7000215: Invalid client secret provided." });
     let entra = MockUpstream::start([answer(401, &refusal)]).await;
     let sandbox = azure(&upstream)
         .env("AZURE_AUTHORITY_HOST", &url(&entra))

@@ -435,9 +435,12 @@ fn vertex_is_called_at_the_host_of_its_location() {
         assert_eq!(place(yaml), (host.to_owned(), path));
     }
     let named = activate("vertex", "vertex: {}", &[]).unwrap();
-    let AuthScheme::Unsupported(why) = &named.endpoints[0].auth else { panic!("vertex can be called without a project") };
+    let AuthScheme::Unsupported(why) = &named.endpoints[0].auth else {
+        panic!("vertex can be called without a project")
+    };
     assert!(why.contains("`GOOGLE_CLOUD_PROJECT`"), "{why}");
-    let Err(Problem::Inactive { variables }) = activate("vertex", "", &[("GOOGLE_APPLICATION_CREDENTIALS", "f")]) else {
+    let Err(Problem::Inactive { variables }) = activate("vertex", "", &[("GOOGLE_APPLICATION_CREDENTIALS", "f")])
+    else {
         panic!("vertex is active without a project")
     };
     assert!(variables.contains(&"GOOGLE_CLOUD_PROJECT".to_owned()), "{variables:?}");
@@ -447,7 +450,10 @@ fn vertex_is_called_at_the_host_of_its_location() {
 fn credentials_that_cannot_be_used_are_refused() {
     for (yaml, message) in [
         ("groq: { credentials: { profile: p } }", "the provider `groq` has `credentials` that its `auth` does not use"),
-        ("bedrock: { credentials: { access_key_id: env:A } }", "`access_key_id` is of no use without `secret_access_key`"),
+        (
+            "bedrock: { credentials: { access_key_id: env:A } }",
+            "`access_key_id` is of no use without `secret_access_key`",
+        ),
         ("bedrock: { credentials: { tenant_id: t } }", "`tenant_id` is no part of an identity at AWS"),
         ("bedrock: { credentials: { role_arn: r } }", "`role_arn` needs the `token_file` that it is exchanged for"),
         ("bedrock: { auth: azure-sso }", "`azure-sso` is not a way to authenticate"),

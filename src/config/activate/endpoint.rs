@@ -11,8 +11,8 @@ use crate::config::document::{EndpointEntry, ProviderEntry, SecretText};
 use crate::glob::Glob;
 use crate::provider::{AuthScheme, BaseUrl, Endpoint, HeaderText, Models, PathOverride, SecretRef, presets};
 use crate::source::Spanned;
-use crate::wire::quirk::{MaxTokensMember, Quirks};
 use crate::wire::ProtocolId;
+use crate::wire::quirk::{MaxTokensMember, Quirks};
 
 /// Where a provider stands whose address is not known yet; never called.
 const NOWHERE: &str = "https://unset.invalid";
@@ -157,12 +157,7 @@ fn speaks_nothing(name: &str, layers: Layers<'_>) -> Problem {
     Problem::Invalid { span: layers.span(), message: format!("what the provider `{name}` speaks is not known"), help }
 }
 
-fn endpoint(
-    place: Place,
-    paths: Box<[PathOverride]>,
-    written: Written<'_>,
-    env: &Env,
-) -> Result<Endpoint, Problem> {
+fn endpoint(place: Place, paths: Box<[PathOverride]>, written: Written<'_>, env: &Env) -> Result<Endpoint, Problem> {
     let auth = match place.refused {
         Some(reason) => AuthScheme::Unsupported(reason),
         None => auth(written, &place.base_url, env)?,

@@ -60,9 +60,7 @@ fn scheme(text: &Spanned<String>, region: impl FnOnce() -> String) -> Result<Aut
     match text.value.as_str() {
         "bearer" => Ok(AuthScheme::Bearer),
         "none" => Ok(AuthScheme::None),
-        "aws-sigv4" => {
-            Ok(AuthScheme::AwsSigV4(AwsScope { region: region().into(), service: "bedrock".into() }))
-        }
+        "aws-sigv4" => Ok(AuthScheme::AwsSigV4(AwsScope { region: region().into(), service: "bedrock".into() })),
         "google-oauth" => Ok(AuthScheme::GoogleOauth),
         "azure-entra" => Ok(AuthScheme::AzureEntra),
         other => match other.strip_prefix("header:").map(str::parse::<HeaderName>) {

@@ -33,12 +33,7 @@ pub(super) struct Source {
 impl Source {
     /// # Errors
     /// A secret that cannot be had.
-    pub(super) fn new(
-        asked_as: &CloudIdentity,
-        host: &str,
-        secrets: &Secrets<'_>,
-        web: Web,
-    ) -> Result<Source, String> {
+    pub(super) fn new(asked_as: &CloudIdentity, host: &str, secrets: &Secrets<'_>, web: Web) -> Result<Source, String> {
         let credentials = &asked_as.credentials;
         let env = secrets.env.clone();
         let or_variable = |written: &Option<Box<str>>, name: &str| {
@@ -73,7 +68,8 @@ impl Source {
             }
             (Some(tenant), Some(client)) if self.token_file.is_some() => self.of_workload(tenant, client).await,
             _ if self.secret.is_some() || self.token_file.is_some() => {
-                Err("an application needs `tenant_id` and `client_id` (`AZURE_TENANT_ID`, `AZURE_CLIENT_ID`)".to_owned())
+                Err("an application needs `tenant_id` and `client_id` (`AZURE_TENANT_ID`, `AZURE_CLIENT_ID`)"
+                    .to_owned())
             }
             _ => self.of_managed_identity().await.map_err(|problem| {
                 format!(
@@ -97,8 +93,7 @@ impl Source {
         let authority = secure(self.env.get("AZURE_AUTHORITY_HOST").unwrap_or(AUTHORITY))?;
         let url = format!("{}/{}/oauth2/v2.0/token", authority.trim_end_matches('/'), escaped(tenant));
         let scope = format!("{}/.default", self.resource);
-        let mut form =
-            vec![("grant_type", "client_credentials"), ("client_id", client), ("scope", scope.as_str())];
+        let mut form = vec![("grant_type", "client_credentials"), ("client_id", client), ("scope", scope.as_str())];
         form.extend(proof);
         granted(&self.web.post_form(&url, &form).await?)
     }
@@ -112,8 +107,7 @@ impl Source {
             return granted(&self.web.get(&url, &[("x-identity-header", header)]).await?);
         }
         let host = self.env.get("AZURE_POD_IDENTITY_AUTHORITY_HOST").unwrap_or(METADATA).trim_end_matches('/');
-        let url =
-            format!("{host}/metadata/identity/oauth2/token?api-version=2018-02-01&resource={resource}{client}");
+        let url = format!("{host}/metadata/identity/oauth2/token?api-version=2018-02-01&resource={resource}{client}");
         granted(&self.web.get(&url, &[("metadata", "true")]).await?)
     }
 }
@@ -123,8 +117,8 @@ pub(super) fn fetch(source: Source) -> Fetch {
     let source = Arc::new(source);
     Arc::new(move || {
         let source = Arc::clone(&source);
-        Box::pin(async move {
-            source.find().await.map_err(|problem| format!("no token of Microsoft Entra ID: {problem}"))
-        })
+        Box::pin(
+            async move { source.find().await.map_err(|problem| format!("no token of Microsoft Entra ID: {problem}")) },
+        )
     })
 }
