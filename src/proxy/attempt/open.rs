@@ -32,7 +32,7 @@ pub(super) async fn open(
     }
     refuse_unknown_coding(&head.headers)?;
     let (pipe, mut headers) = match &prepared.translation {
-        Translation::None => (Pipe::relay(incoming.inbound, place.outbound), forwarded(&head.headers)),
+        Translation::None => (Pipe::relay(incoming.inbound, place.outbound, prepared.terms), forwarded(&head.headers)),
         Translation::Generate(request) => {
             let encoder = incoming.inbound.stream_encoder(&incoming.head, request);
             let pipe = Pipe::translate(incoming.inbound, place.outbound, &incoming.head, &place.quirks, encoder);

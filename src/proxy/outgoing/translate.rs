@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::{Incoming, Prepared, Toward, Translation, decoded};
 use crate::provider::{Endpoint, catalogue};
+use crate::proxy::pipe::Terms;
 use crate::table::Attempt;
 use crate::wire::ir::{Error, ErrorKind};
 use crate::wire::loss::Losses;
@@ -48,7 +49,7 @@ pub(super) fn translated(
             Translation::Generate(Box::new(request))
         }
     };
-    Ok(Prepared { body: out.into(), losses, translation })
+    Ok(Prepared { body: out.into(), losses, terms: Terms::default(), translation })
 }
 
 fn no_operation(endpoint: &Endpoint, what: &str) -> Error {
