@@ -68,10 +68,12 @@ impl<'p> Targets<'p> {
         let sets = self.lanes.get(provider.0 as usize)?;
         let at = self.providers.get(provider.0 as usize)?;
         let prices = model.as_deref().and_then(|model| at.prices_of(model));
+        let plans = |model: &str| at.endpoints.iter().map(|endpoint| endpoint.output_plan(model)).collect();
+        let outputs = model.as_deref().map(plans).unwrap_or_default();
         let own = model.as_deref().and_then(|model| sets.get(at.serving(model)));
         let lanes = Arc::clone(own.or(sets.last())?);
         let by_model = (model.is_none() && sets.len() > 1).then(|| Arc::clone(sets));
-        self.targets.push(Target { provider, model, prices, lanes, by_model });
+        self.targets.push(Target { provider, model, prices, outputs, lanes, by_model });
         u32::try_from(self.targets.len() - 1).ok().map(TargetIdx)
     }
 

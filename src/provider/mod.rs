@@ -15,6 +15,7 @@ use identity::{Cloud, CloudIdentity};
 
 use crate::glob::Glob;
 use crate::wire::quirk::Quirks;
+use crate::wire::structured::OutputPlan;
 use crate::wire::{Operation, ProtocolId};
 
 /// One provider of the table.
@@ -39,8 +40,6 @@ pub struct Provider {
     pub catalogue: Option<Box<str>>,
     /// Patterns of model ids, and prices that the file says instead of the catalogue's.
     pub prices: Box<[(Glob, Prices)]>,
-    /// Streams that pass through are asked for their usage where the caller did not.
-    pub include_usage: bool,
     /// Why the provider is in the table: for the start-up text.
     pub activation: Activation,
 }
@@ -139,6 +138,12 @@ impl Endpoint {
         let mut matching = self.model_quirks.iter().filter(|(pattern, _)| pattern.matches(model));
         let Some((_, first)) = matching.next() else { return Cow::Borrowed(&self.quirks) };
         Cow::Owned(matching.fold(self.quirks.and(first), |quirks, (_, more)| quirks.and(more)))
+    }
+
+    /// What is offered here for answers of a given form; `None` where this build does not speak the protocol.
+    pub fn output_plan(&self, model: &str) -> Option<OutputPlan> {
+        let outbound = self.protocol.codec()?.outbound()?;
+        Some(outbound.output_plan(model, &self.quirks_of(model)))
     }
 }
 

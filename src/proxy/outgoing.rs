@@ -3,6 +3,7 @@
 
 pub mod head;
 mod loss;
+mod form;
 mod preset;
 mod translate;
 
@@ -12,7 +13,6 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use super::ingress::Call;
-use super::pipe::Terms;
 use crate::provider::Endpoint;
 use crate::table::{Attempt, Lane};
 use crate::upstream::Pieces;
@@ -20,7 +20,8 @@ use crate::wire::envelope::Envelope;
 use crate::wire::ir::{self, Error};
 use crate::wire::loss::Losses;
 use crate::wire::quirk::Quirks;
-use crate::wire::{Head, Inbound, Operation, Outbound, Protocol, Relay};
+use crate::wire::structured::Applied;
+use crate::wire::{Head, Inbound, Outbound, Protocol, Relay};
 
 /// The caller's request, as every try derives its own from it.
 pub struct Incoming<'r, 'b> {
@@ -48,8 +49,8 @@ pub struct Toward<'r> {
 pub struct Prepared {
     pub body: Pieces,
     pub losses: Losses,
-    /// How the answer is to be relayed, where it is.
-    pub terms: Terms,
+    /// What was done for the sake of the answer's form, and is undone in the answer.
+    pub form: Applied,
     /// What the caller asked for, in the hub, where the answer needs translation.
     pub translation: Translation,
 }
@@ -70,11 +71,19 @@ pub fn body(incoming: &Incoming<'_, '_>, attempt: &Attempt<'_>, toward: &Toward<
     let edited = preset::document(incoming, attempt.settings, toward.quirks)?;
     let translated = || translate::translated(incoming, edited.as_ref(), attempt, toward);
     let relay = match attempt.lane(incoming.call.protocol, incoming.call.operation) {
+        Lane::Passthrough { .. } if form::needs_the_hub(incoming, edited.as_ref(), attempt, toward.endpoint)? => {
+            Relay::Translated
+        }
         Lane::Passthrough { .. } => incoming.inbound.relay(&incoming.head, incoming.envelope),
         Lane::Translate { .. } | Lane::Refused(_) => Relay::Translated,
     };
     let mut prepared = match relay {
-        Relay::AsItIs => relayed(incoming, edited.as_ref(), attempt, toward)?,
+        Relay::AsItIs => Prepared {
+            body: relayed(incoming, edited.as_ref(), attempt, toward.outbound)?,
+            losses: Losses::default(),
+            form: Applied::default(),
+            translation: Translation::None,
+        },
         Relay::Rewritten => Prepared { translation: Translation::None, ..translated()? },
         Relay::Translated => translated()?,
     };
@@ -86,19 +95,15 @@ pub fn body(incoming: &Incoming<'_, '_>, attempt: &Attempt<'_>, toward: &Toward<
     Ok(prepared)
 }
 
-/// The caller's document with the upstream's name of the model, and with the question for usage that metering needs.
+/// The caller's document with the upstream's name of the model.
 fn relayed(
     incoming: &Incoming<'_, '_>,
     edited: Option<&Bytes>,
     attempt: &Attempt<'_>,
-    toward: &Toward<'_>,
-) -> Result<Prepared, Error> {
-    let asks = attempt.provider.include_usage && incoming.call.operation == Operation::Generate;
+    outbound: &dyn Outbound,
+) -> Result<Pieces, Error> {
     let renamed = |envelope: &Envelope<'_>, body: &Bytes| {
-        let question = if asks { toward.outbound.ask_for_usage(envelope, toward.quirks) } else { None };
-        let terms = Terms { hides_usage: question.is_some(), answers: preset::answers(incoming, envelope) };
-        let body = Pieces::new(toward.outbound.rename(&incoming.head, envelope, body, attempt.model, question)?);
-        Ok(Prepared { body, losses: Losses::default(), terms, translation: Translation::None })
+        outbound.rename(&incoming.head, envelope, body, attempt.model).map(Pieces::new)
     };
     match edited {
         None => renamed(incoming.envelope, incoming.body),

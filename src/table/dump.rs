@@ -128,14 +128,12 @@ fn provider_text(table: &RoutingTable, index: ProviderIdx, provider: &Provider) 
     if let Some(target) = wildcard {
         out.push_str(&lanes_text(target));
     }
+    out.push_str(&outputs_text(provider));
     if !provider.models.is_empty() {
         let _ = write!(out, "\nmodels {}", words::models(&provider.models));
     }
     for (pattern, prices) in &provider.prices {
         let _ = write!(out, "\nprices of {pattern}: {}", words::prices(prices));
-    }
-    if !provider.include_usage {
-        out.push_str("\nusage of streams only where the caller asks");
     }
     out
 }
@@ -200,6 +198,33 @@ fn lanes_text(target: &Target) -> String {
         let _ = write!(out, "\n{}: {}", words::operation(operation, false), words.join(", "));
         if let Some((_, Lane::Refused(why))) = lanes.iter().find(|(_, lane)| matches!(lane, Lane::Refused(_))) {
             let _ = write!(out, " ({why})");
+        }
+    }
+    out
+}
+
+/// How answers of a given form are obtained: of most models, and of the listed ones that differ.
+fn outputs_text(provider: &Provider) -> String {
+    let mut out = String::new();
+    for endpoint in &provider.endpoints {
+        let Some(usual) = endpoint.output_plan("*") else { continue };
+        let over = match provider.endpoints.len() {
+            0 | 1 => String::new(),
+            _ => format!(" over {}", endpoint.protocol.fact()),
+        };
+        let _ = write!(out, "\nanswers{over}: {}", usual.words());
+        let usual = usual.words();
+        let mut others: Vec<(String, Vec<Box<str>>)> = Vec::new();
+        for model in &provider.models {
+            let plan = endpoint.output_plan(model).map(|plan| plan.words());
+            let Some(plan) = plan.filter(|plan| *plan != usual) else { continue };
+            match others.iter_mut().find(|(known, _)| *known == plan) {
+                Some((_, models)) => models.push(model.clone()),
+                None => others.push((plan, vec![model.clone()])),
+            }
+        }
+        for (plan, models) in others {
+            let _ = write!(out, "\nanswers{over} of {}: {plan}", words::models(&models));
         }
     }
     out

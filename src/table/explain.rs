@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use super::dump::{lane_word, settings_words};
 use super::select::{Attempt, Decision, Draw, HealthView, NotFound, Outcome};
 use super::{Lane, RoutingTable, SettingsIdx};
-use crate::rule::Facts;
+use crate::rule::{Facts, OutputKind};
 use crate::rule::predicate::Predicate;
 use crate::wire::loss::Losses;
+use crate::wire::structured::OutputPlan;
 use crate::wire::{Operation, ProtocolId};
 
 /// A decision and its reasons.
@@ -52,6 +53,8 @@ pub struct AttemptExplained<'t> {
     /// `provider/model`.
     pub target: String,
     pub lane: &'t Lane,
+    /// How an answer of the form that the request asks for is obtained; `None` where it asks for none.
+    pub answers: Option<OutputPlan>,
     /// What presets add to the request, in words.
     pub settings: Vec<String>,
     /// What of this very request the target does not get as it was, or why it gets none of it. `None` where nobody has
@@ -75,9 +78,11 @@ pub fn explain<'t>(
         text: &rule.text,
         failed: rule.when.failing(facts).map(|part| failed(part, facts)),
     });
+    let asks_for_form = operation == Operation::Generate && facts.output() != OutputKind::Text;
     let explained = |attempt: &Attempt<'t>| AttemptExplained {
         target: format!("{}/{}", attempt.provider.name, attempt.model),
         lane: attempt.lane(facts.protocol(), operation),
+        answers: if asks_for_form { plan_of(attempt, facts.protocol(), operation) } else { None },
         settings: table
             .settings(SettingsIdx::BASE)
             .map_or_else(Vec::new, |base| settings_words(attempt.settings, base)),
@@ -90,6 +95,15 @@ pub fn explain<'t>(
         Outcome::Deny { .. } | Outcome::NotFound(_) => (Vec::new(), Vec::new()),
     };
     Explanation { model: facts.model(), caller: facts.protocol(), rules: rules.collect(), decision, attempts, skipped }
+}
+
+fn plan_of(attempt: &Attempt<'_>, caller: ProtocolId, operation: Operation) -> Option<OutputPlan> {
+    match attempt.lane(caller, operation) {
+        Lane::Passthrough { endpoint } | Lane::Translate { endpoint } => {
+            attempt.target.output_plan(attempt.provider, usize::from(*endpoint), attempt.model)
+        }
+        Lane::Refused(_) => None,
+    }
 }
 
 fn failed(part: &Predicate, facts: &dyn Facts) -> Failed {
@@ -149,6 +163,7 @@ impl AttemptExplained<'_> {
                 Lane::Refused(why) => Some(why),
                 Lane::Passthrough { .. } | Lane::Translate { .. } => None,
             },
+            "answers": self.answers.map(|plan| plan.words()),
             "settings": self.settings,
             "losses": self.losses.as_ref().and_then(|losses| losses.as_ref().ok()),
             "refusal": self.losses.as_ref().and_then(|losses| losses.as_ref().err()),
@@ -201,6 +216,9 @@ impl fmt::Display for AttemptExplained<'_> {
         write!(f, "{}, {}", self.target, lane_word(self.lane))?;
         if let Lane::Refused(why) = self.lane {
             write!(f, " ({why})")?;
+        }
+        if let Some(plan) = &self.answers {
+            write!(f, ", answers: {}", plan.words())?;
         }
         if !self.settings.is_empty() {
             write!(f, ", with {}", self.settings.join(", "))?;

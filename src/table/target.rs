@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::ProviderIdx;
 use crate::provider::Provider;
 use crate::provider::catalogue::Prices;
+use crate::wire::structured::OutputPlan;
 use crate::wire::{Operation, ProtocolId};
 
 /// A model at a provider.
@@ -15,6 +16,9 @@ pub struct Target {
     pub model: Option<Box<str>>,
     /// What the model costs, where that is known; a wildcard's models are looked up one by one.
     pub prices: Option<Prices>,
+    /// What is offered for answers of a given form, by the position in `Provider::endpoints`; empty for a wildcard, whose
+    /// models are looked up one by one.
+    pub outputs: Box<[Option<OutputPlan>]>,
     /// Those of this very model; of a wildcard, those of a model that every endpoint serves.
     pub lanes: Arc<Lanes>,
     /// A wildcard's, where some endpoints do not serve every model: by the set of endpoints that serve one
@@ -27,6 +31,14 @@ impl Target {
     pub fn lane(&self, provider: &Provider, model: &str, caller: ProtocolId, operation: Operation) -> &Lane {
         let by_model = self.by_model.as_ref().and_then(|sets| sets.get(provider.serving(model)));
         by_model.unwrap_or(&self.lanes).get(caller, operation)
+    }
+
+    /// What an endpoint of `provider` offers at this target for answers of a given form.
+    pub fn output_plan(&self, provider: &Provider, endpoint: usize, model: &str) -> Option<OutputPlan> {
+        match self.model {
+            Some(_) => self.outputs.get(endpoint).copied().flatten(),
+            None => provider.endpoints.get(endpoint)?.output_plan(model),
+        }
     }
 
     /// What `model` costs at this target of `provider`.

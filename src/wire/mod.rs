@@ -19,6 +19,8 @@ pub mod openai_responses;
 pub mod outline;
 pub mod pointer;
 pub mod quirk;
+pub mod schema;
+pub mod structured;
 mod tool_ids;
 
 use std::fmt;
@@ -31,6 +33,7 @@ use envelope::{Edit, Envelope};
 use frame::{Frame, Framing};
 use loss::Losses;
 use quirk::Quirks;
+use structured::OutputPlan;
 
 /// A wire protocol, by the name it has in `routeplane.yaml`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
@@ -227,6 +230,9 @@ pub trait Inbound: Sync {
     /// name.
     fn parameter(&self, name: &str, quirks: &Quirks) -> &'static [&'static str];
 
+    /// The members of the document that may ask for an answer of a given form.
+    fn form_members(&self) -> &'static [&'static str];
+
     /// The edit that puts a system text before everything the caller said; `None` where the document has no room for it.
     fn prepend_system(&self, envelope: &Envelope<'_>, text: &str) -> Option<envelope::Edit<'static>>;
 }
@@ -261,8 +267,8 @@ pub trait Outbound: Sync {
     /// The member of the body that names the model, `None` where the path does.
     fn model_member(&self) -> Option<&'static str>;
 
-    /// The document of a caller of this protocol with the upstream's name of the model in it, wherever it stands, and with one
-    /// edit more. What is not edited is not copied.
+    /// The document of a caller of this protocol with the upstream's name of the model in it, wherever it stands. What is
+    /// not edited is not copied.
     ///
     /// # Errors
     /// A document that has something else where the model must be named.
@@ -272,32 +278,26 @@ pub trait Outbound: Sync {
         envelope: &Envelope<'_>,
         body: &Bytes,
         model: &str,
-        more: Option<Edit<'_>>,
     ) -> Result<SmallVec<[Bytes; 4]>, ir::Error> {
         let mut name = Vec::new();
         json::write(model, &mut name);
         let edit = match self.model_member() {
-            Some(_) if *envelope.model == *model => None,
-            Some(member) => Some(Edit::Set(member, name.into())),
+            Some(_) if *envelope.model == *model => return Ok(SmallVec::from_iter([body.clone()])),
+            Some(member) => Edit::Set(member, name.into()),
             // Where the path has the name, a member of the body would contradict it.
-            None => Some(Edit::Remove("model")),
+            None => Edit::Remove("model"),
         };
-        let edits: SmallVec<[Edit<'_>; 2]> = edit.into_iter().chain(more).collect();
-        Ok(envelope.splice(body, &edits))
+        Ok(envelope.splice(body, &[edit]))
     }
 
-    /// The edit of a caller's document that makes an upstream with these quirks report what a stream takes; `None` where the
-    /// caller asks for it, where nobody need ask, and where the upstream does not know the question.
-    fn ask_for_usage(&self, _envelope: &Envelope<'_>, _quirks: &Quirks) -> Option<Edit<'static>> {
-        None
-    }
+    /// What an upstream of this protocol offers at `model` for answers of a given form.
+    fn output_plan(&self, model: &str, quirks: &Quirks) -> OutputPlan;
 
-    /// Whether a frame says nothing but what the stream took: it came because of [`Outbound::ask_for_usage`].
-    fn is_only_usage(&self, _frame: &Frame<'_>) -> bool {
-        false
-    }
+    /// Removes from a request's `ext` what this protocol's decoder kept of the wanted form's spelling.
+    fn forget_form(&self, _ext: &mut json::Ext) {}
 
-    /// Writes the request for `destination`. What cannot be carried goes to `losses`.
+    /// Writes the request for `destination`. What cannot be carried goes to `losses`; a form of the answer that the
+    /// protocol has no member for counts as that, see [`structured::request::prepare`].
     ///
     /// # Errors
     /// A request that the protocol cannot carry at all, in words for the caller.
@@ -351,12 +351,6 @@ pub trait Outbound: Sync {
 
     /// What one frame of a stream means, without decoding it: pass-through streams are watched, not translated.
     fn observe(&self, frame: &Frame<'_>) -> Observation;
-
-    /// The numbers of the answers that end with a frame, which is a [`FrameKind::Finish`]. Asked only where the caller wanted
-    /// several answers at once.
-    fn finishes(&self, _frame: &Frame<'_>) -> SmallVec<[u64; 2]> {
-        SmallVec::from_iter([0])
-    }
 
     /// Usage in a whole answer, read without building a tree, `None` where there is none.
     fn usage(&self, body: &[u8]) -> Option<ir::Usage>;

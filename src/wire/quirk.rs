@@ -16,8 +16,8 @@ pub struct Quirks {
     pub tool_choice_any: bool,
     /// Tool call ids must be exactly nine letters or digits (Mistral).
     pub short_tool_ids: bool,
-    /// JSON schema output is not offered; JSON mode with the schema in the prompt is used instead.
-    pub no_json_schema: bool,
+    /// What the upstream offers for answers by a JSON Schema.
+    pub structured_output: StructuredOutput,
     /// `reasoning_effort` is refused.
     pub no_reasoning_effort: bool,
     /// The member in which the upstream expects reasoning of earlier turns back.
@@ -39,7 +39,10 @@ impl Quirks {
             no_stream_options: self.no_stream_options || more.no_stream_options,
             tool_choice_any: self.tool_choice_any || more.tool_choice_any,
             short_tool_ids: self.short_tool_ids || more.short_tool_ids,
-            no_json_schema: self.no_json_schema || more.no_json_schema,
+            structured_output: match more.structured_output {
+                StructuredOutput::Auto => self.structured_output,
+                other => other,
+            },
             no_reasoning_effort: self.no_reasoning_effort || more.no_reasoning_effort,
             reasoning_replay: match more.reasoning_replay {
                 ReasoningReplay::None => self.reasoning_replay,
@@ -57,6 +60,25 @@ pub enum MaxTokensMember {
     #[default]
     MaxCompletionTokens,
     MaxTokens,
+}
+
+/// What an upstream offers for answers by a JSON Schema.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StructuredOutput {
+    /// What its protocol and its model are known to offer.
+    #[default]
+    Auto,
+    /// The protocol's member, and no other answer can come; schemas must be in the vendor's dialect.
+    Strict,
+    /// The protocol's member with any schema.
+    BestEffort,
+    /// No member for schemas; a tool that must be called can have it.
+    Tool,
+    /// No member for schemas, but JSON mode.
+    Json,
+    /// Neither.
+    Prompt,
 }
 
 /// Whether, and where, reasoning text of earlier turns is sent back in Chat Completions.

@@ -23,7 +23,7 @@ const MEMBERS: [(&str, &str, &str); 16] = [
     (r#""parallel_tool_calls":false"#, "parallel", "parallel_tool_calls"),
     (r#""user":"MARK""#, "MARK", "user"),
     (r#""metadata":{"k":"MARK"}"#, "MARK", "metadata"),
-    (r#""response_format":{"type":"json_object"}"#, "application/json", "response_format"),
+    (r#""response_format":{"type":"json_object"}"#, "json", "response_format"),
     (r#""logit_bias":{"77":1}"#, "logit_bias", "logit_bias"),
 ];
 

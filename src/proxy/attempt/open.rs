@@ -16,6 +16,7 @@ use crate::telemetry::traffic::StreamRecord;
 use crate::upstream;
 use crate::wire::frame::Framing;
 use crate::wire::ir::{Error, ErrorKind};
+use crate::wire::structured::stream::Restored;
 
 /// Opens a stream up to its first content.
 pub(super) async fn open(
@@ -32,10 +33,16 @@ pub(super) async fn open(
     }
     refuse_unknown_coding(&head.headers)?;
     let (pipe, mut headers) = match &prepared.translation {
-        Translation::None => (Pipe::relay(incoming.inbound, place.outbound, prepared.terms), forwarded(&head.headers)),
+        Translation::None => (Pipe::relay(incoming.inbound, place.outbound), forwarded(&head.headers)),
         Translation::Generate(request) => {
             let encoder = incoming.inbound.stream_encoder(&incoming.head, request);
-            let pipe = Pipe::translate(incoming.inbound, place.outbound, &incoming.head, &place.quirks, encoder);
+            let decoder = place.outbound.stream_decoder(&place.quirks);
+            let decoder = match prepared.form.changes_answers() {
+                true => Box::new(Restored::new(decoder, prepared.form.clone())),
+                false => decoder,
+            };
+            let framing = place.outbound.framing();
+            let pipe = Pipe::translate(incoming.inbound, &incoming.head, (framing, decoder), encoder);
             (pipe, limits(&head.headers))
         }
         Translation::Embed(_) | Translation::CountTokens => {

@@ -16,8 +16,8 @@ use crate::proxy::outgoing::{Prepared, Translation};
 use crate::table::settings::RetryOn;
 use crate::upstream;
 use crate::upstream::body::Broken;
-use crate::wire::Operation;
 use crate::wire::ir::Error;
+use crate::wire::{Operation, structured};
 
 /// Most bytes of a whole answer.
 const WHOLE_LIMIT: usize = 64 << 20;
@@ -54,7 +54,8 @@ pub(super) async fn whole(
     let (mut headers, body) = match prepared.translation {
         Translation::None => (forwarded(&head.headers), body),
         Translation::Generate(_) => {
-            let answer = place.outbound.decode_response(&body, &place.quirks).map_err(bad)?;
+            let mut answer = place.outbound.decode_response(&body, &place.quirks).map_err(bad)?;
+            structured::answer::restore(&mut answer, &prepared.form);
             let mut out = Vec::with_capacity(body.len());
             incoming.inbound.encode_response(&answer, &mut out, &mut losses);
             (limits(&head.headers), out.into())

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderName, HeaderValue, Method, Request, Uri};
 
-use super::{Incoming, Prepared, Translation};
+use super::{Incoming, Prepared};
 use crate::provider::{AuthScheme, Endpoint};
 use crate::state::tokens::aws;
 use crate::state::{Credential, EndpointState};
@@ -30,7 +30,8 @@ pub fn request(
     prepared: &Prepared,
 ) -> Request<Pieces> {
     let (endpoint, state) = endpoint;
-    let relayed = matches!(prepared.translation, Translation::None);
+    // A document that went through the hub and out again in its own protocol is still the caller's.
+    let relayed = endpoint.protocol == incoming.call.protocol;
     let mut request = Request::new(prepared.body.clone());
     *request.method_mut() = Method::POST;
     *request.uri_mut() = if relayed { with_query(uri, incoming.query) } else { uri };

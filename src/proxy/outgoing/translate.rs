@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 
-use super::{Incoming, Prepared, Toward, Translation, decoded};
+use super::{Incoming, Prepared, Toward, Translation, decoded, form};
 use crate::provider::{Endpoint, catalogue};
-use crate::proxy::pipe::Terms;
 use crate::table::Attempt;
-use crate::wire::ir::{Error, ErrorKind};
+use crate::wire::ir::{self, Error, ErrorKind};
 use crate::wire::loss::Losses;
+use crate::wire::structured::{Applied, request};
 use crate::wire::{Destination, Operation};
 
 pub(super) fn translated(
@@ -25,6 +25,12 @@ pub(super) fn translated(
     };
     let (mut out, mut losses) = (Vec::new(), Losses::default());
     let document = edited.unwrap_or(incoming.body);
+    let mut applied = Applied::default();
+    let mut with_form = |asked: &mut ir::Request, losses: &mut Losses| {
+        if let Some(plan) = form::plan(attempt, endpoint) {
+            applied = request::prepare(asked, (endpoint.protocol, outbound), &plan, losses);
+        }
+    };
     let translation = match incoming.call.operation {
         Operation::Embed => {
             let (from, to) =
@@ -35,21 +41,26 @@ pub(super) fn translated(
             Translation::Embed(Box::new(request))
         }
         Operation::CountTokens => {
-            let request = incoming.inbound.decode_request(&incoming.head, document)?;
+            let mut request = incoming.inbound.decode_request(&incoming.head, document)?;
+            with_form(&mut request, &mut losses);
             outbound.encode_count_tokens(&request, &destination, &mut out, &mut losses)?;
             Translation::CountTokens
         }
         Operation::Generate => {
-            let request = match edited {
+            let mut request = match edited {
                 Some(edited) => incoming.inbound.decode_request(&incoming.head, edited)?,
                 None => decoded(incoming)?.clone(),
             };
-            incoming.inbound.refuse_state(&request)?;
+            // A target of the caller's own protocol may have the state.
+            if endpoint.protocol != incoming.call.protocol {
+                incoming.inbound.refuse_state(&request)?;
+            }
+            with_form(&mut request, &mut losses);
             outbound.encode_request(&request, &destination, &mut out, &mut losses)?;
             Translation::Generate(Box::new(request))
         }
     };
-    Ok(Prepared { body: out.into(), losses, terms: Terms::default(), translation })
+    Ok(Prepared { body: out.into(), losses, form: applied, translation })
 }
 
 fn no_operation(endpoint: &Endpoint, what: &str) -> Error {

@@ -75,6 +75,7 @@ fn provider(table: &RoutingTable, index: ProviderIdx, provider: &Provider) -> Va
             "protocol": endpoint.protocol.name(),
             "base_url": endpoint.base_url.to_string(),
             "auth": endpoint.auth.to_string(),
+            "answers": endpoint.output_plan("*").map(|plan| plan.words()),
             "models": endpoint.models.patterns(),
             "headers": endpoint.headers.iter().map(|(name, value)| (name.to_string(), match value {
                 HeaderText::Literal(value) => json!(header(name, value)),

@@ -18,6 +18,8 @@ use super::envelope::{Edit, Envelope};
 use super::frame::{Frame, Framing};
 use super::loss::Losses;
 use super::quirk::Quirks;
+use super::schema::Dialect;
+use super::structured::{Means, OutputPlan};
 use super::{
     Destination, Embeddings, Head, Inbound, Observation, Operation, Outbound, Protocol, ProtocolId, Relay,
     StreamDecoder, StreamEncoder, ir, json,
@@ -92,6 +94,10 @@ impl Inbound for AnthropicMessages {
         preset::parameter(name)
     }
 
+    fn form_members(&self) -> &'static [&'static str] {
+        &["output_config", "output_format"]
+    }
+
     fn prepend_system(&self, envelope: &Envelope<'_>, text: &str) -> Option<Edit<'static>> {
         preset::prepend_system(envelope, text)
     }
@@ -108,6 +114,25 @@ impl Outbound for AnthropicMessages {
 
     fn model_member(&self) -> Option<&'static str> {
         Some("model")
+    }
+
+    /// Schemas since Claude 4.1, beside tools too; a JSON mode never.
+    fn output_plan(&self, model: &str, quirks: &Quirks) -> OutputPlan {
+        let traits = model::traits(model);
+        let tool = if traits.forced_calls { Means::Tool } else { Means::Prompt };
+        let plan = OutputPlan {
+            schema: if traits.schemas { Means::Strict } else { tool },
+            schema_beside_tools: if traits.schemas { Means::Strict } else { Means::Prompt },
+            unfit: tool,
+            json: Means::Prompt,
+            json_beside_tools: Means::Prompt,
+            dialect: Dialect::Anthropic,
+        };
+        plan.under(quirks.structured_output)
+    }
+
+    fn forget_form(&self, ext: &mut json::Ext) {
+        ext.0.retain(|(key, _)| key != "output_format");
     }
 
     fn encode_request(

@@ -30,6 +30,8 @@ use super::envelope::{Edit, Envelope};
 use super::frame::{Frame, Framing, event_stream};
 use super::loss::Losses;
 use super::quirk::Quirks;
+use super::schema::Dialect;
+use super::structured::{Means, OutputPlan};
 use super::{
     Destination, Embeddings, Head, Inbound, Observation, Operation, Outbound, Protocol, ProtocolId, StreamDecoder,
     StreamEncoder, ir, json,
@@ -116,6 +118,10 @@ impl Inbound for BedrockConverse {
         preset::parameter(name)
     }
 
+    fn form_members(&self) -> &'static [&'static str] {
+        &["outputConfig"]
+    }
+
     fn prepend_system(&self, envelope: &Envelope<'_>, text: &str) -> Option<Edit<'static>> {
         preset::prepend_system(envelope, text)
     }
@@ -134,6 +140,20 @@ impl Outbound for BedrockConverse {
 
     fn model_member(&self) -> Option<&'static str> {
         None
+    }
+
+    /// `outputConfig` where the model's vendor has schemas; a JSON mode never.
+    fn output_plan(&self, model: &str, quirks: &Quirks) -> OutputPlan {
+        let schemas = model::family(model).takes_schemas();
+        let plan = OutputPlan {
+            schema: if schemas { Means::Strict } else { Means::Tool },
+            schema_beside_tools: if schemas { Means::Strict } else { Means::Prompt },
+            unfit: Means::Tool,
+            json: Means::Prompt,
+            json_beside_tools: Means::Prompt,
+            dialect: Dialect::Anthropic,
+        };
+        plan.under(quirks.structured_output)
     }
 
     fn encode_request(

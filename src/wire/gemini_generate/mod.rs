@@ -42,6 +42,8 @@ use super::frame::{Frame, Framing};
 use super::ir;
 use super::loss::Losses;
 use super::quirk::Quirks;
+use super::schema::Dialect;
+use super::structured::{Means, OutputPlan};
 use super::{
     Destination, Embeddings, Head, Inbound, Observation, Operation, Outbound, Protocol, ProtocolId, Relay,
     StreamDecoder, StreamEncoder,
@@ -117,6 +119,10 @@ impl Inbound for Gemini {
         preset::parameter(name)
     }
 
+    fn form_members(&self) -> &'static [&'static str] {
+        &["generationConfig", "generation_config"]
+    }
+
     fn prepend_system(&self, envelope: &Envelope<'_>, text: &str) -> Option<Edit<'static>> {
         preset::prepend_system(envelope, text)
     }
@@ -137,9 +143,29 @@ impl Outbound for Gemini {
         envelope: &Envelope<'_>,
         body: &Bytes,
         model: &str,
-        more: Option<Edit<'_>>,
     ) -> Result<SmallVec<[Bytes; 4]>, ir::Error> {
-        rename::rename(head, envelope, body, model, more)
+        rename::rename(head, envelope, body, model)
+    }
+
+    /// Before generation 3 neither a schema nor JSON mode may be asked for beside tools.
+    fn output_plan(&self, model: &str, quirks: &Quirks) -> OutputPlan {
+        let beside = |means| match thinking::Generation::of(model) {
+            thinking::Generation::Level { .. } => means,
+            thinking::Generation::Budget { .. } => Means::Prompt,
+        };
+        let plan = OutputPlan {
+            schema: Means::Strict,
+            schema_beside_tools: beside(Means::Strict),
+            unfit: Means::JsonMode,
+            json: Means::JsonMode,
+            json_beside_tools: beside(Means::JsonMode),
+            dialect: Dialect::Gemini,
+        };
+        plan.under(quirks.structured_output)
+    }
+
+    fn forget_form(&self, ext: &mut super::json::Ext) {
+        config::forget_output(ext);
     }
 
     fn encode_request(
@@ -184,10 +210,6 @@ impl Outbound for Gemini {
 
     fn observe(&self, frame: &Frame<'_>) -> Observation {
         peek::observe(frame)
-    }
-
-    fn finishes(&self, frame: &Frame<'_>) -> SmallVec<[u64; 2]> {
-        peek::finishes(frame)
     }
 
     fn usage(&self, body: &[u8]) -> Option<ir::Usage> {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::without::Place;
 use super::{Entry, Field, base, fields};
 use crate::wire::loss::{Loss, Losses};
-use crate::wire::{Destination, Head, Inbound, Operation, Outbound, ProtocolId, ir};
+use crate::wire::{Destination, Head, Inbound, Operation, Outbound, ProtocolId, ir, structured};
 
 /// What becomes of each documented field of `source` at a target. Empty where this build has no codec for one of the two
 /// roles.
@@ -13,7 +13,7 @@ pub fn pair(source: ProtocolId, target: ProtocolId, destination: &Destination<'_
     let inbound = source.codec().and_then(|codec| codec.inbound());
     let outbound = target.codec().and_then(|codec| codec.outbound());
     let (Some(inbound), Some(outbound)) = (inbound, outbound) else { return Vec::new() };
-    let translation = Translation::new(base(source), inbound, outbound, destination);
+    let translation = Translation::new(base(source), inbound, (target, outbound), destination);
     let tried: Vec<Tried> = fields(source).into_iter().map(|field| translation.tried(field, target)).collect();
     // A field that arrived, and cannot be left out to see what is then reported, is not to blame for what others cause.
     let explained: Vec<Loss> =
@@ -44,7 +44,7 @@ struct Translated {
 
 struct Translation<'a> {
     inbound: &'a dyn Inbound,
-    outbound: &'a dyn Outbound,
+    target: (ProtocolId, &'a dyn Outbound),
     destination: &'a Destination<'a>,
     base: Map<String, Value>,
     of_base: Translated,
@@ -54,11 +54,11 @@ impl<'a> Translation<'a> {
     fn new(
         base: &str,
         inbound: &'a dyn Inbound,
-        outbound: &'a dyn Outbound,
+        target: (ProtocolId, &'a dyn Outbound),
         destination: &'a Destination<'a>,
     ) -> Translation<'a> {
         let base = object(base);
-        let mut translation = Translation { inbound, outbound, destination, base, of_base: Translated::default() };
+        let mut translation = Translation { inbound, target, destination, base, of_base: Translated::default() };
         translation.of_base = translation.of(&Value::Object(translation.base.clone())).unwrap_or_default();
         translation
     }
@@ -108,10 +108,14 @@ impl<'a> Translation<'a> {
 
     fn of(&self, document: &Value) -> Result<Translated, ir::Error> {
         let head = Head { operation: Operation::Generate, path_model: Some("m"), path_stream: false, alt_sse: false };
-        let request = self.inbound.decode_request(&head, document.to_string().as_bytes())?;
+        let mut request = self.inbound.decode_request(&head, document.to_string().as_bytes())?;
         let (mut body, mut losses) = (Vec::new(), Losses::default());
-        self.outbound.encode_request(&request, self.destination, &mut body, &mut losses)?;
-        let path = self.outbound.path(Operation::Generate, self.destination.model, request.stream);
+        let Destination { model, quirks, .. } = *self.destination;
+        let (_, outbound) = self.target;
+        let plan = outbound.output_plan(model, quirks);
+        structured::request::prepare(&mut request, self.target, &plan, &mut losses);
+        outbound.encode_request(&request, self.destination, &mut body, &mut losses)?;
+        let path = outbound.path(Operation::Generate, self.destination.model, request.stream);
         let text = format!("{}\n{}", path.unwrap_or_default(), String::from_utf8_lossy(&body));
         Ok(Translated { text, losses })
     }

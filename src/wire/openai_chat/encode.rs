@@ -2,7 +2,7 @@
 
 use super::{conversation, nested, request, tools};
 use crate::wire::ir::{
-    MaxTokensSpelling, OutputFormat, Part, ReasoningEffort, Request, Sampling, StopShape, Tool, ToolKind,
+    MaxTokensSpelling, OutputFormat, ReasoningEffort, Request, Sampling, StopShape, Tool, ToolKind,
 };
 use crate::wire::json::{self, ObjectWriter};
 use crate::wire::loss::Losses;
@@ -15,8 +15,7 @@ pub(super) fn encode(request: &Request, destination: &Destination<'_>, out: &mut
     json::object(out, |writer| {
         let mut body = Body { writer, quirks, losses };
         body.field("model", destination.model);
-        let instruction = instruction(request, &mut body);
-        conversation::write(request, quirks, instruction, body.writer.key("messages"), body.losses);
+        conversation::write(request, quirks, body.writer.key("messages"), body.losses);
         write_tools(request, own, &mut body);
         body.optional("parallel_tool_calls", &request.parallel_tool_calls);
         write_output(request, &mut body);
@@ -59,32 +58,6 @@ impl Body<'_, '_, '_> {
             self.field(key, value);
         }
     }
-}
-
-/// What must be said in words because the upstream has no member for it.
-fn instruction(request: &Request, body: &mut Body<'_, '_, '_>) -> Option<String> {
-    match &request.output {
-        Some(OutputFormat::Schema { schema, .. }) if body.quirks.no_json_schema => {
-            let reason =
-                "this upstream has no JSON schema output; JSON mode and the schema in the prompt stand in for it";
-            body.losses.emulated("response_format", reason);
-            Some(format!(
-                "Answer with one JSON object, and nothing else, that is valid against this JSON Schema:\n{}",
-                schema.get()
-            ))
-        }
-        // OpenAI refuses JSON mode where no message has the word; its own callers get that answer, others cannot know.
-        Some(OutputFormat::Json) if request.origin != ProtocolId::OpenAiChat && !mentions_json(request) => {
-            body.losses.emulated("response_format", "JSON mode needs the word JSON in a message; a line was added");
-            Some("Answer with one JSON object.".to_owned())
-        }
-        Some(OutputFormat::Schema { .. } | OutputFormat::Json | OutputFormat::Text) | None => None,
-    }
-}
-
-fn mentions_json(request: &Request) -> bool {
-    let parts = request.messages.iter().flat_map(|message| &message.parts);
-    parts.into_iter().any(|part| matches!(part, Part::Text(text) if text.text.to_ascii_lowercase().contains("json")))
 }
 
 fn write_tools(request: &Request, own: bool, body: &mut Body<'_, '_, '_>) {
@@ -136,7 +109,6 @@ fn write_output(request: &Request, body: &mut Body<'_, '_, '_>) {
     let kind = match output {
         OutputFormat::Text => "text",
         OutputFormat::Json => "json_object",
-        OutputFormat::Schema { .. } if body.quirks.no_json_schema => "json_object",
         OutputFormat::Schema { .. } => "json_schema",
     };
     let kept = nested::object(&request.ext, "response_format").map(json::Object::rest).unwrap_or_default();

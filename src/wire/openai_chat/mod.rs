@@ -7,7 +7,6 @@
 //! `ext` whose value is `null` may also be a mark: the name of the member in which the text stood (`reasoning` instead of
 //! `reasoning_content`). A `null` asks for nothing, so no other protocol reports it as a loss.
 
-mod ask;
 mod calls;
 mod content;
 mod conversation;
@@ -29,13 +28,13 @@ mod stream_tests;
 mod tools;
 mod usage;
 
-use smallvec::SmallVec;
-
 use super::envelope::{Edit, Envelope};
 use super::frame::{Frame, Framing};
 use super::ir::{self, Error};
 use super::loss::Losses;
 use super::quirk::Quirks;
+use super::schema::Dialect;
+use super::structured::{Means, OutputPlan};
 use super::{
     Destination, Embeddings, Head, Inbound, Observation, Operation, Outbound, Protocol, ProtocolId, StreamDecoder,
     StreamEncoder,
@@ -108,6 +107,10 @@ impl Inbound for OpenAiChat {
         preset::parameter(name, quirks)
     }
 
+    fn form_members(&self) -> &'static [&'static str] {
+        &["response_format"]
+    }
+
     fn prepend_system(&self, envelope: &Envelope<'_>, text: &str) -> Option<Edit<'static>> {
         preset::prepend_system(envelope, text)
     }
@@ -126,12 +129,22 @@ impl Outbound for OpenAiChat {
         Some("model")
     }
 
-    fn ask_for_usage(&self, envelope: &Envelope<'_>, quirks: &Quirks) -> Option<Edit<'static>> {
-        ask::for_usage(envelope, quirks)
+    /// Most upstreams follow a schema in their own way and refuse none; those that enforce OpenAI's dialect say so in
+    /// their files.
+    fn output_plan(&self, _model: &str, quirks: &Quirks) -> OutputPlan {
+        let plan = OutputPlan {
+            schema: Means::BestEffort,
+            schema_beside_tools: Means::BestEffort,
+            unfit: Means::BestEffort,
+            json: Means::JsonMode,
+            json_beside_tools: Means::JsonMode,
+            dialect: Dialect::OpenAi,
+        };
+        plan.under(quirks.structured_output)
     }
 
-    fn is_only_usage(&self, frame: &Frame<'_>) -> bool {
-        observe::is_only_usage(frame)
+    fn forget_form(&self, ext: &mut super::json::Ext) {
+        ext.0.retain(|(key, _)| key != "response_format");
     }
 
     fn encode_request(
@@ -177,10 +190,6 @@ impl Outbound for OpenAiChat {
 
     fn observe(&self, frame: &Frame<'_>) -> Observation {
         observe::observe(frame)
-    }
-
-    fn finishes(&self, frame: &Frame<'_>) -> SmallVec<[u64; 2]> {
-        observe::finishes(frame)
     }
 
     fn usage(&self, body: &[u8]) -> Option<ir::Usage> {

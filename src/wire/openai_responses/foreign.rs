@@ -34,7 +34,7 @@ pub(super) fn write(request: &Request, destination: &Destination<'_>, out: &mut 
         write_sampling(&request.sampling, body, losses);
         write_reasoning(request, destination, body, losses);
         if let Some(output) = &request.output {
-            write_output(output, destination, body, losses);
+            write_output(output, body);
         }
         // The caller's protocol keeps nothing, and OpenAI would by default.
         body.field("store", &false);
@@ -365,13 +365,11 @@ fn write_reasoning(request: &Request, to: &Destination<'_>, body: &mut ObjectWri
     body.field("include", &["reasoning.encrypted_content"]);
 }
 
-fn write_output(output: &OutputFormat, to: &Destination<'_>, body: &mut ObjectWriter<'_>, losses: &mut Losses) {
-    let output = match output {
-        OutputFormat::Schema { .. } if to.quirks.no_json_schema => {
-            losses.degraded("response_format", "this upstream has no JSON schema output; JSON mode stands in for it");
-            &OutputFormat::Json
-        }
-        output => output,
-    };
-    body.object("text", |text| text.object("format", |format| write_format(output, format)));
+fn write_output(output: &OutputFormat, body: &mut ObjectWriter<'_>) {
+    // Where nothing is said, Responses takes a schema for a strict one, and refuses most.
+    let mut output = output.clone();
+    if let OutputFormat::Schema { strict, .. } = &mut output {
+        strict.get_or_insert(false);
+    }
+    body.object("text", |text| text.object("format", |format| write_format(&output, format)));
 }

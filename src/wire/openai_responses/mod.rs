@@ -24,6 +24,8 @@ use super::ir::{self, Error};
 use super::loss::Losses;
 use super::openai_error as error;
 use super::quirk::Quirks;
+use super::schema::Dialect;
+use super::structured::{Means, OutputPlan};
 use super::{
     Destination, Embeddings, Head, Inbound, Observation, Operation, Outbound, Protocol, ProtocolId, StreamDecoder,
     StreamEncoder, json,
@@ -97,6 +99,10 @@ impl Inbound for OpenAiResponses {
         preset::parameter(name)
     }
 
+    fn form_members(&self) -> &'static [&'static str] {
+        &["text"]
+    }
+
     fn prepend_system(&self, envelope: &Envelope<'_>, text: &str) -> Option<Edit<'static>> {
         Some(preset::prepend_system(envelope, text))
     }
@@ -112,6 +118,23 @@ impl Outbound for OpenAiResponses {
 
     fn model_member(&self) -> Option<&'static str> {
         Some("model")
+    }
+
+    /// As in Chat Completions.
+    fn output_plan(&self, _model: &str, quirks: &Quirks) -> OutputPlan {
+        let plan = OutputPlan {
+            schema: Means::BestEffort,
+            schema_beside_tools: Means::BestEffort,
+            unfit: Means::BestEffort,
+            json: Means::JsonMode,
+            json_beside_tools: Means::JsonMode,
+            dialect: Dialect::OpenAi,
+        };
+        plan.under(quirks.structured_output)
+    }
+
+    fn forget_form(&self, ext: &mut json::Ext) {
+        ext.0.retain(|(key, _)| key != "#format");
     }
 
     fn encode_request(

@@ -74,7 +74,11 @@ pub(crate) fn whole(facts: &Facts, said: &Said) -> Value {
 }
 
 fn finish_reason(said: &Said) -> &'static str {
-    if said.calls.is_empty() { "stop" } else { "tool_calls" }
+    match said.calls.as_slice() {
+        _ if said.cut => "length",
+        [] => "stop",
+        _ => "tool_calls",
+    }
 }
 
 fn usage(said: &Said) -> Value {

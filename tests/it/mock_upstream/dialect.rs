@@ -20,6 +20,7 @@ pub(crate) const COUNTED_TOKENS: u64 = 23;
 pub(crate) const TEXT: &str = "Hello from the mock.";
 pub(crate) const REASONING: &str = "Let me think about it.";
 pub(crate) const SIGNATURE: &str = "c2lnbmVkIGJ5IHRoZSBtb2Nr";
+pub(crate) const BADLY_STRUCTURED: &str = "{\"answer\":\"many\",\"unit\":\"km\"}";
 pub(crate) const STRUCTURED: &str = "{\"answer\":42,\"unit\":\"km\"}";
 
 /// A finished answer in a dialect.
@@ -53,8 +54,9 @@ pub(crate) enum Case {
     Tools,
     /// A text that says which image was seen.
     Image,
-    /// JSON by a schema; without a schema in the request, an error.
-    Structured,
+    /// JSON by a schema: natively, as the arguments of the one tool that is there, or in a code fence where only words ask
+    /// for it; where nothing does, an error. What is said depends on the word behind `structured`.
+    Structured(Form),
     /// Two hundred events, one every 20 ms.
     Long,
     Error(u16),
@@ -69,7 +71,7 @@ impl Case {
             "reasoning" => Case::Reasoning,
             "tools" => Case::Tools,
             "image" => Case::Image,
-            "structured" => Case::Structured,
+            word if word.starts_with("structured") => Case::Structured(Form::of(word)),
             "long" => Case::Long,
             word => match word.strip_prefix("error-").and_then(|status| status.parse().ok()) {
                 Some(status) => Case::Error(status),
@@ -89,6 +91,10 @@ pub(crate) struct Facts {
     /// Media type and length in bytes.
     pub(crate) image: Option<(String, usize)>,
     pub(crate) schema: Option<Value>,
+    /// Words give a schema.
+    pub(crate) told_schema: bool,
+    /// Words say that an earlier answer did not have the form.
+    pub(crate) corrected: bool,
     /// What is wrong with the request in its dialect.
     pub(crate) faults: Vec<String>,
 }
@@ -109,6 +115,8 @@ pub(crate) struct Said {
     /// In the pieces in which a stream brings it.
     pub(crate) text: Vec<String>,
     pub(crate) calls: Vec<Call>,
+    /// The limit of the answer's length was met.
+    pub(crate) cut: bool,
 }
 
 impl Said {
@@ -145,12 +153,66 @@ fn say(case: Case, facts: &Facts) -> Result<Said, (u16, String)> {
             Some((media_type, length)) => Ok(Said::text(format!("{media_type} of {length} bytes"))),
             None => Err((400, "expected an image".to_owned())),
         },
-        Case::Structured => match facts.schema.as_ref().and_then(|schema| schema.pointer("/properties/answer")) {
-            Some(_) => Ok(Said::text(STRUCTURED)),
-            None => Err((400, format!("expected a schema with `answer`, got {:?}", facts.schema))),
-        },
+        Case::Structured(form) => structured(form, facts),
         Case::Long => Ok(Said { text: (0..200).map(|n| format!("word{n} ")).collect(), ..Said::default() }),
         Case::Error(status) => Err((status, format!("the mock was asked for {status}"))),
+    }
+}
+
+/// What is wrong with a structured answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    Good,
+    /// It does not satisfy the schema.
+    Bad,
+    /// As `Bad`, until the request says what was wrong.
+    BadOnce,
+    /// Prose around it, and a comma too many.
+    Untidy,
+    /// The limit of its length came first.
+    Cut,
+    /// Words instead.
+    Words,
+}
+
+impl Form {
+    fn of(word: &str) -> Form {
+        match word {
+            "structured" => Form::Good,
+            "structured-bad" => Form::Bad,
+            "structured-once" => Form::BadOnce,
+            "structured-untidy" => Form::Untidy,
+            "structured-cut" => Form::Cut,
+            "structured-words" => Form::Words,
+            other => panic!("`case:{other}` is not a case of the mock upstream"),
+        }
+    }
+}
+
+/// The tool by which a schema can be asked for.
+const TOOL: &str = "respond_with_schema";
+
+fn structured(form: Form, facts: &Facts) -> Result<Said, (u16, String)> {
+    let content = match form {
+        Form::Good => STRUCTURED,
+        Form::BadOnce if facts.corrected => STRUCTURED,
+        Form::Bad | Form::BadOnce => BADLY_STRUCTURED,
+        Form::Untidy => "Here it is:\n{\"answer\":42,\"unit\":\"km\",}\nThat is all.",
+        Form::Cut => "{\"answer\":42,\"un",
+        Form::Words => "I had rather not.",
+    };
+    let native = facts.schema.as_ref().and_then(|schema| schema.pointer("/properties/answer"));
+    let cut = form == Form::Cut;
+    if native.is_some() {
+        Ok(Said { cut, ..Said::text(content) })
+    } else if facts.tools.iter().any(|tool| tool == TOOL) && form != Form::Words {
+        Ok(Said { cut, calls: vec![("call_s", TOOL, content)], ..Said::default() })
+    } else if facts.told_schema || form == Form::Words {
+        let fence = if cut || form == Form::Words { "" } else { "\n```" };
+        let opening = if fence.is_empty() { "" } else { "```json\n" };
+        Ok(Said { cut, ..Said::text(format!("{opening}{content}{fence}")) })
+    } else {
+        Err((400, format!("expected a schema with `answer`, got {:?}", facts.schema)))
     }
 }
 
@@ -190,8 +252,11 @@ impl Endpoint {
 
 /// The good answer to a request.
 pub(crate) fn reply(request: &Request) -> Reply {
-    let answer = |facts: Facts, whole: fn(&Facts, &Said) -> Value, stream: fn(&Facts, &Said) -> Stream| {
+    let answer = |mut facts: Facts, whole: fn(&Facts, &Said) -> Value, stream: fn(&Facts, &Said) -> Stream| {
         let case = Case::of(request);
+        let text = request.text();
+        facts.told_schema = text.contains("JSON Schema");
+        facts.corrected = text.contains("does not have the form");
         match say(case, &facts) {
             Err((status, message)) => failure(request, status, &message),
             Ok(said) if facts.stream => {

@@ -88,7 +88,11 @@ fn usage(said: &Said) -> Value {
 }
 
 fn stop_reason(said: &Said) -> &'static str {
-    if said.calls.is_empty() { "end_turn" } else { "tool_use" }
+    match said.calls.as_slice() {
+        _ if said.cut => "max_tokens",
+        [] => "end_turn",
+        _ => "tool_use",
+    }
 }
 
 pub(crate) fn whole(facts: &Facts, said: &Said) -> Value {

@@ -5,7 +5,6 @@ mod decode;
 mod encode;
 mod media;
 mod proven;
-mod schema;
 mod thinking;
 mod translate;
 

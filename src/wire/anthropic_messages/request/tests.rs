@@ -6,7 +6,7 @@ use super::super::test_support::{decode_request, foreign_request};
 use crate::wire::Destination;
 use crate::wire::ProtocolId;
 use crate::wire::ir::{
-    Error, Message, OutputFormat, Part, Reasoning, ReasoningEffort, ReasoningRequest, Request, Role, Signature,
+    Error, OutputFormat, Part, Reasoning, ReasoningEffort, ReasoningRequest, Request, Signature,
     ToolChoice,
 };
 use crate::wire::json::{self, Ext};
@@ -355,17 +355,9 @@ fn structured_output_is_native_where_it_can_be() {
         "{text}"
     );
 
-    let without = Quirks { no_json_schema: true, ..Quirks::default() };
-    for (model, quirks) in [("m", &without), ("claude-3-5-haiku-20241022", &quirks)] {
-        let (body, losses) = try_encode(&request, model, quirks).unwrap();
-        assert!(body["system"].as_str().unwrap().ends_with(schema));
-        assert_eq!(losses, "response_format=emulated");
-    }
-
     request.output = Some(OutputFormat::Json);
-    request.messages.insert(0, Message { role: Role::System, ..request.messages[0].clone() });
     let (body, losses) = encode(&request);
-    assert_eq!((body["system"].as_array().unwrap().len(), losses.as_str()), (2, "response_format=emulated"));
+    assert_eq!((body.get("output_config"), losses.as_str()), (None, "response_format=dropped"));
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! A request of another protocol, as Anthropic takes it.
 
-use std::borrow::Cow;
-
 use serde_json::Number;
 use serde_json::value::RawValue;
 
@@ -9,7 +7,6 @@ use super::super::legal;
 use super::super::model::{self, Traits};
 use super::arrange::{self, Conversation, Turn, carried};
 use super::encode::{write_metadata, write_output_config};
-use super::schema;
 use super::thinking::{self, Circumstances, Thinking};
 use crate::wire::Destination;
 use crate::wire::ir::{Error, OutputFormat, Request, Sampling, Tool, ToolChoice, ToolKind};
@@ -35,12 +32,12 @@ pub(super) fn write(
         continues_without_thoughts: conversation.continues_without_thoughts(),
     };
     let (max_tokens, thinking) = thinking::plan(request, destination, traits, &circumstances, losses);
-    let format = format(request, destination, traits, losses);
+    let schema = schema(request, losses);
     report_rest(request, losses);
     json::object(out, |body| {
         body.field("model", destination.model);
         body.field("max_tokens", &max_tokens);
-        write_system(&conversation, format.instruction.as_deref(), body);
+        write_system(&conversation, body);
         body.array("messages", &conversation.turns, Turn::write);
         if !tools.is_empty() {
             body.array("tools", tools, write_tool);
@@ -50,7 +47,7 @@ pub(super) fn write(
         }
         write_sampling(&request.sampling, traits, thinking, body, losses);
         let effort = write_thinking(thinking, body);
-        write_output_config(effort, format.schema.as_deref(), None, body);
+        write_output_config(effort, schema, None, body);
         write_metadata(request.user.as_deref(), None, body);
         if request.stream {
             body.field("stream", &true);
@@ -59,17 +56,13 @@ pub(super) fn write(
     Ok(())
 }
 
-fn write_system(conversation: &Conversation<'_>, instruction: Option<&str>, body: &mut ObjectWriter<'_>) {
-    match (conversation.system.as_slice(), instruction) {
-        ([], None) => {}
-        ([], Some(instruction)) => body.field("system", instruction),
-        ([text], None) if carried(&text.ext).is_empty() => body.field("system", &text.text),
-        (texts, instruction) => {
+fn write_system(conversation: &Conversation<'_>, body: &mut ObjectWriter<'_>) {
+    match conversation.system.as_slice() {
+        [] => {}
+        [text] if carried(&text.ext).is_empty() => body.field("system", &text.text),
+        texts => {
             let texts = texts.iter().map(|text| (text.text.as_str(), carried(&text.ext)));
-            let instruction = instruction.map(|text| (text, json::Ext::default()));
-            body.array("system", texts.chain(instruction), |(text, ext), out| {
-                super::super::block::write_text(text, &ext, out)
-            });
+            body.array("system", texts, |(text, ext), out| super::super::block::write_text(text, &ext, out));
         }
     }
 }
@@ -257,49 +250,28 @@ fn write_thinking(thinking: Thinking, body: &mut ObjectWriter<'_>) -> Option<&'s
 
 // === output ===
 
-/// How the wanted form of the answer is asked for.
-#[derive(Default)]
-struct Format<'a> {
-    schema: Option<Cow<'a, RawValue>>,
-    instruction: Option<String>,
-}
-
-const JSON_ONLY: &str = "Answer with one valid JSON object and nothing else: no prose, no code fence.";
-
-fn format<'a>(request: &'a Request, destination: &Destination<'_>, traits: Traits, losses: &mut Losses) -> Format<'a> {
-    let (name, description, schema, strict) = match &request.output {
-        None | Some(OutputFormat::Text) => return Format::default(),
+/// The schema of the answer. That this model has a member for it, and that it is in Anthropic's dialect, is settled before
+/// (`wire::structured`).
+fn schema<'a>(request: &'a Request, losses: &mut Losses) -> Option<&'a RawValue> {
+    match &request.output {
+        None | Some(OutputFormat::Text) => None,
         Some(OutputFormat::Json) => {
-            losses.emulated("response_format", "Anthropic has no JSON mode; a system instruction asks for JSON");
-            return Format { schema: None, instruction: Some(JSON_ONLY.to_owned()) };
+            losses.dropped("response_format", "Anthropic has no JSON mode");
+            None
         }
-        Some(OutputFormat::Schema { name, description, schema, strict }) => (name, description, schema, strict),
-    };
-    if destination.quirks.no_json_schema || !traits.schemas {
-        losses.emulated("response_format", "this model has no schema mode; a system instruction gives the schema");
-        if description.is_some() {
-            losses.dropped("response_format.json_schema.description", "the instruction gives the schema alone");
+        Some(OutputFormat::Schema { name, description, schema, strict }) => {
+            if name.is_some() {
+                losses.emulated("response_format.json_schema.name", "a label for the provider, not for the model");
+            }
+            if description.is_some() {
+                losses.dropped("response_format.json_schema.description", "Anthropic takes the schema alone");
+            }
+            if *strict == Some(false) {
+                losses.dropped("response_format.json_schema.strict", "Anthropic always keeps to the schema");
+            }
+            Some(schema)
         }
-        let instruction = format!("{JSON_ONLY} It must satisfy this JSON Schema:\n{}", schema.get());
-        return Format { schema: None, instruction: Some(instruction) };
     }
-    if name.is_some() {
-        losses.emulated("response_format.json_schema.name", "a label for the provider, not for the model");
-    }
-    if description.is_some() {
-        losses.dropped("response_format.json_schema.description", "Anthropic takes the schema alone");
-    }
-    if *strict == Some(false) {
-        losses.dropped("response_format.json_schema.strict", "Anthropic always keeps to the schema");
-    }
-    let closed = schema::closed(schema);
-    if matches!(closed, Cow::Owned(_)) {
-        losses.degraded(
-            "response_format.json_schema.schema",
-            "objects get `additionalProperties: false`, as Anthropic requires",
-        );
-    }
-    Format { schema: Some(closed), instruction: None }
 }
 
 // === what cannot be carried ===

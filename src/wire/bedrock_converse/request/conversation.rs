@@ -255,17 +255,13 @@ impl Conversation<'_> {
             && !asking.blocks.first().is_some_and(|block| matches!(block.content, Content::Reasoning(_)))
     }
 
-    /// Writes `system`, with `instructions` at its end, and `messages`.
-    pub(super) fn write<'s>(
-        &self,
-        instructions: impl Iterator<Item = &'s String> + Clone,
-        body: &mut ObjectWriter<'_>,
-    ) {
-        if !self.system.is_empty() || instructions.clone().next().is_some() {
+    /// Writes `system`, with `instruction` at its end, and `messages`.
+    pub(super) fn write(&self, instruction: Option<&str>, body: &mut ObjectWriter<'_>) {
+        if !self.system.is_empty() || instruction.is_some() {
             let out = body.key("system");
             out.push(b'[');
             write_blocks(&self.system, out);
-            for text in instructions {
+            if let Some(text) = instruction {
                 separate(out);
                 json::object(out, |block| block.field("text", text));
             }

@@ -75,13 +75,13 @@ impl<'a> Parts<'a> {
         let family = model::family(destination.model);
         let conversation = conversation::arrange(request, family, losses)?;
         let tools = tools::plan(request, family, losses);
-        let options = options::plan(request, destination, family, (&conversation, &tools), losses);
+        let options = options::plan(request, family, (&conversation, &tools), losses);
         Ok(Parts { conversation, tools, options })
     }
 
     /// Writes what the model reads: what counts as tokens.
     fn write(&self, body: &mut ObjectWriter<'_>) {
-        self.conversation.write(self.options.instructions.iter().chain(&self.tools.instruction), body);
+        self.conversation.write(self.tools.instruction.as_deref(), body);
         self.tools.write(body);
     }
 }

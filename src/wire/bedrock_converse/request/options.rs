@@ -6,14 +6,12 @@ use super::super::model::Family;
 use super::conversation::Conversation;
 use super::own;
 use super::tools::Tools;
-use crate::wire::Destination;
 use crate::wire::ir::{LEAST_THINKING_BUDGET, OutputFormat, ReasoningEffort, ReasoningRequest, Request};
 use crate::wire::json::{self, ObjectWriter};
 use crate::wire::loss::Losses;
 
 /// Room for the answer behind the thoughts, in tokens, where the caller named no limit.
 const ANSWER: u64 = 4096;
-const JSON_ONLY: &str = "Answer with one valid JSON object and nothing else: no prose, no code fence.";
 
 pub(super) struct Options<'a> {
     request: &'a Request,
@@ -24,11 +22,7 @@ pub(super) struct Options<'a> {
     top_k: Option<&'a Number>,
     stop: Vec<&'a String>,
     thinking: Thinking,
-    /// `outputConfig` has the schema.
-    native_schema: bool,
     user: Option<&'a str>,
-    /// Texts for the end of `system`.
-    pub(super) instructions: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,13 +38,12 @@ enum Thinking {
 
 pub(super) fn plan<'a>(
     request: &'a Request,
-    destination: &Destination<'_>,
     family: Family,
     around: (&Conversation<'_>, &Tools<'_>),
     losses: &mut Losses,
 ) -> Options<'a> {
     let sampling = &request.sampling;
-    let (native_schema, instructions) = form(request, destination, family, losses);
+    report_form(request, losses);
     let mut options = Options {
         request,
         family,
@@ -60,9 +53,7 @@ pub(super) fn plan<'a>(
         top_k: sampling.top_k.as_ref(),
         stop: sampling.stop.iter().flatten().filter(|text| !text.trim().is_empty()).collect(),
         thinking: Thinking::Unsaid,
-        native_schema,
         user: request.user.as_deref().filter(|user| is_metadata(user)),
-        instructions,
     };
     if let Some(reasoning) = &request.reasoning {
         options.think(reasoning, around, losses);
@@ -217,36 +208,21 @@ impl Options<'_> {
     }
 
     fn write_schema(&self, body: &mut ObjectWriter<'_>) {
-        let Some(OutputFormat::Schema { name, description, schema, .. }) =
-            self.request.output.as_ref().filter(|_| self.native_schema)
-        else {
-            return;
-        };
+        let Some(OutputFormat::Schema { name, description, schema, .. }) = &self.request.output else { return };
         let description = description.as_deref().filter(|text| !text.is_empty());
         body.object("outputConfig", |config| own::write_schema(name.as_deref(), description, schema, config));
     }
 }
 
-/// How the form of the answer is asked for: whether by `outputConfig`, and by which instructions.
-fn form(request: &Request, destination: &Destination<'_>, family: Family, losses: &mut Losses) -> (bool, Vec<String>) {
+/// Reports what of the form `outputConfig` does not say. That this model has it is settled before (`wire::structured`).
+fn report_form(request: &Request, losses: &mut Losses) {
     match &request.output {
-        None | Some(OutputFormat::Text) => (false, Vec::new()),
-        Some(OutputFormat::Json) => {
-            losses.emulated("response_format", "Converse has no JSON mode; a system instruction asks for JSON");
-            (false, vec![JSON_ONLY.to_owned()])
-        }
-        Some(OutputFormat::Schema { strict, .. }) if family.takes_schemas() && !destination.quirks.no_json_schema => {
+        None | Some(OutputFormat::Text) => {}
+        Some(OutputFormat::Json) => losses.dropped("response_format", "Converse has no JSON mode"),
+        Some(OutputFormat::Schema { strict, .. }) => {
             if *strict == Some(false) {
                 losses.dropped("response_format.json_schema.strict", "Converse always keeps to the schema");
             }
-            (true, Vec::new())
-        }
-        Some(OutputFormat::Schema { schema, description, .. }) => {
-            losses.emulated("response_format", "this model has no schema mode; a system instruction gives the schema");
-            if description.is_some() {
-                losses.dropped("response_format.json_schema.description", "the instruction gives the schema alone");
-            }
-            (false, vec![format!("{JSON_ONLY} It must satisfy this JSON Schema:\n{}", schema.get())])
         }
     }
 }

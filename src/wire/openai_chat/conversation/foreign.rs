@@ -7,12 +7,11 @@ use crate::wire::ir::{Message, Opaque, Part, Reasoning, Role, ToolCall, ToolResu
 use crate::wire::json::{self, ObjectWriter};
 use crate::wire::quirk::ReasoningReplay;
 
-pub(super) fn write(message: &Message, instruction: Option<String>, context: &mut Context<'_>, list: &mut List<'_>) {
+pub(super) fn write(message: &Message, context: &mut Context<'_>, list: &mut List<'_>) {
     context.losses.dropped_ext("messages.", &message.ext);
     match message.role {
         Role::System | Role::Developer => {
-            let mut pieces = pieces(&message.parts, context);
-            pieces.extend(instruction.map(Piece::Text));
+            let pieces = pieces(&message.parts, context);
             spoken(message.role, &message.name, &pieces, context, list.next());
         }
         Role::User | Role::Tool => user(message, context, list),

@@ -7,7 +7,6 @@ mod own;
 use super::tool_ids::ToolIds;
 use crate::wire::ProtocolId;
 use crate::wire::ir::{Request, Role};
-use crate::wire::json;
 use crate::wire::loss::Losses;
 use crate::wire::quirk::Quirks;
 
@@ -40,31 +39,20 @@ impl Context<'_> {
     }
 }
 
-/// Writes the array of messages. `instruction` is appended to the first system message, or becomes one.
+/// Writes the array of messages.
 pub(super) fn write(
     request: &Request,
     quirks: &Quirks,
-    mut instruction: Option<String>,
     out: &mut Vec<u8>,
     losses: &mut Losses,
 ) {
     let mut context = Context { quirks, ids: ToolIds::new(quirks.short_tool_ids), losses };
     let mut list = List::new(out);
-    let is_system = |role: Role| matches!(role, Role::System | Role::Developer);
-    if !request.messages.iter().any(|message| is_system(message.role))
-        && let Some(text) = instruction.take()
-    {
-        json::object(list.next(), |message| {
-            message.field("role", "system");
-            message.field("content", &text);
-        });
-    }
     for message in &request.messages {
-        let instruction = if is_system(message.role) { instruction.take() } else { None };
         if request.origin == ProtocolId::OpenAiChat {
-            own::write(message, instruction, &mut context, list.next());
+            own::write(message, &mut context, list.next());
         } else {
-            foreign::write(message, instruction, &mut context, &mut list);
+            foreign::write(message, &mut context, &mut list);
         }
     }
     list.end();

@@ -2,18 +2,18 @@
 
 use super::super::{content, nested, tools};
 use super::Context;
-use crate::wire::ir::{ContentShape, Message, Part, Reasoning, Role, Text, ToolCall, ToolResult};
+use crate::wire::ir::{ContentShape, Message, Part, Reasoning, Role, ToolCall, ToolResult};
 use crate::wire::json::{self, ObjectWriter};
 use crate::wire::quirk::ReasoningReplay;
 
-pub(super) fn write(message: &Message, instruction: Option<String>, context: &mut Context<'_>, out: &mut Vec<u8>) {
+pub(super) fn write(message: &Message, context: &mut Context<'_>, out: &mut Vec<u8>) {
     json::object(out, |writer| {
         let word = context.role_word(message.role);
         writer.field("role", message.role_raw.as_deref().unwrap_or(word));
         if let (Role::Tool, Some(Part::ToolResult(result))) = (message.role, message.parts.first()) {
             write_result(result, context, writer);
         } else {
-            write_content(&message.parts, message.shape, instruction, writer);
+            write_content(&message.parts, message.shape, writer);
             for part in &message.parts {
                 write_member(part, context, writer);
             }
@@ -34,23 +34,19 @@ fn write_result(result: &ToolResult, context: &mut Context<'_>, writer: &mut Obj
     if result.call_id.is_none() || context.takes_name(&result.name) {
         writer.optional("name", &result.name);
     }
-    write_content(&result.content, result.shape, None, writer);
+    write_content(&result.content, result.shape, writer);
     writer.ext(&result.ext);
 }
 
-fn write_content(parts: &[Part], shape: ContentShape, instruction: Option<String>, writer: &mut ObjectWriter<'_>) {
-    match (shape, instruction) {
-        (ContentShape::Absent, None) => {}
-        (ContentShape::Null, None) => writer.field("content", &()),
-        (ContentShape::Absent | ContentShape::Null, Some(instruction)) => writer.field("content", &instruction),
-        (ContentShape::Text, instruction) => {
-            let texts = parts.iter().filter_map(text_of).chain(instruction.as_deref());
-            writer.field("content", &texts.collect::<Vec<_>>().join("\n\n"));
+fn write_content(parts: &[Part], shape: ContentShape, writer: &mut ObjectWriter<'_>) {
+    match shape {
+        ContentShape::Absent => {}
+        ContentShape::Null => writer.field("content", &()),
+        ContentShape::Text => {
+            writer.field("content", &parts.iter().filter_map(text_of).collect::<Vec<_>>().join("\n\n"));
         }
-        (ContentShape::Parts, instruction) => {
-            let instruction = instruction.map(|text| Part::Text(Text::new(text)));
-            let parts = parts.iter().filter(|part| is_content(part)).chain(&instruction);
-            writer.array("content", parts, content::write_own_part);
+        ContentShape::Parts => {
+            writer.array("content", parts.iter().filter(|part| is_content(part)), content::write_own_part);
         }
     }
 }
