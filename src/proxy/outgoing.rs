@@ -1,9 +1,9 @@
 //! The upstream's request. Every try makes it anew from the caller's document, which nothing changes: what was done for
 //! one target cannot leak to the next.
 
+mod form;
 pub mod head;
 mod loss;
-mod form;
 mod preset;
 mod translate;
 

@@ -65,7 +65,8 @@ impl Setup {
         let mut yaml = "version: 1\nproviders:\n".to_owned();
         for Kind { name, protocol, quirks, .. } in &KINDS {
             let url = mock.base_url(protocol);
-            yaml += &format!("  {name}: {{ protocol: {protocol}, base_url: \"{url}\", auth: none, quirks: {quirks} }}\n");
+            yaml +=
+                &format!("  {name}: {{ protocol: {protocol}, base_url: \"{url}\", auth: none, quirks: {quirks} }}\n");
         }
         yaml += "presets:\n";
         for Kind { name, model, .. } in &KINDS {
@@ -141,7 +142,11 @@ async fn a_schema_gets_from_every_caller_to_every_target_and_json_comes_back() {
                 assert_eq!(answer.status, 200, "{what}: {answer:?}");
                 let sent = setup.sent();
                 assert_eq!(means_of(protocol, &sent), *means, "{what}");
-                assert_eq!(heard(caller, &answer, stream), (STRUCTURED.to_owned(), usual_stop(caller).to_owned()), "{what}");
+                assert_eq!(
+                    heard(caller, &answer, stream),
+                    (STRUCTURED.to_owned(), usual_stop(caller).to_owned()),
+                    "{what}"
+                );
                 let losses = answer.header("x-routeplane-losses").unwrap_or_default();
                 let effect = match means {
                     Means::Native => None,
@@ -150,7 +155,10 @@ async fn a_schema_gets_from_every_caller_to_every_target_and_json_comes_back() {
                 };
                 match effect {
                     Some(effect) => assert!(losses.contains(effect), "{what}: `{losses}`"),
-                    None => assert!(!losses.contains("response_format=") && !losses.contains("schema.schema"), "{what}: `{losses}`"),
+                    None => assert!(
+                        !losses.contains("response_format=") && !losses.contains("schema.schema"),
+                        "{what}: `{losses}`"
+                    ),
                 }
                 if stream {
                     assert!(caller.has_end_marker(&answer), "{what}: {answer:?}");

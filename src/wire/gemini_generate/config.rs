@@ -81,7 +81,8 @@ fn decode_output(config: &mut Object<'_>, ext: &mut Ext) -> Result<Option<Output
 
 /// Removes what [`decode`] kept of the form's spelling.
 pub(super) fn forget_output(ext: &mut Ext) {
-    ext.0.retain(|(key, _)| ![MIME_TYPE, note::RESPONSE_SCHEMA, note::RESPONSE_SCHEMA_CAPITALS].contains(&key.as_str()));
+    ext.0
+        .retain(|(key, _)| ![MIME_TYPE, note::RESPONSE_SCHEMA, note::RESPONSE_SCHEMA_CAPITALS].contains(&key.as_str()));
 }
 
 fn decode_schema(config: &mut Object<'_>, ext: &mut Ext) -> Option<Box<RawValue>> {

@@ -1,9 +1,7 @@
 //! Requests, written for an upstream.
 
 use super::{conversation, nested, request, tools};
-use crate::wire::ir::{
-    MaxTokensSpelling, OutputFormat, ReasoningEffort, Request, Sampling, StopShape, Tool, ToolKind,
-};
+use crate::wire::ir::{MaxTokensSpelling, OutputFormat, ReasoningEffort, Request, Sampling, StopShape, Tool, ToolKind};
 use crate::wire::json::{self, ObjectWriter};
 use crate::wire::loss::Losses;
 use crate::wire::quirk::{MaxTokensMember, Quirks};

@@ -73,15 +73,18 @@ fn an_object_that_closing_would_empty_is_unfit() {
         }
         fitted(&open, Gemini).unwrap();
     }
-    for anything in [json!({ "type": "object", "properties": { "a": {} }, "required": ["a"] }), json!({}), json!(true)] {
+    for anything in [json!({ "type": "object", "properties": { "a": {} }, "required": ["a"] }), json!({}), json!(true)]
+    {
         assert_eq!(fitted(&anything, OpenAi).unwrap_err(), Unfit::Anything, "{anything}");
     }
 }
 
 #[test]
 fn optional_members_are_required_only_where_they_may_be_null() {
-    let schema = |optional: Value| json!({ "type": "object", "additionalProperties": false, "required": ["a"],
-        "properties": { "a": { "type": "string" }, "b": optional } });
+    let schema = |optional: Value| {
+        json!({ "type": "object", "additionalProperties": false, "required": ["a"],
+        "properties": { "a": { "type": "string" }, "b": optional } })
+    };
     for nullable in [
         json!({ "type": ["integer", "null"] }),
         json!({ "anyOf": [{ "type": "integer" }, { "type": "null" }] }),
@@ -171,7 +174,10 @@ fn conditional_branches_keep_their_members() {
     assert_eq!(members, ["kind", "amount", "number", "coins"]);
     assert_eq!(actual["required"], json!(["kind", "amount"]));
     let description = actual["description"].as_str().unwrap();
-    assert!(description.contains(r#""const":"card""#) && description.contains(r#""required":["number"]"#), "{description}");
+    assert!(
+        description.contains(r#""const":"card""#) && description.contains(r#""required":["number"]"#),
+        "{description}"
+    );
     assert_eq!(lost, ["if"]);
     assert!(["allOf", "if", "then", "else"].into_iter().all(|keyword| actual.get(keyword).is_none()), "{actual}");
 }
@@ -211,8 +217,10 @@ fn alternatives_beside_members_take_the_members_along() {
             { "properties": { "b": { "type": "string" } }, "required": ["b"] },
         ],
     });
-    let branch = |name: &str| json!({ "type": "object", "properties": { "id": { "type": "string" }, name: { "type": "string" } },
-        "required": ["id", name], "additionalProperties": false });
+    let branch = |name: &str| {
+        json!({ "type": "object", "properties": { "id": { "type": "string" }, name: { "type": "string" } },
+        "required": ["id", name], "additionalProperties": false })
+    };
     becomes(Anthropic, &schema, &json!({ "anyOf": [branch("a"), branch("b")] }), &[]);
 }
 

@@ -145,10 +145,8 @@ impl<'r> Walk<'r> {
         // Two conditions cannot share one node; the members of their branches can.
         if branch.contains_key("if") && node.contains_key("if") {
             conditions::keep_branches(&mut branch);
-            let condition: Map<String, Value> = ["if", "then", "else"]
-                .into_iter()
-                .filter_map(|keyword| branch.shift_remove_entry(keyword))
-                .collect();
+            let condition: Map<String, Value> =
+                ["if", "then", "else"].into_iter().filter_map(|keyword| branch.shift_remove_entry(keyword)).collect();
             self.tell(node, "if", &Value::Object(condition));
         }
         self.merge(node, &branch);
@@ -211,8 +209,11 @@ impl<'r> Walk<'r> {
 
     /// Keywords that the dialect does not take: what they forbid is told in the description, the others go.
     fn tell_what_is_not_taken(&mut self, node: &mut Map<String, Value>) {
-        let foreign: Vec<String> =
-            node.iter().filter(|(keyword, value)| !self.rules.takes(keyword, value)).map(|(key, _)| key.clone()).collect();
+        let foreign: Vec<String> = node
+            .iter()
+            .filter(|(keyword, value)| !self.rules.takes(keyword, value))
+            .map(|(key, _)| key.clone())
+            .collect();
         let mut condition = Map::new();
         for keyword in foreign {
             let Some(value) = node.shift_remove(&keyword) else { continue };

@@ -176,8 +176,7 @@ fn best_effort(mut asked: Asked<'_>) -> Applied {
 
 /// A tool that must be called, whose arguments are the answer.
 fn tool(asked: Asked<'_>) -> Applied {
-    let wrapped =
-        if schema::is_of_an_object(&asked.schema) { None } else { schema::wrapped(&asked.schema, WRAPPER) };
+    let wrapped = if schema::is_of_an_object(&asked.schema) { None } else { schema::wrapped(&asked.schema, WRAPPER) };
     let is_wrapped = wrapped.is_some();
     let parameters = wrapped.unwrap_or_else(|| asked.schema.clone());
     let described = match &asked.request.output {
@@ -188,7 +187,9 @@ fn tool(asked: Asked<'_>) -> Applied {
     let request = &mut *asked.request;
     forget(request, asked.outbound);
     let tools = request.tools.get_or_insert_default();
-    let taken = |name: &str| tools.iter().any(|tool| matches!(&tool.kind, ToolKind::Function { name: other, .. } if other == name));
+    let taken = |name: &str| {
+        tools.iter().any(|tool| matches!(&tool.kind, ToolKind::Function { name: other, .. } if other == name))
+    };
     let mut name = TOOL.to_owned();
     while taken(&name) {
         name.push('_');
@@ -273,6 +274,8 @@ fn message(role: Role, text: String) -> Message {
 /// Adds an answer that did not have the form, and what is wrong with it, to the conversation.
 pub fn correct(request: &mut Request, answer: &str, fault: &str) {
     request.messages.push(message(Role::Assistant, answer.to_owned()));
-    let text = format!("This answer does not have the form that was asked for: {fault}. Answer again, with the whole answer in that form and nothing else.");
+    let text = format!(
+        "This answer does not have the form that was asked for: {fault}. Answer again, with the whole answer in that form and nothing else."
+    );
     request.messages.push(message(Role::User, text));
 }

@@ -9,7 +9,8 @@ use crate::wire::loss::Losses;
 use crate::wire::quirk::Quirks;
 use crate::wire::{Head, Operation, Outbound, ProtocolId, StreamDecoder};
 
-const SCHEMA: &str = r#"{"type":"object", "properties":{"a":{"type":"string"}},"required":["a"],"additionalProperties":false}"#;
+const SCHEMA: &str =
+    r#"{"type":"object", "properties":{"a":{"type":"string"}},"required":["a"],"additionalProperties":false}"#;
 
 fn request(members: &Value) -> ir::Request {
     let mut body = json!({ "model": "m", "messages": [{ "role": "user", "content": "hi" }] });
@@ -32,7 +33,12 @@ fn outbound(protocol: ProtocolId) -> &'static dyn Outbound {
 }
 
 /// The request as a target gets it, what was done, and the losses of that.
-fn prepared(protocol: ProtocolId, model: &str, quirk: StructuredOutput, members: &Value) -> (ir::Request, Applied, String) {
+fn prepared(
+    protocol: ProtocolId,
+    model: &str,
+    quirk: StructuredOutput,
+    members: &Value,
+) -> (ir::Request, Applied, String) {
     let mut asked = request(members);
     // As if another protocol had brought it.
     asked.origin = ProtocolId::OpenAiResponses;
@@ -67,15 +73,57 @@ fn each_target_has_its_means() {
         (OpenAiChat, "m", StructuredOutput::Prompt, &alone, Means::Prompt, "response_format=degraded"),
         (AnthropicMessages, "claude-sonnet-4-6", StructuredOutput::Auto, &alone, Means::Strict, ""),
         (AnthropicMessages, "claude-sonnet-4-6", StructuredOutput::Auto, &tools, Means::Strict, ""),
-        (AnthropicMessages, "claude-sonnet-4-6", StructuredOutput::Json, &alone, Means::Prompt, "response_format=degraded"),
-        (AnthropicMessages, "claude-3-5-haiku-20241022", StructuredOutput::Auto, &alone, Means::Tool, "response_format=emulated"),
-        (AnthropicMessages, "claude-3-5-haiku-20241022", StructuredOutput::Auto, &tools, Means::Prompt, "response_format=degraded"),
-        (AnthropicMessages, "claude-3-7-sonnet-20250219", StructuredOutput::Auto, &thinking, Means::Prompt, "response_format=degraded"),
+        (
+            AnthropicMessages,
+            "claude-sonnet-4-6",
+            StructuredOutput::Json,
+            &alone,
+            Means::Prompt,
+            "response_format=degraded",
+        ),
+        (
+            AnthropicMessages,
+            "claude-3-5-haiku-20241022",
+            StructuredOutput::Auto,
+            &alone,
+            Means::Tool,
+            "response_format=emulated",
+        ),
+        (
+            AnthropicMessages,
+            "claude-3-5-haiku-20241022",
+            StructuredOutput::Auto,
+            &tools,
+            Means::Prompt,
+            "response_format=degraded",
+        ),
+        (
+            AnthropicMessages,
+            "claude-3-7-sonnet-20250219",
+            StructuredOutput::Auto,
+            &thinking,
+            Means::Prompt,
+            "response_format=degraded",
+        ),
         (Gemini, "gemini-2.5-flash", StructuredOutput::Auto, &alone, Means::Strict, ""),
         (Gemini, "gemini-2.5-flash", StructuredOutput::Auto, &tools, Means::Prompt, "response_format=degraded"),
         (Gemini, "gemini-3-pro-preview", StructuredOutput::Auto, &tools, Means::Strict, ""),
-        (BedrockConverse, "us.anthropic.claude-sonnet-4-5-20250929-v1:0", StructuredOutput::Auto, &alone, Means::Strict, ""),
-        (BedrockConverse, "amazon.nova-lite-v1:0", StructuredOutput::Auto, &alone, Means::Tool, "response_format=emulated"),
+        (
+            BedrockConverse,
+            "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+            StructuredOutput::Auto,
+            &alone,
+            Means::Strict,
+            "",
+        ),
+        (
+            BedrockConverse,
+            "amazon.nova-lite-v1:0",
+            StructuredOutput::Auto,
+            &alone,
+            Means::Tool,
+            "response_format=emulated",
+        ),
     ] {
         let (_, applied, told) = prepared(protocol, model, quirk, members);
         assert_eq!((applied.means, told.as_str()), (Some(means), losses), "{protocol} {model} {quirk:?} {members}");
@@ -85,7 +133,8 @@ fn each_target_has_its_means() {
 #[test]
 fn a_request_without_a_form_is_left_alone() {
     for members in [json!({}), json!({ "response_format": { "type": "text" } })] {
-        let (_, applied, losses) = prepared(ProtocolId::AnthropicMessages, "claude-3-haiku", StructuredOutput::Auto, &members);
+        let (_, applied, losses) =
+            prepared(ProtocolId::AnthropicMessages, "claude-3-haiku", StructuredOutput::Auto, &members);
         assert_eq!((applied, losses.as_str()), (Applied::default(), ""));
     }
 }

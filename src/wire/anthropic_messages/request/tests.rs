@@ -6,8 +6,7 @@ use super::super::test_support::{decode_request, foreign_request};
 use crate::wire::Destination;
 use crate::wire::ProtocolId;
 use crate::wire::ir::{
-    Error, OutputFormat, Part, Reasoning, ReasoningEffort, ReasoningRequest, Request, Signature,
-    ToolChoice,
+    Error, OutputFormat, Part, Reasoning, ReasoningEffort, ReasoningRequest, Request, Signature, ToolChoice,
 };
 use crate::wire::json::{self, Ext};
 use crate::wire::loss::Losses;

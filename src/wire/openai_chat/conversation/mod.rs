@@ -40,12 +40,7 @@ impl Context<'_> {
 }
 
 /// Writes the array of messages.
-pub(super) fn write(
-    request: &Request,
-    quirks: &Quirks,
-    out: &mut Vec<u8>,
-    losses: &mut Losses,
-) {
+pub(super) fn write(request: &Request, quirks: &Quirks, out: &mut Vec<u8>, losses: &mut Losses) {
     let mut context = Context { quirks, ids: ToolIds::new(quirks.short_tool_ids), losses };
     let mut list = List::new(out);
     for message in &request.messages {
