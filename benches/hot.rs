@@ -81,6 +81,11 @@ fn functions() -> Vec<Function> {
         splice("splice, 120 KB", chat_body(120 << 10)),
         select("select, a target", "up/m1"),
         select("select, a preset of three", "@three"),
+        select_among("select, 1 rule", 1),
+        select_among("select, 10 rules", 10),
+        select_among("select, 100 rules", 100),
+        select_among("select, 1,000 rules", 1_000),
+        select_among("select, 10,000 rules", 10_000),
         relay("relay, 20 events at once", whole_stream()),
         relay_one(),
     ]
@@ -160,6 +165,35 @@ fn select(name: &'static str, model: &str) -> Function {
         call: Box::new(move || {
             let decision = table.select(black_box(&facts), &AllUp, Draw(0.5));
             assert!(matches!(decision.outcome, Outcome::Attempts { .. }));
+            black_box(decision);
+        }),
+    }
+}
+
+/// Rules as a gateway of many teams has them: for a team, for a team's models, for a size. The last one fires.
+fn select_among(name: &'static str, count: usize) -> Function {
+    let rules: String = (1..=count)
+        .map(|n| match n % 10 {
+            0 => format!("  when header(\"x-team\") == \"t{n}\" and model ~ \"gpt-{n}*\" -> up/m1\n"),
+            1 => format!("  when model == \"alias-{n}\" and not stream -> up/m2\n"),
+            2 => format!("  when model ~ \"family-{n}-*\" -> up/m3\n"),
+            _ => format!("  when header(\"x-team\") in [\"t{n}\", \"u{n}\"] and input_tokens > 100k -> up/m2\n"),
+        })
+        .collect();
+    let file = format!(
+        "version: 1\nproviders:\n  up: {{ protocol: openai-chat, base_url: \"http://127.0.0.1:1/v1\", models: [m1, m2, m3] }}\n\
+         rules: |\n{rules}  when header(\"x-team\") == \"last\" -> up/m1\n"
+    );
+    let inputs = Inputs { file: Some(("routeplane.yaml", &file)), listen: None, env: &Env::default(), files: &NoFiles };
+    let table = config::compile(inputs).table.expect("the bench's file compiles");
+    let mut facts = RequestShape::new("gpt-5");
+    facts.headers.insert("x-team".to_owned(), "last".to_owned());
+    let last = u32::try_from(count + 1).ok();
+    Function {
+        name,
+        call: Box::new(move || {
+            let decision = table.select(black_box(&facts), &AllUp, Draw(0.5));
+            assert_eq!(decision.rule, last);
             black_box(decision);
         }),
     }

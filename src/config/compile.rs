@@ -16,6 +16,7 @@ use crate::rule::ast::Expression;
 use crate::rule::predicate::Predicate;
 use crate::rule::{TextFact, parse};
 use crate::source::{SourceMap, Span, Spanned};
+use crate::table::index::RuleIndex;
 use crate::table::{ProviderIdx, Route, RouteIdx, RouteNode, RoutingTable, Rule, RuleOutcome, SettingsIdx, TargetIdx};
 
 /// What the compilation of a document needs besides the document.
@@ -101,6 +102,7 @@ fn table(
         wildcards,
         inactive,
         nested,
+        rule_index: RuleIndex::new(&arena.rules),
         rules: arena.rules.into(),
     };
     table.id = crate::table::dump::id(&table);

@@ -73,11 +73,6 @@ fn shape(request: &TestRequest, table: &RoutingTable, diagnostics: &mut Diagnost
     shape.max_tokens = count(request.max_tokens);
     shape.headers =
         request.headers.iter().map(|(name, value)| (name.value.to_ascii_lowercase(), value.value.clone())).collect();
-    // The header form of tags; the others stand in a body, which a test does not have.
-    let tags = shape.headers.iter().filter_map(|(name, value)| {
-        name.strip_prefix("x-routeplane-tag-").map(|name| (name.to_owned(), value.clone()))
-    });
-    shape.tags = tags.collect();
     if let Some(written) = &request.key {
         let key = table.keys.iter().find(|key| *key.id == *written.value);
         let Some(key) = key else {

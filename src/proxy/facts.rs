@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use http::HeaderMap;
 
+use crate::rule::facts::{SESSION_HEADERS, USER_HEADER, tag_header};
 use crate::rule::{Facts, FlagFact, NumberFact, OutputKind, ReasoningLevel, TextFact};
 use crate::table::ClientKey;
 use crate::wire::envelope::Envelope;
@@ -115,20 +116,16 @@ impl Facts for RequestFacts<'_, '_> {
             TextFact::Model => Some(Cow::Borrowed(self.model())),
             TextFact::User => {
                 let named = self.assumed.user.or(self.envelope.user.as_deref());
-                named.map(Cow::Borrowed).or_else(|| self.header("x-routeplane-user"))
+                named.map(Cow::Borrowed).or_else(|| self.header(USER_HEADER))
             }
-            TextFact::Session => {
-                ["x-routeplane-session", "x-session-id", "x-claude-code-session-id", "session-id", "session_id"]
-                    .iter()
-                    .find_map(|name| self.header(name))
-            }
+            TextFact::Session => SESSION_HEADERS.iter().find_map(|name| self.header(name)),
             TextFact::LastTool => self.last_tool().map(Cow::Borrowed),
             TextFact::Key => self.key.map(|key| Cow::Borrowed(&*key.id)),
             TextFact::KeyAttribute(name) => {
                 self.key.and_then(|key| key.attributes.get(name)).map(|text| Cow::Borrowed(&**text))
             }
             TextFact::Header(name) => self.header(name),
-            TextFact::Tag(name) => self.header(&format!("x-routeplane-tag-{name}")).or_else(|| self.metadata(name)),
+            TextFact::Tag(name) => self.header(&tag_header(name)).or_else(|| self.metadata(name)),
         }
     }
 

@@ -145,6 +145,17 @@ const fn number(name: &'static str, make: fn(&str) -> ValueFact, about: &'static
     value(name, None, make, about, example)
 }
 
+/// The header that names the user where the body does not.
+pub const USER_HEADER: &str = "x-routeplane-user";
+/// Headers that name the session; the first that is there counts.
+pub const SESSION_HEADERS: [&str; 5] =
+    ["x-routeplane-session", "x-session-id", "x-claude-code-session-id", "session-id", "session_id"];
+
+/// The header that sets the tag of this name, whatever the body says.
+pub fn tag_header(name: &str) -> String {
+    format!("x-routeplane-tag-{}", name.to_ascii_lowercase())
+}
+
 /// The fact of this name.
 pub fn find(name: &str) -> Option<&'static Fact> {
     FACTS.iter().find(|fact| fact.name == name)

@@ -18,6 +18,8 @@ pub struct RequestShape {
     pub last_tool: Option<String>,
     /// Names of the tools offered.
     pub tools: Vec<String>,
+    /// How many tools are offered besides these.
+    pub other_tools: u64,
     /// The id of the client key.
     pub key: Option<String>,
     pub key_attributes: BTreeMap<String, String>,
@@ -36,6 +38,8 @@ pub struct RequestShape {
     pub hour: u64,
     /// 0 is Monday.
     pub weekday: u64,
+    /// What draws and buckets go by where there is neither user nor session.
+    pub request_id: String,
 }
 
 impl RequestShape {
@@ -50,6 +54,7 @@ impl RequestShape {
             session: None,
             last_tool: None,
             tools: Vec::new(),
+            other_tools: 0,
             key: None,
             key_attributes: BTreeMap::new(),
             headers: BTreeMap::new(),
@@ -64,7 +69,12 @@ impl RequestShape {
             reasoning: ReasoningLevel::None,
             hour: 0,
             weekday: 0,
+            request_id: String::new(),
         }
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(String::as_str)
     }
 }
 
@@ -84,20 +94,25 @@ impl Facts for RequestShape {
     fn text(&self, fact: &TextFact) -> Option<Cow<'_, str>> {
         let text = match fact {
             TextFact::Model => Some(self.model.as_str()),
-            TextFact::User => self.user.as_deref(),
-            TextFact::Session => self.session.as_deref(),
+            TextFact::User => self.user.as_deref().or_else(|| self.header(facts::USER_HEADER)),
+            TextFact::Session => {
+                let headers = || facts::SESSION_HEADERS.iter().find_map(|name| self.header(name));
+                self.session.as_deref().or_else(headers)
+            }
             TextFact::LastTool => self.last_tool.as_deref(),
             TextFact::Key => self.key.as_deref(),
             TextFact::KeyAttribute(name) => self.key_attributes.get(&**name).map(String::as_str),
-            TextFact::Header(name) => self.headers.get(&**name).map(String::as_str),
-            TextFact::Tag(name) => self.tags.get(&**name).map(String::as_str),
+            TextFact::Header(name) => self.header(name),
+            TextFact::Tag(name) => {
+                self.header(&facts::tag_header(name)).or_else(|| self.tags.get(&**name).map(String::as_str))
+            }
         };
         text.map(Cow::Borrowed)
     }
 
     fn number(&self, fact: NumberFact) -> u64 {
         match fact {
-            NumberFact::Tools => self.tools.len() as u64,
+            NumberFact::Tools => (self.tools.len() as u64).saturating_add(self.other_tools),
             NumberFact::Images => self.images,
             NumberFact::Files => self.files,
             NumberFact::Audio => self.audio,
@@ -125,7 +140,7 @@ impl Facts for RequestShape {
     }
 
     fn bucket(&self, salt: &str) -> u8 {
-        let subject = self.user.as_deref().or(self.session.as_deref()).unwrap_or("");
-        facts::bucket(salt, subject)
+        let subject = self.text(&TextFact::User).or_else(|| self.text(&TextFact::Session));
+        facts::bucket(salt, &subject.unwrap_or(Cow::Borrowed(&self.request_id)))
     }
 }

@@ -4,6 +4,7 @@ pub mod diff;
 pub mod down;
 pub mod dump;
 pub mod explain;
+pub mod index;
 pub mod route;
 pub mod select;
 pub mod settings;
@@ -67,6 +68,8 @@ pub struct RoutingTable {
     /// Settings of an `as requested` around those of the preset that the caller names: (outer, inner) → combined.
     pub nested: BTreeMap<(SettingsIdx, SettingsIdx), SettingsIdx>,
     pub rules: Box<[Rule]>,
+    /// Follows from `rules`.
+    pub rule_index: index::RuleIndex,
 }
 
 /// A client key: who may call.

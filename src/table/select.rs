@@ -91,10 +91,10 @@ impl RoutingTable {
     /// What becomes of a request. Rules first, the first that holds wins; without one, or where it says `as requested`,
     /// the plain meaning of the model's name.
     pub fn select<'t>(&'t self, facts: &'t dyn Facts, health: &dyn HealthView, draw: Draw) -> Decision<'t> {
-        let fired = self.rules.iter().zip(1..).find(|(rule, _)| rule.when.holds(facts));
-        let number = fired.map(|(_, number)| number);
+        let fired = self.rule_index.first(&self.rules, facts);
+        let number = fired.and_then(|at| u32::try_from(at + 1).ok());
         let mut walk = Walk::new(self, facts, health, draw);
-        let route = match fired.map(|(rule, _)| rule.then) {
+        let route = match fired.and_then(|at| self.rules.get(at)).map(|rule| rule.then) {
             Some(RuleOutcome::Route(index)) => self.route(index),
             Some(RuleOutcome::AsRequested) | None => None,
         };

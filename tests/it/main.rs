@@ -35,6 +35,7 @@ mod relay;
 mod reload;
 mod reload_faults;
 mod reload_load;
+mod rule_index;
 mod rules;
 mod sandbox;
 mod sdk;

@@ -315,7 +315,7 @@ fn an_atom() -> impl Strategy<Value = Atom> {
 }
 
 /// Predicates in the form that the compiler gives them: no chain directly in a chain of its kind, no `not not`.
-fn a_predicate() -> impl Strategy<Value = Predicate> {
+pub(crate) fn a_predicate() -> impl Strategy<Value = Predicate> {
     let chained = |parts: Vec<Predicate>, all: bool| {
         let flat = parts.into_iter().flat_map(|part| match part {
             Predicate::All(parts) if all => parts.into_vec(),
@@ -337,7 +337,7 @@ fn a_predicate() -> impl Strategy<Value = Predicate> {
     })
 }
 
-fn a_request() -> impl Strategy<Value = RequestShape> {
+pub(crate) fn a_request() -> impl Strategy<Value = RequestShape> {
     let texts = (a_text(), prop::option::of(a_text()), prop::option::of(a_text()), prop::option::of("[a-c]"));
     let maps = prop::collection::btree_map("[a-c]", a_text(), 0..3);
     let counts = prop::array::uniform8(0u64..4);
