@@ -22,7 +22,9 @@ pub struct Diagnostic {
     /// What to do.
     pub help: Option<String>,
     /// A change that mends it, for editors and agents.
-    pub fix: Option<Fix>,
+    pub fix: Option<Box<Fix>>,
+    /// A request that shows it, as a command, and what becomes of it.
+    pub witness: Option<String>,
 }
 
 impl Severity {
@@ -68,6 +70,7 @@ impl Diagnostic {
             labels: Vec::new(),
             help: None,
             fix: None,
+            witness: None,
         }
     }
 
@@ -81,8 +84,13 @@ impl Diagnostic {
         self
     }
 
+    pub fn witness(mut self, witness: impl Into<String>) -> Diagnostic {
+        self.witness = Some(witness.into());
+        self
+    }
+
     pub fn fix(mut self, span: Span, replacement: impl Into<String>) -> Diagnostic {
-        self.fix = Some(Fix { span, replacement: replacement.into() });
+        self.fix = Some(Box::new(Fix { span, replacement: replacement.into() }));
         self
     }
 }

@@ -10,7 +10,7 @@ use super::layer::Layers;
 use super::resolve::{self, NamedRoute, Names};
 use super::routes::{self, Expander, PresetRoute, Targets};
 use super::rules::{self, ReadRule};
-use super::{Env, Files, check, own_address, tests};
+use super::{Env, Files, Proof, check, own_address, prove, tests};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::rule::ast::Expression;
 use crate::rule::predicate::Predicate;
@@ -36,32 +36,46 @@ pub fn document(
     document: &Document,
     context: &Context<'_>,
     diagnostics: &mut Diagnostics,
-) -> (Option<RoutingTable>, Vec<LiteralSecret>) {
+) -> (Option<RoutingTable>, Vec<LiteralSecret>, Proof) {
     let mut secrets = Secrets { env: context.env, literals: Vec::new() };
-    let table = table(document, context, &mut secrets, diagnostics).filter(|_| !diagnostics.has_errors());
+    let written = Written::read(document, context.sources, diagnostics);
+    let table = table(document, &written, context, &mut secrets, diagnostics).filter(|_| !diagnostics.has_errors());
+    let mut proof = Proof::default();
     if let Some(table) = &table {
         tests::run(document, table, diagnostics);
+        proof = prove::file(&prove::File { rules: &written.rules, table }, diagnostics);
     }
     let table = table.filter(|_| !diagnostics.has_errors());
-    (table, secrets.literals)
+    (table, secrets.literals, proof)
+}
+
+/// The expressions and rules of the file, read but not resolved.
+struct Written {
+    /// Of the presets, in their order; `None` where one cannot be read.
+    expressions: Vec<Option<Expression>>,
+    rules: Vec<ReadRule>,
+}
+
+impl Written {
+    fn read(document: &Document, sources: &SourceMap, diagnostics: &mut Diagnostics) -> Written {
+        let expressions = document.presets.iter().map(|entry| expression(entry, diagnostics)).collect();
+        Written { expressions, rules: rules::read(document.rules.as_ref(), sources, diagnostics) }
+    }
 }
 
 fn table(
     document: &Document,
+    written: &Written,
     context: &Context<'_>,
     secrets: &mut Secrets<'_>,
     diagnostics: &mut Diagnostics,
 ) -> Option<RoutingTable> {
-    let expressions: Vec<Option<Expression>> =
-        document.presets.iter().map(|entry| expression(entry, diagnostics)).collect();
-    let rules = rules::read(document.rules.as_ref(), context.sources, diagnostics);
-
-    let mentioned = mentioned(&expressions, &rules);
+    let Written { expressions, rules } = written;
+    let mentioned = mentioned(expressions, rules);
     let expand::Expansion { providers, inactive } =
         expand::providers(document, context.known, &mentioned, secrets, diagnostics);
 
-    let written = check::listen(document, diagnostics);
-    let listen = context.listen.or(written);
+    let listen = context.listen.or(check::listen(document, diagnostics));
     if let Some(listen) = listen {
         own_address::check(document, context.known, &providers, listen, context.env, diagnostics);
     }
@@ -71,14 +85,14 @@ fn table(
     let settings: Vec<SettingsIdx> =
         document.presets.iter().map(|entry| layers.add(entry, context.files, diagnostics)).collect();
 
-    check_names(document, context.known, &expressions, &rules, diagnostics);
+    check_names(document, context.known, expressions, rules, diagnostics);
     if diagnostics.has_errors() {
         return None;
     }
 
-    let presets = preset_routes(&document.presets, &expressions, &settings);
+    let presets = preset_routes(&document.presets, expressions, &settings);
     let mut expander = Expander::new(presets, Targets::new(&providers), layers);
-    let mut arena = routes(&mut expander, &rules, diagnostics)?;
+    let mut arena = routes(&mut expander, rules, diagnostics)?;
     let nested = nested(&arena, &mut expander.layers, diagnostics)?;
     let models = models(&mut expander.targets);
     let Expander { targets, layers, .. } = expander;

@@ -14,6 +14,7 @@ mod lanes;
 mod layer;
 pub mod node;
 mod own_address;
+mod prove;
 pub mod reference;
 mod resolve;
 mod routes;
@@ -29,6 +30,7 @@ use crate::diagnostic::Diagnostics;
 use crate::source::{SourceId, SourceMap};
 use crate::table::RoutingTable;
 use document::{Document, LiteralSecret};
+pub use prove::{Coverage, Proof};
 
 /// What a table is made from.
 #[derive(Clone, Copy)]
@@ -51,6 +53,7 @@ pub struct Compilation {
     pub literals: Vec<LiteralSecret>,
     /// How many tests of the file were run.
     pub tests: usize,
+    pub proof: Proof,
 }
 
 /// Compiles the user's file, or the built-in defaults, into a table.
@@ -72,13 +75,13 @@ pub fn compile(inputs: Inputs<'_>) -> Compilation {
         files: inputs.files,
         sources: &sources,
     };
-    let (table, literals) = match &document {
+    let (table, literals, proof) = match &document {
         Some(document) => compile::document(document, &context, &mut diagnostics),
-        None => (None, Vec::new()),
+        None => (None, Vec::new(), Proof::default()),
     };
     diagnostics.sort();
     let tests = document.map_or(0, |document| document.tests.len());
-    Compilation { table, diagnostics, sources, literals, tests }
+    Compilation { table, diagnostics, sources, literals, tests, proof }
 }
 
 /// Reads the user's file as far as its shape goes: names and meanings come later. `None` where the text is not YAML.

@@ -1,10 +1,8 @@
 //! The `rules:` of the file: each parsed and type-checked by itself.
 
-use std::collections::HashMap;
-
 use super::document::RulesEntry;
-use crate::diagnostic::{Code, Diagnostic, Diagnostics};
-use crate::rule::ast::Expression;
+use crate::diagnostic::Diagnostics;
+use crate::rule::ast::{Condition, Expression};
 use crate::rule::predicate::Predicate;
 use crate::rule::{compile, lines, parse};
 use crate::source::{SourceMap, Span};
@@ -12,13 +10,15 @@ use crate::source::{SourceMap, Span};
 /// A rule whose condition is compiled and whose outcome still has names.
 pub(super) struct ReadRule {
     pub(super) when: Predicate,
+    /// As written; `None` for `otherwise`.
+    pub(super) condition: Option<Condition>,
     pub(super) then: Expression,
     pub(super) when_span: Span,
     /// One-based.
     pub(super) line: u32,
 }
 
-/// Reads every rule, and warns of those that a rule above takes everything from.
+/// Reads every rule.
 pub(super) fn read(entry: Option<&RulesEntry>, sources: &SourceMap, diagnostics: &mut Diagnostics) -> Vec<ReadRule> {
     let Some(entry) = entry else { return Vec::new() };
     let lines = Lines::new(entry, sources);
@@ -31,33 +31,10 @@ pub(super) fn read(entry: Option<&RulesEntry>, sources: &SourceMap, diagnostics:
             Some(condition) => compile::predicate(condition, diagnostics)?,
             None => Predicate::Always,
         };
-        Some(ReadRule { when, then: rule.then, when_span: rule.when_span, line: lines.line(rule.span) })
+        let line = lines.line(rule.span);
+        Some(ReadRule { when, condition: rule.when, then: rule.then, when_span: rule.when_span, line })
     });
-    let rules: Vec<ReadRule> = rules.collect();
-    warn_of_unreachable(&rules, diagnostics);
-    rules
-}
-
-/// A rule after `otherwise`, and one whose condition stands above it already.
-fn warn_of_unreachable(rules: &[ReadRule], diagnostics: &mut Diagnostics) {
-    let mut otherwise: Option<Span> = None;
-    let mut seen: HashMap<String, Span> = HashMap::new();
-    for rule in rules {
-        let covered = otherwise.or_else(|| seen.get(&rule.when.to_string()).copied());
-        if let Some(first) = covered {
-            diagnostics.push(
-                Diagnostic::new(Code::UnreachableRule, "this rule can never fire")
-                    .label(rule.when_span, "never reached")
-                    .label(first, "takes every request that would come here")
-                    .help("move it up, or remove it"),
-            );
-            continue;
-        }
-        if rule.when == Predicate::Always {
-            otherwise = Some(rule.when_span);
-        }
-        seen.insert(rule.when.to_string(), rule.when_span);
-    }
+    rules.collect()
 }
 
 /// The beginnings of the lines of one source, found once.

@@ -490,6 +490,39 @@ Right:
       otherwise -> as requested
 ";
 
+    NeverHolds = 111, Warning, "No request can meet the condition, or a part of it. Facts have bounds (an hour is at most 23), client keys are those of the file, and two comparisons of one fact may exclude each other.
+
+Wrong:
+
+    rules: when input_tokens > 200k and input_tokens < 100k -> @long
+
+Right:
+
+    rules: when input_tokens > 100k and input_tokens < 200k -> @long
+";
+    AlwaysHolds = 112, Warning, "Every request meets the condition, or a part of it, so that it decides nothing.
+
+Wrong:
+
+    rules: when model != \"a\" or model != \"b\" -> @other
+
+Right:
+
+    rules: when model not in [\"a\", \"b\"] -> @other
+";
+    Undecided = 113, Warning, "What a rule can do follows from its condition, but finding out may take more steps than there are atoms. Checking stops after a fixed number of steps, which no file comes near that people write, and says what it does not know. The rule works as it is written.
+
+Wrong:
+
+    rules: when (stream or images > 1) and (not stream or files > 1) and ... -> @a
+
+Right:
+
+    rules: |
+      when stream and files > 1 -> @a
+      when not stream and images > 1 -> @a
+";
+
     // 140–159: secrets and environment
     LiteralSecret = 140, Warning, "A key is written in the file itself. It works, but whoever reads the file, its backups or its history in Git has the key. The key is never printed or logged.
 

@@ -23,7 +23,12 @@ fn annotation(diagnostic: &Diagnostic, sources: &SourceMap) -> String {
         format!("file={file},line={line},endLine={end_line}{columns},")
     });
     let help = diagnostic.help.as_ref().map_or_else(String::new, |help| format!("\n{help}"));
-    format!("::{command} {place}title={}::{}\n", diagnostic.code, data(&format!("{}{help}", diagnostic.message)))
+    let witness = diagnostic.witness.as_ref().map_or_else(String::new, |witness| format!("\nfor example:\n{witness}"));
+    format!(
+        "::{command} {place}title={}::{}\n",
+        diagnostic.code,
+        data(&format!("{}{help}{witness}", diagnostic.message))
+    )
 }
 
 fn data(text: &str) -> String {

@@ -3,7 +3,8 @@
 //! ```text
 //! [{ "code": "RP0020", "severity": "error", "message": "...", "help": "...",
 //!    "labels": [{ "file": "routeplane.yaml", "line": 3, "column": 5, "start": 31, "end": 37, "text": "..." }],
-//!    "fix": { "file": "routeplane.yaml", "line": 3, "column": 5, "start": 31, "end": 37, "replacement": "..." } }]
+//!    "fix": { "file": "routeplane.yaml", "line": 3, "column": 5, "start": 31, "end": 37, "replacement": "..." },
+//!    "witness": "curl ..." }]
 //! ```
 //!
 //! Lines and columns (in characters) count from 1; `start` and `end` are offsets in bytes, half open.
@@ -22,6 +23,8 @@ struct Finding<'d> {
     labels: Vec<Labelled<'d>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     fix: Option<Replacement<'d>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    witness: Option<&'d str>,
 }
 
 #[derive(Serialize)]
@@ -74,6 +77,7 @@ fn finding<'d>(diagnostic: &'d Diagnostic, sources: &'d SourceMap) -> Finding<'d
             .fix
             .as_ref()
             .map(|fix| Replacement { place: place(fix.span, sources), replacement: &fix.replacement }),
+        witness: diagnostic.witness.as_deref(),
     }
 }
 

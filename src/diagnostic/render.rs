@@ -110,7 +110,7 @@ fn reports(diagnostic: &Diagnostic, sources: &SourceMap, texts: &BTreeMap<Source
         code: Some(diagnostic.code.to_string()),
         severity: diagnostic.severity,
         message: wrapped(&diagnostic.message),
-        help: diagnostic.help.as_deref().map(wrapped),
+        help: advice(diagnostic),
         labels: Vec::new(),
         source: None,
     };
@@ -130,6 +130,13 @@ fn reports(diagnostic: &Diagnostic, sources: &SourceMap, texts: &BTreeMap<Source
         }
     }
     reports
+}
+
+/// The help, and the request that shows what it is about: in one piece, so that it can be copied.
+fn advice(diagnostic: &Diagnostic) -> Option<String> {
+    let witness = diagnostic.witness.as_deref().map(|witness| format!("for example:\n{}", visible(witness)));
+    let parts: Vec<String> = diagnostic.help.as_deref().map(wrapped).into_iter().chain(witness).collect();
+    (!parts.is_empty()).then(|| parts.join("\n"))
 }
 
 type Snippet = (Box<dyn SourceCode>, Vec<LabeledSpan>);

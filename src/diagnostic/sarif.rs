@@ -38,6 +38,7 @@ fn rule(code: Code) -> Value {
 
 fn result(diagnostic: &Diagnostic, sources: &SourceMap) -> Value {
     let help = diagnostic.help.as_ref().map_or_else(String::new, |help| format!("\n{help}"));
+    let witness = diagnostic.witness.as_ref().map_or_else(String::new, |witness| format!("\nfor example:\n{witness}"));
     let mut places = diagnostic
         .labels
         .iter()
@@ -45,7 +46,7 @@ fn result(diagnostic: &Diagnostic, sources: &SourceMap) -> Value {
     let mut result = json!({
         "ruleId": diagnostic.code.to_string(),
         "level": level(diagnostic.severity),
-        "message": { "text": format!("{}{help}", diagnostic.message) },
+        "message": { "text": format!("{}{help}{witness}", diagnostic.message) },
         "locations": places.next().into_iter().collect::<Vec<Value>>(),
     });
     let related: Vec<Value> = places.collect();

@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use super::Live;
 use super::files::{Snapshot, SnapshotFiles, Unreadable, field, folder_of};
 use crate::config::document::LiteralSecret;
-use crate::config::{self, Env};
+use crate::config::{self, Env, Proof};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::provider::{HeaderText, SecretRef};
 use crate::source::{SourceMap, Span};
@@ -54,6 +54,7 @@ pub struct Compiled {
     pub literals: Vec<LiteralSecret>,
     /// How many tests of the file were run.
     pub tests: usize,
+    pub proof: Proof,
 }
 
 /// The front end, as this module sees it. A parameter, so that a test can make it slow, or fail.
@@ -66,11 +67,11 @@ pub fn front_end(inputs: &Inputs, snapshot: &Snapshot) -> Evaluation {
     let text = snapshot.text().unwrap_or_default();
     let file = name.as_deref().map(|name| (name, text));
     let compilation = config::compile(config::Inputs { file, listen: inputs.listen, env: &inputs.env, files: &files });
-    let (literals, tests) = (compilation.literals, compilation.tests);
+    let (literals, tests, proof) = (compilation.literals, compilation.tests, compilation.proof);
     Evaluation {
         sources: compilation.sources,
         diagnostics: compilation.diagnostics,
-        compiled: compilation.table.map(|table| Compiled { table, literals, tests }),
+        compiled: compilation.table.map(|table| Compiled { table, literals, tests, proof }),
         unlisted: files.unlisted(),
     }
 }
@@ -345,7 +346,7 @@ pub async fn prepare(
 ) -> Result<(RoutingTable, Runtime), Refusal> {
     let (env, folder) = (inputs.env.clone(), folder_of(inputs.config.as_deref()));
     let work = tokio::task::spawn_blocking(move || {
-        let Compiled { table, literals, tests: _ } = compiled;
+        let Compiled { table, literals, tests: _, proof: _ } = compiled;
         let previous = previous.as_ref().map(|live| &live.runtime);
         let runtime = Runtime::prepare(&table, &literals, &env, &folder, previous)?;
         Ok::<_, Vec<String>>((table, runtime))

@@ -51,7 +51,12 @@ fn compile(inputs: &Inputs, snapshot: &Snapshot) -> Evaluation {
             }
         }
     }
-    let compiled = (!diagnostics.has_errors()).then_some(Compiled { table, literals: Vec::new(), tests: 0 });
+    let compiled = (!diagnostics.has_errors()).then_some(Compiled {
+        table,
+        literals: Vec::new(),
+        tests: 0,
+        proof: Default::default(),
+    });
     Evaluation { sources, diagnostics, compiled, unlisted: files.unlisted() }
 }
 

@@ -3,8 +3,10 @@
 //! parse (pest) → AST with names → resolve and type-check → [`predicate::Predicate`]. Pure; evaluation allocates nothing
 //! and never fails.
 
+pub mod analysis;
 pub mod ast;
 pub mod compile;
+pub mod curl;
 pub mod facts;
 pub mod lines;
 pub mod parse;
@@ -83,6 +85,16 @@ pub enum OutputKind {
     Schema,
 }
 
+impl OutputKind {
+    /// The kind at this position of [`facts::OUTPUT`].
+    fn at(position: u64) -> OutputKind {
+        [OutputKind::Json, OutputKind::Schema]
+            .into_iter()
+            .find(|kind| *kind as u64 == position)
+            .unwrap_or(OutputKind::Text)
+    }
+}
+
 /// How much reasoning was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ReasoningLevel {
@@ -92,4 +104,12 @@ pub enum ReasoningLevel {
     Medium,
     High,
     Max,
+}
+
+impl ReasoningLevel {
+    /// The level at this position of [`facts::REASONING`].
+    fn at(position: u64) -> ReasoningLevel {
+        use ReasoningLevel::{High, Low, Max, Medium, Minimal, None};
+        [Minimal, Low, Medium, High, Max].into_iter().find(|level| *level as u64 == position).unwrap_or(None)
+    }
 }

@@ -112,7 +112,7 @@ impl Atom {
 }
 
 impl TextTest {
-    fn holds(&self, text: Option<&str>) -> bool {
+    pub(super) fn holds(&self, text: Option<&str>) -> bool {
         match self {
             TextTest::Equal(wanted) => text == Some(wanted),
             TextTest::NotEqual(wanted) => text != Some(wanted),

@@ -165,7 +165,7 @@ fn check_says_what_it_has_looked_at() {
     let stages = "syntax   9 lines\n\
                   names    0 providers, 2 presets, 2 client keys\n\
                   routes   2 routes over 3 known models\n\
-                  rules    1 rule\n\
+                  rules    1 rule; requests that meet none go as requested\n\
                   secrets  1 variable, 1 file, 1 not set\n\
                   tests    1 test passed\n\
                   routeplane.yaml: 1 warning\n";

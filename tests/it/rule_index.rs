@@ -1,7 +1,9 @@
 //! The index of rules: it decides as asking every rule in order does, asks few of them, and allocates nothing.
 
 use proptest::prelude::*;
-use routeplane::rule::predicate::Predicate;
+use routeplane::glob::Glob;
+use routeplane::rule::TextFact;
+use routeplane::rule::predicate::{Atom, Predicate, TextTest};
 use routeplane::rule::request::RequestShape;
 use routeplane::table::index::RuleIndex;
 use routeplane::table::select::AllUp;
@@ -66,11 +68,8 @@ fn few_rules_are_asked_and_nothing_is_allocated() {
 #[test]
 fn prefixes_of_prefixes_stay_small() {
     let chain = (1..3_000).map(|length| {
-        let glob = routeplane::rule::predicate::Glob(format!("{}*", "a".repeat(length)).into());
-        Predicate::Atom(routeplane::rule::predicate::Atom::Text {
-            fact: routeplane::rule::TextFact::Model,
-            test: routeplane::rule::predicate::TextTest::Like(glob),
-        })
+        let glob = Glob(format!("{}*", "a".repeat(length)).into());
+        Predicate::Atom(Atom::Text { fact: TextFact::Model, test: TextTest::Like(glob) })
     });
     let rules = rules(chain.rev().collect());
     let index = RuleIndex::new(&rules);

@@ -397,7 +397,7 @@ fn large_files_compile_in_time() {
     let begun = std::time::Instant::now();
     assert!(compile(&large(true), &[]).table.is_none());
     // A debug build on a busy machine; a release build takes a tenth.
-    assert!(took.as_secs() < 10 && begun.elapsed().as_secs() < 10, "good {took:?}, wrong {:?}", begun.elapsed());
+    assert!(took.as_secs() < 30 && begun.elapsed().as_secs() < 30, "good {took:?}, wrong {:?}", begun.elapsed());
 }
 
 #[test]

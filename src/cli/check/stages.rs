@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::config::Env;
+use crate::config::{Coverage, Env};
 use crate::diagnostic::{Code, Diagnostics};
 use crate::live::candidate::{Compiled, secrets};
 use crate::provider::{SecretRef, Transport};
@@ -22,13 +22,22 @@ pub(super) fn lines(compiled: &Compiled, text: &str, diagnostics: &Diagnostics, 
             counted(table.targets.iter().filter(|target| target.model.is_some()).count(), "known model"),
             but(repeated, "repeated")
         ),
-        format!("rules    {}{}", counted(table.rules.len(), "rule"), but(unreachable, "unreachable")),
+        format!("rules    {}{}{}", counted(table.rules.len(), "rule"), but(unreachable, "unreachable"), met(compiled)),
         format!("secrets  {}", secret_references(table, env)),
         match compiled.tests {
             0 => "tests    none".to_owned(),
             count => format!("tests    {} passed", counted(count, "test")),
         },
     ]
+}
+
+/// Whether there are requests that no rule meets.
+fn met(compiled: &Compiled) -> &'static str {
+    match compiled.proof.coverage {
+        Coverage::Unknown => "",
+        Coverage::Complete => "; every request meets one",
+        Coverage::Without(_) => "; requests that meet none go as requested",
+    }
 }
 
 fn names(table: &RoutingTable) -> String {

@@ -1,0 +1,76 @@
+//! What is said about the rules of a file once it compiles: each finding holds for all requests, and shows one.
+
+mod parts;
+mod reach;
+
+use super::rules::ReadRule;
+use crate::diagnostic::Diagnostics;
+use crate::rule::analysis::{Budget, KeyFacts, Prover, Space};
+use crate::rule::curl::curl;
+use crate::rule::predicate::Predicate;
+use crate::rule::request::RequestShape;
+use crate::source::Span;
+use crate::table::RoutingTable;
+
+/// Steps of proof that one file may take. Counted and not timed, so that `check` and a reload never disagree; more than
+/// any file that people write needs.
+const FILE: u64 = 12_000_000;
+
+/// What is known of a file's rules besides what was reported.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Proof {
+    pub coverage: Coverage,
+    /// The place of each rule's condition.
+    pub conditions: Vec<Span>,
+}
+
+/// Whether every request meets some rule.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Coverage {
+    /// There are no rules, or the budget did not suffice to tell.
+    #[default]
+    Unknown,
+    Complete,
+    /// This command makes a request that none meets: it is routed as its model says.
+    Without(String),
+}
+
+/// A file that compiles, as the proofs see it.
+pub(super) struct File<'f> {
+    pub(super) rules: &'f [ReadRule],
+    pub(super) table: &'f RoutingTable,
+}
+
+impl File<'_> {
+    /// The command that makes this request.
+    fn curl(&self, shape: &RequestShape) -> String {
+        curl(shape, self.table.listen)
+    }
+}
+
+/// Proves what can be proved, and reports what is wrong.
+pub(super) fn file(file: &File<'_>, diagnostics: &mut Diagnostics) -> Proof {
+    let conditions = file.rules.iter().map(|rule| rule.when_span).collect();
+    if file.rules.is_empty() {
+        return Proof { coverage: Coverage::Unknown, conditions };
+    }
+    let space = space(file.table);
+    let first = |shape: &RequestShape| file.table.rule_index.first(&file.table.rules, shape);
+    let mut prover = Prover::new(&space, predicates(file.table), &first, Budget::new(FILE));
+    reach::check(file, &space, &mut prover, diagnostics);
+    Proof { coverage: reach::coverage(file, &mut prover), conditions }
+}
+
+/// The requests that the table may meet.
+pub(super) fn space(table: &RoutingTable) -> Space {
+    let text = |text: &str| text.to_owned();
+    let keys = table.keys.iter().map(|key| KeyFacts {
+        id: text(&key.id),
+        attributes: key.attributes.iter().map(|(name, value)| (text(name), text(value))).collect(),
+    });
+    Space::new(keys.collect(), predicates(table))
+}
+
+fn predicates(table: &RoutingTable) -> Vec<&Predicate> {
+    table.rules.iter().map(|rule| &rule.when).collect()
+}

@@ -1,0 +1,354 @@
+//! The analysis of rules against trying everything: 10,000 random sets of rules over small domains.
+//!
+//! Trying finds a request or does not; the analysis must find one wherever trying does, and what it finds must be decided as
+//! it says. So neither a false alarm nor a miss goes unnoticed.
+
+use fastrand::Rng;
+use routeplane::diagnostic::Diagnostics;
+use routeplane::rule::analysis::{Budget, KeyFacts, Prover, Space, Verdict};
+use routeplane::rule::predicate::Predicate;
+use routeplane::rule::request::RequestShape;
+use routeplane::rule::{OutputKind, ReasoningLevel, compile, parse};
+use routeplane::source::{SourceId, Span};
+use routeplane::wire::ProtocolId;
+
+const NOWHERE: Span = Span { source: SourceId(0), start: 0, end: 0 };
+
+pub(crate) fn predicate(text: &str) -> Predicate {
+    let mut diagnostics = Diagnostics::default();
+    let condition = parse::condition(text, &|_| NOWHERE, &mut diagnostics);
+    let predicate = condition.and_then(|condition| compile::predicate(&condition, &mut diagnostics));
+    predicate.unwrap_or_else(|| panic!("{text}: {diagnostics:?}"))
+}
+
+// === random rules
+
+/// Facts that are tried together, with conditions about them.
+type Dimension = (&'static [&'static str], fn(&mut Rng) -> String);
+
+fn pick<'a>(random: &mut Rng, list: &[&'a str]) -> &'a str {
+    random.choice(list).unwrap()
+}
+
+fn about_text(random: &mut Rng, fact: &str) -> String {
+    let text = |random: &mut Rng| pick(random, &["a", "b", "ab", "ba", "abb", "z"]);
+    let glob = |random: &mut Rng| pick(random, &["a*", "b*", "*b", "*a*", "ab*", "a*b", "*", "b*b", "*z*", "*bb*"]);
+    match random.u8(0..8) {
+        0 | 1 => format!("{fact} == \"{}\"", text(random)),
+        2 => format!("{fact} != \"{}\"", text(random)),
+        3 => format!("{fact} in [\"{}\", \"{}\"]", text(random), text(random)),
+        4 => format!("{fact} not in [\"{}\", \"{}\"]", text(random), text(random)),
+        5 => format!("{fact} is absent"),
+        _ => format!("{fact} ~ \"{}\"", glob(random)),
+    }
+}
+
+fn about_number(random: &mut Rng, fact: &str, below: u64) -> String {
+    let sign = pick(random, &["==", "!=", "<", "<=", ">", ">="]);
+    match random.u8(0..5) {
+        0 => format!("{fact} in [{}, {}]", random.u64(0..below), random.u64(0..below)),
+        1 => format!("{fact} not in [{}, {}]", random.u64(0..below), random.u64(0..below)),
+        _ => format!("{fact} {sign} {}", random.u64(0..below)),
+    }
+}
+
+fn about_word(random: &mut Rng, fact: &str, words: &[&str], ordered: bool) -> String {
+    let signs: &[&str] = if ordered { &["==", "!=", "<", "<=", ">", ">="] } else { &["==", "!="] };
+    format!("{fact} {} {}", pick(random, signs), pick(random, words))
+}
+
+const DIMENSIONS: &[Dimension] = &[
+    (&["model"], |r| about_text(r, "model")),
+    (&["header"], |r| about_text(r, "header(\"x\")")),
+    (&["tool"], |r| about_text(r, "last_tool")),
+    (&["user"], |r| match r.u8(0..3) {
+        0 => about_number(r, "bucket(\"one\")", 100),
+        1 => about_number(r, "bucket(\"two\")", 100),
+        _ => about_text(r, "user"),
+    }),
+    (&["user"], |r| match r.bool() {
+        true => about_text(r, "header(\"x-routeplane-user\")"),
+        false => about_text(r, "user"),
+    }),
+    (&["session"], |r| match r.u8(0..4) {
+        0 => about_text(r, "header(\"x-session-id\")"),
+        1 => about_text(r, "header(\"x-routeplane-session\")"),
+        _ => about_text(r, "session"),
+    }),
+    (&["tag"], |r| match r.u8(0..3) {
+        0 => about_text(r, "header(\"x-routeplane-tag-t\")"),
+        _ => about_text(r, "tag(\"t\")"),
+    }),
+    (&["key"], |r| match r.u8(0..3) {
+        0 => about_text(r, "key"),
+        1 => about_text(r, "key.team"),
+        _ => about_text(r, "key.other"),
+    }),
+    (&["tools"], |r| match r.u8(0..3) {
+        0 => about_number(r, "tools", 5),
+        _ => format!("tool(\"{}\")", pick(r, &["p", "q", "r"])),
+    }),
+    (&["images"], |r| about_number(r, "images", 6)),
+    (&["input"], |r| about_number(r, "input_tokens", 6)),
+    (&["hour"], |r| about_number(r, "hour", 26)),
+    (&["weekday"], |r| about_word(r, "weekday", &["mon", "sat", "sun"], false)),
+    (&["protocol"], |r| about_word(r, "protocol", &["chat", "messages", "gemini", "converse", "embeddings"], false)),
+    (&["reasoning"], |r| about_word(r, "reasoning", &["none", "low", "high", "max"], true)),
+    (&["output"], |r| about_word(r, "output", &["text", "json", "schema"], false)),
+    (&["stream"], |_| "stream".to_owned()),
+];
+
+fn condition(random: &mut Rng, dimensions: &[&Dimension], depth: u8) -> String {
+    let atom = |random: &mut Rng| {
+        let (_, about) = random.choice(dimensions).unwrap();
+        let atom = about(random);
+        if random.u8(0..5) == 0 { format!("not {atom}") } else { atom }
+    };
+    let parts = |random: &mut Rng| -> Vec<String> {
+        (0..random.u8(2..4)).map(|_| format!("({})", condition(random, dimensions, depth - 1))).collect()
+    };
+    match random.u8(0..4) {
+        0 if depth > 0 => parts(random).join(" or "),
+        1 if depth > 0 => parts(random).join(" and "),
+        2 if depth > 0 => format!("not ({})", parts(random).join(" and ")),
+        _ => atom(random),
+    }
+}
+
+// === trying everything
+
+/// Every text of up to four letters.
+fn texts() -> Vec<Option<String>> {
+    let mut all = vec![None, Some(String::new())];
+    let mut last = vec![String::new()];
+    for _ in 0..4 {
+        last = last.iter().flat_map(|text| ['a', 'b', 'z'].map(|letter| format!("{text}{letter}"))).collect();
+        all.extend(last.iter().cloned().map(Some));
+    }
+    all
+}
+
+fn keys() -> Vec<KeyFacts> {
+    let key = |id: &str, team: Option<&str>| KeyFacts {
+        id: id.to_owned(),
+        attributes: team.map(|team| ("team".to_owned(), team.to_owned())).into_iter().collect(),
+    };
+    vec![key("a", Some("a")), key("b", Some("ab")), key("ab", None)]
+}
+
+/// The ways in which requests may differ along one dimension.
+fn ways(name: &str, keys: &[KeyFacts]) -> Vec<RequestShape> {
+    let base = RequestShape::new("any");
+    let with = |change: &dyn Fn(&mut RequestShape)| {
+        let mut shape = base.clone();
+        change(&mut shape);
+        shape
+    };
+    let few = || [None, Some("a"), Some("b"), Some("ab"), Some("bb"), Some("z")];
+    let texts = || texts().into_iter();
+    match name {
+        "model" => texts().flatten().map(|text| with(&|shape| shape.model = text.clone())).collect(),
+        "header" => texts()
+            .map(|text| with(&|shape| shape.headers = text.iter().map(|text| ("x".to_owned(), text.clone())).collect()))
+            .collect(),
+        "tool" => texts().map(|text| with(&|shape| shape.last_tool.clone_from(&text))).collect(),
+        "user" => {
+            let body = texts().map(|text| with(&|shape| shape.user.clone_from(&text)));
+            let header = few()
+                .into_iter()
+                .flatten()
+                .map(|text| with(&|shape| drop(shape.headers.insert("x-routeplane-user".to_owned(), text.to_owned()))));
+            let ids = (0..600).map(|n| with(&|shape| shape.request_id = n.to_string()));
+            let names = (0..600).map(|n| with(&|shape| shape.user = Some(format!("a{n}b"))));
+            body.chain(header).chain(ids).chain(names).collect()
+        }
+        "session" | "tag" => {
+            let names = match name {
+                "session" => ["x-routeplane-session", "x-session-id"],
+                _ => ["x-routeplane-tag-t", ""],
+            };
+            let pairs = few().into_iter().flat_map(|first| few().into_iter().map(move |second| (first, second)));
+            pairs
+                .map(|(first, second)| {
+                    with(&|shape| {
+                        for (name, text) in names.iter().zip([first, second]) {
+                            let Some(text) = text else { continue };
+                            let map = if name.is_empty() { &mut shape.tags } else { &mut shape.headers };
+                            map.insert(if name.is_empty() { "t" } else { name }.to_string(), text.to_owned());
+                        }
+                    })
+                })
+                .collect()
+        }
+        "key" => (keys.iter())
+            .map(|key| {
+                with(&|shape| {
+                    shape.key = Some(key.id.clone());
+                    shape.key_attributes = key.attributes.clone();
+                })
+            })
+            .collect(),
+        "tools" => (0..8u64)
+            .flat_map(|set| (0..6u64).map(move |others| (set, others)))
+            .map(|(set, others)| {
+                with(&|shape| {
+                    let named = ["p", "q", "r"].into_iter().enumerate().filter(|(at, _)| set >> at & 1 == 1);
+                    shape.tools = named.map(|(_, name)| name.to_owned()).collect();
+                    shape.other_tools = others;
+                })
+            })
+            .collect(),
+        "images" => (0..8).map(|n| with(&|shape| shape.images = n)).collect(),
+        "input" => (0..8).map(|n| with(&|shape| shape.input_tokens = n)).collect(),
+        "hour" => (0..24).map(|n| with(&|shape| shape.hour = n)).collect(),
+        "weekday" => (0..7).map(|n| with(&|shape| shape.weekday = n)).collect(),
+        "protocol" => {
+            let callers =
+                ProtocolId::ALL.into_iter().filter(|id| id.codec().is_some_and(|codec| codec.inbound().is_some()));
+            let embeddings = with(&|shape| shape.embeddings = true);
+            callers.map(|id| with(&|shape| shape.protocol = id)).chain([embeddings]).collect()
+        }
+        "reasoning" => {
+            use ReasoningLevel::{High, Low, Max, Medium, Minimal, None};
+            [None, Minimal, Low, Medium, High, Max].map(|level| with(&|shape| shape.reasoning = level)).into()
+        }
+        "output" => [OutputKind::Text, OutputKind::Json, OutputKind::Schema]
+            .map(|kind| with(&|shape| shape.output = kind))
+            .into(),
+        _ => [false, true].map(|stream| with(&|shape| shape.stream = stream)).into(),
+    }
+}
+
+fn atoms<'p>(predicate: &'p Predicate, out: &mut Vec<&'p Predicate>) {
+    match predicate {
+        Predicate::All(parts) | Predicate::Any(parts) => parts.iter().for_each(|part| atoms(part, out)),
+        Predicate::Not(inner) => atoms(inner, out),
+        Predicate::Always => {}
+        Predicate::Atom(_) => out.push(predicate),
+    }
+}
+
+/// What one way changes, put on top of `shape`.
+fn laid_over(shape: &mut RequestShape, way: &RequestShape, name: &str) {
+    match name {
+        "model" => shape.model.clone_from(&way.model),
+        "header" | "session" | "tag" => {
+            shape.headers.extend(way.headers.clone());
+            shape.tags.extend(way.tags.clone());
+        }
+        "tool" => shape.last_tool.clone_from(&way.last_tool),
+        "user" => {
+            shape.user.clone_from(&way.user);
+            shape.request_id.clone_from(&way.request_id);
+            shape.headers.extend(way.headers.clone());
+        }
+        "key" => {
+            shape.key.clone_from(&way.key);
+            shape.key_attributes.clone_from(&way.key_attributes);
+        }
+        "tools" => {
+            shape.tools.clone_from(&way.tools);
+            shape.other_tools = way.other_tools;
+        }
+        "images" => shape.images = way.images,
+        "input" => shape.input_tokens = way.input_tokens,
+        "hour" => shape.hour = way.hour,
+        "weekday" => shape.weekday = way.weekday,
+        "protocol" => (shape.protocol, shape.embeddings) = (way.protocol, way.embeddings),
+        "reasoning" => shape.reasoning = way.reasoning,
+        "output" => shape.output = way.output,
+        _ => shape.stream = way.stream,
+    }
+}
+
+/// Requests that differ in what some condition asks for.
+fn everything(rules: &[Predicate], names: &[&str], keys: &[KeyFacts]) -> Vec<RequestShape> {
+    let mut parts = Vec::new();
+    rules.iter().for_each(|rule| atoms(rule, &mut parts));
+    let mut all = vec![RequestShape::new("any")];
+    if let Some(key) = keys.first() {
+        laid_over(&mut all[0], &ways("key", std::slice::from_ref(key))[0], "key");
+    }
+    for name in names {
+        let mut seen = std::collections::HashSet::new();
+        let mut different = ways(name, keys);
+        different.retain(|way| seen.insert(parts.iter().map(|part| part.holds(way)).collect::<Vec<bool>>()));
+        all = all
+            .iter()
+            .flat_map(|shape| {
+                different.iter().map(|way| {
+                    let mut shape = shape.clone();
+                    laid_over(&mut shape, way, name);
+                    shape
+                })
+            })
+            .collect();
+    }
+    all
+}
+
+fn first(rules: &[Predicate], shape: &RequestShape) -> Option<usize> {
+    rules.iter().position(|rule| rule.holds(shape))
+}
+
+/// How often the analysis found a request, and how often it found that there is none.
+#[derive(Default)]
+struct Seen {
+    requests: usize,
+    never: usize,
+}
+
+fn compare(rules: &[Predicate], names: &[&str], keys: &[KeyFacts], seen: &mut Seen) {
+    let all = everything(rules, names, keys);
+    let taken: Vec<Option<usize>> = all.iter().map(|shape| first(rules, shape)).collect();
+    let space = Space::new(keys.to_vec(), rules);
+    let first_of = |shape: &RequestShape| first(rules, shape);
+    let mut prover = Prover::new(&space, rules.iter().collect(), &first_of, Budget::new(50_000_000));
+    let shown = || rules.iter().map(Predicate::to_string).collect::<Vec<_>>().join("\n");
+    for rule in (0..rules.len()).map(Some).chain([None]) {
+        match prover.reaches(rule, &[]) {
+            Verdict::Request(shape) => {
+                assert_eq!(first(rules, &shape), rule, "{shape:?} of\n{}", shown());
+                seen.requests += 1;
+            }
+            Verdict::Undecided => panic!("rule {rule:?} of\n{}", shown()),
+            Verdict::Never(never) => {
+                let missed = taken.iter().position(|taken| *taken == rule).map(|at| &all[at]);
+                assert_eq!(missed, None, "rule {rule:?} of\n{}", shown());
+                seen.never += 1;
+                let own = |shape: &&RequestShape| rule.is_none_or(|rule| rules[rule].holds(*shape));
+                let covers = |without: Option<usize>| {
+                    let covering = || never.covered_by.iter().filter(|at| Some(**at) != without);
+                    all.iter().filter(own).all(|shape| covering().any(|at| rules[*at].holds(shape)))
+                };
+                assert!(covers(None), "{:?} do not cover rule {rule:?} of\n{}", never.covered_by, shown());
+                if let Some(example) = &never.example {
+                    assert!(own(&&**example) && first(rules, example) != rule);
+                } else {
+                    assert!(never.covered_by.is_empty() && !all.iter().any(|shape| own(&shape)));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn ten_thousand_random_sets_of_rules_are_decided_as_trying_decides_them() {
+    let mut random = Rng::with_seed(4_356);
+    let mut seen = Seen::default();
+    for _ in 0..10_000 {
+        let dimensions: Vec<&Dimension> = {
+            let count = random.usize(1..4);
+            random.choose_multiple(DIMENSIONS, count)
+        };
+        let rules: Vec<Predicate> =
+            (0..random.usize(1..6)).map(|_| predicate(&condition(&mut random, &dimensions, 2))).collect();
+        let mut names: Vec<&str> = dimensions.iter().flat_map(|(names, _)| names.iter().copied()).collect();
+        names.sort_unstable();
+        names.dedup();
+        let keys = if random.bool() { keys() } else { Vec::new() };
+        names.retain(|name| *name != "key" || !keys.is_empty());
+        compare(&rules, &names, &keys, &mut seen);
+    }
+    assert!(seen.requests > 10_000 && seen.never > 5_000, "{} {}", seen.requests, seen.never);
+}
