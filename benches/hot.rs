@@ -11,7 +11,7 @@ use std::process::Command;
 
 use bytes::Bytes;
 use routeplane::config::{self, Env, Files, Inputs};
-use routeplane::proxy::pipe::{Out, Pipe};
+use routeplane::proxy::pipe::{Out, Pipe, Terms};
 use routeplane::rule::request::RequestShape;
 use routeplane::table::select::AllUp;
 use routeplane::table::{Draw, Outcome, RoutingTable};
@@ -213,7 +213,7 @@ fn whole_stream() -> Bytes {
 }
 
 fn new_relay() -> Pipe {
-    Pipe::relay(chat().inbound().unwrap(), chat().outbound().unwrap())
+    Pipe::relay(chat().inbound().unwrap(), chat().outbound().unwrap(), Terms::default())
 }
 
 fn relay(name: &'static str, stream: Bytes) -> Function {

@@ -72,6 +72,7 @@ pub fn provider(
         models: models.ids.into(),
         catalogue: models.catalogue,
         prices: prices(layers),
+        include_usage: layers.pick(|entry| entry.include_usage.as_ref()).is_none_or(|asks| asks.value),
         activation,
     })
 }

@@ -108,6 +108,7 @@ fn empty_entry(name: &str, span: Span) -> ProviderEntry {
         quirks: None,
         model_quirks: Vec::new(),
         prices: Vec::new(),
+        include_usage: None,
         transport: None,
         env: None,
     }

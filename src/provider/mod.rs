@@ -40,6 +40,8 @@ pub struct Provider {
     pub catalogue: Option<Box<str>>,
     /// Patterns of model ids, and prices that the file says instead of the catalogue's.
     pub prices: Box<[(Glob, Prices)]>,
+    /// Streams that pass through are asked for their usage where the caller did not.
+    pub include_usage: bool,
     /// Why the provider is in the table: for the start-up text.
     pub activation: Activation,
 }

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use super::ingress::Call;
+use super::pipe::Terms;
 use crate::provider::Endpoint;
 use crate::table::{Attempt, Lane};
 use crate::upstream::Pieces;
@@ -21,7 +22,7 @@ use crate::wire::ir::{self, Error};
 use crate::wire::loss::Losses;
 use crate::wire::quirk::Quirks;
 use crate::wire::structured::Applied;
-use crate::wire::{Head, Inbound, Outbound, Protocol, Relay};
+use crate::wire::{Head, Inbound, Operation, Outbound, Protocol, Relay};
 
 /// The caller's request, as every try derives its own from it.
 pub struct Incoming<'r, 'b> {
@@ -51,6 +52,8 @@ pub struct Prepared {
     pub losses: Losses,
     /// What was done for the sake of the answer's form, and is undone in the answer.
     pub form: Applied,
+    /// How the answer is to be relayed, where it is.
+    pub terms: Terms,
     /// What the caller asked for, in the hub, where the answer needs translation.
     pub translation: Translation,
 }
@@ -78,12 +81,7 @@ pub fn body(incoming: &Incoming<'_, '_>, attempt: &Attempt<'_>, toward: &Toward<
         Lane::Translate { .. } | Lane::Refused(_) => Relay::Translated,
     };
     let mut prepared = match relay {
-        Relay::AsItIs => Prepared {
-            body: relayed(incoming, edited.as_ref(), attempt, toward.outbound)?,
-            losses: Losses::default(),
-            form: Applied::default(),
-            translation: Translation::None,
-        },
+        Relay::AsItIs => relayed(incoming, edited.as_ref(), attempt, toward)?,
         Relay::Rewritten => Prepared { translation: Translation::None, ..translated()? },
         Relay::Translated => translated()?,
     };
@@ -95,15 +93,19 @@ pub fn body(incoming: &Incoming<'_, '_>, attempt: &Attempt<'_>, toward: &Toward<
     Ok(prepared)
 }
 
-/// The caller's document with the upstream's name of the model.
+/// The caller's document with the upstream's name of the model, and with the question for usage that metering needs.
 fn relayed(
     incoming: &Incoming<'_, '_>,
     edited: Option<&Bytes>,
     attempt: &Attempt<'_>,
-    outbound: &dyn Outbound,
-) -> Result<Pieces, Error> {
+    toward: &Toward<'_>,
+) -> Result<Prepared, Error> {
+    let asks = attempt.provider.include_usage && incoming.call.operation == Operation::Generate;
     let renamed = |envelope: &Envelope<'_>, body: &Bytes| {
-        outbound.rename(&incoming.head, envelope, body, attempt.model).map(Pieces::new)
+        let question = if asks { toward.outbound.ask_for_usage(envelope, toward.quirks) } else { None };
+        let terms = Terms { hides_usage: question.is_some(), answers: preset::answers(incoming, envelope) };
+        let body = Pieces::new(toward.outbound.rename(&incoming.head, envelope, body, attempt.model, question)?);
+        Ok(Prepared { body, losses: Losses::default(), form: Applied::default(), terms, translation: Translation::None })
     };
     match edited {
         None => renamed(incoming.envelope, incoming.body),

@@ -1,9 +1,14 @@
 //! A stream between an upstream and a caller, as bytes in and bytes out: relayed and watched where both speak the same
 //! protocol, translated where they do not. Sans-IO.
 
-use bytes::Bytes;
+mod relay;
 
-use crate::wire::frame::{Decoder, FrameError, Framing};
+use bytes::Bytes;
+use relay::Relay;
+pub use relay::Terms;
+use serde::de::IgnoredAny;
+
+use crate::wire::frame::{Decoder, Frame, FrameError};
 use crate::wire::ir::{Error, ErrorKind, Event, Usage};
 use crate::wire::{FrameKind, Head, Inbound, Outbound, StreamDecoder, StreamEncoder};
 
@@ -81,22 +86,23 @@ impl Sight {
 }
 
 enum Way {
-    Relay { outbound: &'static dyn Outbound },
+    Relay(Relay),
     Translate(Translator),
 }
 
 struct Translator {
+    outbound: &'static dyn Outbound,
     decoder: Box<dyn StreamDecoder>,
     encoder: Box<dyn StreamEncoder>,
     events: Vec<Event>,
 }
 
 impl Pipe {
-    /// Bytes pass as they are.
-    pub fn relay(inbound: &'static dyn Inbound, outbound: &'static dyn Outbound) -> Pipe {
+    /// Bytes pass as they are, but for what `terms` hide.
+    pub fn relay(inbound: &'static dyn Inbound, outbound: &'static dyn Outbound, terms: Terms) -> Pipe {
         Pipe {
             frames: Decoder::new(outbound.framing(), EVENT_LIMIT),
-            way: Way::Relay { outbound },
+            way: Way::Relay(Relay::new(outbound, terms)),
             inbound,
             sse_asked: true,
             sight: Sight::default(),
@@ -106,13 +112,14 @@ impl Pipe {
     /// Events pass through the hub.
     pub fn translate(
         inbound: &'static dyn Inbound,
+        outbound: &'static dyn Outbound,
         head: &Head<'_>,
-        (framing, decoder): (Framing, Box<dyn StreamDecoder>),
+        decoder: Box<dyn StreamDecoder>,
         encoder: Box<dyn StreamEncoder>,
     ) -> Pipe {
-        let translator = Translator { decoder, encoder, events: Vec::new() };
+        let translator = Translator { outbound, decoder, encoder, events: Vec::new() };
         Pipe {
-            frames: Decoder::new(framing, EVENT_LIMIT),
+            frames: Decoder::new(outbound.framing(), EVENT_LIMIT),
             way: Way::Translate(translator),
             inbound,
             sse_asked: head.alt_sse,
@@ -127,11 +134,7 @@ impl Pipe {
         }
         let Pipe { frames, way, sight, .. } = self;
         let cut = match way {
-            Way::Relay { outbound } => {
-                let cut = frames.push(&bytes, &mut |frame| watch(*outbound, &frame, sight));
-                out.push(bytes);
-                cut
-            }
+            Way::Relay(relay) => relay.push(bytes, frames, sight, out),
             Way::Translate(translator) => {
                 let Translator { decoder, events, .. } = translator;
                 let cut = frames.push(&bytes, &mut |frame| decoder.frame(&frame, events));
@@ -151,30 +154,34 @@ impl Pipe {
         }
         let Pipe { frames, way, sight, .. } = self;
         match way {
-            Way::Relay { outbound } => {
-                // A frame without its end is no frame to the relay either, but its meaning may be the end we wait for.
-                let last = frames.finish(&mut |frame| watch(*outbound, &frame, sight));
-                if last.is_err() || !self.sight.finished {
+            Way::Relay(relay) => {
+                relay.finish(frames, sight, out);
+                if !self.sight.finished && self.sight.error.is_none() {
                     self.fail(truncated(), out);
                 }
             }
             Way::Translate(translator) => {
-                let Translator { decoder, events, .. } = &mut *translator;
-                let last = frames.finish(&mut |frame| decoder.frame(&frame, events));
+                let Translator { outbound, decoder, events, .. } = &mut *translator;
+                let last = frames.finish(&mut |frame| {
+                    if is_whole(&frame, *outbound) {
+                        decoder.frame(&frame, events);
+                    }
+                });
                 decoder.finish(events);
                 translator.encode(sight, out);
                 if self.sight.error.is_some() {
                     return;
                 }
                 match (&mut self.way, last) {
-                    (Way::Translate(translator), Ok(())) => {
+                    // Half a character is a piece of an event too.
+                    (Way::Translate(translator), Ok(()) | Err(FrameError::Utf8)) => {
                         let mut bytes = Vec::new();
                         translator.encoder.finish(&mut bytes);
                         out.push(bytes.into());
                         self.sight.finished = true;
                     }
                     (_, Err(error)) => self.broken_frame(error, out),
-                    (Way::Relay { .. }, Ok(())) => {}
+                    (Way::Relay(_), Ok(())) => {}
                 }
             }
         }
@@ -188,7 +195,7 @@ impl Pipe {
         if self.sight.content {
             let mut bytes = Vec::new();
             match &mut self.way {
-                Way::Relay { .. } => self.inbound.encode_stream_error(&error, &self.head(), &mut bytes),
+                Way::Relay(_) => self.inbound.encode_stream_error(&error, &self.head(), &mut bytes),
                 Way::Translate(translator) => translator.encoder.event(&Event::Error(error.clone()), &mut bytes),
             }
             out.push(bytes.into());
@@ -196,16 +203,10 @@ impl Pipe {
         self.sight.error = Some(error);
     }
 
-    /// Writes what tells a caller that the stream still lives; nothing before content or behind the end, where the caller's
-    /// protocol has no such thing, and where the relayed bytes stand inside an event.
+    /// Writes what tells a caller that the stream still lives; nothing before content or behind the end, and where the caller's
+    /// protocol has no such thing. What has been written is always whole events.
     pub fn keep_alive(&self, out: &mut Out) {
-        let between = match &self.way {
-            Way::Relay { .. } => self.frames.is_between_events(),
-            // What an encoder writes is always whole events.
-            Way::Translate(_) => true,
-        };
-        if between
-            && self.progress() == Progress::Content
+        if self.progress() == Progress::Content
             && let Some(bytes) = self.inbound.keep_alive()
         {
             out.push(Bytes::from_static(bytes));
@@ -220,7 +221,7 @@ impl Pipe {
             }
         };
         // Bytes that pass as they are need not be understood; only their end must be seen.
-        if matches!(self.way, Way::Relay { .. }) && error == FrameError::Utf8 && self.sight.content {
+        if matches!(self.way, Way::Relay(_)) && error == FrameError::Utf8 && self.sight.content {
             self.sight.finished = true;
             return;
         }
@@ -261,7 +262,7 @@ impl Pipe {
     pub fn is_empty(&self) -> bool {
         let silent = match &self.way {
             Way::Translate(_) => true,
-            Way::Relay { .. } => self.sight.usage.is_some_and(|usage| usage.output == Some(0)),
+            Way::Relay(_) => self.sight.usage.is_some_and(|usage| usage.output == Some(0)),
         };
         silent && self.sight.finished && !self.sight.spoken
     }
@@ -300,25 +301,13 @@ impl Translator {
     }
 }
 
-/// Reads what a relayed frame means.
-fn watch(outbound: &dyn Outbound, frame: &crate::wire::frame::Frame<'_>, sight: &mut Sight) {
-    let observation = outbound.observe(frame);
-    if let Some(usage) = &observation.usage {
-        sight.usage(usage);
-    }
-    match observation.kind {
-        FrameKind::Preamble => {}
-        FrameKind::Content => {
-            sight.content = true;
-            sight.spoken = true;
-        }
-        FrameKind::Finish => {
-            sight.content = true;
-            sight.finished = true;
-        }
-        FrameKind::Terminal => sight.finished = true,
-        FrameKind::Error => sight.error = Some(outbound.decode_stream_error(frame)),
-    }
+/// Whether a frame that lacks its end is more than a piece of one: many upstreams leave the blank line behind their last event
+/// out, and all that break off end in the middle of something.
+fn is_whole(frame: &Frame<'_>, outbound: &dyn Outbound) -> bool {
+    let is_marker = || {
+        frame.event.is_empty() && !frame.data.starts_with('{') && outbound.observe(frame).kind == FrameKind::Terminal
+    };
+    serde_json::from_str::<IgnoredAny>(frame.data).is_ok() || is_marker()
 }
 
 /// The error of a stream that ended before its end.

@@ -135,6 +135,9 @@ fn provider_text(table: &RoutingTable, index: ProviderIdx, provider: &Provider) 
     for (pattern, prices) in &provider.prices {
         let _ = write!(out, "\nprices of {pattern}: {}", words::prices(prices));
     }
+    if !provider.include_usage {
+        out.push_str("\nusage of streams only where the caller asks");
+    }
     out
 }
 

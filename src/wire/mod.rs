@@ -267,8 +267,8 @@ pub trait Outbound: Sync {
     /// The member of the body that names the model, `None` where the path does.
     fn model_member(&self) -> Option<&'static str>;
 
-    /// The document of a caller of this protocol with the upstream's name of the model in it, wherever it stands. What is
-    /// not edited is not copied.
+    /// The document of a caller of this protocol with the upstream's name of the model in it, wherever it stands, and with one
+    /// edit more. What is not edited is not copied.
     ///
     /// # Errors
     /// A document that has something else where the model must be named.
@@ -278,16 +278,29 @@ pub trait Outbound: Sync {
         envelope: &Envelope<'_>,
         body: &Bytes,
         model: &str,
+        more: Option<Edit<'_>>,
     ) -> Result<SmallVec<[Bytes; 4]>, ir::Error> {
         let mut name = Vec::new();
         json::write(model, &mut name);
         let edit = match self.model_member() {
-            Some(_) if *envelope.model == *model => return Ok(SmallVec::from_iter([body.clone()])),
-            Some(member) => Edit::Set(member, name.into()),
+            Some(_) if *envelope.model == *model => None,
+            Some(member) => Some(Edit::Set(member, name.into())),
             // Where the path has the name, a member of the body would contradict it.
-            None => Edit::Remove("model"),
+            None => Some(Edit::Remove("model")),
         };
-        Ok(envelope.splice(body, &[edit]))
+        let edits: SmallVec<[Edit<'_>; 2]> = edit.into_iter().chain(more).collect();
+        Ok(envelope.splice(body, &edits))
+    }
+
+    /// The edit of a caller's document that makes an upstream with these quirks report what a stream takes; `None` where the
+    /// caller asks for it, where nobody need ask, and where the upstream does not know the question.
+    fn ask_for_usage(&self, _envelope: &Envelope<'_>, _quirks: &Quirks) -> Option<Edit<'static>> {
+        None
+    }
+
+    /// Whether a frame says nothing but what the stream took: it came because of [`Outbound::ask_for_usage`].
+    fn is_only_usage(&self, _frame: &Frame<'_>) -> bool {
+        false
     }
 
     /// What an upstream of this protocol offers at `model` for answers of a given form.
@@ -351,6 +364,12 @@ pub trait Outbound: Sync {
 
     /// What one frame of a stream means, without decoding it: pass-through streams are watched, not translated.
     fn observe(&self, frame: &Frame<'_>) -> Observation;
+
+    /// The numbers of the answers that end with a frame, which is a [`FrameKind::Finish`]. Asked only where the caller wanted
+    /// several answers at once.
+    fn finishes(&self, _frame: &Frame<'_>) -> SmallVec<[u64; 2]> {
+        SmallVec::from_iter([0])
+    }
 
     /// Usage in a whole answer, read without building a tree, `None` where there is none.
     fn usage(&self, body: &[u8]) -> Option<ir::Usage>;

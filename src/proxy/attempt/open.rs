@@ -33,7 +33,7 @@ pub(super) async fn open(
     }
     refuse_unknown_coding(&head.headers)?;
     let (pipe, mut headers) = match &prepared.translation {
-        Translation::None => (Pipe::relay(incoming.inbound, place.outbound), forwarded(&head.headers)),
+        Translation::None => (Pipe::relay(incoming.inbound, place.outbound, prepared.terms), forwarded(&head.headers)),
         Translation::Generate(request) => {
             let encoder = incoming.inbound.stream_encoder(&incoming.head, request);
             let decoder = place.outbound.stream_decoder(&place.quirks);
@@ -41,8 +41,7 @@ pub(super) async fn open(
                 true => Box::new(Restored::new(decoder, prepared.form.clone())),
                 false => decoder,
             };
-            let framing = place.outbound.framing();
-            let pipe = Pipe::translate(incoming.inbound, &incoming.head, (framing, decoder), encoder);
+            let pipe = Pipe::translate(incoming.inbound, place.outbound, &incoming.head, decoder, encoder);
             (pipe, limits(&head.headers))
         }
         Translation::Embed(_) | Translation::CountTokens => {

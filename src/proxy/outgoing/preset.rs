@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::Incoming;
 use crate::table::settings::{BodyEdits, Settings};
 use crate::upstream::Pieces;
-use crate::wire::envelope::Edit;
+use crate::wire::envelope::{Edit, Envelope};
 use crate::wire::ir::{Error, ErrorKind};
 use crate::wire::json::Object;
 use crate::wire::pointer;
@@ -62,6 +62,22 @@ pub(super) fn document(
     }
     let pieces = incoming.envelope.splice(incoming.body, &edits);
     Ok(Some(Pieces::new(pieces).join()))
+}
+
+/// How many answers the caller wants at once.
+pub(super) fn answers(incoming: &Incoming<'_, '_>, envelope: &Envelope<'_>) -> u64 {
+    let places = match incoming.inbound.parameter("n", &Quirks::default()) {
+        [] => &["/n"],
+        places => places,
+    };
+    let given = places.iter().find_map(|place| {
+        let steps = pointer::steps(place).ok()?;
+        let (member, rest) = steps.split_first()?;
+        let text = envelope.members.get(member)?;
+        let text = if rest.is_empty() { text } else { pointer::get(text, rest)? };
+        text.parse().ok()
+    });
+    given.unwrap_or(1)
 }
 
 /// The file's own edits of the upstream's body, last of all.

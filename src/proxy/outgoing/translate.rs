@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::{Incoming, Prepared, Toward, Translation, decoded, form};
 use crate::provider::{Endpoint, catalogue};
+use crate::proxy::pipe::Terms;
 use crate::table::Attempt;
 use crate::wire::ir::{self, Error, ErrorKind};
 use crate::wire::loss::Losses;
@@ -60,7 +61,7 @@ pub(super) fn translated(
             Translation::Generate(Box::new(request))
         }
     };
-    Ok(Prepared { body: out.into(), losses, form: applied, translation })
+    Ok(Prepared { body: out.into(), losses, form: applied, terms: Terms::default(), translation })
 }
 
 fn no_operation(endpoint: &Endpoint, what: &str) -> Error {

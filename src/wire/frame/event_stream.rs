@@ -48,6 +48,8 @@ pub struct Decoder {
     content: Content,
     /// Beginning of a message whose end has not come yet.
     buffer: Vec<u8>,
+    /// Length of what was pushed last.
+    pushed: usize,
     /// The name of an exception's frame.
     name: String,
 }
@@ -55,12 +57,17 @@ pub struct Decoder {
 impl Decoder {
     /// `limit`: most bytes of one message.
     pub fn new(limit: usize) -> Decoder {
-        Decoder { limit, content: Content::Payload, buffer: Vec::new(), name: String::new() }
+        Decoder { limit, content: Content::Payload, buffer: Vec::new(), pushed: 0, name: String::new() }
     }
 
     /// As [`Decoder::new`], for the streams of `InvokeModelWithResponseStream`: a frame is what a chunk holds.
     pub fn of_chunks(limit: usize) -> Decoder {
         Decoder { content: Content::Chunks, ..Decoder::new(limit) }
+    }
+
+    /// How many of the bytes pushed last belong to a message whose end has not come. Without meaning behind an error.
+    pub fn tail(&self) -> usize {
+        self.buffer.len().min(self.pushed)
     }
 
     /// Takes bytes and calls `each` with every message they complete.
@@ -69,6 +76,7 @@ impl Decoder {
     /// A message larger than the limit, with a wrong checksum, or one that does not read; the decoder is of no use after.
     pub fn push(&mut self, bytes: &[u8], each: &mut dyn FnMut(Frame<'_>)) -> Result<(), FrameError> {
         let mut rest = bytes;
+        self.pushed = bytes.len();
         while !rest.is_empty() {
             if self.buffer.is_empty()
                 && let Some(length) = self.length(rest)?
@@ -87,11 +95,6 @@ impl Decoder {
             }
         }
         Ok(())
-    }
-
-    /// Whether the bytes so far end between two messages.
-    pub fn is_between_events(&self) -> bool {
-        self.buffer.is_empty()
     }
 
     /// The bytes have ended. A message that was cut off is no frame; whether the stream was complete is for its reader.

@@ -85,12 +85,13 @@ impl Decoder {
         }
     }
 
-    /// Whether the bytes so far end between two events. Never so in an array, whose elements need commas between them.
-    pub fn is_between_events(&self) -> bool {
+    /// How many of the bytes pushed last belong to a frame whose end has not come: what is before them are whole frames. Without
+    /// meaning behind an error, and for a JSON array, whose elements do not stand for themselves.
+    pub fn tail(&self) -> usize {
         match self {
-            Decoder::Sse(decoder) => decoder.is_between_events(),
-            Decoder::JsonArray(_) => false,
-            Decoder::EventStream(decoder) => decoder.is_between_events(),
+            Decoder::Sse(decoder) => decoder.tail(),
+            Decoder::JsonArray(_) => 0,
+            Decoder::EventStream(decoder) => decoder.tail(),
         }
     }
 

@@ -26,6 +26,8 @@ pub struct Decoder {
     begun: bool,
     /// A line that is not a comment has come since the last blank one.
     inside: bool,
+    /// Of the bytes pushed last, those behind the last place between two events.
+    tail: usize,
 }
 
 impl Decoder {
@@ -40,13 +42,14 @@ impl Decoder {
             after_return: false,
             begun: false,
             inside: false,
+            tail: 0,
         }
     }
 
-    /// Whether the bytes so far end between two events, so that one of somebody else's could follow them. In doubt not: the
-    /// line feed of a carriage return may still be on its way.
-    pub fn is_between_events(&self) -> bool {
-        self.line.is_empty() && !self.inside && !self.after_return
+    /// How many of the bytes pushed last belong to an event whose end has not come. A comment between two events is no part of
+    /// one. Without meaning behind an error.
+    pub fn tail(&self) -> usize {
+        self.tail
     }
 
     /// Takes bytes and calls `each` with every event they complete.
@@ -56,9 +59,11 @@ impl Decoder {
     pub fn push(&mut self, bytes: &[u8], each: &mut dyn FnMut(Frame<'_>)) -> Result<(), FrameError> {
         let mut rest = bytes;
         let mut held = None;
+        self.tail = bytes.len();
         while !rest.is_empty() {
             if std::mem::take(&mut self.after_return) {
                 rest = rest.strip_prefix(b"\n").unwrap_or(rest);
+                self.mark(rest);
             }
             let Some(end) = memchr2(b'\n', b'\r', rest) else { break };
             let (line, tail) = rest.split_at(end);
@@ -69,10 +74,18 @@ impl Decoder {
             } else {
                 self.joined_line(line, &mut held, each)?;
             }
+            self.mark(rest);
         }
         self.keep(&mut held);
         self.line.extend_from_slice(rest);
         self.within_limit(self.line.len(), None)
+    }
+
+    /// Notes the place before `rest` if it is between two events.
+    fn mark(&mut self, rest: &[u8]) {
+        if !self.inside && self.line.is_empty() {
+            self.tail = rest.len();
+        }
     }
 
     /// The bytes have ended: delivers an event that lacks its blank line.
@@ -310,15 +323,19 @@ mod tests {
 
     #[test]
     fn the_place_between_two_events_is_known() {
-        let between = ["", "data: 1\n\n", "data: 1\r\n\r\n", ": c\n", ": c\n\n", "id: 7\ndata\n: c\n\n"];
-        let inside =
-            ["d", "data: 1", "data: 1\n", "data: 1\n\r", "event: x\n", "id: 7\n", "id: 7\n: c\n", ": c", "data\r"];
-        for (texts, expected) in [(&between[..], true), (&inside[..], false)] {
+        let between = ["", "data: 1\n\n", "data: 1\r\n\r\n", "data: 1\n\r", ": c\n", ": c\n\n", "id: 7\ndata\n: c\n\n"];
+        let inside = ["d", "data: 1", "data: 1\n", "event: x\n", "id: 7\n", "id: 7\n: c\n", ": c", "data\r"];
+        for (texts, ends_between) in [(&between[..], true), (&inside[..], false)] {
             for text in texts {
-                for size in [1, text.len().max(1)] {
+                for before in ["", "data: 0\n\n", ": c\n", "data: 0\r\r"] {
+                    let whole = format!("{before}{text}");
                     let mut decoder = Decoder::new(99);
-                    text.as_bytes().chunks(size).for_each(|piece| decoder.push(piece, &mut |_| ()).unwrap());
-                    assert_eq!(decoder.is_between_events(), expected, "{text:?}");
+                    decoder.push(whole.as_bytes(), &mut |_| ()).unwrap();
+                    assert_eq!(decoder.tail(), if ends_between { 0 } else { text.len() }, "{whole:?}");
+                    // Byte by byte, no more than the last one is behind it.
+                    let mut decoder = Decoder::new(99);
+                    whole.as_bytes().chunks(1).for_each(|piece| decoder.push(piece, &mut |_| ()).unwrap());
+                    assert_eq!(decoder.tail() == 0, ends_between, "{whole:?}");
                 }
             }
         }

@@ -143,8 +143,9 @@ impl Outbound for Gemini {
         envelope: &Envelope<'_>,
         body: &Bytes,
         model: &str,
+        more: Option<Edit<'_>>,
     ) -> Result<SmallVec<[Bytes; 4]>, ir::Error> {
-        rename::rename(head, envelope, body, model)
+        rename::rename(head, envelope, body, model, more)
     }
 
     /// Before generation 3 neither a schema nor JSON mode may be asked for beside tools.
@@ -210,6 +211,10 @@ impl Outbound for Gemini {
 
     fn observe(&self, frame: &Frame<'_>) -> Observation {
         peek::observe(frame)
+    }
+
+    fn finishes(&self, frame: &Frame<'_>) -> SmallVec<[u64; 2]> {
+        peek::finishes(frame)
     }
 
     fn usage(&self, body: &[u8]) -> Option<ir::Usage> {

@@ -2,6 +2,10 @@
 
 use std::borrow::Cow;
 
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use smallvec::SmallVec;
+
 use super::{member, path, usage};
 use crate::wire::envelope::Envelope;
 use crate::wire::frame::Frame;
@@ -40,6 +44,28 @@ pub(super) fn observe(frame: &Frame<'_>) -> Observation {
         FrameKind::Preamble
     };
     Observation { kind, usage }
+}
+
+/// The numbers of the candidates that end with a chunk; it tells them again in later ones.
+pub(super) fn finishes(frame: &Frame<'_>) -> SmallVec<[u64; 2]> {
+    let chunk: Chunk<'_> = serde_json::from_str(frame.data).unwrap_or_default();
+    let ended = chunk.candidates.iter().filter(|candidate| candidate.finish_reason.is_some());
+    ended.map(|candidate| candidate.index.unwrap_or(0)).collect()
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Chunk<'a> {
+    #[serde(borrow)]
+    candidates: Vec<Candidate<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Candidate<'a> {
+    index: Option<u64>,
+    #[serde(borrow)]
+    finish_reason: Option<&'a RawValue>,
 }
 
 static CANDIDATES: Needle = Needle::new("\"candidates\"");
@@ -81,5 +107,12 @@ mod tests {
         assert_eq!(kind(r#"{"promptFeedback":{"blockReason":"SAFETY"}}"#), FrameKind::Finish);
         assert_eq!(kind(r#"{"error":{"code":503}}"#), FrameKind::Error);
         assert_eq!(kind(r#"[{"error":{"code":503}}]"#), FrameKind::Error);
+    }
+
+    #[test]
+    fn the_candidates_that_end_are_known_by_their_numbers() {
+        let data =
+            r#"{"candidates":[{"index":1,"finishReason":"STOP"},{"index":2,"finishReason":null},{"finishReason":2}]}"#;
+        assert_eq!(finishes(&Frame { event: "", data }).as_slice(), [1, 0]);
     }
 }

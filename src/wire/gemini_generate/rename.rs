@@ -23,9 +23,11 @@ pub(super) fn rename(
     envelope: &Envelope<'_>,
     body: &Bytes,
     model: &str,
+    more: Option<Edit<'_>>,
 ) -> Result<SmallVec<[Bytes; 4]>, Error> {
     // A member of the body would contradict the path.
     let mut edits = SmallVec::<[Edit<'_>; 2]>::from_iter([Edit::Remove("model")]);
+    edits.extend(more);
     let inside = match head.operation {
         Operation::Embed => BATCH,
         Operation::CountTokens => COUNTED,

@@ -7,6 +7,7 @@
 //! `ext` whose value is `null` may also be a mark: the name of the member in which the text stood (`reasoning` instead of
 //! `reasoning_content`). A `null` asks for nothing, so no other protocol reports it as a loss.
 
+mod ask;
 mod calls;
 mod content;
 mod conversation;
@@ -27,6 +28,8 @@ mod stream_extra;
 mod stream_tests;
 mod tools;
 mod usage;
+
+use smallvec::SmallVec;
 
 use super::envelope::{Edit, Envelope};
 use super::frame::{Frame, Framing};
@@ -147,6 +150,14 @@ impl Outbound for OpenAiChat {
         ext.0.retain(|(key, _)| key != "response_format");
     }
 
+    fn ask_for_usage(&self, envelope: &Envelope<'_>, quirks: &Quirks) -> Option<Edit<'static>> {
+        ask::for_usage(envelope, quirks)
+    }
+
+    fn is_only_usage(&self, frame: &Frame<'_>) -> bool {
+        observe::is_only_usage(frame)
+    }
+
     fn encode_request(
         &self,
         request: &ir::Request,
@@ -190,6 +201,10 @@ impl Outbound for OpenAiChat {
 
     fn observe(&self, frame: &Frame<'_>) -> Observation {
         observe::observe(frame)
+    }
+
+    fn finishes(&self, frame: &Frame<'_>) -> SmallVec<[u64; 2]> {
+        observe::finishes(frame)
     }
 
     fn usage(&self, body: &[u8]) -> Option<ir::Usage> {

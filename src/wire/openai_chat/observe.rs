@@ -3,6 +3,7 @@
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use smallvec::SmallVec;
 
 use super::response::speaks;
 use super::usage;
@@ -22,6 +23,26 @@ pub(super) fn observe(frame: &Frame<'_>) -> Observation {
     }
     let kind = if frame.event == "error" { FrameKind::Error } else { kind(data) };
     Observation { kind, usage: usage::of_answer(bytes) }
+}
+
+/// Whether a chunk has usage and no choices, as the last one of a stream that was asked for its usage.
+pub(super) fn is_only_usage(frame: &Frame<'_>) -> bool {
+    let Ok(chunk) = serde_json::from_str::<Chunk<'_>>(frame.data) else { return false };
+    let given = |member: Option<&RawValue>| member.is_some_and(|raw| raw.get() != "null");
+    frame.event.is_empty()
+        && given(chunk.usage)
+        && chunk.choices.is_none_or(|choices| choices.is_empty())
+        && !given(chunk.error)
+        && !given(chunk.message)
+        && !given(chunk.detail)
+}
+
+/// The numbers of the choices that end with a chunk.
+pub(super) fn finishes(frame: &Frame<'_>) -> SmallVec<[u64; 2]> {
+    let chunk = serde_json::from_str::<Chunk<'_>>(frame.data).unwrap_or_default();
+    let choices = chunk.choices.unwrap_or_default();
+    let ended = choices.iter().filter(|choice| choice.finish_reason.is_some_and(speaks));
+    ended.map(|choice| choice.index.unwrap_or(0)).collect()
 }
 
 /// A chunk with text, whose other members can be nothing that counts.
@@ -62,6 +83,7 @@ struct Chunk<'a> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Choice<'a> {
+    index: Option<u64>,
     #[serde(borrow)]
     error: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -174,6 +196,30 @@ mod tests {
             assert_eq!(kind_of("", &data), expected, "{data}");
         }
         assert_eq!(kind_of("error", r#"{"message":"m"}"#), Error);
+    }
+
+    #[test]
+    fn a_chunk_of_usage_is_told_from_chunks_that_have_usage() {
+        let only = |data: &str| is_only_usage(&Frame { event: "", data });
+        assert!(only(r#"{"id":"c","choices":[],"usage":{"prompt_tokens":3},"x_groq":{"id":"r"}}"#));
+        assert!(only(r#"{"usage":{"prompt_tokens":3}}"#));
+        for data in [
+            r#"{"choices":[{"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":3}}"#,
+            r#"{"choices":[{"delta":{"content":""}}],"usage":{"prompt_tokens":3}}"#,
+            r#"{"choices":[],"usage":null}"#,
+            r#"{"choices":[],"prompt_filter_results":[]}"#,
+            r#"{"choices":[],"usage":{"prompt_tokens":3},"error":{"message":"m"}}"#,
+            "[DONE]",
+            "{",
+        ] {
+            assert!(!only(data), "{data}");
+        }
+    }
+
+    #[test]
+    fn the_choices_that_end_are_known_by_their_numbers() {
+        let data = r#"{"choices":[{"index":1,"finish_reason":"stop"},{"index":0,"finish_reason":null},{"index":2,"finish_reason":"length"}]}"#;
+        assert_eq!(finishes(&Frame { event: "", data }).as_slice(), [1, 2]);
     }
 
     #[test]
