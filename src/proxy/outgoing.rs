@@ -105,7 +105,13 @@ fn relayed(
         let question = if asks { toward.outbound.ask_for_usage(envelope, toward.quirks) } else { None };
         let terms = Terms { hides_usage: question.is_some(), answers: preset::answers(incoming, envelope) };
         let body = Pieces::new(toward.outbound.rename(&incoming.head, envelope, body, attempt.model, question)?);
-        Ok(Prepared { body, losses: Losses::default(), form: Applied::default(), terms, translation: Translation::None })
+        Ok(Prepared {
+            body,
+            losses: Losses::default(),
+            form: Applied::default(),
+            terms,
+            translation: Translation::None,
+        })
     };
     match edited {
         None => renamed(incoming.envelope, incoming.body),
