@@ -69,15 +69,29 @@ impl Losses {
         }
     }
 
-    /// A part of a message that only its origin understands, named by its `type`, or by its first member where it has none.
-    pub fn dropped_part(&mut self, part: &serde_json::value::RawValue, reason: impl Into<Cow<'static, str>>) {
+    /// A part of a message or an answer that only its origin understands, named by its `type`, or by its first member where
+    /// it has none; `list` is where it stands.
+    pub fn dropped_part(&mut self, list: &str, part: &serde_json::value::RawValue, reason: impl Into<Cow<'static, str>>) {
         let part = super::json::Object::of(part).ok();
         let kind = part.as_ref().and_then(|part| {
             let name = part.get("type").and_then(super::json::str_of);
             name.or_else(|| part.members().first().map(|member| member.key.clone()))
         });
-        let field = kind.map_or_else(|| "messages.content".into(), |kind| format!("messages.content.{kind}").into());
+        let field = kind.map_or_else(|| list.to_owned(), |kind| format!("{list}.{kind}"));
+        self.add(field.into(), Effect::Dropped, reason.into());
+    }
+
+    /// A tool that no function of the caller's is; `name` may be empty.
+    pub fn dropped_tool(&mut self, name: &str, reason: impl Into<Cow<'static, str>>) {
+        let field = if name.is_empty() { "tools".into() } else { format!("tools.{name}").into() };
         self.add(field, Effect::Dropped, reason.into());
+    }
+
+    /// The stop text that was met, to a caller whose protocol has no member for it.
+    pub fn dropped_stop_sequence(&mut self, finish: &super::ir::Finish) {
+        if finish.stop_sequence.is_some() {
+            self.dropped("stop_sequence", "the caller's protocol does not tell which stop text was met");
+        }
     }
 
     fn add(&mut self, field: Cow<'static, str>, effect: Effect, reason: Cow<'static, str>) {

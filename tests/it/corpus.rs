@@ -16,6 +16,8 @@ use serde_json::Value;
 
 use crate::laws::fixtures::{both_roles, destination, encode_stream, inbound, outbound, streaming_request};
 use crate::laws::gist;
+use crate::ledger::ablation::Silence;
+use crate::ledger::{answers, requests};
 
 #[test]
 #[ignore = "set ROUTEPLANE_CORPUS"]
@@ -47,6 +49,29 @@ fn recorded_traffic_is_read_written_and_translated() {
     }
     assert!(!counts.is_empty(), "no records below {folder}/wire");
     assert!(failures.is_empty(), "{} records failed", failures.len());
+}
+
+/// Member by member: what is neither translated nor reported, over all records.
+#[test]
+#[ignore = "set ROUTEPLANE_CORPUS"]
+fn nothing_of_recorded_traffic_is_lost_in_silence() {
+    let folder = std::env::var("ROUTEPLANE_CORPUS").expect("set ROUTEPLANE_CORPUS to the folder that holds `wire/`");
+    let (mut asked, mut answered) = (Silence::default(), Silence::default());
+    for path in records(&Path::new(&folder).join("wire")) {
+        let record: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let Some(protocol) = protocol_of(&record) else { continue };
+        if record["response"]["status"].as_u64().unwrap_or(200) >= 400 {
+            continue;
+        }
+        requests::search(&mut asked, protocol, &record["request"]["body"]);
+        if record["framing"] == "json" {
+            answers::search(&mut answered, protocol, &record["response"]["body"]);
+        }
+    }
+    println!("{} paths of requests, {} of answers", asked.len(), answered.len());
+    let lines = [requests::unexplained(&asked), answers::unexplained(&answered)].concat();
+    lines.iter().for_each(|line| println!("{line}"));
+    assert!(lines.is_empty(), "{} paths are lost in silence", lines.len());
 }
 
 fn records(wire: &Path) -> Vec<PathBuf> {

@@ -192,7 +192,15 @@ fn written<'a>(part: &'a Part, position: usize, own: bool, id: &str, losses: &mu
         }
         Part::Reasoning(reasoning) => shown_thoughts(reasoning, losses).then_some(Block::Thinking(reasoning)),
         Part::Opaque(opaque) if opaque.origin == SELF => Some(Block::Part(part)),
-        Part::Media(_) | Part::ToolResult(_) | Part::Opaque(_) => {
+        Part::Opaque(opaque) => {
+            losses.dropped_part("content", &opaque.raw, NO_COUNTERPART);
+            None
+        }
+        Part::Media(_) => {
+            losses.dropped("content.media", NO_COUNTERPART);
+            None
+        }
+        Part::ToolResult(_) => {
             losses.dropped("content", NO_COUNTERPART);
             None
         }

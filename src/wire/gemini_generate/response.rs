@@ -119,6 +119,7 @@ fn encode_candidate(index: usize, candidate: &Candidate, native: bool, w: &mut O
         note::write_top(w, &candidate.ext, &[CONTENT]);
     } else {
         losses.dropped_ext("choices.", &candidate.ext);
+        candidate.finish.iter().for_each(|finish| losses.dropped_stop_sequence(finish));
     }
 }
 
@@ -130,8 +131,8 @@ pub(super) fn encode_part(part: &Part, native: bool, losses: &mut Losses) -> Opt
         Part::Opaque(opaque) if opaque.origin == ProtocolId::Gemini => {
             out.extend_from_slice(opaque.raw.get().as_bytes());
         }
-        Part::Opaque(_) => {
-            losses.dropped("content", "a part that only its own protocol knows");
+        Part::Opaque(opaque) => {
+            losses.dropped_part("content", &opaque.raw, "a part that only its own protocol knows");
             return None;
         }
         Part::ToolCall(call) => encode_call(call, native, losses, &mut out),
@@ -149,6 +150,9 @@ pub(super) fn encode_part(part: &Part, native: bool, losses: &mut Losses) -> Opt
             part::encode_reasoning(&plain, &mut out);
         }
         Part::Text(text) | Part::Refusal(text) if !native => {
+            if matches!(part, Part::Refusal(_)) {
+                losses.emulated("refusal", "a refusal is given as text");
+            }
             losses.dropped_ext("content.", &text.ext);
             json::object(&mut out, |w| w.field("text", &text.text));
         }

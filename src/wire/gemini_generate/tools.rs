@@ -107,7 +107,7 @@ pub(super) fn encode(
             ToolKind::Function { .. } => None,
             ToolKind::Opaque { origin: ProtocolId::Gemini, raw, .. } => Some(&**raw),
             ToolKind::Opaque { name, .. } => {
-                losses.dropped(format!("tools.{name}"), "Gemini has no such tool");
+                losses.dropped_tool(name, "Gemini has no such tool");
                 continue;
             }
         };

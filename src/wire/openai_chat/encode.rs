@@ -84,7 +84,7 @@ fn write_foreign_tools(list: &[Tool], body: &mut Body<'_, '_, '_>) {
                 functions.push(&tool.kind);
             }
             ToolKind::Opaque { name, .. } => {
-                body.losses.dropped(format!("tools.{name}"), "only the provider that runs this tool has it");
+                body.losses.dropped_tool(name, "only the provider that runs this tool has it");
             }
         }
     }

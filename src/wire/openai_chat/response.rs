@@ -6,7 +6,7 @@ use super::finish::{self, Held};
 use super::stream_extra::MESSAGE;
 use super::{content, error, message, tool_ids, tools, usage};
 use crate::wire::ProtocolId;
-use crate::wire::ir::{Candidate, Error, ErrorKind, Media, MediaKind, Part, Response};
+use crate::wire::ir::{Candidate, Error, ErrorKind, Finish, Media, MediaKind, Opaque, Part, Response};
 use crate::wire::json::{self, Ext, Kind, Object, ObjectWriter};
 use crate::wire::loss::Losses;
 
@@ -152,7 +152,7 @@ fn write_choice(
     }
     let refusal_told = !answer.refusal.is_empty();
     let word = candidate.finish.as_ref().map(|finish| {
-        losses_of_finish(finish.reason, losses);
+        losses_of_finish(finish, losses);
         finish::word(finish.reason, refusal_told)
     });
     choice.field("finish_reason", &word);
@@ -164,8 +164,9 @@ fn write_choice(
     }
 }
 
-pub(super) fn losses_of_finish(reason: crate::wire::ir::FinishReason, losses: &mut Losses) {
-    if let Some(unsaid) = finish::unsaid(reason) {
+pub(super) fn losses_of_finish(finish: &Finish, losses: &mut Losses) {
+    losses.dropped_stop_sequence(finish);
+    if let Some(unsaid) = finish::unsaid(finish.reason) {
         losses.degraded("finish_reason", unsaid);
     }
 }
@@ -226,7 +227,7 @@ impl<'r> Answer<'r> {
             }
             Part::Media(_) => losses.dropped("content.media", "Chat Completions answers carry no such media"),
             Part::ToolResult(_) => losses.dropped("content.tool_result", "Chat Completions answers carry no results"),
-            Part::Opaque(_) => lost_opaque(losses),
+            Part::Opaque(opaque) => lost_opaque(opaque, losses),
         }
     }
 
@@ -262,8 +263,8 @@ pub(super) fn lost_signature(losses: &mut Losses) {
     losses.dropped("content.signature", "Chat Completions has no member for the proof of reasoning");
 }
 
-pub(super) fn lost_opaque(losses: &mut Losses) {
-    losses.dropped("content", "only the provider whose word it is understands a part");
+pub(super) fn lost_opaque(opaque: &Opaque, losses: &mut Losses) {
+    losses.dropped_part("content", &opaque.raw, "only the provider whose word it is understands a part");
 }
 
 /// Whether a member of a message or a delta says something.

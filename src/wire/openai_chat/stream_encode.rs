@@ -163,8 +163,8 @@ impl Encoder {
                 self.losses.dropped("content.media", "Chat Completions answers carry no such media");
                 Place::None
             }
-            PartKind::Opaque(_) => {
-                lost_opaque(&mut self.losses);
+            PartKind::Opaque(opaque) => {
+                lost_opaque(opaque, &mut self.losses);
                 Place::None
             }
         };
@@ -250,7 +250,7 @@ impl Encoder {
 
     fn finished(&mut self, number: u32, finish: &Finish, out: &mut Vec<u8>) {
         self.begin(number, out);
-        losses_of_finish(finish.reason, &mut self.losses);
+        losses_of_finish(finish, &mut self.losses);
         let refused = self.candidate(number).refused;
         self.choice(number, Some(finish::word(finish.reason, refused)), |_| {}, out);
     }

@@ -125,7 +125,7 @@ impl Items<'_> {
     }
 
     fn opaque(&mut self, part: &Opaque) {
-        self.losses.dropped_part(&part.raw, "only the provider whose word it is understands this part");
+        self.losses.dropped_part("messages.content", &part.raw, "only the provider whose word it is understands this part");
     }
 
     fn media(&mut self, media: &Media) -> Option<Vec<u8>> {
@@ -275,7 +275,7 @@ fn write_tools(request: &Request, body: &mut ObjectWriter<'_>, losses: &mut Loss
                 functions.push((name, description, parameters, strict));
             }
             ToolKind::Opaque { name, .. } => {
-                losses.dropped(format!("tools.{name}"), "only the provider that runs this tool has it");
+                losses.dropped_tool(name, "only the provider that runs this tool has it");
             }
         }
     }

@@ -127,6 +127,7 @@ pub(super) fn encode(response: &Response, out: &mut Vec<u8>, losses: &mut Losses
         foreign_items(parts, &id, &mut items, losses);
     }
     let finish = candidate.and_then(|candidate| candidate.finish.as_ref());
+    finish.iter().for_each(|finish| losses.dropped_stop_sequence(finish));
     let (status, reason) = words(finish, Said::of(parts).refusal);
     let none = Ext::default();
     let body = Body {
@@ -226,7 +227,15 @@ fn foreign_items(parts: &[Part], response: &str, items: &mut Vec<Vec<u8>>, losse
                 said.push(out);
                 continue;
             }
-            Part::Opaque(_) | Part::Media(_) | Part::ToolResult(_) => {
+            Part::Opaque(opaque) => {
+                losses.dropped_part("content", &opaque.raw, NO_COUNTERPART);
+                continue;
+            }
+            Part::Media(_) => {
+                losses.dropped("content.media", NO_COUNTERPART);
+                continue;
+            }
+            Part::ToolResult(_) => {
                 losses.dropped("content", NO_COUNTERPART);
                 continue;
             }

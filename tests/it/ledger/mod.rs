@@ -1,7 +1,10 @@
 //! The ledger of losses: every documented field, every pair of protocols.
 
+pub(crate) mod ablation;
+pub(crate) mod answers;
 mod commands;
 mod pages;
+pub(crate) mod requests;
 
 use routeplane::wire::ledger::{self, Entry, Fate};
 use routeplane::wire::quirk::Quirks;

@@ -7,6 +7,7 @@ use std::path::Path;
 use routeplane::wire::ProtocolId;
 use routeplane::wire::ledger::{self, Entry, Fate, Feature};
 
+use super::answers::UNSAID;
 use super::{entries, models, pairs, sources, targets};
 
 const HEAD: &str = "<!-- Generated from the codecs by tests/it/ledger/; `ROUTEPLANE_UPDATE=1 cargo test --test it ledger::` writes it anew. -->";
@@ -78,7 +79,22 @@ fn losses_page() -> String {
             page.push_str(&reasons(entries));
         }
     }
+    page.push_str(&answers());
     page
+}
+
+/// What of answers is left out without being reported.
+fn answers() -> String {
+    let mut text = String::from(
+        "\n## Answers\n\nWhat of an answer the caller's protocol cannot express is found member by member in each answer, and named in \
+         `x-routeplane-losses`\nwhere the answer is whole. A test leaves out one member after the other of every recorded answer: where that changes neither what is\n\
+         written nor what is reported, it fails. These are its exceptions:\n\n",
+    );
+    for (protocol, paths, reason) in UNSAID {
+        let paths: Vec<String> = paths.iter().map(|path| format!("`{path}`")).collect();
+        writeln!(text, "- of {}: {}: {reason}", short(*protocol), paths.join(", ")).unwrap();
+    }
+    text
 }
 
 /// The reasons of one pair, the worst first, each with its fields.

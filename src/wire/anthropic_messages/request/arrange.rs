@@ -186,7 +186,7 @@ fn user_blocks<'a>(
                 shown_block(part, &format!("messages.{position}.content.{at}"), losses)?
             }
             Part::Opaque(part) => {
-                losses.dropped_part(&part.raw, NO_COUNTERPART);
+                losses.dropped_part("messages.content", &part.raw, NO_COUNTERPART);
                 None
             }
             Part::Reasoning(_) | Part::ToolCall(_) => {
@@ -210,7 +210,7 @@ fn shown_block<'a>(part: &'a Part, path: &str, losses: &mut Losses) -> Result<Op
             media::portable(media, path, losses).map(|media| Some(Block::Media(media)))
         }
         Part::Opaque(part) => {
-            losses.dropped_part(&part.raw, NO_COUNTERPART);
+            losses.dropped_part("messages.content", &part.raw, NO_COUNTERPART);
             Ok(None)
         }
         Part::Reasoning(_) | Part::ToolCall(_) | Part::ToolResult(_) => {
@@ -242,7 +242,7 @@ fn assistant_blocks<'a>(message: &'a Message, ids: &mut Ids, losses: &mut Losses
                 None
             }
             Part::Opaque(part) => {
-                losses.dropped_part(&part.raw, NO_COUNTERPART);
+                losses.dropped_part("messages.content", &part.raw, NO_COUNTERPART);
                 None
             }
             Part::ToolResult(_) => {

@@ -257,7 +257,7 @@ fn a_tool_that_anthropic_runs_is_no_tool_of_anyone_else() {
     let mut request = with("tools", json!([{"type": "web_search_20250305", "name": "web_search"}]));
     request.tool_choice = Some(ToolChoice::Auto);
     let (body, losses) = encode(&request);
-    assert_eq!((body.get("tools"), body.get("tool_choice"), losses.as_str()), (None, None, "tools=dropped"));
+    assert_eq!((body.get("tools"), body.get("tool_choice"), losses.as_str()), (None, None, "tools.web_search=dropped"));
 }
 
 // === sampling, output, reasoning ===

@@ -64,7 +64,12 @@ pub(super) fn plan(
         }
         wanted if traits.adaptive_only => return (length, adaptive(wanted, reasoning, losses)),
         Wanted::Effort(effort) => effort.budget(),
-        Wanted::Budget(budget) => budget.max(LEAST_THINKING_BUDGET),
+        Wanted::Budget(budget) => {
+            if reasoning.effort.is_some() {
+                losses.emulated("reasoning_effort", "the budget of tokens beside it says how much to think");
+            }
+            budget.max(LEAST_THINKING_BUDGET)
+        }
         Wanted::ModelDecides => MODEL_DECIDES,
     };
     if circumstances.forced_call {

@@ -79,9 +79,12 @@ fn offered_tools<'a>(request: &'a Request, losses: &mut Losses) -> Vec<&'a Tool>
     }
     let mut offered = Vec::new();
     for tool in request.tools.iter().flatten() {
-        let ToolKind::Function { name, .. } = &tool.kind else {
-            losses.dropped("tools", "a tool that another provider runs has no counterpart in Anthropic Messages");
-            continue;
+        let name = match &tool.kind {
+            ToolKind::Function { name, .. } => name,
+            ToolKind::Opaque { name, .. } => {
+                losses.dropped_tool(name, "a tool that another provider runs has no counterpart in Anthropic Messages");
+                continue;
+            }
         };
         if allowed.is_some_and(|allowed| !allowed.contains(name)) {
             continue;

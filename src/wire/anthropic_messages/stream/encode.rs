@@ -178,7 +178,15 @@ impl Encoder {
             PartKind::Refusal => self.ext.get("stop_details").is_none(),
             PartKind::RedactedReasoning(proof) if proof.issuer == SELF => true,
             PartKind::Opaque(opaque) if opaque.origin == SELF => true,
-            PartKind::RedactedReasoning(_) | PartKind::Opaque(_) | PartKind::Media(_) => {
+            PartKind::Opaque(opaque) => {
+                self.losses.dropped_part("content", &opaque.raw, NO_COUNTERPART);
+                false
+            }
+            PartKind::Media(_) => {
+                self.losses.dropped("content.media", NO_COUNTERPART);
+                false
+            }
+            PartKind::RedactedReasoning(_) => {
                 self.losses.dropped("content", NO_COUNTERPART);
                 false
             }

@@ -173,7 +173,7 @@ impl<'a> Arranging<'a, '_> {
             (Part::Reasoning(reasoning), true) => self.reasoning(reasoning),
             (Part::ToolCall(call), true) => Some(self.call(call)),
             (Part::Opaque(part), _) => {
-                self.losses.dropped_part(&part.raw, "the part has no counterpart in Converse");
+                self.losses.dropped_part("messages.content", &part.raw, "the part has no counterpart in Converse");
                 None
             }
             _ => {

@@ -81,9 +81,12 @@ fn offered<'a>(request: &'a Request, family: Family, losses: &mut Losses) -> Vec
     }
     let mut offered = Vec::new();
     for tool in request.tools.iter().flatten() {
-        let ToolKind::Function { name, description, parameters, strict } = &tool.kind else {
-            losses.dropped("tools", "a tool that another provider runs has no counterpart in Converse");
-            continue;
+        let (name, description, parameters, strict) = match &tool.kind {
+            ToolKind::Function { name, description, parameters, strict } => (name, description, parameters, strict),
+            ToolKind::Opaque { name, .. } => {
+                losses.dropped_tool(name, "a tool that another provider runs has no counterpart in Converse");
+                continue;
+            }
         };
         if allowed.is_some_and(|allowed| !allowed.contains(name)) {
             continue;

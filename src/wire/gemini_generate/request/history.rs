@@ -164,7 +164,7 @@ fn user_part(part: &Part, losses: &mut Losses) -> Option<Vec<u8>> {
             out.extend_from_slice(opaque.raw.get().as_bytes());
         }
         Part::Opaque(opaque) => {
-            losses.dropped_part(&opaque.raw, "Gemini has no such part");
+            losses.dropped_part("messages.content", &opaque.raw, "Gemini has no such part");
             return None;
         }
         Part::ToolCall(_) | Part::ToolResult(_) => {

@@ -239,6 +239,7 @@ impl crate::wire::StreamEncoder for Encoder {
             }
             Event::Extra { origin, scope, ext } => self.extra(*origin, *scope, ext, out),
             Event::Finish { candidate, finish } => {
+                self.losses.dropped_stop_sequence(finish);
                 self.candidates.entry(*candidate).or_default().finish = Some(finish.clone());
             }
             Event::Error(error) => {

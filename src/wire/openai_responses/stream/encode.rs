@@ -93,7 +93,10 @@ impl StreamEncoder for Encoder {
                 }
                 self.advance(out);
             }
-            Event::Finish { candidate: 0, finish } => self.finish = Some(finish.clone()),
+            Event::Finish { candidate: 0, finish } => {
+                self.losses.dropped_stop_sequence(finish);
+                self.finish = Some(finish.clone());
+            }
             // Other candidates were reported when their parts began.
             Event::Finish { .. } => {}
             Event::Ping => out.extend_from_slice(b": ping\n\n"),
@@ -150,13 +153,19 @@ impl Encoder {
             return self.losses.dropped("choices", "Responses has one answer; the first is given");
         }
         self.begin(out);
-        let expressible = match kind {
-            PartKind::Text | PartKind::Refusal | PartKind::Reasoning | PartKind::ToolCall { .. } => true,
-            PartKind::Opaque(opaque) => opaque.origin == SELF,
-            PartKind::RedactedReasoning(_) | PartKind::Media(_) => false,
-        };
-        if !expressible {
-            return self.losses.dropped("content", NO_COUNTERPART);
+        match kind {
+            PartKind::Opaque(opaque) if opaque.origin != SELF => {
+                return self.losses.dropped_part("content", &opaque.raw, NO_COUNTERPART);
+            }
+            PartKind::Media(_) => return self.losses.dropped("content.media", NO_COUNTERPART),
+            PartKind::RedactedReasoning(_) => {
+                return self.losses.dropped("content", NO_COUNTERPART);
+            }
+            PartKind::Text
+            | PartKind::Refusal
+            | PartKind::Reasoning
+            | PartKind::ToolCall { .. }
+            | PartKind::Opaque(_) => {}
         }
         self.parts.push(Part {
             index,

@@ -1,0 +1,145 @@
+//! What of an answer reaches a caller of another protocol, or is reported.
+
+use routeplane::wire::loss::Losses;
+use routeplane::wire::quirk::Quirks;
+use routeplane::wire::{PROTOCOLS, Protocol, ProtocolId};
+use serde_json::Value;
+
+use super::ablation::{Silence, Written};
+use crate::laws::fixtures::{cases, inbound, outbound};
+
+/// Members of answers that are left out in silence, because nothing is lost with them. A path that begins with `*` is an
+/// ending, one that ends with `*` a beginning.
+pub(super) const UNSAID: Reasons = &[
+    (
+        ProtocolId::OpenAiChat,
+        &["object", "*.role", "*.type", "*.index", "choices.finish_reason"],
+        "says what its place says, or what its absence says",
+    ),
+    (ProtocolId::OpenAiResponses, &["object", "*.type", "*.role", "*.status", "status"], "says what its place says"),
+    (ProtocolId::AnthropicMessages, &["role", "type", "*.type"], "says what its place says"),
+    (ProtocolId::Gemini, &["*.role", "*.index"], "says what its place says"),
+    (ProtocolId::BedrockConverse, &["*.role"], "says what its place says"),
+    (
+        ProtocolId::OpenAiChat,
+        &["id", "model", "created"],
+        "the caller's protocol has no member for it; `x-request-id` and `x-routeplane-model` name the answer and its model",
+    ),
+    (
+        ProtocolId::OpenAiResponses,
+        &["id", "model", "created_at"],
+        "the caller's protocol has no member for it; `x-request-id` and `x-routeplane-model` name the answer and its model",
+    ),
+    (
+        ProtocolId::AnthropicMessages,
+        &["id", "model"],
+        "the caller's protocol has no member for it; `x-request-id` and `x-routeplane-model` name the answer and its model",
+    ),
+    (
+        ProtocolId::Gemini,
+        &["responseId", "modelVersion"],
+        "the caller's protocol has no member for it; `x-request-id` and `x-routeplane-model` name the answer and its model",
+    ),
+    (
+        ProtocolId::OpenAiResponses,
+        &["output[*].id", "*].id"],
+        "a number of the provider that stored the item; no other protocol gives it back",
+    ),
+    (
+        ProtocolId::OpenAiResponses,
+        &[
+            "background",
+            "frequency_penalty",
+            "instructions*",
+            "max_output_tokens",
+            "metadata*",
+            "parallel_tool_calls",
+            "presence_penalty",
+            "previous_response_id",
+            "prompt_cache_*",
+            "reasoning*",
+            "safety_identifier",
+            "service_tier",
+            "store",
+            "temperature",
+            "text*",
+            "tool_choice*",
+            "tools*",
+            "top_p",
+            "truncation",
+        ],
+        "repeats what was asked for",
+    ),
+    (ProtocolId::Gemini, &["candidates.content"], "an empty text, after which there is nothing to be said"),
+    (ProtocolId::OpenAiResponses, &["output_text"], "repeats the text of the messages"),
+    (ProtocolId::OpenAiResponses, &["billing*", "completed_at", "tool_usage*"], "the provider's accounting"),
+    (ProtocolId::AnthropicMessages, &["stop_reason"], "says what its absence says"),
+    (ProtocolId::BedrockConverse, &["stopReason"], "says what its absence says"),
+    (ProtocolId::OpenAiChat, &["usage*"], USAGE),
+    (ProtocolId::OpenAiResponses, &["usage*"], USAGE),
+    (ProtocolId::AnthropicMessages, &["usage*"], USAGE),
+    (ProtocolId::Gemini, &["usageMetadata*"], USAGE),
+    (ProtocolId::BedrockConverse, &["usage*"], USAGE),
+    (
+        ProtocolId::AnthropicMessages,
+        &["stop_details.category", "stop_details.recommended_model"],
+        "the words of the refusal are given, and the reason to stop says that it is one",
+    ),
+];
+
+const USAGE: &str = "sums, and counts that the caller's protocol has no member for; the log and the metrics have them";
+
+/// Protocols, with paths of members and why nothing is lost with them.
+pub(super) type Reasons = &'static [(ProtocolId, &'static [&'static str], &'static str)];
+
+pub(super) fn is_unsaid(reasons: Reasons, protocol: ProtocolId, path: &str) -> bool {
+    let fits = |pattern: &&str| match (pattern.strip_prefix('*'), pattern.strip_suffix('*')) {
+        (Some(ending), _) => path.ends_with(ending),
+        (None, Some(beginning)) => path.starts_with(beginning),
+        (None, None) => path == *pattern,
+    };
+    reasons.iter().filter(|(of, ..)| *of == protocol).any(|(_, patterns, _)| patterns.iter().any(|p| fits(&p)))
+}
+
+/// An answer in the words of another protocol.
+fn translated(protocol: &'static dyn Protocol, target: &'static dyn Protocol, body: &Value) -> Option<Written> {
+    let answer = outbound(protocol).decode_response(body.to_string().as_bytes(), &Quirks::default()).ok()?;
+    let (mut out, mut losses) = (Vec::new(), Losses::default());
+    inbound(target).encode_response(&answer, &mut out, &mut losses);
+    Some((out, losses))
+}
+
+/// Adds what of `body` reaches no caller of another protocol in silence.
+pub(crate) fn search(silence: &mut Silence, protocol: &'static dyn Protocol, body: &Value) {
+    let callers = PROTOCOLS.iter().copied().filter(|target| target.inbound().is_some() && target.id() != protocol.id());
+    for target in callers {
+        let prefix = format!("{} to {}: ", protocol.id(), target.id());
+        silence.search(&prefix, body, |body| translated(protocol, target, body));
+    }
+}
+
+/// What is silent without a reason.
+pub(crate) fn unexplained(silence: &Silence) -> Vec<&str> {
+    without_reason(silence, UNSAID)
+}
+
+pub(super) fn without_reason<'s>(silence: &'s Silence, reasons: Reasons) -> Vec<&'s str> {
+    let explained = |line: &&str| {
+        let (pair, path) = line.split_once(": ").unwrap();
+        let protocol = ProtocolId::from_name(pair.split(" to ").next().unwrap()).unwrap();
+        is_unsaid(reasons, protocol, path)
+    };
+    silence.silent().into_iter().filter(|line| !explained(line)).collect()
+}
+
+#[test]
+fn no_member_of_an_answer_is_lost_in_silence() {
+    let mut silence = Silence::default();
+    for case in cases() {
+        if let Some(body) = case.read("response.json") {
+            search(&mut silence, case.protocol, &serde_json::from_slice(&body).unwrap());
+        }
+    }
+    assert!(silence.len() > 100);
+    assert_eq!(unexplained(&silence), [""; 0]);
+}
