@@ -42,7 +42,7 @@ pub(super) const UNSAID: Reasons = &[
     ),
     (
         ProtocolId::OpenAiResponses,
-        &["output[*].id", "*].id"],
+        &["*].id"],
         "a number of the provider that stored the item; no other protocol gives it back",
     ),
     (
@@ -98,7 +98,7 @@ pub(super) fn is_unsaid(reasons: Reasons, protocol: ProtocolId, path: &str) -> b
         (None, Some(beginning)) => path.starts_with(beginning),
         (None, None) => path == *pattern,
     };
-    reasons.iter().filter(|(of, ..)| *of == protocol).any(|(_, patterns, _)| patterns.iter().any(|p| fits(&p)))
+    reasons.iter().filter(|(of, ..)| *of == protocol).any(|(_, patterns, _)| patterns.iter().any(fits))
 }
 
 /// An answer in the words of another protocol.
@@ -123,7 +123,7 @@ pub(crate) fn unexplained(silence: &Silence) -> Vec<&str> {
     without_reason(silence, UNSAID)
 }
 
-pub(super) fn without_reason<'s>(silence: &'s Silence, reasons: Reasons) -> Vec<&'s str> {
+pub(super) fn without_reason(silence: &Silence, reasons: Reasons) -> Vec<&str> {
     let explained = |line: &&str| {
         let (pair, path) = line.split_once(": ").unwrap();
         let protocol = ProtocolId::from_name(pair.split(" to ").next().unwrap()).unwrap();
