@@ -23,22 +23,22 @@ pub(super) const UNSAID: Reasons = &[
     (
         ProtocolId::OpenAiChat,
         &["id", "model", "created"],
-        "the caller's protocol has no member for it; `x-request-id` and `x-routeplane-model` name the answer and its model",
+        "the caller's protocol has no member for it; `x-request-id` and `x-routeplane-target` name the answer and its model",
     ),
     (
         ProtocolId::OpenAiResponses,
         &["id", "model", "created_at"],
-        "the caller's protocol has no member for it; `x-request-id` and `x-routeplane-model` name the answer and its model",
+        "the caller's protocol has no member for it; `x-request-id` and `x-routeplane-target` name the answer and its model",
     ),
     (
         ProtocolId::AnthropicMessages,
         &["id", "model"],
-        "the caller's protocol has no member for it; `x-request-id` and `x-routeplane-model` name the answer and its model",
+        "the caller's protocol has no member for it; `x-request-id` and `x-routeplane-target` name the answer and its model",
     ),
     (
         ProtocolId::Gemini,
         &["responseId", "modelVersion"],
-        "the caller's protocol has no member for it; `x-request-id` and `x-routeplane-model` name the answer and its model",
+        "the caller's protocol has no member for it; `x-request-id` and `x-routeplane-target` name the answer and its model",
     ),
     (
         ProtocolId::OpenAiResponses,
