@@ -71,7 +71,12 @@ impl Losses {
 
     /// A part of a message or an answer that only its origin understands, named by its `type`, or by its first member where
     /// it has none; `list` is where it stands.
-    pub fn dropped_part(&mut self, list: &str, part: &serde_json::value::RawValue, reason: impl Into<Cow<'static, str>>) {
+    pub fn dropped_part(
+        &mut self,
+        list: &str,
+        part: &serde_json::value::RawValue,
+        reason: impl Into<Cow<'static, str>>,
+    ) {
         let part = super::json::Object::of(part).ok();
         let kind = part.as_ref().and_then(|part| {
             let name = part.get("type").and_then(super::json::str_of);

@@ -125,7 +125,11 @@ impl Items<'_> {
     }
 
     fn opaque(&mut self, part: &Opaque) {
-        self.losses.dropped_part("messages.content", &part.raw, "only the provider whose word it is understands this part");
+        self.losses.dropped_part(
+            "messages.content",
+            &part.raw,
+            "only the provider whose word it is understands this part",
+        );
     }
 
     fn media(&mut self, media: &Media) -> Option<Vec<u8>> {

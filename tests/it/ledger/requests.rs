@@ -44,7 +44,16 @@ pub(super) const UNSAID: Reasons = &[
     (ProtocolId::BedrockConverse, &["*.inputSchema.json.type"], SCHEMA),
     (
         ProtocolId::OpenAiChat,
-        &["parallel_tool_calls", "response_format", "response_format.type", "tool_choice.type", "n", "*.detail", "*.cache_control.type", "*.cache_control.ttl"],
+        &[
+            "parallel_tool_calls",
+            "response_format",
+            "response_format.type",
+            "tool_choice.type",
+            "n",
+            "*.detail",
+            "*.cache_control.type",
+            "*.cache_control.ttl",
+        ],
         USUAL,
     ),
     (ProtocolId::OpenAiResponses, &["parallel_tool_calls", "*.detail"], USUAL),
@@ -80,7 +89,8 @@ pub(super) const UNSAID: Reasons = &[
 ];
 
 const TAG: &str = "says what its place says";
-const THINKING: &str = "where the model does not think, or shows what it thinks anyway; the lists of fields are exact about it";
+const THINKING: &str =
+    "where the model does not think, or shows what it thinks anyway; the lists of fields are exact about it";
 const STREAM: &str = "the path says it";
 const SCHEMA: &str = "a schema of arguments is one of an object";
 const USUAL: &str = "what happens anyway";

@@ -87,7 +87,11 @@ fn pieces(parts: &[Part], context: &mut Context<'_>) -> Vec<Piece> {
 }
 
 fn dropped_opaque(opaque: &Opaque, context: &mut Context<'_>) {
-    context.losses.dropped_part("messages.content", &opaque.raw, "only the provider whose word it is understands this part");
+    context.losses.dropped_part(
+        "messages.content",
+        &opaque.raw,
+        "only the provider whose word it is understands this part",
+    );
 }
 
 /// A message without calls. One text goes bare, as every upstream takes it; lists are for the rest.
