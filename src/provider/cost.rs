@@ -3,6 +3,23 @@
 use super::catalogue::Prices;
 use crate::wire::ir::Usage;
 
+/// Whose word counts about what a model costs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Tariff {
+    pub prices: Option<Prices>,
+    /// The file says the prices itself: they stand above what the provider says that it charges.
+    pub written: bool,
+}
+
+impl Tariff {
+    /// The cost of `usage` in USD, `None` where nobody knows it.
+    pub fn cost(&self, usage: &Usage) -> Option<f64> {
+        #[expect(clippy::cast_precision_loss, reason = "exact up to 9,000 USD")]
+        let charged = usage.charged.filter(|_| !self.written).map(|charged| charged as f64 * 1e-12);
+        charged.or_else(|| cost(usage, self.prices.as_ref()?))
+    }
+}
+
 /// The cost of `usage` in USD. `None` where nothing was reported, or where tokens were taken whose price is not known.
 ///
 /// Input that a cache saved or kept has a price of its own, and that of input where none is known. Reasoning is output.
@@ -99,6 +116,16 @@ mod tests {
         let usage = Usage { input: Some(10), output: Some(1), ..Usage::default() };
         assert_eq!(priced(usage, Prices { output: None, ..PRICES }), None);
         assert!(priced(Usage { output: None, ..usage }, Prices { output: None, ..PRICES }).is_some());
+    }
+
+    #[test]
+    fn what_a_provider_charges_counts_unless_the_file_says_a_price() {
+        let usage = Usage { input: Some(10), output: Some(1), charged: Some(11_500_000), ..Usage::default() };
+        let cost = |prices, written| Tariff { prices, written }.cost(&usage).map(decimal);
+        assert_eq!(cost(None, false).as_deref(), Some("0.0000115"));
+        assert_eq!(cost(Some(PRICES), false).as_deref(), Some("0.0000115"));
+        assert_eq!(cost(Some(PRICES), true).as_deref(), Some("0.000045"));
+        assert_eq!(cost(None, true), None);
     }
 
     #[test]

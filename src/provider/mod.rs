@@ -53,15 +53,17 @@ impl Provider {
         bits.sum()
     }
 
-    /// What `model` costs here: as the file says, under the id itself or else the first pattern that fits; else as the
-    /// catalogue knows. `None` where nobody knows.
-    pub fn prices_of(&self, model: &str) -> Option<Prices> {
+    /// What the file itself says that `model` costs here: under the id itself, or else under the first pattern that fits.
+    pub fn written_prices_of(&self, model: &str) -> Option<Prices> {
         let exact = self.prices.iter().find(|(id, _)| *id.0 == *model);
         let written = exact.or_else(|| self.prices.iter().find(|(pattern, _)| pattern.matches(model)));
-        match written {
-            Some((_, prices)) => Some(*prices),
-            None => catalogue::find(self.catalogue.as_deref()?, model).map(|known| known.prices),
-        }
+        written.map(|(_, prices)| *prices)
+    }
+
+    /// What `model` costs here: as the file says, else as the catalogue knows. `None` where nobody knows.
+    pub fn prices_of(&self, model: &str) -> Option<Prices> {
+        let known = || Some(catalogue::find(self.catalogue.as_deref()?, model)?.prices);
+        self.written_prices_of(model).or_else(known)
     }
 }
 

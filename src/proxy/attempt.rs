@@ -20,7 +20,7 @@ use super::outgoing::{self, Incoming, Toward};
 use super::stream::StreamBody;
 use crate::live::Live;
 use crate::provider::Endpoint;
-use crate::provider::catalogue::Prices;
+use crate::provider::cost::Tariff;
 use crate::state::{Credential, ProviderState};
 use crate::table::{Attempt, Lane};
 use crate::telemetry::traffic::ProviderCounters;
@@ -54,9 +54,11 @@ pub struct Try<'r, 'i, 'b, 't> {
 }
 
 impl Try<'_, '_, '_, '_> {
-    /// What the model of this try costs, where that is known.
-    fn prices(&self) -> Option<Prices> {
-        self.attempt.target.prices_of(self.attempt.provider, self.attempt.model)
+    /// What the model of this try costs.
+    fn tariff(&self) -> Tariff {
+        let (provider, model) = (self.attempt.provider, self.attempt.model);
+        let written = !provider.prices.is_empty() && provider.written_prices_of(model).is_some();
+        Tariff { prices: self.attempt.target.prices_of(provider, model), written }
     }
 }
 

@@ -13,6 +13,7 @@ use tower_service::Service as _;
 use tracing::{debug, warn};
 
 use super::attempt::{self, Answer, Try};
+use super::cut::Cut;
 use super::facts::{Assumed, RequestFacts, estimate_tokens};
 use super::failure::{Failure, Next, StatusFailure};
 use super::ingress::{self, Call, Ingress};
@@ -27,7 +28,14 @@ use crate::wire::ir::{Error, ErrorKind};
 use crate::wire::{Inbound, Operation, ProtocolId};
 
 /// Answers one request. Never fails: every problem becomes an answer in the caller's dialect.
-pub async fn handle(gateway: &Gateway, request: Request<IncomingBody>, peer: SocketAddr) -> Response<ResponseBody> {
+///
+/// `cut`: of the connection; an answer that has not begun when it is made says that the gateway stops.
+pub async fn handle(
+    gateway: &Gateway,
+    request: Request<IncomingBody>,
+    peer: SocketAddr,
+    cut: &Cut,
+) -> Response<ResponseBody> {
     let live = gateway.live.load();
     let mut trail =
         Trail { request_id: respond::request_id(request.headers()), generation: live.generation, ..Trail::default() };
@@ -55,7 +63,7 @@ pub async fn handle(gateway: &Gateway, request: Request<IncomingBody>, peer: Soc
         Ingress::Call(call) => match guard::client_key(&live, headers, uri) {
             Ok(key) => {
                 let request = Received { call, inbound, headers, query: uri.query(), key, body };
-                generate(gateway, &live, request, &mut trail).await
+                cut.or(generate(gateway, &live, request, &mut trail)).await
             }
             Err(error) => Err(error),
         },

@@ -2,7 +2,7 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `server`, `head_watch` | connections: accept, limits, graceful stop |
+//! | `server`, `head_watch`, `cut` | connections: accept, limits, graceful stop, the last words of what a stop cuts off |
 //! | `ingress` | from method and path to a protocol and an operation |
 //! | `guard` | Host, Origin, client keys |
 //! | `receive` | the caller's body, bounded |
@@ -21,6 +21,7 @@
 pub mod admin;
 pub mod attempt;
 pub mod body;
+pub mod cut;
 pub mod dispatch;
 pub mod doors;
 pub mod explain;

@@ -79,12 +79,6 @@ struct Sight {
     usage: Option<Usage>,
 }
 
-impl Sight {
-    fn usage(&mut self, newer: &Usage) {
-        self.usage.get_or_insert_default().update(newer);
-    }
-}
-
 enum Way {
     Relay(Relay),
     Translate(Translator),
@@ -281,7 +275,7 @@ impl Translator {
         let mut bytes = Vec::new();
         for event in self.events.drain(..) {
             match &event {
-                Event::Usage(usage) => sight.usage(usage),
+                Event::Usage(usage) => sight.usage.get_or_insert_default().update(usage),
                 Event::Error(error) => {
                     sight.error = Some(error.clone());
                     // Before content the error is the answer to a failed try, not something to show.

@@ -13,8 +13,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
 use tracing::{debug, warn};
 
+use super::cut::Cut;
 use super::head_watch::{HeadWatch, Watched};
-use super::{Gateway, dispatch};
+use super::{Gateway, ResponseBody, dispatch};
 
 /// From the first byte of a head (of a connection's first one: from its beginning) to its end.
 const HEAD_TIME: Duration = Duration::from_secs(10);
@@ -26,6 +27,8 @@ const BUFFER: usize = 64 << 10;
 /// After an error of `accept` (no file descriptors left): long enough not to spin, short enough not to matter.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const BACKLOG: u32 = 1024;
+/// How long an answer that is cut off may take to say so.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Opens a listening socket.
 ///
@@ -75,7 +78,7 @@ impl Serving {
         self.abort().await;
     }
 
-    /// Closes everything now.
+    /// Closes everything now; what is being answered has a second to say so.
     pub async fn abort(mut self) {
         self.stop.send_replace(Phase::Abort);
         self.accepting.abort();
@@ -126,13 +129,16 @@ async fn serve_connection(gateway: Arc<Gateway>, stream: TcpStream, peer: Socket
         debug!(%error, "no TCP_NODELAY");
     }
     // Boxed: a connection that waits or streams need not keep room for a request's whole way.
-    let watch = HeadWatch::new();
-    let seen = Arc::clone(&watch);
+    let (watch, cut) = (HeadWatch::new(), Arc::new(Cut::default()));
+    let (seen, ends) = (Arc::clone(&watch), Arc::clone(&cut));
     let service = service_fn(move |request| {
-        let (gateway, seen) = (Arc::clone(&gateway), Arc::clone(&seen));
+        let (gateway, seen, ends) = (Arc::clone(&gateway), Arc::clone(&seen), Arc::clone(&ends));
         seen.request_begins();
         Box::pin(async move {
-            let response = dispatch::handle(&gateway, request, peer).await;
+            let mut response = dispatch::handle(&gateway, request, peer, &ends).await;
+            if let ResponseBody::Stream(stream) = response.body_mut() {
+                stream.ends_with(ends);
+            }
             seen.request_ends();
             Ok::<_, std::convert::Infallible>(response)
         })
@@ -157,11 +163,26 @@ async fn serve_connection(gateway: Arc<Gateway>, stream: TcpStream, peer: Socket
                 }
                 check.as_mut().reset(tokio::time::Instant::now() + HEAD_TIME / 2);
             }
-            changed = connection.phase.changed() => match (changed, *connection.phase.borrow()) {
-                (Ok(()), Phase::Drain) => serving.as_mut().graceful_shutdown(),
-                (Ok(()), Phase::Serve) => {}
-                (Ok(()), Phase::Abort) | (Err(_), _) => return,
+            phase = next_phase(&mut connection.phase) => match phase {
+                Phase::Drain => serving.as_mut().graceful_shutdown(),
+                Phase::Serve => {}
+                Phase::Abort => {
+                    cut.make();
+                    serving.as_mut().graceful_shutdown();
+                    if tokio::time::timeout(LAST_WORDS, serving).await.is_err() {
+                        debug!(%peer, "cut off in the middle of an answer");
+                    }
+                    return;
+                }
             },
         }
+    }
+}
+
+/// The phase after the next change of it. A listener that is gone says nothing more, so its connections end.
+async fn next_phase(phase: &mut watch::Receiver<Phase>) -> Phase {
+    match phase.changed().await {
+        Ok(()) => *phase.borrow(),
+        Err(_) => Phase::Abort,
     }
 }

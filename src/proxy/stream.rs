@@ -14,6 +14,7 @@ use bytes::Bytes;
 use http_body::{Body as _, Frame};
 use tokio::time::{Instant, Sleep};
 
+use super::cut::{self, Cut};
 use super::pipe::{Out, Pipe, Progress};
 use crate::state::Credential;
 use crate::table::settings::Timeouts;
@@ -38,6 +39,8 @@ pub struct StreamBody {
     record: StreamRecord,
     /// The key that the upstream got, and might repeat in an error.
     credential: Option<Arc<Credential>>,
+    /// The end of the connection, where one is to be expected.
+    cut: Option<Arc<Cut>>,
 }
 
 /// The times of a stream. One timer, re-armed only when it fires: events do not touch it.
@@ -201,11 +204,17 @@ impl StreamBody {
         credential: Option<Arc<Credential>>,
     ) -> StreamBody {
         // What was opened has waited for others already: it is written at once.
-        let mut body = StreamBody { stream, yields: YIELDS, idle: Idle::new(timeouts, deadline), record, credential };
+        let mut body =
+            StreamBody { stream, yields: YIELDS, idle: Idle::new(timeouts, deadline), record, credential, cut: None };
         if body.stream.pipe.has_failed() {
             body.end_failed();
         }
         body
+    }
+
+    /// Ends the stream in words when `cut` is made.
+    pub fn ends_with(&mut self, cut: Arc<Cut>) {
+        self.cut = Some(cut);
     }
 
     /// An error of the upstream is in hand, in its own words; nothing follows it.
@@ -240,7 +249,7 @@ impl StreamBody {
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 
-    /// A limit of time has passed.
+    /// A limit of time has passed, the stream's own or the gateway's.
     fn expire(&mut self, error: Error) {
         if !self.stream.pipe.is_complete() {
             self.stream.pipe.fail(error, &mut self.stream.out);
@@ -257,6 +266,9 @@ impl http_body::Body for StreamBody {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let this = self.get_mut();
+        if !this.stream.ended && this.cut.as_ref().is_some_and(|cut| cut.is_made()) {
+            this.expire(cut::stopping());
+        }
         loop {
             if this.stream.out.len() >= MERGED || (this.stream.ended && !this.stream.out.is_empty()) {
                 return this.flush();

@@ -10,8 +10,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use crate::provider::catalogue::Prices;
-use crate::provider::cost::cost;
+use crate::provider::cost::Tariff;
 use crate::wire::ProtocolId;
 use crate::wire::ir::Usage;
 
@@ -156,13 +155,13 @@ impl ProviderCounters {
     }
 
     /// An upstream reported what an answer took; once for each answer. Gives its cost in USD, where that is known.
-    pub fn used(&self, usage: &Usage, prices: Option<&Prices>) -> Option<f64> {
+    pub fn used(&self, usage: &Usage, tariff: &Tariff) -> Option<f64> {
         self.input.inc_by(usage.input.unwrap_or(0));
         self.cached.inc_by(usage.cache_read.unwrap_or(0));
         self.cache_write.inc_by(usage.cache_write.unwrap_or(0));
         self.output.inc_by(usage.output.unwrap_or(0));
         self.reasoning.inc_by(usage.reasoning.unwrap_or(0));
-        let cost = cost(usage, prices?)?;
+        let cost = tariff.cost(usage)?;
         self.cost.inc_by(cost);
         Some(cost)
     }
@@ -171,14 +170,14 @@ impl ProviderCounters {
 /// The account of one stream, settled when it ends however it ends.
 pub struct StreamRecord {
     counters: Arc<ProviderCounters>,
-    prices: Option<Prices>,
+    tariff: Tariff,
 }
 
 impl StreamRecord {
-    /// `prices`: of the model that answers.
-    pub fn start(counters: Arc<ProviderCounters>, prices: Option<Prices>) -> StreamRecord {
+    /// `tariff`: of the model that answers.
+    pub fn start(counters: Arc<ProviderCounters>, tariff: Tariff) -> StreamRecord {
         counters.streams.inc();
-        StreamRecord { counters, prices }
+        StreamRecord { counters, tariff }
     }
 
     pub fn written(&self, bytes: usize) {
@@ -192,7 +191,7 @@ impl StreamRecord {
             self.counters.failed(outcome);
         }
         if let Some(usage) = usage {
-            self.counters.used(usage, self.prices.as_ref());
+            self.counters.used(usage, &self.tariff);
         }
     }
 }

@@ -371,6 +371,11 @@ pub trait Outbound: Sync {
         SmallVec::from_iter([0])
     }
 
+    /// Adds what a frame reports to what earlier frames of its stream reported.
+    fn add_usage(&self, known: &mut ir::Usage, newer: &ir::Usage) {
+        known.update(newer);
+    }
+
     /// Usage in a whole answer, read without building a tree, `None` where there is none.
     fn usage(&self, body: &[u8]) -> Option<ir::Usage>;
 }

@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
+use crate::callers::Caller;
 use crate::http_client;
+use crate::mock_upstream::{Act, MockUpstream};
 use crate::sandbox::Sandbox;
 
 const SMALL: &str = "version: 1\npresets:\n  default: demo/chat\n";
@@ -262,9 +264,43 @@ async fn a_stop_waits_for_a_stream_as_long_as_it_may() {
         let response = connection.body(head).await;
         assert_eq!(response.text().contains("[DONE]"), finishes, "{response:?}");
         assert_eq!(response.text().contains("\"finish_reason\":\"stop\""), finishes, "{response:?}");
+        assert!(response.complete, "{response:?}");
         assert_eq!(daemon.end().await, Some(0), "{}", daemon.log());
         assert!(asked.elapsed() < std::time::Duration::from_secs(20), "{:?}", asked.elapsed());
         assert!(sandbox.state_files().is_empty());
         assert_eq!(daemon.log().contains("are cut off"), !finishes, "{}", daemon.log());
     }
+}
+
+#[tokio::test]
+async fn what_a_stop_cuts_off_says_so_in_the_callers_dialect() {
+    let slow = MockUpstream::start([Act::StallBeforeHead]).await;
+    let sandbox = Sandbox::with(&format!(
+        "{SMALL}limits: {{ drain: 100ms }}\nproviders:\n  slow: {{ protocol: openai-chat, base_url: \"{}\", auth: none }}\n",
+        slow.base_url("openai-chat")
+    ));
+    let mut daemon = sandbox.start(&[]).await;
+    let mut streams = Vec::new();
+    let mut waiting = Vec::new();
+    for caller in Caller::ALL {
+        let mut stream = caller.begin(daemon.address, "demo/pace-1500ms", "hi", true).await;
+        let head = stream.head().await;
+        assert_eq!(head.status, 200, "{caller:?}");
+        streams.push((caller, stream, head));
+        waiting.push((caller, caller.begin(daemon.address, "slow/m1", "hi", false).await));
+    }
+    slow.wait_for_requests(waiting.len()).await;
+    daemon.signal("TERM");
+    for (caller, mut stream, head) in streams {
+        let answer = stream.body(head).await;
+        let error = caller.in_band_error(&answer).unwrap_or_else(|| panic!("{caller:?}: no error in {answer:?}"));
+        assert!(error.contains("is stopping"), "{caller:?}: {error}");
+        assert!(answer.complete && !caller.has_end_marker(&answer), "{caller:?}: {answer:?}");
+    }
+    for (caller, mut connection) in waiting {
+        let answer = connection.response().await.expect_status(503);
+        assert_eq!(answer.header("x-routeplane-code"), Some("draining"), "{caller:?}: {answer:?}");
+        assert!(caller.error(&answer.json()).1.contains("is stopping"), "{caller:?}: {answer:?}");
+    }
+    assert_eq!(daemon.end().await, Some(0), "{}", daemon.log());
 }

@@ -210,3 +210,21 @@ fn chunks_behind_the_end_are_not_heard() {
         }
     }
 }
+
+#[test]
+fn no_cache_is_told_before_somebody_reported_it() {
+    let [chat, messages] = [ProtocolId::OpenAiChat, ProtocolId::AnthropicMessages].map(|id| id.codec().unwrap());
+    let cached = "{\"prompt_tokens\":30,\"completion_tokens\":2,\"prompt_tokens_details\":{\"cached_tokens\":20}}";
+    let stream: String = with_usage().into_iter().map(|(event, _)| event).collect();
+    let stream = stream.replace("{\"prompt_tokens\":3,\"completion_tokens\":2}", cached);
+    let out = String::from_utf8(run(pipe(chat, messages, 1), &[stream.as_bytes()]).out).unwrap();
+    let data: Vec<serde_json::Value> =
+        out.lines().filter_map(|line| serde_json::from_str(line.strip_prefix("data: ")?).ok()).collect();
+    let usage_of = |kind: &str| data.iter().find(|event| event["type"] == kind).unwrap().clone();
+    let start = usage_of("message_start");
+    let usage = start["message"]["usage"].as_object().unwrap();
+    assert!(usage.contains_key("input_tokens") && usage.contains_key("output_tokens"), "{usage:?}");
+    assert!(!usage.keys().any(|key| key.contains("cache")), "{usage:?}");
+    let expected = serde_json::json!({ "input_tokens": 10, "cache_read_input_tokens": 20, "output_tokens": 2 });
+    assert_eq!(usage_of("message_delta")["usage"], expected);
+}

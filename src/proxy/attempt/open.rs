@@ -63,7 +63,7 @@ pub(super) async fn open(
         Progress::Complete if attempt.settings.retries.on.contains(&RetryOn::Empty) && opened.pipe.is_empty() => {
             // The caller never sees it, and it was paid for all the same.
             if let Some(usage) = opened.pipe.usage() {
-                place.counters.used(usage, this.prices().as_ref());
+                place.counters.used(usage, &this.tariff());
             }
             return Err(Failure::Empty);
         }
@@ -72,7 +72,7 @@ pub(super) async fn open(
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(incoming.inbound.stream_content_type(&incoming.head)));
     headers.insert("cache-control", HeaderValue::from_static("no-cache"));
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    let record = StreamRecord::start(Arc::clone(place.counters), this.prices());
+    let record = StreamRecord::start(Arc::clone(place.counters), this.tariff());
     let body = StreamBody::new(opened, &attempt.settings.timeouts, *deadline, record, place.credential.clone());
     Ok(Answer { headers, losses: prepared.losses, body: AnswerBody::Stream(Box::new(body)) })
 }

@@ -43,7 +43,7 @@ pub(super) async fn whole(
         return Err(Failure::Status(Box::new(StatusFailure { status: error.status.max(400), error, verbatim: None })));
     }
     let usage = place.outbound.usage(&body);
-    let cost = usage.and_then(|usage| place.counters.used(&usage, this.prices().as_ref()));
+    let cost = usage.and_then(|usage| place.counters.used(&usage, &this.tariff()));
     let count_empty =
         attempt.settings.retries.on.contains(&RetryOn::Empty) && incoming.call.operation == Operation::Generate;
     let bad = |error: Error| Failure::BadAnswer { code: "upstream_protocol", message: error.message };

@@ -99,7 +99,7 @@ impl Relay {
     fn watch(&mut self, frame: &Frame<'_>, sight: &mut Sight) -> Observation {
         let observation = self.outbound.observe(frame);
         if let Some(usage) = &observation.usage {
-            sight.usage(usage);
+            self.outbound.add_usage(sight.usage.get_or_insert_default(), usage);
         }
         match observation.kind {
             FrameKind::Preamble => {}

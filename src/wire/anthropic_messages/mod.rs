@@ -180,6 +180,10 @@ impl Outbound for AnthropicMessages {
         peek::observe(frame)
     }
 
+    fn add_usage(&self, known: &mut ir::Usage, newer: &ir::Usage) {
+        usage::add(known, newer);
+    }
+
     fn usage(&self, body: &[u8]) -> Option<ir::Usage> {
         peek::usage(body)
     }

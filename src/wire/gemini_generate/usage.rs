@@ -19,22 +19,53 @@ const TOOL_PROMPT: &str = "usageMetadata.toolUsePromptTokenCount";
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Counts {
+struct Counts<'a> {
     prompt_token_count: Option<f64>,
     cached_content_token_count: Option<f64>,
     candidates_token_count: Option<f64>,
     thoughts_token_count: Option<f64>,
     tool_use_prompt_token_count: Option<f64>,
+    #[serde(borrow)]
+    prompt_tokens_details: Option<&'a RawValue>,
+    #[serde(borrow)]
+    candidates_tokens_details: Option<&'a RawValue>,
 }
 
-impl Counts {
+/// How many tokens are of one kind.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Detail {
+    /// `AUDIO`; a number where the query asked for `enum-encoding=int`.
+    modality: serde_json::Value,
+    token_count: Option<f64>,
+}
+
+/// How many tokens are sound, and how many images, where they are told apart and there are any.
+fn kinds(details: Option<&RawValue>) -> [Option<u64>; 2] {
+    let Some(details) = details.filter(|raw| raw.get().contains("AUDIO") || raw.get().contains("IMAGE")) else {
+        return [None, None];
+    };
+    let details: Vec<Detail> = serde_json::from_str(details.get()).unwrap_or_default();
+    ["AUDIO", "IMAGE"].map(|modality| {
+        let counts = details.iter().filter(|detail| detail.modality == modality);
+        Some(counts.filter_map(|detail| count(detail.token_count)).sum()).filter(|sum| *sum > 0)
+    })
+}
+
+impl Counts<'_> {
     fn usage(&self) -> Usage {
+        let [audio_input, image_input] = kinds(self.prompt_tokens_details);
+        let [audio_output, image_output] = kinds(self.candidates_tokens_details);
         Usage {
             input: sum(count(self.prompt_token_count), count(self.tool_use_prompt_token_count)),
             cache_read: count(self.cached_content_token_count),
             output: sum(count(self.candidates_token_count), count(self.thoughts_token_count)),
             reasoning: count(self.thoughts_token_count),
             tool_prompt: count(self.tool_use_prompt_token_count),
+            audio_input,
+            image_input,
+            audio_output,
+            image_output,
             ..Usage::default()
         }
     }
@@ -48,7 +79,7 @@ fn count(number: Option<f64>) -> Option<u64> {
 
 /// Reads `usageMetadata`; what the hub does not model is added to `ext`, and notes on counts that were left out. Counts that cannot be read are no counts.
 pub(super) fn decode(raw: &RawValue, ext: &mut Ext) -> Usage {
-    let usage = serde_json::from_str::<Counts>(raw.get()).unwrap_or_default().usage();
+    let usage = serde_json::from_str::<Counts<'_>>(raw.get()).unwrap_or_default().usage();
     let Ok(mut object) = Object::of(raw) else { return usage };
     for (key, value) in written(&usage, tool_prompt(object.get("toolUsePromptTokenCount"))) {
         match object.get(key) {
@@ -75,7 +106,26 @@ pub(super) fn encode(writer: &mut ObjectWriter<'_>, usage: Option<&Usage>, ext: 
                 w.field(key, &value);
             }
         }
+        if let Some(usage) = usage {
+            let [input, output] = ["promptTokensDetails", "candidatesTokensDetails"];
+            write_kinds(w, input, [usage.audio_input, usage.image_input], ext);
+            write_kinds(w, output, [usage.audio_output, usage.image_output], ext);
+        }
         note::write_under(w, ext, USAGE, &[]);
+    });
+}
+
+/// Writes how many tokens are sound and images, unless the upstream's own list is at hand.
+fn write_kinds(writer: &mut ObjectWriter<'_>, key: &str, counts: [Option<u64>; 2], ext: &Ext) {
+    if counts.iter().all(Option::is_none) || ext.get(&format!("{USAGE}{key}")).is_some() {
+        return;
+    }
+    let told = ["AUDIO", "IMAGE"].into_iter().zip(counts).filter_map(|(modality, count)| Some((modality, count?)));
+    writer.array(key, told, |(modality, count), out| {
+        json::object(out, |detail| {
+            detail.field("modality", modality);
+            detail.field("tokenCount", &count);
+        });
     });
 }
 
@@ -143,6 +193,22 @@ mod tests {
             ..Usage::default()
         };
         assert_eq!(usage, expected);
+    }
+
+    #[test]
+    fn sound_and_images_are_told_in_both_directions() {
+        let text = r#"{"promptTokenCount":30,"candidatesTokenCount":9,"totalTokenCount":39,
+            "promptTokensDetails":[{"modality":"TEXT","tokenCount":4},{"modality":"AUDIO","tokenCount":6},{"modality":"IMAGE","tokenCount":20}],
+            "candidatesTokensDetails":[{"modality":"AUDIO","tokenCount":9},{"modality":"HOLOGRAM"}]}"#;
+        let usage = same(text);
+        assert_eq!((usage.audio_input, usage.image_input), (Some(6), Some(20)));
+        assert_eq!((usage.audio_output, usage.image_output), (Some(9), None));
+        // Of another protocol's answer only these kinds are known.
+        let mut out = Vec::new();
+        json::object(&mut out, |w| encode(w, Some(&usage), &Ext::default()));
+        let written: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        let again = decode(&json::raw(written["usageMetadata"].to_string()).unwrap(), &mut Ext::default());
+        assert_eq!((again.audio_input, again.audio_output, again.output), (Some(6), Some(9), Some(9)));
     }
 
     #[test]

@@ -29,10 +29,12 @@ pub struct Usage {
     pub image_output: Option<u64>,
     /// How often the provider searched the web: calls, not tokens.
     pub web_searches: Option<u64>,
+    /// What the provider says that it charges, in millionths of a millionth of a USD.
+    pub charged: Option<u64>,
 }
 
 impl Usage {
-    /// Every count by its name.
+    /// Every count by its name; what was charged is none.
     pub fn counts(&self) -> [(&'static str, Option<u64>); 13] {
         let Usage {
             input,
@@ -48,6 +50,7 @@ impl Usage {
             audio_output,
             image_output,
             web_searches,
+            charged: _,
         } = *self;
         [
             ("input", input),
@@ -91,9 +94,13 @@ impl Usage {
     pub fn update(&mut self, newer: &Usage) {
         self.input = newer.input.or(self.input);
         self.cache_read = newer.cache_read.or(self.cache_read);
-        self.cache_write = newer.cache_write.or(self.cache_write);
+        if newer.cache_write.is_some_and(|written| self.cache_write != Some(written)) {
+            // Lifetimes that added up to an older sum say nothing about a new one.
+            (self.cache_write_5m, self.cache_write_1h) = (None, None);
+        }
         self.cache_write_5m = newer.cache_write_5m.or(self.cache_write_5m);
         self.cache_write_1h = newer.cache_write_1h.or(self.cache_write_1h);
+        self.cache_write = newer.cache_write.or(self.cache_write);
         self.audio_input = newer.audio_input.or(self.audio_input);
         self.image_input = newer.image_input.or(self.image_input);
         self.tool_prompt = newer.tool_prompt.or(self.tool_prompt);
@@ -102,6 +109,7 @@ impl Usage {
         self.audio_output = newer.audio_output.or(self.audio_output);
         self.image_output = newer.image_output.or(self.image_output);
         self.web_searches = newer.web_searches.or(self.web_searches);
+        self.charged = newer.charged.or(self.charged);
     }
 }
 
@@ -142,11 +150,23 @@ mod tests {
             audio_output: Some(11),
             image_output: Some(12),
             web_searches: Some(13),
+            charged: Some(14),
         };
         let mut usage = Usage::default();
         usage.update(&all);
         assert_eq!(usage, all);
         assert!(usage.counts().iter().zip(1..).all(|((_, count), expected)| *count == Some(expected)));
+    }
+
+    #[test]
+    fn lifetimes_of_an_older_sum_are_forgotten() {
+        let begun =
+            Usage { cache_write: Some(7), cache_write_5m: Some(5), cache_write_1h: Some(2), ..Usage::default() };
+        let mut usage = begun;
+        usage.update(&Usage { cache_write: Some(7), output: Some(1), ..Usage::default() });
+        assert_eq!((usage.cache_write_5m, usage.cache_write_1h), (Some(5), Some(2)));
+        usage.update(&Usage { cache_write: Some(9), ..Usage::default() });
+        assert_eq!((usage.cache_write, usage.cache_write_5m, usage.cache_write_1h), (Some(9), None, None));
     }
 
     #[test]

@@ -24,6 +24,18 @@ pub(super) struct Counts {
     cached_tokens: Count,
     /// Perplexity and others.
     reasoning_tokens: Count,
+    /// OpenRouter: a number of USD. Perplexity: an object.
+    cost: Charge,
+    /// Perplexity.
+    num_search_queries: Count,
+    /// OpenRouter.
+    server_tool_use: Option<ServerTools>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct ServerTools {
+    web_search_requests: Count,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -31,42 +43,91 @@ pub(super) struct Counts {
 struct PromptDetails {
     cached_tokens: Count,
     cache_write_tokens: Count,
+    audio_tokens: Count,
+    image_tokens: Count,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct CompletionDetails {
     reasoning_tokens: Count,
+    audio_tokens: Count,
+    image_tokens: Count,
 }
 
 impl Counts {
     /// The hub's meaning, `None` where nothing was counted.
     pub(super) fn read(&self) -> Option<Usage> {
         let prompt = self.prompt_tokens_details.as_ref();
-        let reasoning = self.completion_tokens_details.as_ref().and_then(|details| details.reasoning_tokens.0);
-        let reasoning = reasoning.or(self.reasoning_tokens.0);
-        let usage = Usage {
+        let completion = self.completion_tokens_details.as_ref();
+        let reasoning = completion.and_then(|details| details.reasoning_tokens.0).or(self.reasoning_tokens.0);
+        let audio_input = prompt.and_then(|details| details.audio_tokens.0);
+        let searches = self.server_tool_use.as_ref().and_then(|tools| tools.web_search_requests.0);
+        let told = Usage {
             input: self.prompt_tokens.0,
             cache_read: prompt
                 .and_then(|details| details.cached_tokens.0)
                 .or(self.prompt_cache_hit_tokens.0)
                 .or(self.cached_tokens.0),
             cache_write: prompt.and_then(|details| details.cache_write_tokens.0),
-            output: self.output(reasoning),
+            audio_input,
+            image_input: prompt.and_then(|details| details.image_tokens.0),
+            output: self.completion_tokens.0,
             reasoning,
+            audio_output: completion.and_then(|details| details.audio_tokens.0),
+            image_output: completion.and_then(|details| details.image_tokens.0),
+            web_searches: self.num_search_queries.0.or(searches),
+            charged: self.cost.0,
             ..Usage::default()
         };
-        usage.reported()
+        self.with_what_is_beyond(told).reported()
     }
 
-    /// `completion_tokens` includes the reasoning everywhere but at xAI, whose total tells.
-    fn output(&self, reasoning: Option<u64>) -> Option<u64> {
-        let completion = self.completion_tokens.0?;
-        let apart = reasoning.filter(|&reasoning| {
-            reasoning > 0 && self.total_tokens.0 == Some(self.prompt_tokens.0.unwrap_or(0) + completion + reasoning)
-        });
-        Some(completion.saturating_add(apart.unwrap_or(0)))
+    /// `told` with what the total counts beyond prompt and completion: the reasoning (xAI), the prompt's sound (Mistral), or,
+    /// where no reasoning is told, thoughts that are told nowhere (Gemini behind OpenAI's protocol).
+    fn with_what_is_beyond(&self, told: Usage) -> Usage {
+        let (Some(input), Some(output), Some(total)) = (told.input, told.output, self.total_tokens.0) else {
+            return told;
+        };
+        let beyond = total.saturating_sub(input.saturating_add(output));
+        let is = |count: Option<u64>| count == Some(beyond);
+        if beyond == 0 {
+            told
+        } else if is(told.reasoning) {
+            Usage { output: Some(output.saturating_add(beyond)), ..told }
+        } else if is(told.audio_input) {
+            Usage { input: Some(input.saturating_add(beyond)), ..told }
+        } else if told.reasoning.is_none_or(|reasoning| reasoning == 0) {
+            Usage { output: Some(output.saturating_add(beyond)), reasoning: Some(beyond), ..told }
+        } else {
+            told
+        }
     }
+}
+
+/// What an upstream charges, in millionths of a millionth of a USD.
+#[derive(Debug, Default, Clone, Copy)]
+struct Charge(Option<u64>);
+
+impl<'de> Deserialize<'de> for Charge {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Charge, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Usd(f64),
+            Parts { total_cost: f64 },
+            Other(IgnoredAny),
+        }
+        Ok(Charge(match Written::deserialize(deserializer)? {
+            Written::Usd(usd) | Written::Parts { total_cost: usd } => picodollars(usd),
+            Written::Other(_) => None,
+        }))
+    }
+}
+
+fn picodollars(usd: f64) -> Option<u64> {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float cast saturates")]
+    (usd.is_finite() && usd >= 0.0).then(|| (usd * 1e12).round() as u64)
 }
 
 /// Where a chunk or an answer may have its usage.
@@ -107,14 +168,30 @@ pub(super) fn write(usage: &Usage, counts: &mut ObjectWriter<'_>) {
     counts.field("prompt_tokens", &usage.input.unwrap_or(0));
     counts.field("completion_tokens", &usage.output.unwrap_or(0));
     counts.field("total_tokens", &usage.total().unwrap_or(0));
-    if usage.cache_read.is_some() || usage.cache_write.is_some() {
-        counts.object("prompt_tokens_details", |details| {
-            details.optional("cached_tokens", &usage.cache_read);
-            details.optional("cache_write_tokens", &usage.cache_write);
-        });
-    }
-    if usage.reasoning.is_some() {
-        counts.object("completion_tokens_details", |details| details.optional("reasoning_tokens", &usage.reasoning));
+    write_details(
+        "prompt_tokens_details",
+        counts,
+        [
+            ("cached_tokens", usage.cache_read),
+            ("cache_write_tokens", usage.cache_write),
+            ("audio_tokens", usage.audio_input),
+            ("image_tokens", usage.image_input),
+        ],
+    );
+    write_details(
+        "completion_tokens_details",
+        counts,
+        [
+            ("reasoning_tokens", usage.reasoning),
+            ("audio_tokens", usage.audio_output),
+            ("image_tokens", usage.image_output),
+        ],
+    );
+}
+
+fn write_details<const N: usize>(key: &str, counts: &mut ObjectWriter<'_>, details: [(&str, Option<u64>); N]) {
+    if details.iter().any(|(_, count)| count.is_some()) {
+        counts.object(key, |object| details.iter().for_each(|(key, count)| object.optional(key, count)));
     }
 }
 
@@ -189,7 +266,7 @@ mod tests {
         );
         let expected =
             Usage { input: Some(10), cache_read: Some(4), output: Some(7), reasoning: Some(5), ..Usage::default() };
-        assert_eq!(openai, expected);
+        assert_eq!(openai, Usage { audio_output: Some(0), ..expected });
         let deepseek =
             usage(r#"{"prompt_tokens":10,"completion_tokens":7,"prompt_cache_hit_tokens":4,"reasoning_tokens":5}"#);
         assert_eq!(deepseek, expected);
@@ -199,6 +276,48 @@ mod tests {
     fn reasoning_outside_of_the_completion_is_added() {
         let xai = r#"{"prompt_tokens":10,"completion_tokens":2,"total_tokens":17,"completion_tokens_details":{"reasoning_tokens":5}}"#;
         assert_eq!(usage(xai).output, Some(7));
+    }
+
+    #[test]
+    fn what_the_total_counts_beyond_is_input_or_output() {
+        let counts = |text: &str| {
+            let usage = usage(text);
+            (usage.input, usage.output, usage.reasoning)
+        };
+        let sound = r#"{"prompt_tokens":10,"completion_tokens":2,"total_tokens":42,"prompt_tokens_details":{"audio_tokens":30}}"#;
+        assert_eq!(counts(sound), (Some(40), Some(2), None));
+        let thoughts = r#"{"prompt_tokens":10,"completion_tokens":2,"total_tokens":42}"#;
+        assert_eq!(counts(thoughts), (Some(10), Some(32), Some(30)));
+        // A sum that nothing explains changes nothing, and neither does one that is too small.
+        let odd = r#"{"prompt_tokens":10,"completion_tokens":9,"total_tokens":42,"completion_tokens_details":{"reasoning_tokens":5}}"#;
+        assert_eq!(counts(odd), (Some(10), Some(9), Some(5)));
+        let small = r#"{"prompt_tokens":10,"completion_tokens":2,"total_tokens":3}"#;
+        assert_eq!(counts(small), (Some(10), Some(2), None));
+    }
+
+    #[test]
+    fn what_a_provider_charges_is_read() {
+        let charged = |cost: &str| usage(&format!(r#"{{"prompt_tokens":1,"cost":{cost}}}"#)).charged;
+        assert_eq!(charged("0.0000115"), Some(11_500_000));
+        assert_eq!(charged(r#"{"input_tokens_cost":1,"total_cost":0.5}"#), Some(500_000_000_000));
+        assert_eq!((charged("null"), charged("-1"), charged("\"free\"")), (None, None, None));
+        let searches = usage(r#"{"prompt_tokens":1,"num_search_queries":3}"#);
+        assert_eq!(searches.web_searches, Some(3));
+    }
+
+    #[test]
+    fn sound_and_images_are_told_in_both_directions() {
+        let text = r#"{"prompt_tokens":30,"completion_tokens":9,"total_tokens":39,
+            "prompt_tokens_details":{"cached_tokens":1,"cache_write_tokens":2,"audio_tokens":6,"image_tokens":20},
+            "completion_tokens_details":{"reasoning_tokens":3,"audio_tokens":4,"image_tokens":1}}"#;
+        let usage = usage(text);
+        assert_eq!((usage.audio_input, usage.image_input), (Some(6), Some(20)));
+        assert_eq!((usage.audio_output, usage.image_output), (Some(4), Some(1)));
+        let mut out = Vec::new();
+        crate::wire::json::object(&mut out, |counts| write(&usage, counts));
+        let [written, given]: [serde_json::Value; 2] =
+            [String::from_utf8(out).unwrap(), text.to_owned()].map(|text| serde_json::from_str(&text).unwrap());
+        assert_eq!(written, given);
     }
 
     #[test]

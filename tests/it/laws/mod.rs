@@ -148,7 +148,7 @@ fn l7_watching_agrees_with_reading() {
         frames.finish(&mut |frame: Frame<'_>| seen.push(watched.observe(&frame))).unwrap();
         let usage = seen.iter().filter_map(|observation| observation.usage).fold(None, |all: Option<Usage>, usage| {
             let mut all = all.unwrap_or_default();
-            all.update(&usage);
+            watched.add_usage(&mut all, &usage);
             Some(all)
         });
         assert_eq!(usage, gist::last_usage(&read), "{name}: usage");
