@@ -9,7 +9,7 @@ use super::decode::list::{AnyKey, ByProtocol, HeaderKey, List, Map, Named, OneOr
 use super::decode::mapping;
 use super::decode::secret::{HeaderValue, Secret};
 use super::decode::texts::{
-    Address, Any, LaneWord, LossPolicy, ProtocolFact, Sticky, Timezone, Transport, Url, Variable, Watch,
+    Address, Any, HostingWord, LaneWord, LossPolicy, ProtocolFact, Sticky, Timezone, Transport, Url, Variable, Watch,
 };
 use super::decode::value::{RetryOn, Route, Rules, Version};
 use crate::source::{SourceText, Span, Spanned};
@@ -203,6 +203,12 @@ mapping! {
         /// The models that are served over this protocol, by patterns of their ids in which `*` stands for any text; a pattern
         /// that begins with `!` names models that are not. Without it, all of them.
         "models" => models: Option<Vec<Spanned<String>>> as OneOrMore<Text<Any>>,
+        /// Whose service speaks the protocol here: its inventor's (`own`), or a cloud's, which serves Anthropic Messages at paths
+        /// of its own (`vertex`, `bedrock`).
+        "hosting" default "own" => hosting: Option<Spanned<String>> as Choice<HostingWord>,
+        /// The betas of Anthropic that are taken here, by pattern; others that a caller asks for are left out, and reported.
+        /// Absent: all are taken.
+        "betas" => betas: Option<Vec<Spanned<String>>> as OneOrMore<Text<Any>>,
         /// How it deviates from this protocol.
         "quirks" => quirks: Option<Spanned<Quirks>> as QuirksText,
     }

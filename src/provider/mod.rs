@@ -14,9 +14,10 @@ use http::{HeaderName, HeaderValue, Uri};
 use identity::{Cloud, CloudIdentity};
 
 use crate::glob::Glob;
+use crate::wire::hosting::Hosting;
 use crate::wire::quirk::Quirks;
 use crate::wire::structured::OutputPlan;
-use crate::wire::{Operation, ProtocolId};
+use crate::wire::{Operation, Outbound, ProtocolId};
 
 /// One provider of the table.
 #[derive(Debug, Clone, PartialEq)]
@@ -102,6 +103,10 @@ pub struct Endpoint {
     pub model_quirks: Box<[(Glob, Quirks)]>,
     /// The models that are served here.
     pub models: Models,
+    /// Whose service this is.
+    pub hosting: Hosting,
+    /// The betas of Anthropic that are taken here; `None`: all that a caller asks for.
+    pub betas: Option<Box<[Glob]>>,
 }
 
 /// Which models an endpoint serves, by their ids: those of `only`, or all where it is empty, without those of `never`.
@@ -125,6 +130,11 @@ impl Models {
 }
 
 impl Endpoint {
+    /// What writes its requests and reads its answers; `None` where this build speaks no such protocol.
+    pub fn outbound(&self) -> Option<&'static dyn Outbound> {
+        self.protocol.codec()?.hosted(self.hosting)
+    }
+
     /// Whether `model` is served here.
     pub fn serves(&self, model: &str) -> bool {
         let Models { only, never } = &self.models;
@@ -146,7 +156,7 @@ impl Endpoint {
 
     /// What is offered here for answers of a given form; `None` where this build does not speak the protocol.
     pub fn output_plan(&self, model: &str) -> Option<OutputPlan> {
-        let outbound = self.protocol.codec()?.outbound()?;
+        let outbound = self.outbound()?;
         Some(outbound.output_plan(model, &self.quirks_of(model)))
     }
 }

@@ -128,7 +128,7 @@ fn place<'r>(this: &Try<'r, '_, '_, '_>) -> Result<Place<'r>, Failure> {
     let state = live.runtime.providers.get(attempt.target.provider.0 as usize);
     let at = endpoint;
     let endpoint = attempt.provider.endpoints.get(at);
-    let outbound = endpoint.and_then(|endpoint| endpoint.protocol.codec()).and_then(|codec| codec.outbound());
+    let outbound = endpoint.and_then(Endpoint::outbound);
     let (Some(state), Some(endpoint), Some(outbound)) = (state, endpoint, outbound) else {
         return Err(refused("this target's protocol is not spoken by this version"));
     };

@@ -162,7 +162,7 @@ fn losses(incoming: &Incoming<'_, '_>, attempt: &Attempt<'_>) -> Option<Result<L
         Lane::Refused(_) => return None,
     };
     let endpoint = attempt.provider.endpoints.get(at)?;
-    let outbound = endpoint.protocol.codec()?.outbound()?;
+    let outbound = endpoint.outbound()?;
     let quirks = endpoint.quirks_of(attempt.model);
     let prepared = outgoing::body(incoming, attempt, &Toward { endpoint, outbound, quirks: &quirks });
     Some(prepared.map(|prepared| prepared.losses).map_err(|error| error.message))

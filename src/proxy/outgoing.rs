@@ -1,6 +1,7 @@
 //! The upstream's request. Every try makes it anew from the caller's document, which nothing changes: what was done for
 //! one target cannot leak to the next.
 
+mod betas;
 mod form;
 pub mod head;
 mod loss;
@@ -15,6 +16,7 @@ use http::HeaderMap;
 use super::ingress::Call;
 use super::pipe::Terms;
 use crate::provider::Endpoint;
+use crate::table::settings::BodyEdits;
 use crate::table::{Attempt, Lane};
 use crate::upstream::Pieces;
 use crate::wire::envelope::Envelope;
@@ -85,6 +87,14 @@ pub fn body(incoming: &Incoming<'_, '_>, attempt: &Attempt<'_>, toward: &Toward<
         Relay::Rewritten => Prepared { translation: Translation::None, ..translated()? },
         Relay::Translated => translated()?,
     };
+    // A document that went through the hub and out again in its own protocol is still the caller's.
+    let relayed = toward.endpoint.protocol == incoming.call.protocol;
+    if let Some(member) = toward.outbound.betas_member().filter(|_| relayed)
+        && let Some(value) = betas::member(incoming, toward.endpoint, &mut prepared.losses)
+    {
+        let edits = BodyEdits { set: [(format!("/{member}").into(), value.into())].into(), remove: [].into() };
+        prepared.body = preset::edit_body(&prepared.body, &edits)?;
+    }
     loss::check(incoming, attempt, &prepared)?;
     let edits = &attempt.settings.body;
     if !edits.set.is_empty() || !edits.remove.is_empty() {

@@ -21,7 +21,7 @@ pub struct Uris {
 
 impl Uris {
     pub fn of(endpoint: &Endpoint) -> Uris {
-        let Some(outbound) = endpoint.protocol.codec().and_then(|codec| codec.outbound()) else {
+        let Some(outbound) = endpoint.outbound() else {
             return Uris::default();
         };
         let fixed = |operation, stream| {

@@ -12,6 +12,7 @@ pub use words::{lane_word, settings_words};
 use super::{Lane, ProviderIdx, Route, RouteNode, RoutingTable, Rule, RuleOutcome, SettingsIdx, Target};
 use crate::provider::{AuthScheme, Endpoint, HeaderText, Provider, Transport};
 use crate::rule::predicate::{Predicate, Quoted};
+use crate::wire::hosting::Hosting;
 use crate::wire::{Operation, ProtocolId};
 
 /// A part of the table that people know by a name.
@@ -157,6 +158,13 @@ fn endpoint_text(endpoint: &Endpoint, transport: Transport) -> String {
         AuthScheme::GoogleOauth | AuthScheme::AzureEntra => out.push_str(", access token"),
         AuthScheme::None => {}
         AuthScheme::Unsupported(_) => out.push_str(", unusable"),
+    }
+    if endpoint.hosting != Hosting::Own {
+        let _ = write!(out, ", hosted by {}", endpoint.hosting);
+    }
+    if let Some(betas) = &endpoint.betas {
+        let betas: Vec<String> = betas.iter().map(ToString::to_string).collect();
+        let _ = write!(out, ", betas {}", if betas.is_empty() { "none".to_owned() } else { betas.join(" ") });
     }
     for (operation, stream, path) in &endpoint.paths {
         let operation = words::operation(*operation, *stream);

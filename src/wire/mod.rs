@@ -8,6 +8,7 @@ pub mod bedrock_converse;
 pub mod envelope;
 pub mod frame;
 pub mod gemini_generate;
+pub mod hosting;
 pub mod ir;
 pub mod json;
 pub mod ledger;
@@ -31,6 +32,7 @@ use smallvec::SmallVec;
 
 use envelope::{Edit, Envelope};
 use frame::{Frame, Framing};
+use hosting::Hosting;
 use loss::Losses;
 use quirk::Quirks;
 use structured::OutputPlan;
@@ -147,6 +149,13 @@ pub trait Protocol: Sync {
     fn inbound(&self) -> Option<&dyn Inbound>;
     /// The client's role: we speak this protocol to an upstream.
     fn outbound(&self) -> Option<&dyn Outbound>;
+    /// The client's role where a cloud serves the protocol, `None` where this build does not know how it does.
+    fn hosted(&self, hosting: Hosting) -> Option<&dyn Outbound> {
+        match hosting {
+            Hosting::Own => self.outbound(),
+            Hosting::Vertex | Hosting::Bedrock => None,
+        }
+    }
     /// The embeddings endpoint of this protocol's family, `None` where it has none.
     fn embeddings(&self) -> Option<&dyn Embeddings>;
 }
@@ -261,11 +270,22 @@ pub struct Destination<'a> {
 
 /// The client's role of a protocol: writes requests to an upstream, reads its answers.
 pub trait Outbound: Sync {
+    /// Whose service this is. What passes unseen between a caller and the protocol's inventor (a version in a header, words
+    /// of errors) means nothing to another.
+    fn hosting(&self) -> Hosting {
+        Hosting::Own
+    }
+
     /// Path below the base URL, with its query, e.g. `/chat/completions`; `None` where the protocol lacks the operation.
     fn path(&self, operation: Operation, model: &str, stream: bool) -> Option<String>;
 
     /// The member of the body that names the model, `None` where the path does.
     fn model_member(&self) -> Option<&'static str>;
+
+    /// The member of the body that takes Anthropic's betas, where no header does.
+    fn betas_member(&self) -> Option<&'static str> {
+        None
+    }
 
     /// The document of a caller of this protocol with the upstream's name of the model in it, wherever it stands, and with one
     /// edit more. What is not edited is not copied.
@@ -358,6 +378,10 @@ pub trait Outbound: Sync {
 
     /// How streams are framed.
     fn framing(&self) -> Framing;
+
+    /// Writes a frame as a caller of this very protocol gets it; only called where [`Framing::relays`] says that the bytes
+    /// cannot pass as they come.
+    fn relayed_frame(&self, _frame: &Frame<'_>, _out: &mut Vec<u8>) {}
 
     /// A fresh decoder for one stream.
     fn stream_decoder(&self, quirks: &Quirks) -> Box<dyn StreamDecoder>;

@@ -22,6 +22,8 @@ pub struct Quirks {
     pub no_reasoning_effort: bool,
     /// The member in which the upstream expects reasoning of earlier turns back.
     pub reasoning_replay: ReasoningReplay,
+    /// Tokens are counted of the request as it is, not of one within a `generateContentRequest` (Vertex).
+    pub plain_token_counts: bool,
     /// Members that the upstream refuses; they are removed and reported as losses.
     pub refused_members: Vec<String>,
 }
@@ -48,6 +50,7 @@ impl Quirks {
                 ReasoningReplay::None => self.reasoning_replay,
                 other => other,
             },
+            plain_token_counts: self.plain_token_counts || more.plain_token_counts,
             refused_members: refused.cloned().collect(),
         }
     }

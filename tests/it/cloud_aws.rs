@@ -13,7 +13,7 @@ use crate::mock_upstream::http::Request;
 use crate::mock_upstream::{Act, MockUpstream};
 use crate::sandbox::{Daemon, Sandbox};
 
-const MODEL: &str = "bedrock/anthropic.claude-sonnet-4-5-20250929-v1:0";
+const MODEL: &str = "bedrock/amazon.nova-lite-v1:0";
 const SECRET: &str = "SECRETCANARYwJalrXUtnFEMI";
 const SESSION: &str = "SESSIONCANARYAQoDYXdzEPT";
 
@@ -141,7 +141,7 @@ async fn keys_of_the_environment_activate_the_provider_and_sign() {
     let answer = ask(&daemon).await.expect_status(200);
     assert_eq!(answer.json()["choices"][0]["message"]["content"], "Hello");
     let request = upstream.only_request().request;
-    assert_eq!(request.target, "/model/anthropic.claude-sonnet-4-5-20250929-v1%3A0/converse");
+    assert_eq!(request.target, "/model/amazon.nova-lite-v1%3A0/converse");
     assert_eq!(signer(&request, "bedrock"), "AKIDENV");
     assert_eq!(request.header("x-amz-security-token"), Some(SESSION));
     keeps_secrets(&sandbox, &daemon, &[&answer]).await;

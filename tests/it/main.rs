@@ -6,6 +6,7 @@ mod bugs;
 mod callers;
 mod cli;
 mod cloud_aws;
+mod cloud_hosting;
 mod cloud_tokens;
 mod clouds;
 mod compression;

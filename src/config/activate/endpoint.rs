@@ -12,6 +12,7 @@ use crate::glob::Glob;
 use crate::provider::{AuthScheme, BaseUrl, Endpoint, HeaderText, Models, PathOverride, SecretRef, presets};
 use crate::source::Spanned;
 use crate::wire::ProtocolId;
+use crate::wire::hosting::Hosting;
 use crate::wire::quirk::{MaxTokensMember, Quirks};
 
 /// Where a provider stands whose address is not known yet; never called.
@@ -176,6 +177,10 @@ fn endpoint(place: Place, paths: Box<[PathOverride]>, written: Written<'_>, env:
             .map(|(pattern, quirks)| (Glob(pattern.value.as_str().into()), quirks.value.clone()))
             .collect(),
         models: models(written),
+        hosting: hosting(written)?,
+        betas: written.pick(|endpoint| endpoint.betas.as_ref(), |_| None).map(|betas| {
+            betas.iter().map(|pattern| Glob(pattern.value.as_str().into())).collect()
+        }),
     })
 }
 
@@ -188,6 +193,21 @@ fn models(written: Written<'_>) -> Models {
         patterns.into_iter().map(|pattern| Glob(pattern.trim_start_matches('!').into())).collect()
     };
     Models { only: globs(only), never: globs(never) }
+}
+
+/// As written, where this build knows how that service speaks the protocol.
+fn hosting(written: Written<'_>) -> Result<Hosting, Problem> {
+    let Some(word) = written.pick(|endpoint| endpoint.hosting.as_ref(), |_| None) else { return Ok(Hosting::Own) };
+    // The decoder lets no other word through.
+    let hosting = Hosting::from_name(&word.value).unwrap_or_default();
+    match written.protocol.codec().and_then(|codec| codec.hosted(hosting)) {
+        Some(_) => Ok(hosting),
+        None => Err(Problem::invalid(
+            word.span,
+            format!("`{}` does not serve {} in a way of its own", word.value, written.protocol),
+            "remove `hosting`; clouds host `anthropic-messages`",
+        )),
+    }
 }
 
 /// As written, or as the protocol's inventor does it.
@@ -205,7 +225,10 @@ fn auth(written: Written<'_>, base_url: &BaseUrl, env: &Env) -> Result<AuthSchem
 
 /// The protocol's own, the provider file's, the user's: by name, the last wins.
 fn headers(written: Written<'_>) -> Result<Box<[(HeaderName, HeaderText)]>, Problem> {
-    let mut headers = protocol_headers(written.protocol);
+    let mut headers = match hosting(written)? {
+        Hosting::Own => protocol_headers(written.protocol),
+        Hosting::Vertex | Hosting::Bedrock => Vec::new(),
+    };
     for entry in written.layers.both() {
         let own = written.of(Some(entry)).into_iter().flat_map(|endpoint| &endpoint.headers);
         for (name, value) in entry.headers.iter().chain(own) {

@@ -156,6 +156,8 @@ macro_rules! words {
 words! {
     /// How the file is watched.
     Watch = ["auto", "poll", "off"];
+    /// Whose service speaks a protocol.
+    HostingWord = ["own", "vertex", "bedrock"];
     /// How requests reach a provider.
     Transport = ["http", "demo"];
     /// The rule fact `protocol`.

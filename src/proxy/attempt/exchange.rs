@@ -16,6 +16,7 @@ use crate::proxy::failure::{Failure, StatusFailure};
 use crate::proxy::outgoing::{Prepared, Translation, head};
 use crate::table::settings::Timeouts;
 use crate::upstream::{self, SendError, coding, demo};
+use crate::wire::hosting::Hosting;
 use crate::wire::ir::Error;
 
 /// Most bytes of an error answer that anybody reads.
@@ -92,7 +93,9 @@ pub(super) async fn refuse_errors(
     let mut error = place.outbound.decode_error(status.as_u16(), &text);
     error.retry_after = retry_after(&head.headers).or(error.retry_after);
     let same = matches!(prepared.translation, Translation::None) && !html(&head.headers) && !text.is_empty();
-    let verbatim = (same && !encoded).then(|| (forwarded(&head.headers), Bytes::from(text)));
+    // A cloud's words of errors are not the protocol's.
+    let own = place.outbound.hosting() == Hosting::Own;
+    let verbatim = (same && own && !encoded).then(|| (forwarded(&head.headers), Bytes::from(text)));
     Err(Failure::Status(Box::new(StatusFailure { status: status.as_u16(), error, verbatim })))
 }
 

@@ -5,17 +5,17 @@ use std::time::SystemTime;
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderName, HeaderValue, Method, Request, Uri};
 
-use super::{Incoming, Prepared};
+use super::{Incoming, Prepared, betas};
 use crate::provider::{AuthScheme, Endpoint};
 use crate::state::tokens::aws;
 use crate::state::{Credential, EndpointState};
 use crate::table::Attempt;
 use crate::upstream::Pieces;
+use crate::wire::hosting::Hosting;
 use crate::wire::ir::Error;
 
 /// Headers of the caller that reach an upstream of the caller's own protocol. Everything else stays here.
-const FORWARDED: [&str; 5] =
-    ["anthropic-beta", "anthropic-version", "idempotency-key", "openai-beta", "x-client-request-id"];
+const FORWARDED: [&str; 4] = ["anthropic-version", "idempotency-key", "openai-beta", "x-client-request-id"];
 
 /// Whose quota a request of a person's login at Google uses.
 const QUOTA_PROJECT: HeaderName = HeaderName::from_static("x-goog-user-project");
@@ -34,7 +34,8 @@ pub fn request(
     let relayed = endpoint.protocol == incoming.call.protocol;
     let mut request = Request::new(prepared.body.clone());
     *request.method_mut() = Method::POST;
-    *request.uri_mut() = if relayed { with_query(uri, incoming.query) } else { uri };
+    let own = endpoint.hosting == Hosting::Own;
+    *request.uri_mut() = if relayed && own { with_query(uri, incoming.query) } else { uri };
     let headers = request.headers_mut();
     headers.reserve(8);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -44,10 +45,13 @@ pub fn request(
         headers.insert(name.clone(), value.clone());
     }
     if relayed {
-        for name in FORWARDED {
+        for name in FORWARDED.into_iter().filter(|_| own) {
             if let Some(value) = incoming.headers.get(name) {
                 headers.insert(HeaderName::from_static(name), value.clone());
             }
+        }
+        if endpoint.outbound().is_some_and(|outbound| outbound.betas_member().is_none()) {
+            headers.extend(betas::header(incoming, endpoint).map(|value| (HeaderName::from_static(betas::HEADER), value)));
         }
     }
     match (&endpoint.auth, credential) {

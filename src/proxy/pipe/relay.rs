@@ -54,6 +54,9 @@ impl Relay {
         sight: &mut Sight,
         out: &mut Out,
     ) -> Result<(), FrameError> {
+        if !self.outbound.framing().relays() {
+            return self.push_reframed(&bytes, frames, sight, out);
+        }
         let mut hides = false;
         let cut = frames.push(&bytes, &mut |frame| {
             let seen = self.watch(&frame, sight);
@@ -75,6 +78,23 @@ impl Relay {
             }
         }
         self.held.extend_from_slice(&tail);
+        cut
+    }
+
+    /// As [`Relay::push`], where the caller does not know the upstream's framing: the events pass as they are, in its own.
+    fn push_reframed(
+        &mut self,
+        bytes: &[u8],
+        frames: &mut Decoder,
+        sight: &mut Sight,
+        out: &mut Out,
+    ) -> Result<(), FrameError> {
+        let mut events = Vec::new();
+        let cut = frames.push(bytes, &mut |frame| {
+            self.watch(&frame, sight);
+            self.outbound.relayed_frame(&frame, &mut events);
+        });
+        out.push(events.into());
         cut
     }
 

@@ -77,6 +77,7 @@ fn provider(table: &RoutingTable, index: ProviderIdx, provider: &Provider) -> Va
             "auth": endpoint.auth.to_string(),
             "answers": endpoint.output_plan("*").map(|plan| plan.words()),
             "models": endpoint.models.patterns(),
+            "hosting": endpoint.hosting.name(),
             "headers": endpoint.headers.iter().map(|(name, value)| (name.to_string(), match value {
                 HeaderText::Literal(value) => json!(header(name, value)),
                 HeaderText::Secret(secret) => json!(secret.to_string()),

@@ -5,6 +5,7 @@
 
 mod block;
 mod error;
+mod hosted;
 mod legal;
 mod model;
 mod peek;
@@ -16,6 +17,7 @@ mod usage;
 
 use super::envelope::{Edit, Envelope};
 use super::frame::{Frame, Framing};
+use super::hosting::Hosting;
 use super::loss::Losses;
 use super::quirk::Quirks;
 use super::schema::Dialect;
@@ -24,6 +26,8 @@ use super::{
     Destination, Embeddings, Head, Inbound, Observation, Operation, Outbound, Protocol, ProtocolId, Relay,
     StreamDecoder, StreamEncoder, ir, json,
 };
+
+use hosted::Hosted;
 
 /// This protocol, for the origin of what it reads and the issuer of its signatures.
 const SELF: ProtocolId = ProtocolId::AnthropicMessages;
@@ -41,6 +45,14 @@ impl Protocol for AnthropicMessages {
 
     fn outbound(&self) -> Option<&dyn Outbound> {
         Some(self)
+    }
+
+    fn hosted(&self, hosting: Hosting) -> Option<&dyn Outbound> {
+        match hosting {
+            Hosting::Own => Some(self),
+            Hosting::Vertex => Some(&Hosted::Vertex),
+            Hosting::Bedrock => Some(&Hosted::Bedrock),
+        }
     }
 
     fn embeddings(&self) -> Option<&dyn Embeddings> {

@@ -40,8 +40,7 @@ pub(super) fn has_empty_signature(body: &[u8]) -> bool {
 
 /// What a frame means. The name of the event is in its `event:` line, or, at upstreams that leave the line out, in `type`.
 pub(super) fn observe(frame: &Frame<'_>) -> Observation {
-    let named = !frame.event.is_empty() && frame.event != "message";
-    let name = if named { Cow::Borrowed(frame.event) } else { type_of(frame.data) };
+    let name = name(frame);
     let kind = match name.as_ref() {
         "content_block_delta" if !is_empty_delta(frame.data) => FrameKind::Content,
         "content_block_start" if !begins_text(frame.data) => FrameKind::Content,
@@ -56,6 +55,12 @@ pub(super) fn observe(frame: &Frame<'_>) -> Observation {
         _ => None,
     };
     Observation { kind, usage }
+}
+
+/// The name of an event.
+pub(super) fn name<'f>(frame: &Frame<'f>) -> Cow<'f, str> {
+    let named = !frame.event.is_empty() && frame.event != "message";
+    if named { Cow::Borrowed(frame.event) } else { type_of(frame.data) }
 }
 
 fn type_of(data: &str) -> Cow<'_, str> {

@@ -31,21 +31,7 @@ pub(super) fn decode(status: u16, body: &[u8]) -> Error {
 
 /// Reads an exception or an error of a stream, with the status that the service gives it as an answer of its own.
 pub(super) fn of_frame(frame: &Frame<'_>) -> Error {
-    decode(event_stream::problem(frame).map_or(500, status), frame.data.as_bytes())
-}
-
-/// The statuses that the service's model gives its exceptions.
-fn status(exception: &str) -> u16 {
-    match exception {
-        "validationException" => 400,
-        "accessDeniedException" => 403,
-        "resourceNotFoundException" => 404,
-        "modelTimeoutException" => 408,
-        "modelErrorException" | "modelStreamErrorException" => 424,
-        "throttlingException" | "modelNotReadyException" => 429,
-        "serviceUnavailableException" => 503,
-        _ => 500,
-    }
+    decode(event_stream::problem(frame).map_or(500, event_stream::status_of), frame.data.as_bytes())
 }
 
 /// What AWS calls an error, and its status there. Its SDKs make exceptions of these names, and retry by them.

@@ -31,6 +31,20 @@ pub fn problem<'a>(frame: &Frame<'a>) -> Option<&'a str> {
     frame.event.strip_prefix(EXCEPTION).or_else(|| frame.event.strip_prefix(ERROR))
 }
 
+/// The status that Bedrock gives to an exception where it is an answer of its own, as the model of the service has it.
+pub fn status_of(exception: &str) -> u16 {
+    match exception {
+        "validationException" => 400,
+        "accessDeniedException" => 403,
+        "resourceNotFoundException" => 404,
+        "modelTimeoutException" => 408,
+        "modelErrorException" | "modelStreamErrorException" => 424,
+        "throttlingException" | "modelNotReadyException" => 429,
+        "serviceUnavailableException" => 503,
+        _ => 500,
+    }
+}
+
 /// What a frame's data is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Content {

@@ -19,6 +19,14 @@ pub enum Framing {
 }
 
 impl Framing {
+    /// Whether a caller of the same protocol can take the bytes as they come.
+    pub fn relays(self) -> bool {
+        match self {
+            Framing::Sse | Framing::JsonArray | Framing::EventStream => true,
+            Framing::EventStreamChunks => false,
+        }
+    }
+
     /// Whether a stream framed so may come with this `Content-Type`.
     pub fn comes_as(self, content_type: &str) -> bool {
         let media_type = content_type.split(';').next().unwrap_or_default().trim();

@@ -7,7 +7,7 @@ use crate::wire::json;
 use crate::wire::loss::Losses;
 
 /// Writes the request for a count. AI Studio counts system text and tools only within `generateContentRequest`, which must
-/// name the model once more.
+/// name the model once more; Vertex knows no such member.
 ///
 /// # Errors
 /// As for the request itself.
@@ -19,6 +19,10 @@ pub(super) fn encode_request(
 ) -> Result<(), Error> {
     let mut result = Ok(());
     json::object(out, |w| {
+        if destination.quirks.plain_token_counts {
+            result = request::write(request, destination, w, losses);
+            return;
+        }
         w.object("generateContentRequest", |w| {
             w.field("model", &format!("models/{}", path::plain_model(destination.model)));
             result = request::write(request, destination, w, losses);
