@@ -39,9 +39,9 @@ fn has_operation(endpoint: &Endpoint, operation: Operation) -> bool {
         Operation::Generate => true,
         Operation::Embed => codec.is_some_and(|codec| codec.embeddings().is_some()),
         // The model's name is of no matter for whether there is a path.
-        Operation::CountTokens => endpoint
-            .outbound()
-            .is_some_and(|outbound| outbound.path(Operation::CountTokens, "m", false).is_some()),
+        Operation::CountTokens => {
+            endpoint.outbound().is_some_and(|outbound| outbound.path(Operation::CountTokens, "m", false).is_some())
+        }
     }
 }
 

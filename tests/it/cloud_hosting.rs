@@ -100,7 +100,8 @@ fn in_chunks(body: Vec<u8>) -> Act {
 
 /// A request as Claude Code sends it.
 async fn messages(daemon: &Daemon, path: &str, model: &str, stream: bool, betas: &str) -> Response {
-    let mut body = json!({ "model": model, "max_tokens": 300, "messages": [{ "role": "user", "content": "hi" }], "novelty": 1 });
+    let mut body =
+        json!({ "model": model, "max_tokens": 300, "messages": [{ "role": "user", "content": "hi" }], "novelty": 1 });
     if stream {
         body["stream"] = json!(true);
     }
@@ -109,7 +110,8 @@ async fn messages(daemon: &Daemon, path: &str, model: &str, stream: bool, betas:
 }
 
 async fn chat(daemon: &Daemon, model: &str, stream: bool) -> Response {
-    let body = json!({ "model": model, "messages": [{ "role": "user", "content": "hi" }], "stream": stream }).to_string();
+    let body =
+        json!({ "model": model, "messages": [{ "role": "user", "content": "hi" }], "stream": stream }).to_string();
     http_client::request(daemon.address, "POST", "/v1/chat/completions", &[], body.as_bytes()).await
 }
 
@@ -122,7 +124,8 @@ fn a_hosted_document_is_anthropics_but_for_model_stream_and_version() {
     let mut seen = 0;
     for case in fixtures::cases().into_iter().filter(|case| case.protocol.id() == own.id()) {
         let (name, Some(body)) = (case.name(), case.read("request.json")) else { continue };
-        let request = inbound(own).decode_request(&head(false), &body).unwrap_or_else(|error| panic!("{name}: {error:?}"));
+        let request =
+            inbound(own).decode_request(&head(false), &body).unwrap_or_else(|error| panic!("{name}: {error:?}"));
         let written = |outbound: &dyn Outbound| {
             let mut out = b"before".to_vec();
             let quirks = Quirks::default();
@@ -332,7 +335,12 @@ async fn claude_at_vertex_gets_the_callers_own_document_and_its_answer_passes() 
 async fn claudes_stream_at_vertex_passes_byte_for_byte() {
     let sse: String = events()
         .iter()
-        .map(|event| format!("event: {}\ndata: {event}\n\n", serde_json::from_str::<Value>(event).unwrap()["type"].as_str().unwrap()))
+        .map(|event| {
+            format!(
+                "event: {}\ndata: {event}\n\n",
+                serde_json::from_str::<Value>(event).unwrap()["type"].as_str().unwrap()
+            )
+        })
         .collect();
     let upstream = MockUpstream::start([respond(200, "text/event-stream", sse.clone().into_bytes())]).await;
     let (sandbox, _metadata) = vertex(&upstream).await;

@@ -178,9 +178,9 @@ fn endpoint(place: Place, paths: Box<[PathOverride]>, written: Written<'_>, env:
             .collect(),
         models: models(written),
         hosting: hosting(written)?,
-        betas: written.pick(|endpoint| endpoint.betas.as_ref(), |_| None).map(|betas| {
-            betas.iter().map(|pattern| Glob(pattern.value.as_str().into())).collect()
-        }),
+        betas: written
+            .pick(|endpoint| endpoint.betas.as_ref(), |_| None)
+            .map(|betas| betas.iter().map(|pattern| Glob(pattern.value.as_str().into())).collect()),
     })
 }
 

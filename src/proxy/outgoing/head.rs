@@ -51,7 +51,8 @@ pub fn request(
             }
         }
         if endpoint.outbound().is_some_and(|outbound| outbound.betas_member().is_none()) {
-            headers.extend(betas::header(incoming, endpoint).map(|value| (HeaderName::from_static(betas::HEADER), value)));
+            headers
+                .extend(betas::header(incoming, endpoint).map(|value| (HeaderName::from_static(betas::HEADER), value)));
         }
     }
     match (&endpoint.auth, credential) {

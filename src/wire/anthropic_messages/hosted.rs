@@ -79,9 +79,7 @@ impl Outbound for Hosted {
                 Some("/publishers/anthropic/models/count-tokens:rawPredict".to_owned())
             }
             (Hosted::Bedrock, Operation::Generate, false) => Some(format!("/model/{model}/invoke")),
-            (Hosted::Bedrock, Operation::Generate, true) => {
-                Some(format!("/model/{model}/invoke-with-response-stream"))
-            }
+            (Hosted::Bedrock, Operation::Generate, true) => Some(format!("/model/{model}/invoke-with-response-stream")),
             // Bedrock counts by an operation of its own, in an envelope that is not this protocol's.
             (Hosted::Bedrock, Operation::CountTokens, _) | (_, Operation::Embed, _) => None,
         }
