@@ -8,6 +8,7 @@ mod base_url;
 mod endpoint;
 mod identity;
 mod models;
+mod operations;
 mod paths;
 
 use super::Env;

@@ -112,6 +112,10 @@ mapping! {
         "headers" => headers: Vec<(Spanned<String>, Spanned<SecretText>)> as Map<HeaderKey, HeaderValue>,
         /// Where a protocol is spoken elsewhere than at `base_url`.
         "endpoints" => endpoints: Vec<(Spanned<ProtocolId>, EndpointEntry)> as ByProtocol<EndpointEntry>,
+        /// What else it can do, of what is relayed in OpenAI's shapes: `rerank`, `completions`, `moderations`, `images`,
+        /// `image_edits`, `image_variations`, `speech`, `transcriptions`, `translations`. Without it, what the provider file
+        /// lists; a provider that only this file describes is asked for all of them.
+        "operations" => operations: Option<Vec<Spanned<String>>> as OneOrMore<Text<Any>>,
         /// Models it serves, besides those of the catalogue. Others pass through all the same.
         "models" => models: Option<Vec<Spanned<String>>> as OneOrMore<Text<Any>>,
         /// The catalogue's name for it, where that differs from its own.
@@ -195,8 +199,8 @@ mapping! {
         "base_url" => base_url: Option<Spanned<String>> as Text<Url>,
         /// How the key travels here, as in `auth` of a provider.
         "auth" => auth: Option<Vec<Spanned<String>>> as OneOrMore<Text<Any>>,
-        /// Paths that differ from the protocol's own, with `{model}` in them: `generate`, `stream`, `embed`, `count_tokens`. `none`
-        /// says that it lacks one of the last two.
+        /// Paths that differ from the protocol's own, with `{model}` in them, or whole URLs, by operation: `generate`, `stream`,
+        /// `embed`, `count_tokens`, and the names that `operations` knows. `none` says that it lacks `embed` or `count_tokens`.
         "paths" => paths: Vec<(Spanned<String>, Spanned<String>)> as Map<AnyKey, Text<Any>>,
         /// Headers sent with every request of this protocol.
         "headers" => headers: Vec<(Spanned<String>, Spanned<SecretText>)> as Map<HeaderKey, HeaderValue>,

@@ -107,6 +107,7 @@ fn empty_entry(name: &str, span: Span) -> ProviderEntry {
         catalogue: None,
         quirks: None,
         model_quirks: Vec::new(),
+        operations: None,
         prices: Vec::new(),
         include_usage: None,
         transport: None,

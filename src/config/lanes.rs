@@ -23,7 +23,9 @@ fn lane(provider: &Provider, set: usize, caller: ProtocolId, operation: Operatio
     if let Some((endpoint, _)) = authenticated().find(|(_, endpoint)| endpoint.protocol == caller) {
         return Lane::Passthrough { endpoint };
     }
-    if let Some((endpoint, _)) = authenticated().find(|(_, endpoint)| endpoint.protocol.codec().is_some()) {
+    if operation.relayed().is_none()
+        && let Some((endpoint, _)) = authenticated().find(|(_, endpoint)| endpoint.protocol.codec().is_some())
+    {
         return Lane::Translate { endpoint };
     }
     if set == 0 {
@@ -34,14 +36,15 @@ fn lane(provider: &Provider, set: usize, caller: ProtocolId, operation: Operatio
 
 fn has_operation(endpoint: &Endpoint, operation: Operation) -> bool {
     let codec = endpoint.protocol.codec();
+    if operation.relayed().is_some() {
+        return endpoint.operations.contains(&operation);
+    }
     match operation {
         _ if !endpoint.has(operation) => false,
         Operation::Generate => true,
         Operation::Embed => codec.is_some_and(|codec| codec.embeddings().is_some()),
         // The model's name is of no matter for whether there is a path.
-        Operation::CountTokens => {
-            endpoint.outbound().is_some_and(|outbound| outbound.path(Operation::CountTokens, "m", false).is_some())
-        }
+        _ => endpoint.outbound().is_some_and(|outbound| outbound.path(operation, "m", false).is_some()),
     }
 }
 
@@ -60,5 +63,9 @@ fn refusal(provider: &Provider, operation: Operation, usable: Option<&Endpoint>)
         (None, Operation::Generate) => format!("`{name}` speaks no protocol"),
         (None, Operation::Embed) => format!("`{name}` has no embeddings that this version can reach"),
         (None, Operation::CountTokens) => format!("`{name}` does not count tokens"),
+        (None, relayed) => format!(
+            "`{name}` has no {}, as far as is known here; if it has, list it in `operations` of the provider",
+            relayed.name()
+        ),
     }
 }

@@ -96,6 +96,8 @@ pub struct Endpoint {
     pub auth: AuthScheme,
     /// Paths that differ from the protocol's own.
     pub paths: Box<[PathOverride]>,
+    /// Relayed operations that it has; of the translated ones its protocol's codec tells.
+    pub operations: Box<[Operation]>,
     /// Sent with every request: the protocol's (`anthropic-version`), the provider's and the endpoint's own, by name.
     pub headers: Box<[(HeaderName, HeaderText)]>,
     pub quirks: Quirks,

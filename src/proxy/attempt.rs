@@ -3,6 +3,7 @@
 mod exchange;
 mod heads;
 mod identity;
+mod opaque;
 mod open;
 mod whole;
 
@@ -24,10 +25,10 @@ use crate::provider::cost::Tariff;
 use crate::state::{Credential, ProviderState};
 use crate::table::{Attempt, Lane};
 use crate::telemetry::traffic::ProviderCounters;
+use crate::wire::Outbound;
 use crate::wire::ir::{Error, ErrorKind};
 use crate::wire::loss::Losses;
 use crate::wire::quirk::Quirks;
-use crate::wire::{Operation, Outbound};
 
 /// A good answer.
 pub struct Answer {
@@ -58,7 +59,9 @@ impl Try<'_, '_, '_, '_> {
     fn tariff(&self) -> Tariff {
         let (provider, model) = (self.attempt.provider, self.attempt.model);
         let written = !provider.prices.is_empty() && provider.written_prices_of(model).is_some();
-        Tariff { prices: self.attempt.target.prices_of(provider, model), written }
+        // The catalogue's prices are those of text.
+        let of_text = self.incoming.call.operation.is_of_text();
+        Tariff { prices: self.attempt.target.prices_of(provider, model).filter(|_| of_text), written }
     }
 }
 
@@ -86,6 +89,14 @@ impl Place<'_> {
 }
 
 impl Place<'_> {
+    /// The failure that an error in a stream is. An upstream may repeat the key that it got.
+    fn in_stream(&self, mut error: Error) -> Failure {
+        let mut message = std::mem::take(&mut error.message).into_bytes();
+        self.scrub(&mut message);
+        error.message = String::from_utf8_lossy(&message).into_owned();
+        Failure::InStream(error)
+    }
+
     /// What the upstream's request depends on.
     fn toward(&self) -> Toward<'_> {
         Toward { endpoint: self.endpoint, outbound: self.outbound, quirks: &self.quirks }
@@ -143,7 +154,7 @@ fn place<'r>(this: &Try<'r, '_, '_, '_>) -> Result<Place<'r>, Failure> {
 async fn send(this: &Try<'_, '_, '_, '_>, place: &Place<'_>) -> Result<Answer, Failure> {
     let Try { incoming, attempt, deadline, total, .. } = this;
     let prepared = outgoing::body(incoming, attempt, &place.toward()).map_err(Failure::Refused)?;
-    let stream = incoming.envelope.stream && incoming.call.operation == Operation::Generate;
+    let stream = incoming.envelope.stream && incoming.call.operation.streams();
     let timeouts = &attempt.settings.timeouts;
     let first = if stream { (Instant::now() + timeouts.first_token).min(*deadline) } else { *deadline };
     let late = || match first == *deadline {
@@ -156,6 +167,9 @@ async fn send(this: &Try<'_, '_, '_, '_>, place: &Place<'_>) -> Result<Answer, F
     if stream {
         let opening = open::open(this, place, prepared, response);
         tokio::time::timeout_at(first, opening).await.unwrap_or_else(|_| Err(late()))
+    } else if incoming.call.operation.relayed().is_some() && !opaque::is_json(response.headers()) {
+        let opening = opaque::open(this, place, response);
+        tokio::time::timeout_at(*deadline, opening).await.unwrap_or_else(|_| Err(late()))
     } else {
         let reading = whole::whole(this, place, prepared, response);
         tokio::time::timeout_at(*deadline, reading).await.unwrap_or_else(|_| Err(late()))

@@ -38,9 +38,9 @@ impl http_body::Body for ResponseBody {
             ResponseBody::Whole(full) => {
                 Pin::new(full).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(|never| match never {})))
             }
-            ResponseBody::Stream(stream) => Pin::new(stream.as_mut())
-                .poll_frame(cx)
-                .map(|frame| frame.map(|frame| frame.map_err(|never| match never {}))),
+            ResponseBody::Stream(stream) => {
+                Pin::new(stream.as_mut()).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(axum::Error::new)))
+            }
             ResponseBody::Side(body) => Pin::new(body).poll_frame(cx),
         }
     }

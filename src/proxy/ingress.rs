@@ -53,9 +53,11 @@ pub fn read<'a>(method: &Method, uri: &'a Uri, headers: &HeaderMap) -> Ingress<'
         "/v1/messages" => fixed(ProtocolId::AnthropicMessages, Operation::Generate),
         "/v1/messages/count_tokens" => fixed(ProtocolId::AnthropicMessages, Operation::CountTokens),
         "/v1/embeddings" | "/embeddings" => fixed(ProtocolId::OpenAiChat, Operation::Embed),
-        _ => match path.strip_prefix("/model/") {
-            Some(rest) => bedrock_call(method, rest),
-            None => under_models(method, uri, headers),
+        "/v2/rerank" => fixed(ProtocolId::OpenAiChat, Operation::Rerank),
+        _ => match (path.strip_prefix("/model/"), Operation::at(path.strip_prefix("/v1").unwrap_or(path))) {
+            (Some(rest), _) => bedrock_call(method, rest),
+            (None, Some(operation)) => fixed(ProtocolId::OpenAiChat, operation),
+            (None, None) => under_models(method, uri, headers),
         },
     }
 }
@@ -186,6 +188,9 @@ mod tests {
         check("GET", "/model/m/converse", "405 bedrock-converse");
         check("POST", "/model//converse", "bedrock-converse Generate -");
         check("POST", "/model/m/invoke", "side");
+        check("POST", "/v1/images/generations", "openai-chat Images -");
+        check("POST", "/audio/transcriptions", "openai-chat Transcribe -");
+        check("POST", "/v2/rerank", "openai-chat Rerank -");
         check("GET", "/v1/modelsx", "side");
         check("GET", "/livez", "side");
         check("POST", "/v1beta/models/m:unknown", "405 gemini");

@@ -24,7 +24,7 @@ use crate::wire::ir::{self, Error};
 use crate::wire::loss::Losses;
 use crate::wire::quirk::Quirks;
 use crate::wire::structured::Applied;
-use crate::wire::{Head, Inbound, Operation, Outbound, Protocol, Relay};
+use crate::wire::{Head, Inbound, Operation, Outbound, Protocol, Relay, rerank};
 
 /// The caller's request, as every try derives its own from it.
 pub struct Incoming<'r, 'b> {
@@ -73,9 +73,19 @@ pub enum Translation {
 /// # Errors
 /// What the target cannot carry, in words for the caller.
 pub fn body(incoming: &Incoming<'_, '_>, attempt: &Attempt<'_>, toward: &Toward<'_>) -> Result<Prepared, Error> {
-    let edited = preset::document(incoming, attempt.settings, toward.quirks)?;
+    // Parameters and system texts are for models that answer.
+    let edited = match incoming.call.operation.relayed() {
+        Some(_) => None,
+        None => preset::document(incoming, attempt.settings, toward.quirks)?,
+    };
     let translated = || translate::translated(incoming, edited.as_ref(), attempt, toward);
     let relay = match attempt.lane(incoming.call.protocol, incoming.call.operation) {
+        // What the upstream calls otherwise is written, and read, by the hub.
+        Lane::Passthrough { .. }
+            if incoming.call.operation == Operation::Embed && toward.quirks.embed_output_dimension =>
+        {
+            Relay::Translated
+        }
         Lane::Passthrough { .. } if form::needs_the_hub(incoming, edited.as_ref(), attempt, toward.endpoint)? => {
             Relay::Translated
         }
@@ -110,23 +120,26 @@ fn relayed(
     attempt: &Attempt<'_>,
     toward: &Toward<'_>,
 ) -> Result<Prepared, Error> {
+    if incoming.call.operation == Operation::Rerank && toward.quirks.rerank_top_k {
+        let body = rerank::request_by_top_k(incoming.envelope, incoming.body, attempt.model);
+        return Ok(unchanged(Pieces::new(body), Terms::default()));
+    }
     let asks = attempt.provider.include_usage && incoming.call.operation == Operation::Generate;
     let renamed = |envelope: &Envelope<'_>, body: &Bytes| {
         let question = if asks { toward.outbound.ask_for_usage(envelope, toward.quirks) } else { None };
         let terms = Terms { hides_usage: question.is_some(), answers: preset::answers(incoming, envelope) };
         let body = Pieces::new(toward.outbound.rename(&incoming.head, envelope, body, attempt.model, question)?);
-        Ok(Prepared {
-            body,
-            losses: Losses::default(),
-            form: Applied::default(),
-            terms,
-            translation: Translation::None,
-        })
+        Ok(unchanged(body, terms))
     };
     match edited {
         None => renamed(incoming.envelope, incoming.body),
         Some(edited) => renamed(&incoming.inbound.peek(&incoming.head, edited)?, edited),
     }
+}
+
+/// A body whose answer passes as it comes, but for what `terms` hide.
+fn unchanged(body: Pieces, terms: Terms) -> Prepared {
+    Prepared { body, losses: Losses::default(), form: Applied::default(), terms, translation: Translation::None }
 }
 
 /// The caller's document in the hub.

@@ -1,14 +1,16 @@
 //! A stream between an upstream and a caller, as bytes in and bytes out: relayed and watched where both speak the same
 //! protocol, translated where they do not. Sans-IO.
 
+mod opaque;
 mod relay;
 
 use bytes::Bytes;
+use opaque::Opaque;
 use relay::Relay;
 pub use relay::Terms;
 use serde::de::IgnoredAny;
 
-use crate::wire::frame::{Decoder, Frame, FrameError};
+use crate::wire::frame::{Decoder, Frame, FrameError, Framing};
 use crate::wire::ir::{Error, ErrorKind, Event, Usage};
 use crate::wire::{FrameKind, Head, Inbound, Outbound, StreamDecoder, StreamEncoder};
 
@@ -82,6 +84,7 @@ struct Sight {
 enum Way {
     Relay(Relay),
     Translate(Translator),
+    Opaque(Opaque),
 }
 
 struct Translator {
@@ -97,6 +100,17 @@ impl Pipe {
         Pipe {
             frames: Decoder::new(outbound.framing(), EVENT_LIMIT),
             way: Way::Relay(Relay::new(outbound, terms)),
+            inbound,
+            sse_asked: true,
+            sight: Sight::default(),
+        }
+    }
+
+    /// Bytes pass unread; where they are events, an error before the first of them is seen, and usage.
+    pub fn opaque(inbound: &'static dyn Inbound, events: Option<&'static dyn Outbound>) -> Pipe {
+        Pipe {
+            frames: Decoder::new(Framing::Sse, EVENT_LIMIT),
+            way: Way::Opaque(Opaque::new(events)),
             inbound,
             sse_asked: true,
             sight: Sight::default(),
@@ -129,6 +143,7 @@ impl Pipe {
         let Pipe { frames, way, sight, .. } = self;
         let cut = match way {
             Way::Relay(relay) => relay.push(bytes, frames, sight, out),
+            Way::Opaque(opaque) => opaque.push(bytes, frames, sight, out),
             Way::Translate(translator) => {
                 let Translator { decoder, events, .. } = translator;
                 let cut = frames.push(&bytes, &mut |frame| decoder.frame(&frame, events));
@@ -154,6 +169,7 @@ impl Pipe {
                     self.fail(truncated(), out);
                 }
             }
+            Way::Opaque(opaque) => opaque.finish(frames, sight),
             Way::Translate(translator) => {
                 let Translator { outbound, decoder, events, .. } = &mut *translator;
                 let last = frames.finish(&mut |frame| {
@@ -175,7 +191,7 @@ impl Pipe {
                         self.sight.finished = true;
                     }
                     (_, Err(error)) => self.broken_frame(error, out),
-                    (Way::Relay(_), Ok(())) => {}
+                    (Way::Relay(_) | Way::Opaque(_), Ok(())) => {}
                 }
             }
         }
@@ -189,7 +205,9 @@ impl Pipe {
         if self.sight.content {
             let mut bytes = Vec::new();
             match &mut self.way {
-                Way::Relay(_) => self.inbound.encode_stream_error(&error, &self.head(), &mut bytes),
+                // There is no place for words in sound: the connection breaks off instead.
+                Way::Opaque(opaque) if !opaque.has_room_for_words() => {}
+                Way::Relay(_) | Way::Opaque(_) => self.inbound.encode_stream_error(&error, &self.head(), &mut bytes),
                 Way::Translate(translator) => translator.encoder.event(&Event::Error(error.clone()), &mut bytes),
             }
             out.push(bytes.into());
@@ -200,7 +218,13 @@ impl Pipe {
     /// Writes what tells a caller that the stream still lives; nothing before content or behind the end, and where the caller's
     /// protocol has no such thing. What has been written is always whole events.
     pub fn keep_alive(&self, out: &mut Out) {
-        if self.progress() == Progress::Content
+        let room = match &self.way {
+            Way::Relay(_) | Way::Translate(_) => true,
+            // What passes unread may stand in the middle of anything.
+            Way::Opaque(_) => false,
+        };
+        if room
+            && self.progress() == Progress::Content
             && let Some(bytes) = self.inbound.keep_alive()
         {
             out.push(Bytes::from_static(bytes));
@@ -215,7 +239,7 @@ impl Pipe {
             }
         };
         // Bytes that pass as they are need not be understood; only their end must be seen.
-        if matches!(self.way, Way::Relay(_)) && error == FrameError::Utf8 && self.sight.content {
+        if matches!(self.way, Way::Relay(_) | Way::Opaque(_)) && error == FrameError::Utf8 && self.sight.content {
             self.sight.finished = true;
             return;
         }
@@ -256,9 +280,15 @@ impl Pipe {
     pub fn is_empty(&self) -> bool {
         let silent = match &self.way {
             Way::Translate(_) => true,
+            Way::Opaque(_) => false,
             Way::Relay(_) => self.sight.usage.is_some_and(|usage| usage.output == Some(0)),
         };
         silent && self.sight.finished && !self.sight.spoken
+    }
+
+    /// Whether a failure can only be told by breaking the connection off.
+    pub fn breaks_off(&self) -> bool {
+        self.has_failed() && matches!(&self.way, Way::Opaque(opaque) if !opaque.has_room_for_words())
     }
 
     /// Usage reported so far.

@@ -4,7 +4,6 @@
 //! system calls. While data is in hand the body therefore yields to the tasks that are ready now, a few times, and then
 //! emits everything as one frame. It waits for no timer and no network: an event that arrives alone leaves alone.
 
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -194,6 +193,11 @@ fn broken(error: &Broken) -> Error {
     Error::new(kind, error.to_string()).with_code(code)
 }
 
+/// The answer cannot be finished, and nothing can be said about that within it.
+#[derive(Debug, thiserror::Error)]
+#[error("the upstream's answer broke off")]
+pub struct BrokenOff;
+
 impl StreamBody {
     /// `deadline`: end of the whole request.
     pub fn new(
@@ -240,7 +244,7 @@ impl StreamBody {
         Poll::Ready(())
     }
 
-    fn flush(&mut self) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn flush(&mut self) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         self.yields = 0;
         let piece = self.stream.out.take();
         self.record.written(piece.len());
@@ -262,9 +266,9 @@ impl StreamBody {
 
 impl http_body::Body for StreamBody {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = BrokenOff;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         let this = self.get_mut();
         if !this.stream.ended && this.cut.as_ref().is_some_and(|cut| cut.is_made()) {
             this.expire(cut::stopping());
@@ -274,7 +278,7 @@ impl http_body::Body for StreamBody {
                 return this.flush();
             }
             if this.stream.ended {
-                return Poll::Ready(None);
+                return Poll::Ready(this.stream.pipe.breaks_off().then_some(Err(BrokenOff)));
             }
             if this.advance(cx).is_ready() {
                 continue;

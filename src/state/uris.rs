@@ -59,6 +59,9 @@ fn build(endpoint: &Endpoint, outbound: &dyn Outbound, operation: Operation, mod
         Some((_, _, Some(template))) => template.replace("{model}", &utf8_percent_encode(model, SEGMENT).to_string()),
         None => outbound.path(operation, model, stream)?,
     };
+    if !path.starts_with('/') {
+        return path.parse().ok();
+    }
     let base = &endpoint.base_url;
     let path: PathAndQuery = format!("{}{path}", base.path).parse().ok()?;
     Uri::builder().scheme(base.scheme.clone()).authority(base.authority.clone()).path_and_query(path).build().ok()

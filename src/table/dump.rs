@@ -173,6 +173,13 @@ fn endpoint_text(endpoint: &Endpoint, transport: Transport) -> String {
             None => write!(out, ", no {operation}"),
         };
     }
+    let relayed = Operation::ALL.into_iter().filter(|operation| operation.relayed().is_some()).count();
+    if endpoint.operations.len() == relayed {
+        out.push_str(", also all that is relayed");
+    } else if !endpoint.operations.is_empty() {
+        let names: Vec<&str> = endpoint.operations.iter().map(|operation| operation.name()).collect();
+        let _ = write!(out, ", also {}", names.join(" "));
+    }
     for (name, value) in &endpoint.headers {
         let value = match value {
             HeaderText::Literal(value) => words::header(name, value),
@@ -198,7 +205,7 @@ fn lanes_text(target: &Target) -> String {
     let mut out = String::new();
     let callers =
         || ProtocolId::ALL.into_iter().filter(|caller| caller.codec().and_then(|codec| codec.inbound()).is_some());
-    for operation in Operation::ALL {
+    for operation in Operation::ALL.into_iter().filter(|operation| operation.relayed().is_none()) {
         let lanes: Vec<(ProtocolId, &Lane)> =
             callers().map(|caller| (caller, target.lanes.get(caller, operation))).collect();
         if operation != Operation::Generate && lanes.iter().all(|(_, lane)| matches!(lane, Lane::Refused(_))) {

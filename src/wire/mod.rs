@@ -13,13 +13,16 @@ pub mod ir;
 pub mod json;
 pub mod ledger;
 pub mod loss;
+pub mod multipart;
 mod needle;
 pub mod openai_chat;
 mod openai_error;
 pub mod openai_responses;
+pub mod operation;
 pub mod outline;
 pub mod pointer;
 pub mod quirk;
+pub mod rerank;
 pub mod schema;
 pub mod structured;
 mod tool_ids;
@@ -34,6 +37,7 @@ use envelope::{Edit, Envelope};
 use frame::{Frame, Framing};
 use hosting::Hosting;
 use loss::Losses;
+pub use operation::Operation;
 use quirk::Quirks;
 use structured::OutputPlan;
 
@@ -100,36 +104,6 @@ impl ProtocolId {
 impl fmt::Display for ProtocolId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
-    }
-}
-
-/// What the caller wants done; each protocol has an endpoint for some of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Operation {
-    /// A model answers (chat completions, messages, generateContent).
-    Generate,
-    /// Vectors for texts.
-    Embed,
-    /// How many tokens a request would take.
-    CountTokens,
-}
-
-impl Operation {
-    pub const COUNT: usize = 3;
-    pub const ALL: [Operation; Operation::COUNT] = [Operation::Generate, Operation::Embed, Operation::CountTokens];
-
-    /// The name in YAML, under `paths`, and in dumps.
-    pub fn name(self) -> &'static str {
-        match self {
-            Operation::Generate => "generate",
-            Operation::Embed => "embed",
-            Operation::CountTokens => "count_tokens",
-        }
-    }
-
-    /// Position in [`Operation::ALL`], for arrays indexed by operation.
-    pub fn index(self) -> usize {
-        self as usize
     }
 }
 
@@ -300,16 +274,7 @@ pub trait Outbound: Sync {
         model: &str,
         more: Option<Edit<'_>>,
     ) -> Result<SmallVec<[Bytes; 4]>, ir::Error> {
-        let mut name = Vec::new();
-        json::write(model, &mut name);
-        let edit = match self.model_member() {
-            Some(_) if *envelope.model == *model => None,
-            Some(member) => Some(Edit::Set(member, name.into())),
-            // Where the path has the name, a member of the body would contradict it.
-            None => Some(Edit::Remove("model")),
-        };
-        let edits: SmallVec<[Edit<'_>; 2]> = edit.into_iter().chain(more).collect();
-        Ok(envelope.splice(body, &edits))
+        Ok(rename_member(self.model_member(), envelope, body, model, more))
     }
 
     /// The edit of a caller's document that makes an upstream with these quirks report what a stream takes; `None` where the
@@ -402,6 +367,26 @@ pub trait Outbound: Sync {
 
     /// Usage in a whole answer, read without building a tree, `None` where there is none.
     fn usage(&self, body: &[u8]) -> Option<ir::Usage>;
+}
+
+/// The document with another value of the member that names the model, and with one edit more.
+fn rename_member(
+    member: Option<&'static str>,
+    envelope: &Envelope<'_>,
+    body: &Bytes,
+    model: &str,
+    more: Option<Edit<'_>>,
+) -> SmallVec<[Bytes; 4]> {
+    let mut name = Vec::new();
+    json::write(model, &mut name);
+    let edit = match member {
+        Some(_) if *envelope.model == *model => None,
+        Some(member) => Some(Edit::Set(member, name.into())),
+        // Where the path has the name, a member of the body would contradict it.
+        None => Some(Edit::Remove("model")),
+    };
+    let edits: SmallVec<[Edit<'_>; 2]> = edit.into_iter().chain(more).collect();
+    envelope.splice(body, &edits)
 }
 
 /// What a frame of a pass-through stream means.

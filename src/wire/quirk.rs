@@ -24,6 +24,11 @@ pub struct Quirks {
     pub reasoning_replay: ReasoningReplay,
     /// Tokens are counted of the request as it is, not of one within a `generateContentRequest` (Vertex).
     pub plain_token_counts: bool,
+    /// An embeddings request has the vectors' length in `output_dimension`, and knows neither `user` nor
+    /// `encoding_format: float` (Voyage).
+    pub embed_output_dimension: bool,
+    /// A rerank request has its limit in `top_k`, and the answer its results in `data` (Voyage).
+    pub rerank_top_k: bool,
     /// Members that the upstream refuses; they are removed and reported as losses.
     pub refused_members: Vec<String>,
 }
@@ -51,6 +56,8 @@ impl Quirks {
                 other => other,
             },
             plain_token_counts: self.plain_token_counts || more.plain_token_counts,
+            embed_output_dimension: self.embed_output_dimension || more.embed_output_dimension,
+            rerank_top_k: self.rerank_top_k || more.rerank_top_k,
             refused_members: refused.cloned().collect(),
         }
     }

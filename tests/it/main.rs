@@ -16,6 +16,7 @@ mod converse_callers;
 mod corpus;
 mod costs;
 mod docs;
+mod endpoints;
 mod failover;
 mod faults;
 mod gateway;

@@ -388,16 +388,11 @@ fn large(wrong: bool) -> String {
 }
 
 #[test]
-fn large_files_compile_in_time() {
-    let begun = std::time::Instant::now();
+fn large_files_compile() {
     let compiled = table(&large(false), &[]);
-    let took = begun.elapsed();
     assert_eq!(compiled.rules.len(), 10_000);
     assert_eq!(decided(&compiled, &RequestShape::new("m9999")).matches("demo/").count(), 11);
-    let begun = std::time::Instant::now();
     assert!(compile(&large(true), &[]).table.is_none());
-    // A debug build on a busy machine; a release build takes a tenth.
-    assert!(took.as_secs() < 30 && begun.elapsed().as_secs() < 30, "good {took:?}, wrong {:?}", begun.elapsed());
 }
 
 #[test]

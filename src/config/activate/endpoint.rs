@@ -4,6 +4,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::base_url::{Base, Filled, base, filled};
 use super::identity::{self, Material};
+use super::operations::operations;
 use super::paths::paths;
 use super::{Layers, Problem};
 use crate::config::Env;
@@ -28,7 +29,7 @@ pub(super) fn endpoints(name: &str, layers: Layers<'_>, env: &Env) -> Result<Vec
     for protocol in protocols(layers) {
         let written = Written { layers, protocol };
         let Some(place) = place(name, &base, written, env)? else { continue };
-        let paths = paths(layers.both().filter_map(|entry| written.of(Some(entry))), layers, env)?;
+        let paths = paths(written, matches!(base, Base::Redirected(_)), env)?;
         endpoints.push(match (paths.unset.as_slice(), layers.user) {
             ([], _) => endpoint(place, paths.list, written, env)?,
             (_, None) => return Err(Problem::Inactive { variables: paths.unset }),
@@ -64,13 +65,13 @@ fn protocols(layers: Layers<'_>) -> Vec<ProtocolId> {
 
 /// What is written of one protocol.
 #[derive(Clone, Copy)]
-struct Written<'a> {
-    layers: Layers<'a>,
-    protocol: ProtocolId,
+pub(super) struct Written<'a> {
+    pub(super) layers: Layers<'a>,
+    pub(super) protocol: ProtocolId,
 }
 
 impl<'a> Written<'a> {
-    fn of(self, entry: Option<&'a ProviderEntry>) -> Option<&'a EndpointEntry> {
+    pub(super) fn of(self, entry: Option<&'a ProviderEntry>) -> Option<&'a EndpointEntry> {
         let endpoint = entry?.endpoints.iter().find(|(protocol, _)| protocol.value == self.protocol);
         endpoint.map(|(_, endpoint)| endpoint)
     }
@@ -168,6 +169,7 @@ fn endpoint(place: Place, paths: Box<[PathOverride]>, written: Written<'_>, env:
         base_url: place.base_url,
         auth,
         paths,
+        operations: operations(written)?,
         headers: headers(written)?,
         quirks: quirks(written),
         model_quirks: written

@@ -53,12 +53,7 @@ pub(super) async fn open(
         // An error behind content is the caller's to see.
         Progress::Failed(_) if opened.committed => {}
         Progress::Failed(error) if error.kind == ErrorKind::Truncated => return Err(Failure::Truncated),
-        Progress::Failed(mut error) => {
-            let mut message = std::mem::take(&mut error.message).into_bytes();
-            place.scrub(&mut message);
-            error.message = String::from_utf8_lossy(&message).into_owned();
-            return Err(Failure::InStream(error));
-        }
+        Progress::Failed(error) => return Err(place.in_stream(error)),
         Progress::Preamble => return Err(Failure::Truncated),
         Progress::Complete if attempt.settings.retries.on.contains(&RetryOn::Empty) && opened.pipe.is_empty() => {
             // The caller never sees it, and it was paid for all the same.

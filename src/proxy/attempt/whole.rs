@@ -17,7 +17,7 @@ use crate::table::settings::RetryOn;
 use crate::upstream;
 use crate::upstream::body::Broken;
 use crate::wire::ir::Error;
-use crate::wire::{Operation, structured};
+use crate::wire::{Operation, rerank, structured};
 
 /// Most bytes of a whole answer.
 const WHOLE_LIMIT: usize = 64 << 20;
@@ -52,6 +52,9 @@ pub(super) async fn whole(
     }
     let mut losses = prepared.losses;
     let (mut headers, body) = match prepared.translation {
+        Translation::None if incoming.call.operation == Operation::Rerank && place.quirks.rerank_top_k => {
+            (forwarded(&head.headers), rerank::answer_in_results(body))
+        }
         Translation::None => (forwarded(&head.headers), body),
         Translation::Generate(_) => {
             let mut answer = place.outbound.decode_response(&body, &place.quirks).map_err(bad)?;

@@ -13,6 +13,7 @@ use crate::table::Attempt;
 use crate::upstream::Pieces;
 use crate::wire::hosting::Hosting;
 use crate::wire::ir::Error;
+use crate::wire::multipart;
 
 /// Headers of the caller that reach an upstream of the caller's own protocol. Everything else stays here.
 const FORWARDED: [&str; 4] = ["anthropic-version", "idempotency-key", "openai-beta", "x-client-request-id"];
@@ -38,7 +39,7 @@ pub fn request(
     *request.uri_mut() = if relayed && own { with_query(uri, incoming.query) } else { uri };
     let headers = request.headers_mut();
     headers.reserve(8);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CONTENT_TYPE, content_type(incoming));
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     headers.insert(USER_AGENT, HeaderValue::from_static(concat!("routeplane/", env!("CARGO_PKG_VERSION"))));
     for (name, value) in &state.headers {
@@ -91,6 +92,13 @@ pub fn sign(
         return Ok(());
     };
     aws::sign(request, keys, scope, now).map_err(|problem| Error::invalid(problem).with_code("target_refused"))
+}
+
+/// Documents are JSON, whatever the caller says; a form's header names its boundary.
+fn content_type(incoming: &Incoming<'_, '_>) -> HeaderValue {
+    let form = incoming.call.operation.relayed().is_some() && multipart::is_form(incoming.body);
+    let own = incoming.headers.get(CONTENT_TYPE).filter(|_| form);
+    own.cloned().unwrap_or(HeaderValue::from_static("application/json"))
 }
 
 /// `?beta=true` of the Anthropic SDKs is part of what the caller asks for; nothing else of its query is.

@@ -10,6 +10,7 @@ use crate::upstream::Pieces;
 use crate::wire::envelope::{Edit, Envelope};
 use crate::wire::ir::{Error, ErrorKind};
 use crate::wire::json::Object;
+use crate::wire::multipart;
 use crate::wire::pointer;
 use crate::wire::quirk::Quirks;
 
@@ -85,7 +86,13 @@ pub(super) fn edit_body(body: &Pieces, edits: &BodyEdits) -> Result<Pieces, Erro
     let wrong = |error: pointer::PointerError| {
         Error::new(ErrorKind::Internal, format!("an edit of `body:` does not fit this request: {error}"))
     };
-    let mut text = String::from_utf8_lossy(&body.join()).into_owned();
+    let body = body.join();
+    if multipart::is_form(&body) {
+        return Err(Error::invalid(
+            "the preset edits the upstream's body, and the body of this request is a form, not JSON",
+        ));
+    }
+    let mut text = String::from_utf8_lossy(&body).into_owned();
     Object::parse(&text)?;
     for (place, value) in &edits.set {
         text = pointer::set(&text, &pointer::steps(place).map_err(wrong)?, value).map_err(wrong)?;

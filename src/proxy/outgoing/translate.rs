@@ -47,7 +47,7 @@ pub(super) fn translated(
             outbound.encode_count_tokens(&request, &destination, &mut out, &mut losses)?;
             Translation::CountTokens
         }
-        Operation::Generate => {
+        _ => {
             let mut request = match edited {
                 Some(edited) => incoming.inbound.decode_request(&incoming.head, edited)?,
                 None => decoded(incoming)?.clone(),

@@ -120,7 +120,7 @@ impl Outbound for AnthropicMessages {
         match operation {
             Operation::Generate => Some("/v1/messages".to_owned()),
             Operation::CountTokens => Some("/v1/messages/count_tokens".to_owned()),
-            Operation::Embed => None,
+            _ => None,
         }
     }
 

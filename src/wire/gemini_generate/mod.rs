@@ -130,7 +130,7 @@ impl Inbound for Gemini {
 
 impl Outbound for Gemini {
     fn path(&self, operation: Operation, model: &str, stream: bool) -> Option<String> {
-        Some(path::path(operation, model, stream))
+        path::path(operation, model, stream)
     }
 
     fn model_member(&self) -> Option<&'static str> {

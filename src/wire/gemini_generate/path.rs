@@ -8,14 +8,15 @@ use crate::wire::Operation;
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The path of an operation, with its query. Google's resource prefix may be part of the id or not.
-pub(super) fn path(operation: Operation, model: &str, stream: bool) -> String {
+pub(super) fn path(operation: Operation, model: &str, stream: bool) -> Option<String> {
     let method = match operation {
         Operation::Generate if stream => "streamGenerateContent?alt=sse",
         Operation::Generate => "generateContent",
         Operation::Embed => "batchEmbedContents",
         Operation::CountTokens => "countTokens",
+        _ => return None,
     };
-    format!("/v1beta/models/{}:{method}", utf8_percent_encode(plain_model(model), SEGMENT))
+    Some(format!("/v1beta/models/{}:{method}", utf8_percent_encode(plain_model(model), SEGMENT)))
 }
 
 /// The model's id without Google's resource prefix.
@@ -36,7 +37,7 @@ mod tests {
             (Operation::CountTokens, "a/b?c:d", false, "/v1beta/models/a%2Fb%3Fc%3Ad:countTokens"),
         ];
         for (operation, model, stream, expected) in cases {
-            assert_eq!(path(operation, model, stream), expected);
+            assert_eq!(path(operation, model, stream).as_deref(), Some(expected));
         }
     }
 }

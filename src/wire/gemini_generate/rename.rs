@@ -31,7 +31,7 @@ pub(super) fn rename(
     let inside = match head.operation {
         Operation::Embed => BATCH,
         Operation::CountTokens => COUNTED,
-        Operation::Generate => return Ok(envelope.splice(body, &edits)),
+        _ => return Ok(envelope.splice(body, &edits)),
     };
     if let Some(text) = envelope.members.get(inside) {
         let name = json::quoted(&format!("models/{}", path::plain_model(model)));

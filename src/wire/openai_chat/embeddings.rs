@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::value::RawValue;
 
-use super::{OpenAiChat, usage};
+use super::{OpenAiChat, relayed, usage};
 use crate::wire::ir::{EmbedInput, EmbedRequest, EmbedResponse, Encoding, Error, ErrorKind};
 use crate::wire::json::{self, JsonError, Kind, Object};
 use crate::wire::loss::Losses;
@@ -48,12 +48,16 @@ impl Embeddings for OpenAiChat {
                 EmbedInput::Texts(texts) => body.field("input", texts),
                 EmbedInput::Tokens(tokens) => body.field("input", tokens),
             }
-            body.optional("dimensions", &request.dimensions);
+            let own = !destination.quirks.embed_output_dimension;
+            body.optional(if own { "dimensions" } else { "output_dimension" }, &request.dimensions);
             // Not every upstream knows the member; the gateway encodes for the caller itself.
-            if request.encoding == Encoding::Base64 && request.origin == ProtocolId::OpenAiChat {
+            if own && request.encoding == Encoding::Base64 && request.origin == ProtocolId::OpenAiChat {
                 body.field("encoding_format", "base64");
             }
-            body.optional("user", &request.user);
+            match &request.user {
+                Some(_) if !own => losses.dropped("user", "the upstream has no member for the caller's user"),
+                user => body.optional("user", user),
+            }
             if request.origin == ProtocolId::OpenAiChat {
                 body.ext(&request.ext);
             } else {
@@ -76,7 +80,7 @@ impl Embeddings for OpenAiChat {
         vectors.sort_by_key(|(index, _)| index.unwrap_or(0));
         let vectors = vectors.into_iter().map(|(_, vector)| vector).collect();
         let model = answer.string("model").ok().flatten();
-        Ok(EmbedResponse { model, vectors, usage: usage::of_answer(body) })
+        Ok(EmbedResponse { model, vectors, usage: usage::of_answer(body).or_else(|| relayed::usage(body)) })
     }
 
     fn encode_response(

@@ -19,6 +19,7 @@ mod nested;
 mod observe;
 mod peek;
 mod preset;
+mod relayed;
 mod request;
 mod response;
 mod stream_decode;
@@ -29,12 +30,14 @@ mod stream_tests;
 mod tools;
 mod usage;
 
+use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::envelope::{Edit, Envelope};
 use super::frame::{Frame, Framing};
 use super::ir::{self, Error};
 use super::loss::Losses;
+use super::operation::Form;
 use super::quirk::Quirks;
 use super::schema::Dialect;
 use super::structured::{Means, OutputPlan};
@@ -42,7 +45,7 @@ use super::{
     Destination, Embeddings, Head, Inbound, Observation, Operation, Outbound, Protocol, ProtocolId, StreamDecoder,
     StreamEncoder,
 };
-use super::{openai_error as error, tool_ids};
+use super::{multipart, openai_error as error, rename_member, tool_ids};
 
 /// Chat Completions, both roles.
 pub struct OpenAiChat;
@@ -67,6 +70,9 @@ impl Protocol for OpenAiChat {
 
 impl Inbound for OpenAiChat {
     fn peek<'a>(&self, head: &Head<'_>, body: &'a [u8]) -> Result<Envelope<'a>, Error> {
+        if may_be_form(head) && multipart::is_form(body) {
+            return relayed::peek_form(body);
+        }
         let envelope = peek::peek(body)?;
         if head.operation == Operation::Generate {
             peek::refuse_responses_body(|key| envelope.members.get(key).is_some())?;
@@ -125,6 +131,21 @@ impl Outbound for OpenAiChat {
             Operation::Generate => Some("/chat/completions".to_owned()),
             Operation::Embed => Some("/embeddings".to_owned()),
             Operation::CountTokens => None,
+            other => other.relayed().map(|relayed| relayed.path.to_owned()),
+        }
+    }
+
+    fn rename(
+        &self,
+        head: &Head<'_>,
+        envelope: &Envelope<'_>,
+        body: &Bytes,
+        model: &str,
+        more: Option<Edit<'_>>,
+    ) -> Result<SmallVec<[Bytes; 4]>, Error> {
+        match may_be_form(head) && multipart::is_form(body) {
+            true => relayed::rename_form(body, model),
+            false => Ok(rename_member(self.model_member(), envelope, body, model, more)),
         }
     }
 
@@ -208,6 +229,10 @@ impl Outbound for OpenAiChat {
     }
 
     fn usage(&self, body: &[u8]) -> Option<ir::Usage> {
-        usage::of_answer(body)
+        usage::of_answer(body).or_else(|| relayed::usage(body))
     }
+}
+
+fn may_be_form(head: &Head<'_>) -> bool {
+    head.operation.relayed().is_some_and(|relayed| relayed.form == Form::Multipart)
 }

@@ -90,6 +90,9 @@ struct Choice<'a> {
     delta: Option<Delta<'a>>,
     #[serde(borrow)]
     message: Option<Delta<'a>>,
+    /// The older `/completions`.
+    #[serde(borrow)]
+    text: Option<&'a RawValue>,
     #[serde(borrow)]
     finish_reason: Option<&'a RawValue>,
 }
@@ -151,7 +154,9 @@ fn kind(data: &str) -> FrameKind {
     if choices.iter().any(|choice| choice.finish_reason.is_some_and(speaks)) {
         return FrameKind::Finish;
     }
-    let speaks = |choice: &Choice<'_>| choice.delta.as_ref().or(choice.message.as_ref()).is_some_and(Delta::speaks);
+    let speaks = |choice: &Choice<'_>| {
+        choice.text.is_some_and(speaks) || choice.delta.as_ref().or(choice.message.as_ref()).is_some_and(Delta::speaks)
+    };
     if choices.iter().any(speaks) { FrameKind::Content } else { FrameKind::Preamble }
 }
 
@@ -182,6 +187,8 @@ mod tests {
             (delta(r#"{"content":[{"type":"text","text":"a"}]}"#, "null"), Content),
             (delta(r#"{"content":null,"reasoning_content":"a"}"#, "null"), Content),
             (delta(r#"{"content":"","tool_calls":[{"index":0}]}"#, "null"), Content),
+            (r#"{"object":"text_completion","choices":[{"text":"a","index":0}]}"#.to_owned(), Content),
+            (r#"{"object":"text_completion","choices":[{"text":"","index":0}]}"#.to_owned(), Preamble),
             (delta("{}", "\"stop\""), Finish),
             (delta(r#"{"content":"a"}"#, "\"stop\""), Finish),
             (r#"{"error":{"message":"m"}}"#.to_owned(), Error),

@@ -112,7 +112,7 @@ impl Outbound for OpenAiResponses {
     fn path(&self, operation: Operation, _model: &str, _stream: bool) -> Option<String> {
         match operation {
             Operation::Generate => Some("/responses".to_owned()),
-            Operation::Embed | Operation::CountTokens => None,
+            _ => None,
         }
     }
 

@@ -1,0 +1,34 @@
+//! What an endpoint can do besides what its protocol's codec knows.
+
+use super::Problem;
+use super::endpoint::Written;
+use crate::source::Spanned;
+use crate::wire::{Operation, ProtocolId};
+
+/// The relayed operations: those listed; else, of a provider that only the user's file describes, all of them, because
+/// nobody knows better than its own answer.
+pub(super) fn operations(written: Written<'_>) -> Result<Box<[Operation]>, Problem> {
+    if written.protocol != ProtocolId::OpenAiChat {
+        return Ok(Box::default());
+    }
+    match written.layers.pick(|entry| entry.operations.as_ref()) {
+        Some(listed) => listed.iter().map(relayed).collect(),
+        None if written.layers.preset.is_none() => Ok(all_relayed().collect()),
+        None => Ok(Box::default()),
+    }
+}
+
+fn all_relayed() -> impl Iterator<Item = Operation> {
+    Operation::ALL.into_iter().filter(|operation| operation.relayed().is_some())
+}
+
+fn relayed(name: &Spanned<String>) -> Result<Operation, Problem> {
+    Operation::relayed_by_name(&name.value).ok_or_else(|| {
+        let names = all_relayed().map(Operation::name);
+        let help = match crate::diagnostic::did_you_mean(&name.value, names) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("write some of {}", all_relayed().map(Operation::name).collect::<Vec<_>>().join(", ")),
+        };
+        Problem::invalid(name.span, format!("`{}` is not an operation that is relayed", name.value), help)
+    })
+}
