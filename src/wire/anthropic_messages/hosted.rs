@@ -40,7 +40,7 @@ impl Hosted {
     fn edits<'e>(&self, operation: Operation, model: &'e [u8]) -> [Edit<'e>; 3] {
         let model = match operation {
             Operation::CountTokens => Edit::Set("model", model.into()),
-            Operation::Generate | Operation::Embed => Edit::Remove("model"),
+            _ => Edit::Remove("model"),
         };
         [model, Edit::Remove("stream"), Edit::Set("anthropic_version", self.version().into())]
     }
@@ -81,7 +81,7 @@ impl Outbound for Hosted {
             (Hosted::Bedrock, Operation::Generate, false) => Some(format!("/model/{model}/invoke")),
             (Hosted::Bedrock, Operation::Generate, true) => Some(format!("/model/{model}/invoke-with-response-stream")),
             // Bedrock counts by an operation of its own, in an envelope that is not this protocol's.
-            (Hosted::Bedrock, Operation::CountTokens, _) | (_, Operation::Embed, _) => None,
+            _ => None,
         }
     }
 
