@@ -1,5 +1,6 @@
 //! The client protocols from the caller's side: how a request is written, and what an answer says.
 
+mod converse;
 mod responses;
 
 use std::net::SocketAddr;
@@ -16,6 +17,7 @@ pub(crate) enum Caller {
     Responses,
     Messages,
     Gemini,
+    Converse,
 }
 
 /// One pixel, as PNG.
@@ -23,7 +25,8 @@ pub(crate) const IMAGE: &str =
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
 impl Caller {
-    pub(crate) const ALL: [Caller; 4] = [Caller::Chat, Caller::Responses, Caller::Messages, Caller::Gemini];
+    pub(crate) const ALL: [Caller; 5] =
+        [Caller::Chat, Caller::Responses, Caller::Messages, Caller::Gemini, Caller::Converse];
 
     /// The protocol's name in `routeplane.yaml`.
     pub(crate) fn protocol(self) -> &'static str {
@@ -32,6 +35,7 @@ impl Caller {
             Caller::Responses => "openai-responses",
             Caller::Messages => "anthropic-messages",
             Caller::Gemini => "gemini",
+            Caller::Converse => "bedrock-converse",
         }
     }
 
@@ -42,13 +46,24 @@ impl Caller {
             Caller::Messages => "/v1/messages".to_owned(),
             Caller::Gemini if stream => format!("/v1beta/models/{model}:streamGenerateContent?alt=sse"),
             Caller::Gemini => format!("/v1beta/models/{model}:generateContent"),
+            Caller::Converse if stream => format!("/model/{}/converse-stream", model.replace('/', "%2F")),
+            Caller::Converse => format!("/model/{}/converse", model.replace('/', "%2F")),
         }
     }
 
     pub(crate) fn headers(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Caller::Messages => &[("anthropic-version", "2023-06-01")],
-            Caller::Chat | Caller::Responses | Caller::Gemini => &[],
+            Caller::Chat | Caller::Responses | Caller::Gemini | Caller::Converse => &[],
+        }
+    }
+
+    /// The status that a caller gets where the gateway's own is `status`: AWS has other words for some.
+    pub(crate) fn status(self, status: u16) -> u16 {
+        match (self, status) {
+            (Caller::Converse, 502) => 424,
+            (Caller::Converse, 504) => 408,
+            _ => status,
         }
     }
 
@@ -61,8 +76,9 @@ impl Caller {
                 json!({ "model": model, "max_tokens": 300, "messages": [{ "role": "user", "content": text }] })
             }
             Caller::Gemini => json!({ "contents": [{ "role": "user", "parts": [{ "text": text }] }] }),
+            Caller::Converse => json!({ "messages": [{ "role": "user", "content": [{ "text": text }] }] }),
         };
-        if stream && self != Caller::Gemini {
+        if stream && !matches!(self, Caller::Gemini | Caller::Converse) {
             body["stream"] = json!(true);
         }
         if stream && self == Caller::Chat {
@@ -91,11 +107,17 @@ impl Caller {
                     "type": "function", "name": name, "description": name, "parameters": schema, "strict": false,
                 }),
                 Caller::Messages => json!({ "name": name, "description": name, "input_schema": schema }),
-                Caller::Gemini => json!({ "name": name, "description": name, "parameters": schema }),
+                Caller::Gemini | Caller::Converse => {
+                    json!({ "name": name, "description": name, "parameters": schema })
+                }
             }
         };
         let tools = json!([tool("get_weather", "city"), tool("get_time", "zone")]);
-        body["tools"] = if self == Caller::Gemini { json!([{ "functionDeclarations": tools }]) } else { tools };
+        match self {
+            Caller::Gemini => body["tools"] = json!([{ "functionDeclarations": tools }]),
+            Caller::Converse => body["toolConfig"] = converse::tools(&tools),
+            Caller::Chat | Caller::Responses | Caller::Messages => body["tools"] = tools,
+        }
     }
 
     fn add_image(self, body: &mut Value) {
@@ -117,6 +139,7 @@ impl Caller {
                 let image = json!({ "inlineData": { "mimeType": "image/png", "data": IMAGE } });
                 body["contents"][0]["parts"].as_array_mut().unwrap().push(image);
             }
+            Caller::Converse => converse::add_image(body),
         }
     }
 
@@ -141,6 +164,7 @@ impl Caller {
                 body["generationConfig"] =
                     json!({ "responseMimeType": "application/json", "responseJsonSchema": schema });
             }
+            Caller::Converse => body["outputConfig"] = converse::schema(&schema),
         }
     }
 
@@ -154,6 +178,11 @@ impl Caller {
             }
             Caller::Gemini => {
                 body["generationConfig"] = json!({ "thinkingConfig": { "includeThoughts": true } });
+            }
+            Caller::Converse => {
+                body["inferenceConfig"] = json!({ "maxTokens": 4000 });
+                let thinking = json!({ "type": "enabled", "budget_tokens": 2000 });
+                body["additionalModelRequestFields"] = json!({ "thinking": thinking });
             }
         }
     }
@@ -179,6 +208,7 @@ impl Caller {
                 );
             }
             Caller::Responses => responses::tool_results(&mut body),
+            Caller::Converse => converse::tool_results(&mut body),
             Caller::Messages => {
                 let calls: Vec<Value> = dialect::CALLS
                     .iter()
@@ -230,6 +260,7 @@ impl Caller {
             Caller::Responses => responses::heard(&response.json()),
             Caller::Messages => heard_messages(&response.json()),
             Caller::Gemini => heard_gemini(std::slice::from_ref(&response.json())),
+            Caller::Converse => converse::heard(&response.json()),
         }
     }
 
@@ -241,6 +272,7 @@ impl Caller {
             Caller::Responses => responses::heard_in_stream(&events),
             Caller::Messages => heard_messages_stream(&events),
             Caller::Gemini => heard_gemini(&events),
+            Caller::Converse => converse::heard_in_stream(&events),
         }
     }
 
@@ -255,14 +287,17 @@ impl Caller {
             Caller::Gemini => {
                 response.json_events().iter().any(|event| event["candidates"][0]["finishReason"].is_string())
             }
+            Caller::Converse => response.json_events().last().is_some_and(|event| event.get("metadata").is_some()),
         }
     }
 
     /// The error in an error body: its kind in the protocol's words, and its message.
     #[track_caller]
     pub(crate) fn error(self, body: &Value) -> (String, String) {
-        let error = &body["error"];
+        // AWS names the error in a header.
+        let error = if self == Caller::Converse { body } else { &body["error"] };
         let kind = match self {
+            Caller::Converse => &Value::Null,
             Caller::Chat | Caller::Responses => {
                 assert!(error.get("type").is_some() && error.get("code").is_some(), "not an OpenAI error: {body}");
                 &error["code"]
@@ -287,6 +322,9 @@ impl Caller {
         if self == Caller::Responses {
             let error = if last["type"] == "error" { last } else { &last["response"]["error"] };
             return error["message"].as_str().map(str::to_owned);
+        }
+        if self == Caller::Converse {
+            return converse::in_band_error(&events);
         }
         last.get("error").map(|_| self.error(last).1)
     }

@@ -95,6 +95,7 @@ fn preamble(upstream: Caller) -> usize {
         Caller::Responses => 4,
         Caller::Messages => 3,
         Caller::Gemini => 0,
+        Caller::Converse => 1,
     }
 }
 

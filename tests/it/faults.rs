@@ -45,7 +45,7 @@ async fn answers_that_break_http_are_a_502() {
         let mock = MockUpstream::start([act.clone()]).await;
         let gateway = gateway_for("openai-chat", &mock).await;
         for caller in Caller::ALL {
-            let answer = caller.ask(gateway.address, "up/m1", "hello", false).await.expect_status(502);
+            let answer = caller.ask(gateway.address, "up/m1", "hello", false).await.expect_status(caller.status(502));
             let (_, message) = caller.error(&answer.json());
             assert!(message.starts_with("up/m1"), "{message}");
         }

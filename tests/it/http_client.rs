@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use routeplane::wire::frame::{Decoder, Frame, Framing};
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -44,8 +45,19 @@ impl Response {
         text.lines().filter_map(|line| line.strip_prefix("data: ")).map(str::to_owned).collect()
     }
 
-    /// The SSE events that are JSON (`[DONE]` is not).
+    /// The SSE events that are JSON (`[DONE]` is not). A message of an event stream is an object with one member, which has
+    /// the event's name.
     pub(crate) fn json_events(&self) -> Vec<Value> {
+        // The length of a message never takes all of its four bytes.
+        if self.body.first() == Some(&0) {
+            let mut events = Vec::new();
+            let mut each = |frame: Frame<'_>| {
+                let data: Value = serde_json::from_str(frame.data).unwrap();
+                events.push(serde_json::json!({ frame.event: data }));
+            };
+            Decoder::new(Framing::EventStream, 1 << 24).push(&self.body, &mut each).unwrap();
+            return events;
+        }
         self.events().iter().filter_map(|event| serde_json::from_str(event).ok()).collect()
     }
 

@@ -17,6 +17,7 @@ pub(crate) fn first_word(upstream: Caller) -> usize {
         Caller::Responses => 5,
         Caller::Messages => 4,
         Caller::Gemini => 1,
+        Caller::Converse => 2,
     }
 }
 
@@ -26,6 +27,8 @@ fn keep_alive(caller: Caller) -> Option<&'static str> {
         Caller::Chat | Caller::Responses => Some(": keep-alive\n\n"),
         Caller::Messages => Some("event: ping\ndata: {\"type\": \"ping\"}\n\n"),
         Caller::Gemini => None,
+        // The name of the event, within its binary message.
+        Caller::Converse => Some("keepAlive"),
     }
 }
 
@@ -35,18 +38,17 @@ async fn gateway(upstream: Caller, mock: &MockUpstream, timeout: &str) -> Gatewa
 }
 
 /// Reads on until `text` has come so many times.
-async fn read_until(connection: &mut Connection, text: &str, times: usize) -> String {
-    let mut body = String::new();
-    while body.matches(text).count() < times {
-        let chunk = connection.chunk().await.unwrap_or_else(|| panic!("the stream ended without {text:?}: {body}"));
-        body.push_str(&String::from_utf8(chunk).unwrap());
+async fn read_until(connection: &mut Connection, text: &str, times: usize) -> Vec<u8> {
+    let mut body = Vec::new();
+    while String::from_utf8_lossy(&body).matches(text).count() < times {
+        let chunk = connection.chunk().await;
+        body.extend(chunk.unwrap_or_else(|| panic!("the stream ended without {text:?}: {body:?}")));
     }
     body
 }
 
 /// The rest of an answer of which `body` has been read.
-async fn rest(connection: &mut Connection, body: String) -> Response {
-    let mut body = body.into_bytes();
+async fn rest(connection: &mut Connection, mut body: Vec<u8>) -> Response {
     while let Some(chunk) = connection.chunk().await {
         body.extend(chunk);
     }
@@ -91,7 +93,7 @@ async fn a_silent_stream_is_kept_alive_in_the_callers_dialect() {
 
 #[tokio::test]
 async fn nothing_is_put_inside_an_event_that_is_relayed() {
-    for caller in [Caller::Chat, Caller::Responses, Caller::Messages] {
+    for caller in [Caller::Chat, Caller::Responses, Caller::Messages, Caller::Converse] {
         for bytes in [1, 7, 30, 60] {
             let told = Arc::new(Notify::new());
             let halt = Act::Halt { events: first_word(caller), bytes, meanwhile: "", told: told.clone() };
@@ -103,9 +105,16 @@ async fn nothing_is_put_inside_an_event_that_is_relayed() {
             let begun = read_until(&mut connection, "Hello", 1).await;
             tokio::time::sleep(Duration::from_millis(150)).await;
             told.notify_one();
-            let answer = rest(&mut connection, begun).await.text();
+            let answer = rest(&mut connection, begun).await;
             let what = keep_alive(caller).unwrap();
-            assert_eq!(without(&answer, what), without(&plain.text(), what), "{caller:?}, {bytes} bytes");
+            if caller == Caller::Converse {
+                let mut events = answer.json_events();
+                events.retain(|event| event.get(what).is_none());
+                assert_eq!(events, plain.json_events(), "{bytes} bytes");
+            } else {
+                let [kept, whole] = [&answer, &plain].map(|answer| without(&answer.text(), what));
+                assert_eq!(kept, whole, "{caller:?}, {bytes} bytes");
+            }
         }
     }
 }

@@ -6,6 +6,7 @@
 
 pub(crate) mod act;
 pub(crate) mod chat;
+mod converse;
 pub(crate) mod dialect;
 pub(crate) mod gemini;
 pub(crate) mod http;

@@ -10,13 +10,13 @@ use crate::mock_upstream::{Act, MockUpstream};
 /// An upstream for each protocol, and a gateway with `presets` in front of them.
 struct Setup {
     gateway: Gateway,
-    upstreams: [MockUpstream; 4],
+    upstreams: [MockUpstream; 5],
 }
 
 impl Setup {
     async fn start(presets: &str) -> Setup {
         let good = MockUpstream::good;
-        let upstreams = [good().await, good().await, good().await, good().await];
+        let upstreams = [good().await, good().await, good().await, good().await, good().await];
         let entries: Vec<_> =
             Caller::ALL.iter().zip(&upstreams).map(|(caller, mock)| (name(*caller), caller.protocol(), mock)).collect();
         let yaml = format!("{}presets:\n{presets}", providers(&entries));
@@ -24,7 +24,7 @@ impl Setup {
     }
 
     /// How many requests each upstream got, in the order of [`Caller::ALL`].
-    fn counts(&self) -> [usize; 4] {
+    fn counts(&self) -> [usize; 5] {
         self.upstreams.each_ref().map(|mock| mock.requests().len())
     }
 
@@ -41,6 +41,7 @@ fn name(caller: Caller) -> &'static str {
         Caller::Responses => "responses",
         Caller::Messages => "messages",
         Caller::Gemini => "gemini",
+        Caller::Converse => "converse",
     }
 }
 
@@ -51,6 +52,7 @@ fn untranslatable(caller: Caller) -> &'static str {
         Caller::Responses => "truncation",
         Caller::Messages => "container",
         Caller::Gemini => "cachedContent",
+        Caller::Converse => "promptVariables",
     }
 }
 

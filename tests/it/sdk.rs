@@ -49,6 +49,13 @@ async fn google_for_python_at_v1beta() {
 }
 
 #[tokio::test]
+async fn boto3_for_python() {
+    // Nobody is to look for keys of AWS beyond those in the script.
+    let variables = &[("AWS_EC2_METADATA_DISABLED", "true"), ("AWS_CONFIG_FILE", "/dev/null")];
+    check(&Sdk { script: "python/with_boto3.py", caller: Caller::Converse, variables }).await;
+}
+
+#[tokio::test]
 async fn openai_for_node() {
     check(&Sdk { script: "node/with_openai.mjs", caller: Caller::Chat, variables: &[] }).await;
 }
@@ -98,8 +105,8 @@ fn check_answers(caller: Caller, said: &Value, place: &str) {
         (Caller::Chat, false) => "stop",
         (Caller::Chat, true) => "tool_calls",
         (Caller::Responses, _) => "completed",
-        (Caller::Messages, false) => "end_turn",
-        (Caller::Messages, true) => "tool_use",
+        (Caller::Messages | Caller::Converse, false) => "end_turn",
+        (Caller::Messages | Caller::Converse, true) => "tool_use",
         (Caller::Gemini, _) => "STOP",
     };
     let usage = |output: u64| json!([dialect::INPUT_TOKENS, dialect::CACHED_TOKENS, output]);
@@ -131,15 +138,16 @@ fn check_answers(caller: Caller, said: &Value, place: &str) {
 
 fn check_errors(said: &Value, place: &str) {
     let expected = [
-        ("not_found", 404, "NotFoundError", "the mock was asked for 404"),
-        ("unknown_model", 404, "NotFoundError", "@nothing"),
-        ("rate_limited", 429, "RateLimitError", "the mock was asked for 429"),
+        ("not_found", 404, ["NotFoundError", "ResourceNotFoundException"], "the mock was asked for 404"),
+        ("unknown_model", 404, ["NotFoundError", "ResourceNotFoundException"], "@nothing"),
+        ("rate_limited", 429, ["RateLimitError", "ThrottlingException"], "the mock was asked for 429"),
     ];
-    for (name, status, class, words) in expected {
+    for (name, status, classes, words) in expected {
         let error = &said[name];
         assert_eq!(error["status"], status, "{place}: {name}: {error}");
         // Google's package has one class for all of them.
-        assert!(error["class"] == class || error["class"] == "ClientError", "{place}: {name}: {error}");
+        let google = error["class"] == "ClientError";
+        assert!(google || classes.iter().any(|class| error["class"] == *class), "{place}: {name}: {error}");
         assert!(error["message"].as_str().unwrap().contains(words), "{place}: {name}: {error}");
     }
 }
@@ -148,7 +156,7 @@ fn check_lists(caller: Caller, upstream: Caller, said: &Value, place: &str) {
     let models = said["models"].as_array().unwrap();
     let listed = if caller == Caller::Gemini { "models/up/m1" } else { "up/m1" };
     assert!(models.iter().any(|model| model == listed), "{place}: {models:?}");
-    if embeds(upstream) && caller != Caller::Messages {
+    if embeds(upstream) && !matches!(caller, Caller::Messages | Caller::Converse) {
         assert_eq!(said["embeddings"], json!([dialect::vector("one"), dialect::vector("three")]), "{place}");
     }
     match (caller, upstream) {

@@ -22,6 +22,9 @@ use crate::wire::{Operation, rerank, structured};
 /// Most bytes of a whole answer.
 const WHOLE_LIMIT: usize = 64 << 20;
 
+/// How errors begin, which some aggregators send under HTTP 200: OpenAI's and Google's, Anthropic's, AWS's. No answer does.
+const ERRORS: [&[u8]; 3] = [b"{\"error\"", b"{\"type\":\"error\"", b"{\"message\":\""];
+
 /// Reads a whole answer and turns it into the caller's.
 pub(super) async fn whole(
     this: &Try<'_, '_, '_, '_>,
@@ -35,8 +38,7 @@ pub(super) async fn whole(
         refuse_unknown_coding(&head.headers)?;
     }
     let body = collect(body, attempt.settings.timeouts.idle).await?;
-    if body.starts_with(b"{\"error\"") || body.starts_with(b"{\"type\":\"error\"") {
-        // Some aggregators answer 200 with an error inside.
+    if ERRORS.iter().any(|error| body.starts_with(error)) {
         let mut text = body.to_vec();
         place.scrub(&mut text);
         let error = place.outbound.decode_error(502, &text);

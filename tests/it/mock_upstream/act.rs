@@ -127,8 +127,8 @@ async fn try_play(act: &Act, request: &Request, out: &mut (impl AsyncWrite + Unp
         Act::Halt { events, bytes, meanwhile, told } => {
             let stream = good_stream(request);
             begin_stream(&stream, *events, out).await?;
-            let rest = stream.events.iter().skip(*events).map(String::as_str).collect::<String>();
-            let (now, later) = rest.as_bytes().split_at(*bytes);
+            let rest = stream.events.iter().skip(*events).flatten().copied().collect::<Vec<u8>>();
+            let (now, later) = rest.split_at(*bytes);
             http::write_some(out, now).await?;
             while tokio::time::timeout(Duration::from_millis(10), told.notified()).await.is_err() {
                 http::write_some(out, meanwhile.as_bytes()).await?;
@@ -177,9 +177,7 @@ async fn try_play(act: &Act, request: &Request, out: &mut (impl AsyncWrite + Unp
         Act::EchoHeadersInStream(events) => {
             let stream = good_stream(request);
             begin_stream(&stream, *events, out).await?;
-            let text = serde_json::to_string(&format!("{:?}", request.headers)).unwrap();
-            let error = stream.error.replace("\"overloaded in the middle\"", &text);
-            http::write_chunk(out, error.as_bytes()).await?;
+            http::write_chunk(out, &(stream.error)(&format!("{:?}", request.headers))).await?;
             http::write_last_chunk(out).await?;
             Ok(After::KeepAlive)
         }
@@ -201,7 +199,7 @@ async fn answer(request: &Request, out: &mut (impl AsyncWrite + Unpin), pause: D
             http::write_stream_head(out, stream.content_type).await?;
             for event in &stream.events {
                 tokio::time::sleep(pause.max(stream.pause)).await;
-                http::write_chunk(out, event.as_bytes()).await?;
+                http::write_chunk(out, event).await?;
             }
             http::write_last_chunk(out).await?;
         }
@@ -227,7 +225,7 @@ async fn compressed(
                 if let (1.., Some(told)) = (index, told) {
                     told.notified().await;
                 }
-                http::write_chunk(out, &packer.push(event.as_bytes())).await?;
+                http::write_chunk(out, &packer.push(event)).await?;
             }
             http::write_chunk(out, &packer.finish()).await?;
             http::write_last_chunk(out).await?;
@@ -264,20 +262,20 @@ fn good_stream(request: &Request) -> Stream {
 async fn begin_stream(stream: &Stream, events: usize, out: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
     http::write_stream_head(out, stream.content_type).await?;
     for event in stream.events.iter().take(events) {
-        http::write_chunk(out, event.as_bytes()).await?;
+        http::write_chunk(out, event).await?;
     }
     out.flush().await
 }
 
 async fn fail_stream(stream: &Stream, out: &mut (impl AsyncWrite + Unpin)) -> io::Result<After> {
-    http::write_chunk(out, stream.error.as_bytes()).await?;
+    http::write_chunk(out, &(stream.error)("overloaded in the middle")).await?;
     http::write_last_chunk(out).await?;
     Ok(After::KeepAlive)
 }
 
 async fn drip(stream: &Stream, pause: Duration, out: &mut (impl AsyncWrite + Unpin)) -> io::Result<After> {
     http::write_stream_head(out, stream.content_type).await?;
-    for byte in stream.events.concat().bytes() {
+    for byte in stream.events.concat() {
         tokio::time::sleep(pause).await;
         http::write_chunk(out, &[byte]).await?;
     }

@@ -105,19 +105,19 @@ pub(crate) fn stream(facts: &Facts, said: &Said) -> Stream {
             deltas.push(json!({ "tool_calls": [{ "index": index, "function": { "arguments": half } }] }));
         }
     }
-    let mut events: Vec<String> = deltas.iter().map(|delta| chunk(facts, delta, &Value::Null)).collect();
+    let mut events: Vec<Vec<u8>> = deltas.iter().map(|delta| chunk(facts, delta, &Value::Null)).collect();
     events.push(chunk(facts, &json!({}), &json!(finish_reason(said))));
     // Sent whether asked for or not, as Mistral does: a caller that did not ask must not mind.
     let mut last = envelope(facts);
     last["choices"] = json!([]);
     last["usage"] = usage(said);
-    events.push(format!("data: {last}\n\n"));
-    events.push("data: [DONE]\n\n".to_owned());
+    events.push(format!("data: {last}\n\n").into_bytes());
+    events.push(b"data: [DONE]\n\n".to_vec());
     Stream {
         content_type: "text/event-stream",
         events,
         pause: Duration::ZERO,
-        error: format!("data: {}\n\n", error(503, "overloaded in the middle")),
+        error: Box::new(|message| format!("data: {}\n\n", error(503, message)).into_bytes()),
     }
 }
 
@@ -127,10 +127,10 @@ fn envelope(facts: &Facts) -> Value {
     })
 }
 
-fn chunk(facts: &Facts, delta: &Value, finish_reason: &Value) -> String {
+fn chunk(facts: &Facts, delta: &Value, finish_reason: &Value) -> Vec<u8> {
     let mut chunk = envelope(facts);
     chunk["choices"] = json!([{ "index": 0, "delta": delta, "finish_reason": finish_reason }]);
-    format!("data: {chunk}\n\n")
+    format!("data: {chunk}\n\n").into_bytes()
 }
 
 pub(crate) fn error(status: u16, message: &str) -> String {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::http::Request;
-use super::{chat, gemini, messages, responses};
+use super::{chat, converse, gemini, messages, responses};
 
 /// Tokens of every prompt, the cached ones included.
 pub(crate) const INPUT_TOKENS: u64 = 11;
@@ -38,11 +38,11 @@ impl Reply {
 /// A stream, event by event, as bytes.
 pub(crate) struct Stream {
     pub(crate) content_type: &'static str,
-    pub(crate) events: Vec<String>,
+    pub(crate) events: Vec<Vec<u8>>,
     /// Before each event.
     pub(crate) pause: Duration,
-    /// The dialect's error event.
-    pub(crate) error: String,
+    /// The dialect's error event, with this message.
+    pub(crate) error: Box<dyn Fn(&str) -> Vec<u8> + Send + Sync>,
 }
 
 /// Which answer a request asks for, by the last `case:NAME` in its body; plain text without one.
@@ -227,6 +227,8 @@ pub(crate) enum Endpoint {
     Gemini,
     GeminiCountTokens,
     GeminiEmbeddings,
+    Converse,
+    ConverseCountTokens,
     Models,
     Unknown,
 }
@@ -244,6 +246,8 @@ impl Endpoint {
             _ if ends(":generateContent") || ends(":streamGenerateContent") => Endpoint::Gemini,
             _ if ends(":countTokens") => Endpoint::GeminiCountTokens,
             _ if ends(":embedContent") || ends(":batchEmbedContents") => Endpoint::GeminiEmbeddings,
+            _ if ends("/converse") || ends("/converse-stream") => Endpoint::Converse,
+            _ if ends("/count-tokens") => Endpoint::ConverseCountTokens,
             _ if ends("/models") => Endpoint::Models,
             _ => Endpoint::Unknown,
         }
@@ -271,12 +275,14 @@ pub(crate) fn reply(request: &Request) -> Reply {
         Endpoint::Responses => answer(responses::read(request), responses::whole, responses::stream),
         Endpoint::Messages => answer(messages::read(request), messages::whole, messages::stream),
         Endpoint::Gemini => answer(gemini::read(request), gemini::whole, gemini::stream),
+        Endpoint::Converse => answer(converse::read(request), converse::whole, converse::stream),
         Endpoint::ChatEmbeddings => Reply::ok(chat::embeddings(request)),
         Endpoint::GeminiEmbeddings => match gemini::embeddings(request) {
             Ok(body) => Reply::ok(body),
             Err(message) => failure(request, 400, &message),
         },
         Endpoint::CountTokens => Reply::ok(json!({ "input_tokens": COUNTED_TOKENS })),
+        Endpoint::ConverseCountTokens => Reply::ok(json!({ "inputTokens": COUNTED_TOKENS })),
         Endpoint::GeminiCountTokens => Reply::ok(json!({ "totalTokens": COUNTED_TOKENS })),
         Endpoint::Models => Reply::ok(json!({ "object": "list", "data": [] })),
         Endpoint::Unknown => failure(request, 404, &format!("the mock has no {}", request.target)),
@@ -292,6 +298,7 @@ pub(crate) fn error(request: &Request, status: u16, message: &str) -> String {
     match Endpoint::of(request) {
         Endpoint::Messages | Endpoint::CountTokens => messages::error(status, message),
         Endpoint::Gemini | Endpoint::GeminiCountTokens | Endpoint::GeminiEmbeddings => gemini::error(status, message),
+        Endpoint::Converse | Endpoint::ConverseCountTokens => converse::error(message),
         Endpoint::Chat | Endpoint::ChatEmbeddings | Endpoint::Responses | Endpoint::Models | Endpoint::Unknown => {
             chat::error(status, message)
         }

@@ -122,12 +122,14 @@ pub(crate) fn stream(facts: &Facts, said: &Said) -> Stream {
     parts.extend(said.text.iter().enumerate().map(|(at, text)| text_part(text, signed(at))));
     parts.extend(said.calls.iter().map(call));
     let last = parts.len() - 1;
-    let event = |(at, part): (usize, Value)| format!("data: {}\r\n\r\n", response(facts, said, vec![part], at == last));
+    let event = |(at, part): (usize, Value)| {
+        format!("data: {}\r\n\r\n", response(facts, said, vec![part], at == last)).into_bytes()
+    };
     Stream {
         content_type: "text/event-stream",
         events: parts.into_iter().enumerate().map(event).collect(),
         pause: Duration::ZERO,
-        error: format!("data: {}\r\n\r\n", error(503, "overloaded in the middle")),
+        error: Box::new(|message| format!("data: {}\r\n\r\n", error(503, message)).into_bytes()),
     }
 }
 

@@ -123,7 +123,7 @@ pub(crate) fn stream(facts: &Facts, said: &Said) -> Stream {
         content_type: "text/event-stream; charset=utf-8",
         events: events.iter().map(sse).collect(),
         pause: Duration::ZERO,
-        error: sse(&serde_json::from_str(&error(529, "overloaded in the middle")).unwrap()),
+        error: Box::new(|message| sse(&serde_json::from_str(&error(529, message)).unwrap())),
     }
 }
 
@@ -157,8 +157,8 @@ fn stream_block(index: usize, block: Value, said: &Said, events: &mut Vec<Value>
     events.push(json!({ "type": "content_block_stop", "index": index }));
 }
 
-fn sse(event: &Value) -> String {
-    format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap())
+fn sse(event: &Value) -> Vec<u8> {
+    format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap()).into_bytes()
 }
 
 pub(crate) fn error(status: u16, message: &str) -> String {

@@ -118,15 +118,17 @@ pub(crate) fn stream(facts: &Facts, said: &Said) -> Stream {
     for (sequence, event) in events.iter_mut().enumerate() {
         event["sequence_number"] = json!(sequence);
     }
-    let error = json!({
-        "type": "error", "code": "server_is_overloaded", "message": "overloaded in the middle", "param": null,
-        "sequence_number": events.len(),
-    });
+    let next = events.len();
+    let error = move |message: &str| {
+        sse(&json!({
+            "type": "error", "code": "server_is_overloaded", "message": message, "param": null, "sequence_number": next,
+        }))
+    };
     Stream {
         content_type: "text/event-stream; charset=utf-8",
         events: events.iter().map(sse).collect(),
         pause: Duration::ZERO,
-        error: sse(&error),
+        error: Box::new(error),
     }
 }
 
@@ -181,6 +183,6 @@ fn stream_item(index: usize, item: &Value, said: &Said, events: &mut Vec<Value>)
     events.push(json!({ "type": "response.output_item.done", "output_index": index, "item": item }));
 }
 
-fn sse(event: &Value) -> String {
-    format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap())
+fn sse(event: &Value) -> Vec<u8> {
+    format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap()).into_bytes()
 }
