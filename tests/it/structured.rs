@@ -35,7 +35,7 @@ const fn kind(
     Kind { name, protocol, quirks, model, means }
 }
 
-const KINDS: [Kind; 12] = [
+const KINDS: [Kind; 13] = [
     kind("chat", "openai-chat", "{}", "m1", Means::Native),
     kind("chat-strict", "openai-chat", "{ structured_output: strict }", "m1", Means::Native),
     kind("chat-tool", "openai-chat", "{ structured_output: tool }", "m1", Means::Tool),
@@ -47,6 +47,7 @@ const KINDS: [Kind; 12] = [
     kind("messages-old", "anthropic-messages", "{}", "claude-3-5-haiku-20241022", Means::Tool),
     kind("messages-prompt", "anthropic-messages", "{ structured_output: prompt }", "m1", Means::Prompt),
     kind("gemini", "gemini", "{}", "gemini-2.5-flash", Means::Native),
+    kind("converse", "bedrock-converse", "{}", "anthropic.claude-sonnet-4-5-20250929-v1:0", Means::Native),
     kind("gemini-tool", "gemini", "{ structured_output: tool }", "gemini-2.5-flash", Means::Tool),
 ];
 
@@ -95,7 +96,7 @@ fn usual_stop(caller: Caller) -> &'static str {
     match caller {
         Caller::Chat => "stop",
         Caller::Responses => "completed",
-        Caller::Messages => "end_turn",
+        Caller::Messages | Caller::Converse => "end_turn",
         Caller::Gemini => "STOP",
     }
 }
@@ -113,6 +114,11 @@ fn means_of(protocol: &str, body: &Value) -> Means {
             body.pointer("/text/format/schema"),
             body.pointer("/text/format/type").filter(|kind| **kind == "json_object"),
             body.pointer("/tool_choice/name"),
+        ),
+        "bedrock-converse" => (
+            body.pointer("/outputConfig/textFormat/structure/jsonSchema/schema"),
+            None,
+            body.pointer("/toolConfig/toolChoice"),
         ),
         "anthropic-messages" => (body.pointer("/output_config/format/schema"), None, body.pointer("/tool_choice/name")),
         _ => (

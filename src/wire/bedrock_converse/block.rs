@@ -261,9 +261,9 @@ pub(super) fn media(kind: MediaKind, value: &RawValue) -> Option<Media> {
 // === writing back ===
 
 /// Writes blocks that came in this protocol as they came.
-pub(super) fn write_all(parts: &[Part], out: &mut Vec<u8>) {
+pub(super) fn write_all<'p>(parts: impl IntoIterator<Item = &'p Part>, out: &mut Vec<u8>) {
     out.push(b'[');
-    for (position, part) in parts.iter().enumerate() {
+    for (position, part) in parts.into_iter().enumerate() {
         if position > 0 {
             out.push(b',');
         }

@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use super::super::block;
 use super::fields;
-use crate::wire::ir::{OutputFormat, Request, Role, Tool, ToolChoice, ToolKind};
+use crate::wire::ir::{Message, OutputFormat, Request, Role, Tool, ToolChoice, ToolKind};
 use crate::wire::json::{self, Kind, ObjectWriter, kind};
 
 /// Members of `ext` that are what is left of a member of the body that was read in part.
@@ -13,9 +13,10 @@ const FIELDS: &str = "additionalModelRequestFields";
 
 /// Writes the members that count as tokens.
 pub(super) fn write_counted(request: &Request, body: &mut ObjectWriter<'_>) {
-    let (system, turns): (Vec<_>, Vec<_>) = request.messages.iter().partition(|message| message.role == Role::System);
-    if let Some(message) = system.first() {
-        block::write_all(&message.parts, body.key("system"));
+    let is_system = |message: &&Message| matches!(message.role, Role::System | Role::Developer);
+    let (system, turns): (Vec<_>, Vec<_>) = request.messages.iter().partition(is_system);
+    if !system.is_empty() {
+        block::write_all(system.iter().flat_map(|message| &message.parts), body.key("system"));
     }
     body.array("messages", turns, |turn, out| {
         json::object(out, |message| {
