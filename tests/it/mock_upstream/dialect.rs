@@ -35,6 +35,9 @@ impl Reply {
     }
 }
 
+/// Makes an error event of a message.
+pub(crate) type ErrorEvent = Box<dyn Fn(&str) -> Vec<u8> + Send + Sync>;
+
 /// A stream, event by event, as bytes.
 pub(crate) struct Stream {
     pub(crate) content_type: &'static str,
@@ -42,7 +45,7 @@ pub(crate) struct Stream {
     /// Before each event.
     pub(crate) pause: Duration,
     /// The dialect's error event, with this message.
-    pub(crate) error: Box<dyn Fn(&str) -> Vec<u8> + Send + Sync>,
+    pub(crate) error: ErrorEvent,
 }
 
 /// Which answer a request asks for, by the last `case:NAME` in its body; plain text without one.
