@@ -4,6 +4,7 @@
 pub mod catalogue;
 pub mod cost;
 pub mod identity;
+pub mod metadata;
 pub mod presets;
 
 use std::borrow::Cow;
@@ -194,6 +195,9 @@ impl BaseUrl {
         }
         if authority.as_str().contains('@') {
             return Err("a URL must not carry a user name or password; use `keys:`".to_owned());
+        }
+        if metadata::is_host(authority.host()) {
+            return Err(format!("`{}` is a cloud's metadata service, which hands out its machine's tokens", authority.host()));
         }
         let path = parts.path_and_query;
         if path.as_ref().is_some_and(|path| path.query().is_some()) {

@@ -194,7 +194,7 @@ impl Secrets<'_> {
 }
 
 /// A key file's text. What is no plain, small file is refused: a pipe or a device would hold the start up for ever.
-fn read_key_file(path: &std::path::Path) -> std::io::Result<String> {
+pub(crate) fn read_key_file(path: &std::path::Path) -> std::io::Result<String> {
     const LARGEST: u64 = 64 << 10;
     let metadata = std::fs::metadata(path)?;
     if !metadata.is_file() {

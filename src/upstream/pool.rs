@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -14,20 +15,23 @@ use http::{Request, Response, Uri};
 use hyper::body::Incoming;
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector};
 use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
 use hyper_util::client::legacy::connect::{Connect, HttpConnector};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tower_service::Service;
 
 use super::body::text;
 use super::pieces::Pieces;
+use crate::provider::metadata;
 
 /// Below the shortest idle limit of the providers, so that it is us who close.
 const IDLE: Duration = Duration::from_secs(30);
 const IDLE_PER_HOST: usize = 1024;
 const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 
-type PlainClient = Client<Timed<HttpConnector>, Pieces>;
-type TlsClient = Client<Timed<HttpsConnector<HttpConnector>>, Pieces>;
+type Connector = HttpConnector<Names>;
+type PlainClient = Client<Timed<Connector>, Pieces>;
+type TlsClient = Client<Timed<HttpsConnector<Connector>>, Pieces>;
 
 /// Every upstream connection. Shared by all generations, so that a reload closes none.
 ///
@@ -104,15 +108,15 @@ fn classify(error: &hyper_util::client::legacy::Error) -> SendError {
     if error.is_connect() { SendError::Connect(text(error)) } else { SendError::Broken(text(error)) }
 }
 
-fn http_connector() -> HttpConnector {
-    let mut http = HttpConnector::new();
+fn http_connector() -> Connector {
+    let mut http = HttpConnector::new_with_resolver(Names(GaiResolver::new()));
     http.enforce_http(false);
     http.set_nodelay(true);
     http.set_keepalive(Some(TCP_KEEPALIVE));
     http
 }
 
-fn tls_connector(config: &rustls::ClientConfig) -> HttpsConnector<HttpConnector> {
+fn tls_connector(config: &rustls::ClientConfig) -> HttpsConnector<Connector> {
     hyper_rustls::HttpsConnectorBuilder::new()
         .with_tls_config(config.clone())
         .https_only()
@@ -145,6 +149,32 @@ fn tls_config() -> Result<rustls::ClientConfig, String> {
         Err(_) => builder()?.with_webpki_roots().with_no_client_auth(),
     };
     Ok(config)
+}
+
+/// Looks up names. What a name leads to is only known here, and only now: no name leads to a metadata service, whatever its
+/// spelling (`2852039166` is a name, too, and an address to the system).
+#[derive(Clone)]
+struct Names(GaiResolver);
+
+impl Service<Name> for Names {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = std::io::Error;
+    type Future = Pin<Box<dyn Future<Output = std::io::Result<Self::Response>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        let lookup = self.0.call(name);
+        Box::pin(async move {
+            let allowed: Vec<SocketAddr> = lookup.await?.filter(|address| !metadata::is_address(address.ip())).collect();
+            if allowed.is_empty() {
+                return Err(std::io::Error::other("the name leads to a cloud's metadata service, where no provider may be"));
+            }
+            Ok(allowed.into_iter())
+        })
+    }
 }
 
 /// A connector with a limit over TCP and TLS together.
@@ -185,5 +215,22 @@ where
                 Err(_) => Err(Late(limit).into()),
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn no_name_leads_to_a_metadata_service() {
+        let look_up = async |name: &str| Names(GaiResolver::new()).call(name.parse().unwrap()).await;
+        // The system takes numbers for addresses, in every base.
+        for name in ["2852039166", "0xa9fea9fe", "0251.0376.0251.0376", "169.254.43518"] {
+            let problem = look_up(name).await.err().unwrap_or_else(|| panic!("{name} is let through"));
+            assert!(problem.to_string().contains("metadata service"), "{name}: {problem}");
+        }
+        let own: Vec<SocketAddr> = look_up("2130706433").await.unwrap().collect();
+        assert!(own.iter().any(|address| address.ip().is_loopback()), "{own:?}");
     }
 }

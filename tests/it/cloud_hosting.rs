@@ -178,6 +178,23 @@ fn the_events_of_chunks_are_the_same_for_any_cut() {
     }
 }
 
+#[test]
+fn tokens_of_gemini_at_vertex_are_counted_without_a_wrapper() {
+    let gemini = ProtocolId::Gemini.codec().unwrap();
+    let body = br#"{"contents":[{"role":"user","parts":[{"text":"hi"}]}]}"#;
+    let request = inbound(gemini).decode_request(&head(false), body).unwrap();
+    let written = |plain_token_counts| {
+        let quirks = Quirks { plain_token_counts, ..Quirks::default() };
+        let mut out = Vec::new();
+        let outbound = gemini.outbound().unwrap();
+        outbound.encode_count_tokens(&request, &destination("m", &quirks), &mut out, &mut Losses::default()).unwrap();
+        serde_json::from_slice::<Value>(&out).unwrap()
+    };
+    let contents = json!([{ "role": "user", "parts": [{ "text": "hi" }] }]);
+    assert_eq!(written(true), json!({ "contents": contents }));
+    assert_eq!(written(false)["generateContentRequest"]["contents"], contents);
+}
+
 // === Bedrock ===
 
 #[tokio::test]

@@ -24,7 +24,9 @@ use crate::state::{Credential, Secrets};
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 const TOKEN_URI: &str = "https://oauth2.googleapis.com/token";
 const STS: &str = "https://sts.googleapis.com/v1/token";
-const METADATA: &str = "metadata.google.internal";
+/// By its address: names do not lead there, see `upstream::pool`.
+const METADATA: &str = "169.254.169.254";
+const METADATA_NAME: &str = "metadata.google.internal";
 /// How long a signed claim of a service account holds, in seconds; the most that Google takes.
 const CLAIM: u64 = 3600;
 /// A file that stands in for an account that another file stands in for: this many.
@@ -179,7 +181,7 @@ impl Source {
     /// The account of the machine, the container or the function.
     async fn of_metadata(&self) -> Result<Grant, String> {
         let named = self.env.get("GCE_METADATA_HOST").or_else(|| self.env.get("GCE_METADATA_ROOT"));
-        let host = named.unwrap_or(METADATA);
+        let host = named.filter(|named| *named != METADATA_NAME).unwrap_or(METADATA);
         let scopes = escaped(SCOPE);
         let url = format!("http://{host}/computeMetadata/v1/instance/service-accounts/default/token?scopes={scopes}");
         granted(&self.web.get(&url, &[("metadata-flavor", "Google")]).await?)

@@ -14,6 +14,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
+pub use profile::region_of_profile;
 pub use sign::sign;
 
 use super::web::Web;

@@ -25,6 +25,11 @@ pub(super) async fn keys(chain: &Chain, name: &str) -> Result<Option<Keys>, Stri
     resolve(chain, &profiles, name, 0).await
 }
 
+/// The region that `config` names for a profile.
+pub fn region_of_profile(config: &str, profile: &str) -> Option<String> {
+    sections(config, true).remove(profile)?.remove("region").filter(|region| !region.is_empty())
+}
+
 async fn read(chain: &Chain) -> Result<Profiles, String> {
     let mut profiles = Profiles::new();
     // The keys of the file of credentials win.
