@@ -98,7 +98,8 @@ fn description() -> clap::Command {
 
 /// The one snapshot of the environment. Variables that are not UTF-8 can hold nothing that is used here.
 fn environment() -> Env {
-    let utf8 = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let utf8 =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let mut variables = utf8.collect();
     surroundings::complete(&mut variables);
     Env::new(variables)

@@ -12,10 +12,8 @@ const V4: [Ipv4Addr; 5] = [
     Ipv4Addr::new(168, 63, 129, 16),
 ];
 /// AWS; EKS.
-const V6: [Ipv6Addr; 2] = [
-    Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254),
-    Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23),
-];
+const V6: [Ipv6Addr; 2] =
+    [Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254), Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23)];
 
 /// Whether a metadata service is at this address.
 pub fn is_address(ip: IpAddr) -> bool {

@@ -197,7 +197,10 @@ impl BaseUrl {
             return Err("a URL must not carry a user name or password; use `keys:`".to_owned());
         }
         if metadata::is_host(authority.host()) {
-            return Err(format!("`{}` is a cloud's metadata service, which hands out its machine's tokens", authority.host()));
+            return Err(format!(
+                "`{}` is a cloud's metadata service, which hands out its machine's tokens",
+                authority.host()
+            ));
         }
         let path = parts.path_and_query;
         if path.as_ref().is_some_and(|path| path.query().is_some()) {

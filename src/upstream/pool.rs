@@ -168,9 +168,12 @@ impl Service<Name> for Names {
     fn call(&mut self, name: Name) -> Self::Future {
         let lookup = self.0.call(name);
         Box::pin(async move {
-            let allowed: Vec<SocketAddr> = lookup.await?.filter(|address| !metadata::is_address(address.ip())).collect();
+            let allowed: Vec<SocketAddr> =
+                lookup.await?.filter(|address| !metadata::is_address(address.ip())).collect();
             if allowed.is_empty() {
-                return Err(std::io::Error::other("the name leads to a cloud's metadata service, where no provider may be"));
+                return Err(std::io::Error::other(
+                    "the name leads to a cloud's metadata service, where no provider may be",
+                ));
             }
             Ok(allowed.into_iter())
         })
