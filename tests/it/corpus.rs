@@ -17,6 +17,7 @@ use serde_json::Value;
 use crate::laws::fixtures::{both_roles, destination, encode_stream, inbound, outbound, streaming_request};
 use crate::laws::gist;
 use crate::ledger::ablation::Silence;
+use crate::ledger::schemas::Judge;
 use crate::ledger::{answers, requests};
 
 #[test]
@@ -49,6 +50,24 @@ fn recorded_traffic_is_read_written_and_translated() {
     }
     assert!(!counts.is_empty(), "no records below {folder}/wire");
     assert!(failures.is_empty(), "{} records failed", failures.len());
+}
+
+/// What is written of recorded requests fits the schemas that the vendors publish.
+#[test]
+#[ignore = "set ROUTEPLANE_CORPUS"]
+fn recorded_requests_fit_the_published_schemas() {
+    let folder = std::env::var("ROUTEPLANE_CORPUS").expect("set ROUTEPLANE_CORPUS to the folder that holds `wire/`");
+    let mut judge = Judge::new();
+    for path in records(&Path::new(&folder).join("wire")) {
+        let record: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let Some(protocol) = protocol_of(&record) else { continue };
+        if record["request"]["body"].is_object() && record["response"]["status"].as_u64().unwrap_or(200) < 400 {
+            judge.judge(protocol, &record["request"]["body"], record["streaming"] == true);
+        }
+    }
+    println!("{} requests judged", judge.judged);
+    judge.faults.iter().for_each(|(fault, count)| println!("{count:5} {fault}"));
+    assert!(judge.judged > 1_000 && judge.faults.is_empty(), "{} faults", judge.faults.len());
 }
 
 /// Member by member: what is neither translated nor reported, over all records.

@@ -64,9 +64,7 @@ impl<'a> Translation<'a> {
     }
 
     fn tried(&self, field: Field, target: ProtocolId) -> Tried {
-        let mut document = self.base.clone();
-        document.extend(object(field.members));
-        let document = Value::Object(document);
+        let document = over(&self.base, field);
         let mut entry = Entry { field, losses: Vec::new(), refusal: None, arrived: false, note: None };
         let written = match self.of(&document) {
             Ok(written) => written,
@@ -124,6 +122,17 @@ impl<'a> Translation<'a> {
 /// What is among `losses` and not among the `usual` ones.
 fn beyond(losses: &Losses, usual: &Losses) -> Vec<Loss> {
     losses.iter().filter(|loss| !usual.iter().any(|known| known == *loss)).cloned().collect()
+}
+
+/// A minimal request that uses `field` of `source`.
+pub fn exemplar(source: ProtocolId, field: Field) -> Value {
+    over(&object(base(source)), field)
+}
+
+fn over(base: &Map<String, Value>, field: Field) -> Value {
+    let mut document = base.clone();
+    document.extend(object(field.members));
+    Value::Object(document)
 }
 
 /// The members of a JSON object.

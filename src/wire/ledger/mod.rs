@@ -11,7 +11,7 @@ mod without;
 use std::borrow::Cow;
 use std::fmt;
 
-pub use derive::pair;
+pub use derive::{exemplar, pair};
 use serde::Serialize;
 
 use super::loss::{Effect, Loss};

@@ -2,17 +2,18 @@
 //! minted them.
 
 use base64::Engine;
+use serde_json::value::RawValue;
 
 use super::encode::{role_word, write_choice, write_format, write_summary};
 use super::{SELF, content, request};
-use crate::wire::Destination;
 use crate::wire::ir::{
     Media, MediaKind, MediaSource, Message, Opaque, OutputFormat, Part, Reasoning, ReasoningEffort, Request, Role,
     Sampling, ToolKind, ToolResult,
 };
-use crate::wire::json::{self, ObjectWriter};
+use crate::wire::json::{self, Ext, ObjectWriter};
 use crate::wire::loss::Losses;
 use crate::wire::tool_ids::ToolIds;
+use crate::wire::{Destination, ProtocolId};
 
 /// OpenAI refuses a smaller limit.
 const LEAST_OUTPUT: u64 = 16;
@@ -33,8 +34,9 @@ pub(super) fn write(request: &Request, destination: &Destination<'_>, out: &mut 
         body.optional("parallel_tool_calls", &request.parallel_tool_calls);
         write_sampling(&request.sampling, body, losses);
         write_reasoning(request, destination, body, losses);
-        if let Some(output) = &request.output {
-            write_output(output, body);
+        write_text(request, body);
+        for (key, value) in request.ext.0.iter().filter(|(key, _)| is_shared(request, key)) {
+            body.raw(key, value);
         }
         // The caller's protocol keeps nothing, and OpenAI would by default.
         body.field("store", &false);
@@ -44,7 +46,34 @@ pub(super) fn write(request: &Request, destination: &Destination<'_>, out: &mut 
         body.optional("user", &request.user);
         body.optional("metadata", &request.metadata);
     });
-    losses.dropped_ext("", &request.ext);
+    let taken = |key: &str| is_shared(request, key) || verbosity(request).is_some_and(|_| key == VERBOSITY);
+    losses.dropped_ext("", &Ext(request.ext.0.iter().filter(|(key, _)| !taken(key)).cloned().collect()));
+}
+
+/// Members of a request that OpenAI's two protocols have by the same name and with the same meaning.
+const SHARED: [&str; 6] = [
+    "moderation",
+    "prompt_cache_key",
+    "prompt_cache_options",
+    "prompt_cache_retention",
+    "safety_identifier",
+    "service_tier",
+];
+
+/// Other vendors have words of their own for the tier.
+const TIERS: [&str; 5] = [r#""auto""#, r#""default""#, r#""flex""#, r#""scale""#, r#""priority""#];
+
+fn is_shared(request: &Request, key: &str) -> bool {
+    let known = || key != "service_tier" || request.ext.get(key).is_some_and(|tier| TIERS.contains(&tier.get()));
+    request.origin == ProtocolId::OpenAiChat && SHARED.contains(&key) && known()
+}
+
+/// At the top level there, within `text` here.
+const VERBOSITY: &str = "verbosity";
+
+fn verbosity(request: &Request) -> Option<&RawValue> {
+    let own = request.origin == ProtocolId::OpenAiChat;
+    request.ext.get(VERBOSITY).filter(|word| own && json::kind(word) == json::Kind::String)
 }
 
 /// The system texts before the conversation; those within it stay where they are.
@@ -152,7 +181,11 @@ impl Items<'_> {
                     let ending = media_type.rsplit('/').next().unwrap_or("bin").to_owned();
                     media.name.get_or_insert_with(|| format!("document.{ending}"));
                 } else {
-                    media.name = None;
+                    if media.name.take().is_some() {
+                        self.losses.dropped("messages.content.name", "Responses has no names of images");
+                    }
+                    // OpenAI's schema requires a word for it.
+                    media.detail.get_or_insert_with(|| "auto".to_owned());
                 }
                 let mut part = Vec::new();
                 json::object(&mut part, |writer| content::write_media(&media, writer));
@@ -369,11 +402,22 @@ fn write_reasoning(request: &Request, to: &Destination<'_>, body: &mut ObjectWri
     body.field("include", &["reasoning.encrypted_content"]);
 }
 
-fn write_output(output: &OutputFormat, body: &mut ObjectWriter<'_>) {
+/// What form the text is to have, and how much of it.
+fn write_text(request: &Request, body: &mut ObjectWriter<'_>) {
+    let (mut output, verbosity) = (request.output.clone(), verbosity(request));
+    if output.is_none() && verbosity.is_none() {
+        return;
+    }
     // Where nothing is said, Responses takes a schema for a strict one, and refuses most.
-    let mut output = output.clone();
-    if let OutputFormat::Schema { strict, .. } = &mut output {
+    if let Some(OutputFormat::Schema { strict, .. }) = &mut output {
         strict.get_or_insert(false);
     }
-    body.object("text", |text| text.object("format", |format| write_format(&output, format)));
+    body.object("text", |text| {
+        if let Some(output) = &output {
+            text.object("format", |format| write_format(output, format));
+        }
+        if let Some(verbosity) = verbosity {
+            text.raw(VERBOSITY, verbosity);
+        }
+    });
 }

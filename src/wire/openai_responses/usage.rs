@@ -34,7 +34,7 @@ pub(super) fn write(usage: &Usage, out: &mut ObjectWriter<'_>) {
     out.field("input_tokens", &usage.input.unwrap_or(0));
     out.object("input_tokens_details", |details| {
         details.field("cached_tokens", &usage.cache_read.unwrap_or(0));
-        details.optional("cache_write_tokens", &usage.cache_write);
+        details.field("cache_write_tokens", &usage.cache_write.unwrap_or(0));
     });
     out.field("output_tokens", &usage.output.unwrap_or(0));
     out.object("output_tokens_details", |details| {

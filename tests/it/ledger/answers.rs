@@ -1,12 +1,14 @@
 //! What of an answer reaches a caller of another protocol, or is reported.
 
+use routeplane::wire::ir::fold;
 use routeplane::wire::loss::Losses;
 use routeplane::wire::quirk::Quirks;
 use routeplane::wire::{PROTOCOLS, Protocol, ProtocolId};
 use serde_json::Value;
 
 use super::ablation::{Silence, Written};
-use crate::laws::fixtures::{cases, inbound, outbound};
+use crate::laws::fixtures::{both_roles, cases, encode_stream, events, inbound, outbound, streaming_request};
+use crate::laws::gist;
 
 /// Members of answers that are left out in silence, because nothing is lost with them. A path that begins with `*` is an
 /// ending, one that ends with `*` a beginning.
@@ -142,4 +144,61 @@ fn no_member_of_an_answer_is_lost_in_silence() {
     }
     assert!(silence.len() > 100);
     assert_eq!(unexplained(&silence), [""; 0]);
+}
+
+#[test]
+fn text_and_a_call_in_one_chunk_both_arrive() {
+    let chat = concat!(
+        r#"data: {"id":"c","model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":"Hi","tool_calls":[{"index":0,"#,
+        r#""id":"call_1","type":"function","function":{"name":"now","arguments":"{\"a\":1}"}}]},"finish_reason":null}]}"#,
+        "\n\n",
+        r#"data: {"id":"c","model":"m","choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]}"#,
+        "\n\ndata: [DONE]\n\n"
+    );
+    let gemini = concat!(
+        r#"data: {"candidates":[{"index":0,"content":{"role":"model","parts":[{"text":"Hi"},"#,
+        r#"{"functionCall":{"name":"now","args":{"a":1}}}]},"finishReason":"STOP"}]}"#,
+        "\n\n"
+    );
+    for (source, stream) in [(ProtocolId::OpenAiChat, chat), (ProtocolId::Gemini, gemini)] {
+        let said = events(source.codec().unwrap(), &[stream.as_bytes()]);
+        for target in both_roles() {
+            let written = encode_stream(target, &said, &streaming_request());
+            let back = fold(target.id(), &events(target, &[&written])).unwrap();
+            let answer = gist::answer(&back).remove(0);
+            let calls = vec![("now".to_owned(), serde_json::json!({ "a": 1 }))];
+            assert_eq!((answer.text.as_str(), answer.calls), ("Hi", calls), "{source} to {}", target.id());
+        }
+    }
+}
+
+/// Clients take an absent count for none, and a `null` for a mistake.
+#[test]
+fn no_count_and_no_list_of_an_answer_is_null() {
+    fn check(value: &Value, counted: bool, name: &str) {
+        match value {
+            Value::Object(members) => {
+                for (key, value) in members {
+                    let counts = counted || key.to_lowercase().starts_with("usage");
+                    let list = matches!(key.as_str(), "choices" | "output" | "candidates" | "tool_calls" | "parts");
+                    // A chunk of Chat Completions says by `null` that the usage comes later.
+                    assert!(!value.is_null() || !(counted || list), "{name}: `{key}` is null");
+                    check(value, counts, name);
+                }
+            }
+            Value::Array(elements) => elements.iter().for_each(|element| check(element, counted, name)),
+            _ => {}
+        }
+    }
+    let mut answers = 0;
+    for case in cases() {
+        let Some(body) = case.read("response.json") else { continue };
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        for target in PROTOCOLS.iter().copied().filter(|target| target.id() != case.protocol.id()) {
+            let Some((written, _)) = translated(case.protocol, target, &body) else { continue };
+            answers += 1;
+            check(&serde_json::from_slice(&written).unwrap(), false, &format!("{} to {}", case.name(), target.id()));
+        }
+    }
+    assert!(answers > 50);
 }

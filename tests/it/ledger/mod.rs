@@ -5,6 +5,7 @@ pub(crate) mod answers;
 mod commands;
 mod pages;
 pub(crate) mod requests;
+pub(crate) mod schemas;
 
 use routeplane::wire::ledger::{self, Entry, Fate};
 use routeplane::wire::quirk::Quirks;

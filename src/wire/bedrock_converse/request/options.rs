@@ -134,14 +134,15 @@ impl Options<'_> {
     }
 
     fn limit_sampling(&mut self, losses: &mut Losses) {
-        if !self.family.is_claude() {
-            return;
-        }
+        // The service refuses more, whatever the model would take (InferenceConfiguration of its model).
         if let Some(temperature) =
             self.temperature.as_mut().filter(|value| value.as_f64().is_some_and(|value| value > 1.0))
         {
-            losses.degraded("temperature", "Claude's temperature ends at 1");
+            losses.degraded("temperature", "Converse's temperature ends at 1");
             *temperature = Number::from(1);
+        }
+        if !self.family.is_claude() {
+            return;
         }
         let thinks =
             matches!(self.thinking, Thinking::Budget(_) | Thinking::Effort(_)) || self.family.thinks_with_effort();
