@@ -80,7 +80,9 @@ fn google(name: &str) -> Value {
 fn discovered(schema: &mut Value) {
     let Value::Object(members) = schema else { return };
     // These are words of another meaning, or of none, in JSON Schema; numbers of 64 bits may come as texts.
-    members.retain(|key, _| matches!(key.as_str(), "type" | "properties" | "items" | "enum" | "$ref" | "additionalProperties"));
+    members.retain(|key, _| {
+        matches!(key.as_str(), "type" | "properties" | "items" | "enum" | "$ref" | "additionalProperties")
+    });
     if let Some(Value::String(name)) = members.get_mut("$ref") {
         *name = format!("#/$defs/{name}");
     }
@@ -203,8 +205,12 @@ impl Judge {
                 let mut faults: Vec<String> = schema
                     .iter_errors(&document)
                     .map(|error| {
-                        let place: Vec<String> =
-                            error.instance_path().to_string().split('/').map(|step| step.replace(char::is_numeric, "")).collect();
+                        let place: Vec<String> = error
+                            .instance_path()
+                            .to_string()
+                            .split('/')
+                            .map(|step| step.replace(char::is_numeric, ""))
+                            .collect();
                         let text = error.to_string();
                         let text = text.chars().skip(text.chars().count().saturating_sub(300));
                         format!("{}: {}", place.join("/"), text.collect::<String>())
@@ -341,7 +347,9 @@ fn the_lists_of_fields_have_all_that_the_vendors_document() {
         let fields = ledger::fields(protocol);
         let is_listed = |path: &String| {
             let begins = |field: &str| {
-                field.strip_prefix(path.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[', '=', ' ', '(']))
+                field
+                    .strip_prefix(path.as_str())
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[', '=', ' ', '(']))
             };
             fields.iter().any(|field| begins(field.path))
                 || NOT_OF_THE_LEDGER.iter().any(|(of, member, _)| *of == protocol && member == path)
