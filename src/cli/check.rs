@@ -13,9 +13,9 @@ use super::config_file;
 use super::output::{complain, print, print_error, print_json};
 use super::refusal::{style_of_stderr, summary};
 use super::{Exit, refusal};
-use crate::config::Env;
+use crate::config::{Env, notes};
 use crate::diagnostic::render::render;
-use crate::diagnostic::{Code, Diagnostics, github, json, sarif};
+use crate::diagnostic::{Code, Diagnostics, Severity, github, json, sarif};
 use crate::live::candidate::{self, Cause, Compiled, Evaluation, Inputs, Refusal};
 use crate::live::files::Snapshot;
 use crate::source::SourceMap;
@@ -35,8 +35,11 @@ pub(super) struct Args {
     /// object of `findings` and `losses`
     #[arg(long)]
     losses: bool,
+    /// Also print what is no mistake: requests that no rule meets, and rules whose order decides
+    #[arg(long)]
+    info: bool,
     /// Explain a diagnostic, such as RP0020, instead of checking
-    #[arg(long, value_name = "CODE", conflicts_with_all = ["file", "format", "deny", "losses"])]
+    #[arg(long, value_name = "CODE", conflicts_with_all = ["file", "format", "deny", "losses", "info"])]
     explain: Option<String>,
 }
 
@@ -76,6 +79,7 @@ pub(super) fn run(args: &Args, env: &Env) -> Exit {
             let Evaluation { diagnostics, sources, compiled, .. } = &evaluation;
             let text = sources.named(&config.display().to_string()).unwrap_or_default();
             let compiled = compiled.as_ref();
+            let diagnostics = &informed(args, diagnostics, compiled);
             report(args, &config, diagnostics, sources, || {
                 compiled.map(|compiled| seen(args, compiled, stages::lines(compiled, text, diagnostics, env)))
             })
@@ -85,6 +89,16 @@ pub(super) fn run(args: &Args, env: &Env) -> Exit {
         }
         Err(refused) => refusal::report(&refused),
     }
+}
+
+/// The findings, with information where it is asked for.
+fn informed(args: &Args, diagnostics: &Diagnostics, compiled: Option<&Compiled>) -> Diagnostics {
+    let mut diagnostics = diagnostics.clone();
+    if let Some(compiled) = compiled.filter(|_| args.info) {
+        notes(&compiled.table, &compiled.proof, &mut diagnostics);
+        diagnostics.sort();
+    }
+    diagnostics
 }
 
 /// Looks at the files once, and once more for each set of files that turn out to belong to them.
@@ -144,7 +158,7 @@ fn report(
             print(format_args!("{}: {}", config.display(), summary(diagnostics)));
         }
     }
-    let denied = args.deny == Some(Deny::Warnings) && !diagnostics.is_empty();
+    let denied = args.deny == Some(Deny::Warnings) && diagnostics.count(Severity::Warning) > 0;
     if diagnostics.has_errors() || denied { Exit::Findings } else { Exit::Done }
 }
 

@@ -40,7 +40,7 @@ pub(super) fn exit(refusal: &Refusal) -> Exit {
 
 /// `2 errors, 1 warning`.
 pub(super) fn summary(diagnostics: &Diagnostics) -> String {
-    let counts = [(Severity::Error, "error"), (Severity::Warning, "warning")];
+    let counts = [(Severity::Error, "error"), (Severity::Warning, "warning"), (Severity::Info, "note")];
     let counted = counts.iter().map(|(severity, word)| (diagnostics.count(*severity), word));
     let texts: Vec<String> = counted
         .filter(|(count, _)| *count > 0)

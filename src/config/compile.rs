@@ -43,7 +43,10 @@ pub fn document(
     let mut proof = Proof::default();
     if let Some(table) = &table {
         tests::run(document, table, diagnostics);
-        proof = prove::file(&prove::File { rules: &written.rules, table }, diagnostics);
+        proof = prove::file(
+            &prove::File { document, expressions: &written.expressions, rules: &written.rules, table },
+            diagnostics,
+        );
     }
     let table = table.filter(|_| !diagnostics.has_errors());
     (table, secrets.literals, proof)

@@ -30,7 +30,7 @@ use crate::diagnostic::Diagnostics;
 use crate::source::{SourceId, SourceMap};
 use crate::table::RoutingTable;
 use document::{Document, LiteralSecret};
-pub use prove::{Coverage, Proof};
+pub use prove::{Coverage, Proof, notes};
 
 /// What a table is made from.
 #[derive(Clone, Copy)]

@@ -522,6 +522,78 @@ Right:
       when stream and files > 1 -> @a
       when not stream and images > 1 -> @a
 ";
+    UncoveredRequests = 114, Info, "Some requests meet no rule. They are routed as their model says, as if the last rule were `otherwise -> as requested`. `check --info` says so.
+
+Wrong:
+
+    rules: when model == \"auto\" -> @default
+
+Right:
+
+    rules: |
+      when model == \"auto\" -> @default
+      otherwise -> as requested
+";
+    RulesOverlap = 115, Info, "Two rules are for the same request and lead to different places, so that their order decides. That is how a special case stands above the general one; `check --info` lists such pairs for a look.
+
+Wrong:
+
+    rules: |
+      when stream -> @fast
+      when has tools -> @careful
+
+Right:
+
+    rules: |
+      when stream and not has tools -> @fast
+      when has tools -> @careful
+";
+    LacksCapability = 116, Warning, "Every request that a rule takes needs something of the model (images, audio, tools, a large window, embeddings) that a target of the rule lacks, as far as the catalogue of models knows.
+
+Wrong:
+
+    rules: when images > 0 -> groq/openai/gpt-oss-120b
+
+Right:
+
+    rules: when images > 0 -> google/gemini-2.5-flash
+";
+    UnreachedFallback = 117, Warning, "A member of a chain is never tried. What stands before it does not fail over: a refusal (`deny`) is an answer, and `as requested` has been tried already.
+
+Wrong:
+
+    presets: { blocked: deny 403, a: \"@blocked > openai/gpt-5\" }
+
+Right:
+
+    presets: { blocked: deny 403, a: openai/gpt-5 }
+";
+    UnusedPreset = 118, Warning, "No request comes to the preset: no rule that can fire leads to it, and requests that name it are taken by rules that lead elsewhere.
+
+Wrong:
+
+    presets: { cheap: openai/gpt-5-mini, default: openai/gpt-5 }
+    rules: otherwise -> @default
+
+Right:
+
+    presets: { cheap: openai/gpt-5-mini, default: openai/gpt-5 }
+    rules: |
+      when model == \"auto\" -> @default
+      otherwise -> as requested
+";
+    UnusedProvider = 119, Warning, "No request comes to the provider: no rule that can fire and no preset in use leads to it, and requests that name it are taken by rules that lead elsewhere.
+
+Wrong:
+
+    providers: { openai: {}, anthropic: {} }
+    rules: otherwise -> openai/gpt-5
+
+Right:
+
+    providers: { openai: {}, anthropic: {} }
+    rules: otherwise -> openai/gpt-5 > anthropic/claude-sonnet-4-6
+";
 
     // 140–159: secrets and environment
     LiteralSecret = 140, Warning, "A key is written in the file itself. It works, but whoever reads the file, its backups or its history in Git has the key. The key is never printed or logged.

@@ -56,7 +56,7 @@ pub struct Prices {
 }
 
 /// Something that a model may be able to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u16)]
 pub enum Capability {
     Tools,

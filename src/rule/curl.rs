@@ -114,9 +114,9 @@ impl Said {
 
     fn messages(&mut self, shape: &RequestShape, body: &mut Map<String, Value>) -> (String, Map<String, Value>) {
         body.insert("model".to_owned(), shape.model.clone().into());
-        if shape.max_tokens > 0 {
-            body.insert("max_tokens".to_owned(), shape.max_tokens.into());
-        }
+        // The protocol asks for a limit; a rule that wants none gets one that changes nothing else.
+        let limit = if shape.max_tokens > 0 { shape.max_tokens } else { 1024 };
+        body.insert("max_tokens".to_owned(), limit.into());
         let image =
             |n| json!({ "type": "image", "source": { "type": "url", "url": format!("https://example.com/{n}.png") } });
         let mut messages = vec![json!({ "role": "user", "content": self.content(shape, &image) })];

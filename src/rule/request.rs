@@ -73,6 +73,11 @@ impl RequestShape {
         }
     }
 
+    /// The request of a caller who says "Hello" to `model`.
+    pub fn hello(model: impl Into<String>) -> RequestShape {
+        RequestShape { messages: 1, input_tokens: 2, ..RequestShape::new(model) }
+    }
+
     fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(String::as_str)
     }

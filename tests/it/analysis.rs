@@ -352,3 +352,145 @@ fn ten_thousand_random_sets_of_rules_are_decided_as_trying_decides_them() {
     }
     assert!(seen.requests > 10_000 && seen.never > 5_000, "{} {}", seen.requests, seen.never);
 }
+
+// === whole files
+
+fn compiled(rules: &str) -> routeplane::config::Compilation {
+    super::table::compile(&format!("version: 1\nrules: |\n{rules}"), &[])
+}
+
+fn said(diagnostics: &Diagnostics) -> Vec<String> {
+    diagnostics.iter().map(|found| format!("{} {}", found.code, found.message)).collect()
+}
+
+#[test]
+fn information_is_given_to_those_who_ask() {
+    let compilation = compiled(
+        "  when stream -> demo/a\n  when has tools -> demo/b\n  when images > 0 -> demo/a\n  when not stream and files > 0 -> demo/d\n",
+    );
+    assert_eq!(said(&compilation.diagnostics), [""; 0]);
+    let mut notes = Diagnostics::default();
+    routeplane::config::notes(&compilation.table.unwrap(), &compilation.proof, &mut notes);
+    assert_eq!(
+        said(&notes),
+        [
+            "RP0114 some requests meet no rule",
+            "RP0115 rule 1 takes requests that rule 2 is for too",
+            "RP0115 rule 2 takes requests that rule 3 is for too",
+            "RP0115 rule 2 takes requests that rule 4 is for too",
+            "RP0115 rule 3 takes requests that rule 4 is for too",
+        ]
+    );
+    assert!(notes.iter().all(|note| note.witness.as_ref().is_some_and(|witness| witness.starts_with("curl http://"))));
+    let covered = compiled("  when stream -> demo/a\n  when not stream -> demo/b\n");
+    assert_eq!(covered.proof.coverage, routeplane::config::Coverage::Complete);
+}
+
+/// Texts made to cost time or memory: each is decided or said not to be, within the steps that a file may take.
+#[test]
+fn hostile_rules_come_to_an_end() {
+    let row =
+        |count: usize, join: &str, part: &dyn Fn(usize) -> String| (0..count).map(part).collect::<Vec<_>>().join(join);
+    let facts = row(200, " and ", &|n| format!("header(\"h{n}\") != \"v{n}\""));
+    let choices = row(200, " and ", &|n| format!("(tag(\"a{n}\") == \"x\" or tag(\"b{n}\") ~ \"y*{n}\")"));
+    let globs = row(60, " and ", &|n| format!("model ~ \"*{}*\"", "ab".repeat(n % 7 + 1) + &"c".repeat(n)));
+    let texts = row(3_000, " or ", &|n| format!("model == \"m{n}\" or model ~ \"{n}*x\""));
+    // Whether an odd number of forty flags is set, and whether it is not: no request meets both, and showing it is hard.
+    let odd = |from: usize, to: usize, odd: bool| parity(from, to, odd);
+    let parity = format!("{} and {}", odd(0, 32, true), odd(0, 32, false));
+    let pigeons = row(9, " and ", &|n| format!("({})", row(8, " or ", &|hole| format!("tool(\"{n}-{hole}\")"))));
+    let alone = row(8, " and ", &|hole| {
+        row(36, " and ", &|pair| {
+            let (a, b) = (0..9).flat_map(|a| (0..a).map(move |b| (a, b))).nth(pair).unwrap();
+            format!("not (tool(\"{a}-{hole}\") and tool(\"{b}-{hole}\"))")
+        })
+    });
+    let numbers = row(2_000, "", &|n| format!("  when input_tokens == {n} -> demo/a\n"));
+    let cases = [
+        ("200 facts", format!("  when {facts} -> demo/a\n"), Some(0)),
+        ("200 choices", format!("  when {choices} -> demo/a\n"), Some(0)),
+        ("60 patterns", format!("  when {globs} -> demo/a\n"), None),
+        ("thousands of texts", format!("  when {texts} -> demo/a\n"), None),
+        ("odd and even", format!("  when {parity} -> demo/a\n"), None),
+        ("nine pigeons, eight holes", format!("  when {pigeons} and {alone} -> demo/a\n"), None),
+        ("2,000 numbers one by one", format!("{numbers}  when input_tokens < 2k -> demo/b\n"), None),
+    ];
+    for (what, rules, findings) in cases {
+        let compilation = compiled(&rules);
+        let said = said(&compilation.diagnostics);
+        assert!(compilation.table.is_some(), "{what}: {said:?}");
+        assert!(said.len() <= 1, "{what}: {said:?}");
+        assert!(
+            said.iter().all(|said| ["RP0110", "RP0111", "RP0113"].iter().any(|code| said.starts_with(code))),
+            "{what}: {said:?}"
+        );
+        assert!(findings.is_none_or(|count| said.len() == count), "{what}: {said:?}");
+    }
+}
+
+/// That an odd number, or not, of the flags in this range is set.
+fn parity(from: usize, to: usize, odd: bool) -> String {
+    if to - from == 1 {
+        return format!("{}tool(\"t{from}\")", if odd { "" } else { "not " });
+    }
+    let middle = from.midpoint(to);
+    let (left, right) = (|odd| parity(from, middle, odd), |odd| parity(middle, to, odd));
+    format!("({} and {} or {} and {})", left(true), right(!odd), left(false), right(odd))
+}
+
+#[test]
+fn what_cannot_be_decided_is_said() {
+    let condition = format!("{} and {}", parity(0, 32, true), parity(0, 32, false));
+    let compilation = compiled(&format!("  when {condition} -> demo/a\n  when stream -> demo/b\n"));
+    assert_eq!(said(&compilation.diagnostics), ["RP0113 could not decide rule 1 within the budget"]);
+}
+
+#[test]
+fn the_witness_is_decided_as_it_says() {
+    use routeplane::proxy::explain::{Given, Pretended, add_header, request};
+    let rules = "  when protocol == messages and images > 1 and stream -> demo/a\n\
+                 \x20 when last_tool == \"grep\" and tool(\"bash\") and tools >= 2 -> demo/b\n\
+                 \x20 when output == schema and reasoning >= high and max_tokens > 10 -> demo/c\n\
+                 \x20 when session ~ \"s*\" and user == \"it's\" and tag(\"env\") != \"prod\" -> demo/d\n\
+                 \x20 when bucket(\"one\") == 7 and tag(\"t\") == \"x\" and messages == 3 -> demo/e\n\
+                 \x20 when protocol == gemini and user is absent -> demo/f\n\
+                 \x20 when protocol == embeddings -> demo/g\n\
+                 \x20 when bucket(\"two\") == 7 and user is absent and session is absent -> demo/h\n";
+    let compilation = compiled(rules);
+    assert_eq!(said(&compilation.diagnostics), [""; 0]);
+    let table = compilation.table.unwrap();
+    let conditions: Vec<&Predicate> = table.rules.iter().map(|rule| &rule.when).collect();
+    let space = Space::new(Vec::new(), conditions.iter().copied());
+    let first = |shape: &RequestShape| table.rule_index.first(&table.rules, shape);
+    let mut prover = Prover::new(&space, conditions, &first, Budget::new(10_000_000));
+    for rule in (0..table.rules.len()).map(Some).chain([None]) {
+        let Verdict::Request(shape) = prover.reaches(rule, &[]) else { panic!("{rule:?}") };
+        let command = routeplane::rule::curl::curl(&shape, "127.0.0.1:4356");
+        // Taken apart as a shell would, for commands without escapes but `'\''`.
+        let (url, rest) = command.strip_prefix("curl http://127.0.0.1:4356").unwrap().split_once(' ').unwrap();
+        let rest = rest.replace("'\\''", "\u{1}");
+        let mut words = rest.split('\'').map(|word| word.replace('\u{1}', "'"));
+        let mut pretended = Pretended {
+            uri: url.parse().unwrap(),
+            headers: Default::default(),
+            body: Vec::new(),
+            given: Given::default(),
+        };
+        while let (Some(option), Some(value)) = (words.next(), words.next()) {
+            match option.trim() {
+                "-H" => {
+                    let (name, value) = value.split_once(": ").unwrap();
+                    add_header(&mut pretended.headers, name, value).unwrap();
+                }
+                "-d" => pretended.body = value.into_bytes(),
+                other => panic!("{other} in {command}"),
+            }
+        }
+        let id = pretended.headers.contains_key("x-request-id");
+        let decided = request(&table, &pretended, |explanation| explanation.decision.rule);
+        // An explanation has no id of its own, which is the one thing that this rule's request needs.
+        let expected = if id { None } else { rule.map(|at| at as u32 + 1) };
+        assert_eq!(decided, Ok(expected), "{command}");
+        assert!(!command.contains(" # "), "{command}");
+    }
+}

@@ -1,16 +1,23 @@
 //! What is said about the rules of a file once it compiles: each finding holds for all requests, and shows one.
 
+mod notes;
 mod parts;
 mod reach;
+mod targets;
+mod unused;
 
+pub use notes::notes;
+
+use super::document::Document;
 use super::rules::ReadRule;
 use crate::diagnostic::Diagnostics;
 use crate::rule::analysis::{Budget, KeyFacts, Prover, Space};
+use crate::rule::ast::Expression;
 use crate::rule::curl::curl;
 use crate::rule::predicate::Predicate;
 use crate::rule::request::RequestShape;
 use crate::source::Span;
-use crate::table::RoutingTable;
+use crate::table::{RouteNode, RoutingTable};
 
 /// Steps of proof that one file may take. Counted and not timed, so that `check` and a reload never disagree; more than
 /// any file that people write needs.
@@ -37,11 +44,25 @@ pub enum Coverage {
 
 /// A file that compiles, as the proofs see it.
 pub(super) struct File<'f> {
+    pub(super) document: &'f Document,
+    /// Of the presets, in their order.
+    pub(super) expressions: &'f [Option<Expression>],
     pub(super) rules: &'f [ReadRule],
     pub(super) table: &'f RoutingTable,
 }
 
-impl File<'_> {
+impl<'f> File<'f> {
+    /// The preset's expression.
+    fn preset(&self, name: &str) -> Option<&'f Expression> {
+        let at = self.document.presets.iter().position(|entry| entry.name.value == name)?;
+        self.expressions.get(at)?.as_ref()
+    }
+
+    /// What the preset has become.
+    fn route(&self, preset: &str) -> Option<&'f RouteNode> {
+        self.table.route(*self.table.presets.get(preset)?).map(|route| &route.node)
+    }
+
     /// The command that makes this request.
     fn curl(&self, shape: &RequestShape) -> String {
         curl(shape, self.table.listen)
@@ -51,13 +72,16 @@ impl File<'_> {
 /// Proves what can be proved, and reports what is wrong.
 pub(super) fn file(file: &File<'_>, diagnostics: &mut Diagnostics) -> Proof {
     let conditions = file.rules.iter().map(|rule| rule.when_span).collect();
+    targets::check_fallbacks(file, diagnostics);
     if file.rules.is_empty() {
         return Proof { coverage: Coverage::Unknown, conditions };
     }
     let space = space(file.table);
     let first = |shape: &RequestShape| file.table.rule_index.first(&file.table.rules, shape);
     let mut prover = Prover::new(&space, predicates(file.table), &first, Budget::new(FILE));
-    reach::check(file, &space, &mut prover, diagnostics);
+    let by_rule = reach::check(file, &space, &mut prover, diagnostics);
+    targets::check(file, &by_rule, &mut prover, diagnostics);
+    unused::check(file, &by_rule, &mut prover, diagnostics);
     Proof { coverage: reach::coverage(file, &mut prover), conditions }
 }
 

@@ -143,8 +143,14 @@ fn possible(required: &[Required<'_>], prover: &mut Prover<'_>, samples: &mut Sa
 
 // === who is to blame
 
-/// The smallest parts that make it so: each alone, or all of them together.
-fn blamed<'p>(part: &'p Part, truth: Truth, prover: &mut Prover<'_>) -> Option<Vec<&'p Part>> {
+/// Parts that hold always or never, together.
+struct Blamed<'p> {
+    truth: Truth,
+    parts: Vec<&'p Part>,
+}
+
+/// The smallest parts that make it so.
+fn blamed<'p>(part: &'p Part, truth: Truth, prover: &mut Prover<'_>) -> Option<Blamed<'p>> {
     // What holds never as a chain of `and`, holds never by some of its members; always and `or` likewise.
     let chain = if truth == Truth::Never { Kind::All } else { Kind::Any };
     match part.kind {
@@ -167,30 +173,30 @@ fn blamed<'p>(part: &'p Part, truth: Truth, prover: &mut Prover<'_>) -> Option<V
             }
             match members.as_slice() {
                 [only] => blamed(only, truth, prover),
-                _ => Some(members),
+                _ => Some(Blamed { truth, parts: members }),
             }
         }
-        Kind::All | Kind::Any | Kind::Atom => Some(vec![part]),
+        Kind::All | Kind::Any | Kind::Atom => Some(Blamed { truth, parts: vec![part] }),
     }
 }
 
 // === saying so
 
-fn finding(truth: Truth, blamed: &[&Part], rule: usize, is_whole: bool, space: &Space) -> Diagnostic {
+fn finding(truth: Truth, blamed: &Blamed<'_>, rule: usize, is_whole: bool, space: &Space) -> Diagnostic {
     let how = if truth == Truth::Never { "can never hold" } else { "always holds" };
     let what = if is_whole { "the condition" } else { "a part of the condition" };
     let mut diagnostic = Diagnostic::new(code(truth), format!("{what} of rule {} {how}", rule + 1));
-    let labels = match (blamed.len(), truth) {
+    let labels = match (blamed.parts.len(), blamed.truth) {
         (1, Truth::Never) => ("never true", ""),
         (1, _) => ("always true", ""),
         (_, Truth::Never) => ("this", "and this exclude each other"),
         (_, _) => ("this", "or this always holds"),
     };
-    for (at, part) in blamed.iter().enumerate() {
-        let last = at > 0 && at + 1 == blamed.len();
+    for (at, part) in blamed.parts.iter().enumerate() {
+        let last = at > 0 && at + 1 == blamed.parts.len();
         diagnostic = diagnostic.label(part.span, if last { labels.1 } else { labels.0 });
     }
-    let cause = match blamed {
+    let cause = match blamed.parts.as_slice() {
         [Part { predicate: Predicate::Atom(atom), .. }] => space.reason(atom).map(|reason| format!("{reason}; ")),
         _ => None,
     };

@@ -6,6 +6,7 @@ use super::{Coverage, File};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::rule::analysis::{Never, Prover, Space, Verdict};
 use crate::rule::predicate::Predicate;
+use crate::rule::request::RequestShape;
 
 /// Whether every request meets some rule.
 pub(super) fn coverage(file: &File<'_>, prover: &mut Prover<'_>) -> Coverage {
@@ -19,28 +20,35 @@ pub(super) fn coverage(file: &File<'_>, prover: &mut Prover<'_>) -> Coverage {
     }
 }
 
-/// Reports what is wrong with each rule.
-pub(super) fn check(file: &File<'_>, space: &Space, prover: &mut Prover<'_>, diagnostics: &mut Diagnostics) {
+/// Reports what is wrong with each rule, and gives a request that it takes; `None` where it takes none, or where that could
+/// not be decided.
+pub(super) fn check(
+    file: &File<'_>,
+    space: &Space,
+    prover: &mut Prover<'_>,
+    diagnostics: &mut Diagnostics,
+) -> Vec<Option<Box<RequestShape>>> {
+    let mut by_rule = Vec::with_capacity(file.rules.len());
     let mut undecided = Vec::new();
     let mut samples = Samples::default();
     for (at, rule) in file.rules.iter().enumerate() {
-        let mut fires = None;
+        samples.first = None;
         let mut decided = !prover.is_exhausted();
         if decided {
             match prover.reaches(Some(at), &[]) {
-                Verdict::Request(shape) => fires = Some(shape),
+                Verdict::Request(shape) => samples.first = Some(shape),
                 Verdict::Never(never) if never.covered_by.is_empty() => {}
                 Verdict::Never(never) => diagnostics.push_with(Code::UnreachableRule, || unreachable(file, at, &never)),
                 Verdict::Undecided => decided = false,
             }
         }
         if decided && let Some(condition) = &rule.condition {
-            samples.first = fires;
             decided = parts::check(condition, at, space, prover, &mut samples, diagnostics).is_some();
         }
         if !decided {
             undecided.push(at);
         }
+        by_rule.push(samples.first.take());
     }
     if let Some(first) = undecided.first().and_then(|at| file.rules.get(*at)) {
         diagnostics.push(
@@ -49,6 +57,7 @@ pub(super) fn check(file: &File<'_>, space: &Space, prover: &mut Prover<'_>, dia
                 .help("nothing is wrong with serving it; write the condition with fewer `or` in `and`, or as several rules"),
         );
     }
+    by_rule
 }
 
 /// "rule 3", "rules 1 and 3", "rules 1, 3, 4 and 17 more".

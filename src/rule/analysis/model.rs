@@ -4,7 +4,6 @@
 use super::budget::Budget;
 use super::encode::{Encoding, Number, NumberVariable, TextVariable};
 use super::solver::Lit;
-use super::space::Space;
 use super::texts::Asked;
 use crate::glob::Glob;
 use crate::rule::facts::{self, SESSION_HEADERS};
@@ -43,9 +42,7 @@ impl Encoding<'_> {
 
     /// The request of the model, or clauses that it breaks.
     fn request(&self, budget: &mut Budget) -> Option<Result<RequestShape, Vec<Vec<Lit>>>> {
-        let mut shape = RequestShape::new(PLAIN_MODEL);
-        shape.messages = Space::plain(&ValueFact::Number(NumberFact::Messages));
-        shape.input_tokens = Space::plain(&ValueFact::Number(NumberFact::InputTokens));
+        let mut shape = RequestShape::hello(PLAIN_MODEL);
         self.put_key(&mut shape, 0);
         for variable in &self.texts {
             if self.solver.holds(variable.absent) {

@@ -14,7 +14,8 @@ use std::collections::BTreeMap;
 use super::texts::Legal;
 use crate::rule::facts::{self, SESSION_HEADERS, USER_HEADER, tag_header};
 use crate::rule::predicate::{Atom, Predicate, ValueFact};
-use crate::rule::{NumberFact, TextFact};
+use crate::rule::request::RequestShape;
+use crate::rule::{Facts, NumberFact, TextFact};
 use crate::wire::ProtocolId;
 
 /// A client key, as far as conditions see it.
@@ -133,11 +134,10 @@ impl Space {
         }
     }
 
-    /// The value that a request has where nothing else is asked for: that of a caller who says "Hello".
+    /// The value that a request has where nothing else is asked for: that of [`RequestShape::hello`].
     pub(in crate::rule) fn plain(fact: &ValueFact) -> u64 {
         match fact {
-            ValueFact::Number(NumberFact::Messages) => 1,
-            ValueFact::Number(NumberFact::InputTokens) => 2,
+            ValueFact::Number(number) => RequestShape::hello("").number(*number),
             _ => 0,
         }
     }
