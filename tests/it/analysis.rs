@@ -438,6 +438,34 @@ fn parity(from: usize, to: usize, odd: bool) -> String {
     format!("({} and {} or {} and {})", left(true), right(!odd), left(false), right(odd))
 }
 
+/// `check` and a reload read a file by the same function; both judge every random file as the rules' proofs do.
+#[test]
+fn a_check_and_a_reload_judge_alike() {
+    use routeplane::config::Env;
+    use routeplane::live::candidate::{Inputs, front_end};
+    use routeplane::live::files::Snapshot;
+    let mut random = Rng::with_seed(3);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("routeplane.yaml");
+    let (mut clean, mut warned) = (0, 0);
+    for _ in 0..60 {
+        let dimensions = random.choose_multiple(DIMENSIONS, 2);
+        let rules: String = (0..random.usize(1..6))
+            .map(|n| format!("  when {} -> demo/{n}\n", condition(&mut random, &dimensions, 1)))
+            .collect();
+        let text = format!("version: 1\nrules: |\n{rules}");
+        std::fs::write(&path, &text).unwrap();
+        let snapshot = Snapshot::read(Some(&path), &Default::default());
+        let inputs = Inputs { config: Some(path.clone()), listen: None, env: Env::default() };
+        let reloaded = front_end(&inputs, &snapshot);
+        let checked = super::table::compile(&text, &[]);
+        assert_eq!(said(&reloaded.diagnostics), said(&checked.diagnostics), "{text}");
+        assert_eq!(reloaded.compiled.map(|compiled| compiled.table), checked.table);
+        if checked.diagnostics.is_empty() { clean += 1 } else { warned += 1 }
+    }
+    assert!(clean > 5 && warned > 5, "{clean} {warned}");
+}
+
 #[test]
 fn what_cannot_be_decided_is_said() {
     let condition = format!("{} and {}", parity(0, 32, true), parity(0, 32, false));

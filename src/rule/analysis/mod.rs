@@ -25,7 +25,13 @@ use super::predicate::Predicate;
 use super::request::RequestShape;
 
 /// Steps that one question may take.
-const QUESTION: u64 = 400_000;
+const QUESTION: u64 = 600_000;
+
+/// What an answer costs at least, so that many cheap ones come to an end too.
+const OVERHEAD: u64 = 20;
+
+/// Rules that are asked in one step.
+const RULES_PER_STEP: usize = 16;
 
 /// A condition, and whether it is to hold.
 pub type Required<'p> = (&'p Predicate, bool);
@@ -79,7 +85,7 @@ impl<'p> Prover<'p> {
     /// Is there a request that meets `required`, whatever the rules?
     pub fn meets(&mut self, required: &[Required<'_>]) -> Verdict {
         let mut encoding = self.encoded(required);
-        match self.ask(&mut encoding, required) {
+        match self.ask(&mut encoding, required, &mut self.question()) {
             Answer::Request(shape) => Verdict::Request(shape),
             Answer::Impossible => Verdict::Never(Never::default()),
             Answer::Undecided => Verdict::Undecided,
@@ -91,10 +97,11 @@ impl<'p> Prover<'p> {
         let own = rule.and_then(|at| self.conditions.get(at)).map(|condition| (*condition, true));
         let required: Vec<Required<'_>> = own.into_iter().chain(required.iter().copied()).collect();
         let mut encoding = self.encoded(&required);
+        let mut question = self.question();
         let mut covering: Vec<usize> = Vec::new();
         let mut example = None;
         loop {
-            let shape = match self.ask(&mut encoding, &required) {
+            let shape = match self.ask(&mut encoding, &required, &mut question) {
                 Answer::Request(shape) => shape,
                 Answer::Undecided => return Verdict::Undecided,
                 Answer::Impossible => {
@@ -105,6 +112,10 @@ impl<'p> Prover<'p> {
             let taken = (self.first)(&shape);
             if taken == rule {
                 return Verdict::Request(shape);
+            }
+            let asked = taken.unwrap_or(self.conditions.len()) / RULES_PER_STEP;
+            if self.spend(&mut question, asked as u64).is_none() {
+                return Verdict::Undecided;
             }
             // A rule that was said not to hold takes nothing, and one below ours comes too late.
             let earlier = taken.filter(|at| rule.is_none_or(|rule| *at < rule) && !covering.contains(at));
@@ -125,15 +136,23 @@ impl<'p> Prover<'p> {
         encoding
     }
 
-    /// Asks, within what is left. A request is looked at before it is believed.
-    fn ask(&mut self, encoding: &mut Encoding<'_>, required: &[Required<'_>]) -> Answer {
-        let given = self.budget.left().min(QUESTION);
-        let mut budget = Budget::new(given);
+    /// What one question may take of what is left.
+    fn question(&self) -> Budget {
+        Budget::new(self.budget.left().min(QUESTION))
+    }
+
+    /// Takes steps from the question's budget and from that of all.
+    fn spend(&mut self, question: &mut Budget, steps: u64) -> Option<()> {
+        self.budget.spend(steps)?;
+        question.spend(steps)
+    }
+
+    /// Asks, within the question's budget. A request is looked at before it is believed.
+    fn ask(&mut self, encoding: &mut Encoding<'_>, required: &[Required<'_>], question: &mut Budget) -> Answer {
+        let mut budget = *question;
         let answer = encoding.answer(&mut budget);
-        // What an answer costs at least, so that many cheap ones come to an end too.
-        const OVERHEAD: u64 = 20;
-        let spent = given - budget.left();
-        if self.budget.spend(spent + OVERHEAD).is_none() {
+        let spent = question.left() - budget.left();
+        if self.spend(question, spent + OVERHEAD).is_none() {
             return Answer::Undecided;
         }
         match answer {
@@ -177,6 +196,6 @@ impl<'p> Prover<'p> {
         let others: Vec<Required<'_>> =
             rules.iter().filter_map(|at| Some((*self.conditions.get(*at)?, false))).collect();
         let all: Vec<Required<'_>> = required.iter().copied().chain(others).collect();
-        self.ask(&mut encoding, &all) == Answer::Impossible
+        self.ask(&mut encoding, &all, &mut self.question()) == Answer::Impossible
     }
 }
