@@ -18,7 +18,7 @@ use crate::glob::Glob;
 use crate::wire::hosting::Hosting;
 use crate::wire::quirk::Quirks;
 use crate::wire::structured::OutputPlan;
-use crate::wire::{Operation, Outbound, ProtocolId};
+use crate::wire::{Embeddings, Operation, Outbound, ProtocolId};
 
 /// One provider of the table.
 #[derive(Debug, Clone, PartialEq)]
@@ -136,6 +136,11 @@ impl Endpoint {
     /// What writes its requests and reads its answers; `None` where this build speaks no such protocol.
     pub fn outbound(&self) -> Option<&'static dyn Outbound> {
         self.protocol.codec()?.hosted(self.hosting)
+    }
+
+    /// What asks it for vectors; `None` where its protocol has none.
+    pub fn embeddings(&self) -> Option<&'static dyn Embeddings> {
+        self.protocol.codec()?.embeddings()
     }
 
     /// Whether `model` is served here.

@@ -1,5 +1,6 @@
 //! One try at one target: send, wait, and find out whether there is an answer.
 
+mod embed;
 mod exchange;
 mod heads;
 mod identity;
@@ -17,7 +18,7 @@ use tokio::time::Instant;
 
 use super::Gateway;
 use super::failure::Failure;
-use super::outgoing::{self, Incoming, Toward};
+use super::outgoing::{self, Incoming, Toward, Translation};
 use super::stream::StreamBody;
 use crate::live::Live;
 use crate::provider::Endpoint;
@@ -161,6 +162,10 @@ async fn send(this: &Try<'_, '_, '_, '_>, place: &Place<'_>) -> Result<Answer, F
         true => Failure::Deadline(*total),
         false => Failure::FirstToken(timeouts.first_token),
     };
+    if let Translation::Embed(batches) = &prepared.translation {
+        let embedding = embed::run(this, place, &prepared, batches);
+        return tokio::time::timeout_at(*deadline, embedding).await.unwrap_or_else(|_| Err(late()));
+    }
     let head = tokio::time::timeout_at(first, exchange::call(this, place, &prepared, stream, timeouts));
     let response = head.await.unwrap_or_else(|_| Err(late()))?;
     let response = exchange::refuse_errors(place, &prepared, response).await?;

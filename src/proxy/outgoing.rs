@@ -2,6 +2,7 @@
 //! one target cannot leak to the next.
 
 mod betas;
+pub mod embed;
 mod form;
 pub mod head;
 mod loss;
@@ -12,6 +13,8 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use http::HeaderMap;
+
+use embed::Batches;
 
 use super::ingress::Call;
 use super::pipe::Terms;
@@ -49,6 +52,7 @@ pub struct Toward<'r> {
 }
 
 /// A body for an upstream.
+#[derive(Debug, Clone)]
 pub struct Prepared {
     pub body: Pieces,
     pub losses: Losses,
@@ -60,11 +64,19 @@ pub struct Prepared {
     pub translation: Translation,
 }
 
+impl Prepared {
+    /// The same with another body.
+    pub fn with_body(&self, body: Pieces) -> Prepared {
+        Prepared { body, ..self.clone() }
+    }
+}
+
 /// How the answer comes back.
+#[derive(Debug, Clone)]
 pub enum Translation {
     None,
     Generate(Box<ir::Request>),
-    Embed(Box<ir::EmbedRequest>),
+    Embed(Box<Batches>),
     CountTokens,
 }
 
@@ -109,6 +121,11 @@ pub fn body(incoming: &Incoming<'_, '_>, attempt: &Attempt<'_>, toward: &Toward<
     let edits = &attempt.settings.body;
     if !edits.set.is_empty() || !edits.remove.is_empty() {
         prepared.body = preset::edit_body(&prepared.body, edits)?;
+        if let Translation::Embed(batches) = &mut prepared.translation {
+            for body in &mut batches.others {
+                *body = preset::edit_body(body, edits)?;
+            }
+        }
     }
     Ok(prepared)
 }

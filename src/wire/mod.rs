@@ -132,6 +132,10 @@ pub trait Protocol: Sync {
     }
     /// The embeddings endpoint of this protocol's family, `None` where it has none.
     fn embeddings(&self) -> Option<&dyn Embeddings>;
+    /// The embeddings requests of this protocol's callers, `None` where it has none.
+    fn embeddings_in(&self) -> Option<&dyn EmbeddingsIn> {
+        None
+    }
 }
 
 /// What of a caller's request line a codec may see. Gemini carries the model and the stream switch in its path.
@@ -432,11 +436,13 @@ pub trait StreamEncoder: Send {
     fn losses(&self) -> &Losses;
 }
 
-/// The embeddings endpoint of a protocol family, in both roles. Requests that stay in one family are passed through.
+/// Vectors, in the client's role: we ask an upstream for them.
 pub trait Embeddings: Sync {
-    /// # Errors
-    /// A request that this protocol does not allow.
-    fn decode_request(&self, head: &Head<'_>, body: &[u8]) -> Result<ir::EmbedRequest, ir::Error>;
+    /// Most inputs of one call; more of them become several calls.
+    fn most_inputs(&self, _model: &str) -> usize {
+        usize::MAX
+    }
+
     /// # Errors
     /// An input that the protocol cannot carry (token ids to an upstream that takes text).
     fn encode_request(
@@ -449,6 +455,13 @@ pub trait Embeddings: Sync {
     /// # Errors
     /// A body that is not an answer of this protocol.
     fn decode_response(&self, body: &[u8]) -> Result<ir::EmbedResponse, ir::Error>;
+}
+
+/// Vectors, in the server's role: callers ask us for them.
+pub trait EmbeddingsIn: Sync {
+    /// # Errors
+    /// A request that this protocol does not allow.
+    fn decode_request(&self, head: &Head<'_>, body: &[u8]) -> Result<ir::EmbedRequest, ir::Error>;
     fn encode_response(
         &self,
         request: &ir::EmbedRequest,

@@ -132,7 +132,7 @@ fn requests(protocol: &'static dyn Protocol, bytes: &[u8]) {
         let _ = inbound.peek(&head(operation), bytes);
     }
     let _ = inbound.decode_request(&head(Operation::CountTokens), bytes);
-    if let Some(embeddings) = protocol.embeddings() {
+    if let Some(embeddings) = protocol.embeddings_in() {
         let _ = embeddings.decode_request(&head(Operation::Embed), bytes);
     }
     let head = head(Operation::Generate);

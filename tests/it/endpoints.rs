@@ -150,6 +150,38 @@ async fn a_completion_streams_and_is_counted() {
 }
 
 #[tokio::test]
+async fn texts_that_exceed_a_batch_become_several_calls_and_one_answer() {
+    let mock = MockUpstream::start([
+        answers("application/json", r#"{"embedding":[0.5],"inputTextTokenCount":3}"#),
+        answers("application/json", r#"{"embedding":[1.5],"inputTextTokenCount":4}"#),
+    ])
+    .await;
+    let gateway = Gateway::start(&providers(&[("up", "bedrock-converse", &mock)])).await;
+    let body = json!({ "model": "up/amazon.titan-embed-text-v2:0", "input": ["a", "b", "c"] });
+    let got = http_client::post(gateway.address, "/v1/embeddings", &body).await.expect_status(200).json();
+    assert_eq!(got["data"].as_array().unwrap().len(), 3);
+    assert_eq!(got["usage"]["prompt_tokens"], 11, "one of three and two of four");
+    let mut sent: Vec<String> =
+        mock.requests().iter().map(|seen| seen.request.json()["inputText"].to_string()).collect();
+    sent.sort();
+    assert_eq!(sent, ["\"a\"", "\"b\"", "\"c\""]);
+    assert!(mock.requests().iter().all(|seen| seen.request.path() == "/model/amazon.titan-embed-text-v2%3A0/invoke"));
+}
+
+#[tokio::test]
+async fn one_batch_that_fails_fails_them_all() {
+    let mock = MockUpstream::start([
+        answers("application/json", r#"{"embedding":[0.5],"inputTextTokenCount":3}"#),
+        Act::Respond { status: 400, headers: Vec::new(), body: br#"{"message":"too long"}"#.to_vec() },
+    ])
+    .await;
+    let gateway = Gateway::start(&providers(&[("up", "bedrock-converse", &mock)])).await;
+    let body = json!({ "model": "up/amazon.titan-embed-text-v2:0", "input": ["a", "b", "c"] });
+    let got = http_client::post(gateway.address, "/v1/embeddings", &body).await.expect_status(400);
+    assert!(got.text().contains("too long"), "{}", got.text());
+}
+
+#[tokio::test]
 async fn vectors_and_rerank_in_other_words() {
     let mock = MockUpstream::start([
         answers(

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Response};
+use http::{HeaderMap, HeaderValue, Response};
 use http_body::Body as _;
 
 use super::heads::{forwarded, limits, refuse_unknown_coding};
@@ -65,17 +65,8 @@ pub(super) async fn whole(
             incoming.inbound.encode_response(&answer, &mut out, &mut losses);
             (limits(&head.headers), out.into())
         }
-        Translation::Embed(request) => {
-            let (Some(to), Some(from)) =
-                (incoming.codec.embeddings(), place.endpoint.protocol.codec().and_then(|codec| codec.embeddings()))
-            else {
-                return Err(bad(Error::invalid("no embeddings here")));
-            };
-            let answer = from.decode_response(&body).map_err(bad)?;
-            let mut out = Vec::new();
-            to.encode_response(&request, &answer, &mut out, &mut losses);
-            (limits(&head.headers), out.into())
-        }
+        // Vectors come in batches.
+        Translation::Embed(_) => return Err(bad(Error::invalid("these vectors are not read as one answer"))),
         Translation::CountTokens => {
             let count = place.outbound.decode_token_count(&body);
             let count = count.ok_or_else(|| bad(Error::invalid("the upstream's answer holds no count of tokens")))?;
@@ -85,14 +76,19 @@ pub(super) async fn whole(
         }
     };
     headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
-    if let Some(cost) = cost.and_then(|cost| HeaderValue::try_from(decimal(cost)).ok()) {
-        headers.insert("x-routeplane-cost-usd", cost);
-    }
+    priced(&mut headers, cost);
     Ok(Answer { headers, losses, body: AnswerBody::Whole(body) })
 }
 
+/// Says what the answer cost, in USD, where that is known.
+pub(super) fn priced(headers: &mut HeaderMap, cost: Option<f64>) {
+    if let Some(cost) = cost.and_then(|cost| HeaderValue::try_from(decimal(cost)).ok()) {
+        headers.insert("x-routeplane-cost-usd", cost);
+    }
+}
+
 /// A whole body, bounded in bytes and in the silence between its pieces.
-async fn collect(mut body: upstream::Body, idle: Duration) -> Result<Bytes, Failure> {
+pub(super) async fn collect(mut body: upstream::Body, idle: Duration) -> Result<Bytes, Failure> {
     let expected = body.size_hint().exact().and_then(|size| usize::try_from(size).ok());
     let mut whole = BytesMut::new();
     loop {

@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 
-use super::{Incoming, Prepared, Toward, Translation, decoded, form};
-use crate::provider::{Endpoint, catalogue};
+use super::{Incoming, Prepared, Toward, Translation, decoded, embed, form};
+use crate::provider::catalogue;
 use crate::proxy::pipe::Terms;
 use crate::table::Attempt;
-use crate::wire::ir::{self, Error, ErrorKind};
+use crate::wire::ir::{self, Error};
 use crate::wire::loss::Losses;
 use crate::wire::structured::{Applied, request};
 use crate::wire::{Destination, Operation};
@@ -33,14 +33,7 @@ pub(super) fn translated(
         }
     };
     let translation = match incoming.call.operation {
-        Operation::Embed => {
-            let (from, to) =
-                (incoming.codec.embeddings(), endpoint.protocol.codec().and_then(|codec| codec.embeddings()));
-            let (Some(from), Some(to)) = (from, to) else { return Err(no_operation(endpoint, "embeddings")) };
-            let request = from.decode_request(&incoming.head, document)?;
-            to.encode_request(&request, &destination, &mut out, &mut losses)?;
-            Translation::Embed(Box::new(request))
-        }
+        Operation::Embed => return embed::translated(incoming, document, toward, &destination),
         Operation::CountTokens => {
             let mut request = incoming.inbound.decode_request(&incoming.head, document)?;
             with_form(&mut request, &mut losses);
@@ -62,11 +55,4 @@ pub(super) fn translated(
         }
     };
     Ok(Prepared { body: out.into(), losses, form: applied, terms: Terms::default(), translation })
-}
-
-fn no_operation(endpoint: &Endpoint, what: &str) -> Error {
-    Error::new(
-        ErrorKind::InvalidRequest,
-        format!("{} has no {what} that this gateway can translate", endpoint.protocol),
-    )
 }

@@ -9,6 +9,7 @@
 
 mod answer;
 mod block;
+mod embeddings;
 mod error;
 mod finish;
 mod formats;
@@ -59,7 +60,27 @@ impl Protocol for BedrockConverse {
     }
 
     fn embeddings(&self) -> Option<&dyn Embeddings> {
-        None
+        Some(self)
+    }
+}
+
+impl Embeddings for BedrockConverse {
+    fn most_inputs(&self, model: &str) -> usize {
+        embeddings::most_inputs(model)
+    }
+
+    fn encode_request(
+        &self,
+        request: &ir::EmbedRequest,
+        destination: &Destination<'_>,
+        out: &mut Vec<u8>,
+        losses: &mut Losses,
+    ) -> Result<(), ir::Error> {
+        embeddings::encode_request(request, destination, out, losses)
+    }
+
+    fn decode_response(&self, body: &[u8]) -> Result<ir::EmbedResponse, ir::Error> {
+        embeddings::decode_response(body)
     }
 }
 
@@ -133,6 +154,7 @@ impl Outbound for BedrockConverse {
             Operation::Generate if stream => "converse-stream",
             Operation::Generate => "converse",
             Operation::CountTokens => "count-tokens",
+            Operation::Embed => "invoke",
             _ => return None,
         };
         Some(format!("/model/{}/{method}", utf8_percent_encode(model, SEGMENT)))
@@ -222,7 +244,7 @@ mod tests {
         );
         assert_eq!(path(Operation::Generate, "arn:a/b", false).as_deref(), Some("/model/arn%3Aa%2Fb/converse"));
         assert_eq!(path(Operation::CountTokens, "m", false).as_deref(), Some("/model/m/count-tokens"));
-        assert_eq!(path(Operation::Embed, "m", false), None);
+        assert_eq!(path(Operation::Embed, "m", false).as_deref(), Some("/model/m/invoke"));
         assert_eq!(BedrockConverse.decode_token_count(br#"{"inputTokens":7}"#), Some(7));
     }
 }

@@ -45,8 +45,8 @@ use super::quirk::Quirks;
 use super::schema::Dialect;
 use super::structured::{Means, OutputPlan};
 use super::{
-    Destination, Embeddings, Head, Inbound, Observation, Operation, Outbound, Protocol, ProtocolId, Relay,
-    StreamDecoder, StreamEncoder,
+    Destination, Embeddings, EmbeddingsIn, Head, Inbound, Observation, Operation, Outbound, Protocol, ProtocolId,
+    Relay, StreamDecoder, StreamEncoder,
 };
 
 /// Google's generateContent protocol.
@@ -66,6 +66,10 @@ impl Protocol for Gemini {
     }
 
     fn embeddings(&self) -> Option<&dyn Embeddings> {
+        Some(self)
+    }
+
+    fn embeddings_in(&self) -> Option<&dyn EmbeddingsIn> {
         Some(self)
     }
 }
@@ -223,8 +227,9 @@ impl Outbound for Gemini {
 }
 
 impl Embeddings for Gemini {
-    fn decode_request(&self, head: &Head<'_>, body: &[u8]) -> Result<ir::EmbedRequest, ir::Error> {
-        embeddings::decode_request(head, body)
+    /// <https://ai.google.dev/gemini-api/docs/embeddings>: a batch holds at most a hundred.
+    fn most_inputs(&self, _model: &str) -> usize {
+        100
     }
 
     fn encode_request(
@@ -239,6 +244,12 @@ impl Embeddings for Gemini {
 
     fn decode_response(&self, body: &[u8]) -> Result<ir::EmbedResponse, ir::Error> {
         embeddings::decode_response(body)
+    }
+}
+
+impl EmbeddingsIn for Gemini {
+    fn decode_request(&self, head: &Head<'_>, body: &[u8]) -> Result<ir::EmbedRequest, ir::Error> {
+        embeddings::decode_request(head, body)
     }
 
     fn encode_response(

@@ -23,6 +23,25 @@ pub enum EmbedInput {
     Tokens(Vec<Vec<u64>>),
 }
 
+impl EmbedInput {
+    /// How many vectors are asked for.
+    pub fn count(&self) -> usize {
+        match self {
+            EmbedInput::Texts(texts) => texts.len(),
+            EmbedInput::Tokens(tokens) => tokens.len(),
+        }
+    }
+
+    /// The inputs in their order, at most `most` together.
+    pub fn batches(&self, most: usize) -> Vec<EmbedInput> {
+        let most = most.max(1);
+        match self {
+            EmbedInput::Texts(texts) => texts.chunks(most).map(|some| EmbedInput::Texts(some.into())).collect(),
+            EmbedInput::Tokens(tokens) => tokens.chunks(most).map(|some| EmbedInput::Tokens(some.into())).collect(),
+        }
+    }
+}
+
 /// How the caller wants its vectors written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Encoding {

@@ -8,33 +8,9 @@ use super::{OpenAiChat, relayed, usage};
 use crate::wire::ir::{EmbedInput, EmbedRequest, EmbedResponse, Encoding, Error, ErrorKind};
 use crate::wire::json::{self, JsonError, Kind, Object};
 use crate::wire::loss::Losses;
-use crate::wire::{Destination, Embeddings, Head, ProtocolId};
+use crate::wire::{Destination, Embeddings, EmbeddingsIn, Head, ProtocolId};
 
 impl Embeddings for OpenAiChat {
-    fn decode_request(&self, _head: &Head<'_>, body: &[u8]) -> Result<EmbedRequest, Error> {
-        let text = std::str::from_utf8(body).map_err(|error| JsonError::Syntax(error.to_string()))?;
-        let mut request = Object::parse(text)?;
-        let missing = |key: &str| JsonError::Missing { key: key.to_owned() };
-        let model = request.string("model")?.ok_or_else(|| missing("model"))?;
-        let input = input(request.take("input").ok_or_else(|| missing("input"))?)?;
-        let dimensions = request.u64("dimensions")?;
-        let encoding = match request.string("encoding_format")?.as_deref() {
-            None | Some("float") => Encoding::Float,
-            Some("base64") => Encoding::Base64,
-            Some(_) => return Err(wrong("encoding_format", "`float` or `base64`").into()),
-        };
-        let user = request.string("user")?;
-        Ok(EmbedRequest {
-            origin: ProtocolId::OpenAiChat,
-            model,
-            input,
-            dimensions,
-            encoding,
-            user,
-            ext: request.rest(),
-        })
-    }
-
     fn encode_request(
         &self,
         request: &EmbedRequest,
@@ -81,6 +57,32 @@ impl Embeddings for OpenAiChat {
         let vectors = vectors.into_iter().map(|(_, vector)| vector).collect();
         let model = answer.string("model").ok().flatten();
         Ok(EmbedResponse { model, vectors, usage: usage::of_answer(body).or_else(|| relayed::usage(body)) })
+    }
+}
+
+impl EmbeddingsIn for OpenAiChat {
+    fn decode_request(&self, _head: &Head<'_>, body: &[u8]) -> Result<EmbedRequest, Error> {
+        let text = std::str::from_utf8(body).map_err(|error| JsonError::Syntax(error.to_string()))?;
+        let mut request = Object::parse(text)?;
+        let missing = |key: &str| JsonError::Missing { key: key.to_owned() };
+        let model = request.string("model")?.ok_or_else(|| missing("model"))?;
+        let input = input(request.take("input").ok_or_else(|| missing("input"))?)?;
+        let dimensions = request.u64("dimensions")?;
+        let encoding = match request.string("encoding_format")?.as_deref() {
+            None | Some("float") => Encoding::Float,
+            Some("base64") => Encoding::Base64,
+            Some(_) => return Err(wrong("encoding_format", "`float` or `base64`").into()),
+        };
+        let user = request.string("user")?;
+        Ok(EmbedRequest {
+            origin: ProtocolId::OpenAiChat,
+            model,
+            input,
+            dimensions,
+            encoding,
+            user,
+            ext: request.rest(),
+        })
     }
 
     fn encode_response(
@@ -161,7 +163,7 @@ mod tests {
     const HEAD: Head<'_> = Head { operation: Operation::Embed, path_model: None, path_stream: false, alt_sse: false };
 
     fn decoded(body: &str) -> Result<EmbedRequest, Error> {
-        Embeddings::decode_request(&OpenAiChat, &HEAD, body.as_bytes())
+        EmbeddingsIn::decode_request(&OpenAiChat, &HEAD, body.as_bytes())
     }
 
     #[test]
@@ -182,7 +184,7 @@ mod tests {
         let answer = |body: &str| {
             let mut out = Vec::new();
             let request = decoded(body).unwrap();
-            Embeddings::encode_response(&OpenAiChat, &request, &response, &mut out, &mut Losses::default());
+            EmbeddingsIn::encode_response(&OpenAiChat, &request, &response, &mut out, &mut Losses::default());
             String::from_utf8(out).unwrap()
         };
         let floats = answer(r#"{"model":"m","input":"a"}"#);

@@ -42,8 +42,8 @@ use super::quirk::Quirks;
 use super::schema::Dialect;
 use super::structured::{Means, OutputPlan};
 use super::{
-    Destination, Embeddings, Head, Inbound, Observation, Operation, Outbound, Protocol, ProtocolId, StreamDecoder,
-    StreamEncoder,
+    Destination, Embeddings, EmbeddingsIn, Head, Inbound, Observation, Operation, Outbound, Protocol, ProtocolId,
+    StreamDecoder, StreamEncoder,
 };
 use super::{multipart, openai_error as error, rename_member, tool_ids};
 
@@ -64,6 +64,10 @@ impl Protocol for OpenAiChat {
     }
 
     fn embeddings(&self) -> Option<&dyn Embeddings> {
+        Some(self)
+    }
+
+    fn embeddings_in(&self) -> Option<&dyn EmbeddingsIn> {
         Some(self)
     }
 }

@@ -1,0 +1,79 @@
+//! Vectors by translation: as many calls as the upstream's batches need, and one answer.
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue};
+
+use super::heads::{limits, refuse_unknown_coding};
+use super::whole::{collect, priced};
+use super::{Answer, AnswerBody, Place, Try, exchange};
+use crate::proxy::failure::Failure;
+use crate::proxy::outgoing::{Prepared, embed::Batches};
+use crate::wire::Embeddings;
+use crate::wire::ir::{EmbedResponse, Error, Usage};
+
+/// Most calls for one request that are under way at the same time.
+const AT_ONCE: usize = 8;
+
+/// Makes the calls and puts their answers together. One that fails fails them all: half of the vectors are none.
+pub(super) async fn run(
+    this: &Try<'_, '_, '_, '_>,
+    place: &Place<'_>,
+    first: &Prepared,
+    batches: &Batches,
+) -> Result<Answer, Failure> {
+    let (Some(to), Some(from)) = (this.incoming.codec.embeddings_in(), place.endpoint.embeddings()) else {
+        return Err(Failure::Refused(Error::invalid("this target has no embeddings")));
+    };
+    let bodies = std::iter::once(&first.body).chain(&batches.others);
+    // Collected: a stream over borrowed closures would not be `Send`.
+    let calls: Vec<_> = bodies.map(|body| call(this, place, first.with_body(body.clone()), from)).collect();
+    let answers: Vec<(HeaderMap, EmbedResponse)> = stream::iter(calls).buffered(AT_ONCE).try_collect().await?;
+    let mut whole = EmbedResponse { model: None, vectors: Vec::new(), usage: None };
+    let mut headers = HeaderMap::new();
+    for (limits, answer) in answers {
+        headers = limits;
+        whole.model = whole.model.or(answer.model);
+        whole.vectors.extend(answer.vectors);
+        if let Some(input) = answer.usage.and_then(|usage| usage.input) {
+            let total = whole.usage.get_or_insert_default();
+            total.input = Some(total.input.unwrap_or(0).saturating_add(input));
+        }
+    }
+    if whole.vectors.len() != batches.request.input.count() {
+        let message =
+            format!("the upstream gave {} vectors for {} inputs", whole.vectors.len(), batches.request.input.count());
+        return Err(Failure::BadAnswer { code: "upstream_protocol", message });
+    }
+    let mut losses = first.losses.clone();
+    let mut out = Vec::new();
+    to.encode_response(&batches.request, &whole, &mut out, &mut losses);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let cost = whole.usage.and_then(|usage| place.counters.used(&usage, &this.tariff()));
+    priced(&mut headers, cost);
+    Ok(Answer { headers, losses, body: AnswerBody::Whole(out.into()) })
+}
+
+/// One call, its headers about limits and its vectors.
+async fn call(
+    this: &Try<'_, '_, '_, '_>,
+    place: &Place<'_>,
+    prepared: Prepared,
+    from: &dyn Embeddings,
+) -> Result<(HeaderMap, EmbedResponse), Failure> {
+    let timeouts = &this.attempt.settings.timeouts;
+    let response = exchange::call(this, place, &prepared, false, timeouts).await?;
+    let (head, body) = exchange::refuse_errors(place, &prepared, response).await?.into_parts();
+    refuse_unknown_coding(&head.headers)?;
+    let body = collect(body, timeouts.idle).await?;
+    let bad = |error: Error| Failure::BadAnswer { code: "upstream_protocol", message: error.message };
+    let mut answer = from.decode_response(&body).map_err(bad)?;
+    answer.usage = answer.usage.or_else(|| counted_in(&head.headers));
+    Ok((limits(&head.headers), answer))
+}
+
+/// Bedrock counts what Cohere's models read in a header.
+fn counted_in(headers: &HeaderMap) -> Option<Usage> {
+    let count = headers.get("x-amzn-bedrock-input-token-count")?.to_str().ok()?.parse().ok()?;
+    Some(Usage { input: Some(count), ..Usage::default() })
+}
