@@ -6,6 +6,7 @@ mod commands;
 mod pages;
 pub(crate) mod requests;
 pub(crate) mod schemas;
+mod translated;
 
 use routeplane::wire::ledger::{self, Entry, Fate};
 use routeplane::wire::quirk::Quirks;

@@ -8,6 +8,7 @@ use routeplane::wire::ProtocolId;
 use routeplane::wire::ledger::{self, Entry, Fate, Feature};
 
 use super::answers::UNSAID;
+use super::translated::{HELD, arriving};
 use super::{entries, models, pairs, sources, targets};
 
 const HEAD: &str = "<!-- Generated from the codecs by tests/it/ledger/; `ROUTEPLANE_UPDATE=1 cargo test --test it ledger::` writes it anew. -->";
@@ -153,7 +154,42 @@ fn compatibility_page() -> String {
             page.push('\n');
         }
     }
+    page.push_str(&answers_by_caller());
     page
+}
+
+/// What of an answer reaches a caller whose upstream spoke another protocol.
+fn answers_by_caller() -> String {
+    let callers: Vec<_> = sources().into_iter().filter_map(|source| source.codec()).collect();
+    let mut text = String::from(
+        "\n## Answers\n\nEvery pair answers whole and streamed, and the tests hold each to the grammar of the caller's protocol. What a caller gets of an\n\
+         answer that came in another protocol, streamed as well as whole:\n\n| |",
+    );
+    callers.iter().for_each(|caller| write!(text, " to {} |", short(caller.id())).unwrap());
+    text.push_str("\n|---|");
+    callers.iter().for_each(|_| text.push_str("---|"));
+    text.push('\n');
+    let columns: Vec<Vec<(bool, bool)>> = callers
+        .iter()
+        .map(|caller| {
+            let origin = targets().into_iter().find(|target| *target != caller.id()).unwrap();
+            arriving(*caller, origin)
+        })
+        .collect();
+    for (row, (held, _)) in HELD.iter().enumerate() {
+        write!(text, "| {held} |").unwrap();
+        for column in &columns {
+            let word = match column[row] {
+                (true, true) => "✓",
+                (true, false) => "whole",
+                (false, true) => "streamed",
+                (false, false) => "-",
+            };
+            write!(text, " {word} |").unwrap();
+        }
+        text.push('\n');
+    }
+    text
 }
 
 /// `all`, `12 of 14`, `none`.
