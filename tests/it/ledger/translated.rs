@@ -65,8 +65,7 @@ fn answer(origin: ProtocolId) -> Response {
 }
 
 fn stream(answer: &Response) -> Vec<Event> {
-    let mut events =
-        vec![Event::Start { id: answer.id.clone(), model: answer.model.clone(), created: answer.created }];
+    let mut events = vec![Event::Start { id: answer.id.clone(), model: answer.model.clone(), created: answer.created }];
     let mut index = 0;
     for (candidate, said) in (0..).zip(&answer.candidates) {
         for part in &said.parts {
@@ -112,8 +111,7 @@ pub(super) fn arriving(caller: &'static dyn Protocol, origin: ProtocolId) -> Vec
     stream(&answer).iter().for_each(|event| encoder.event(event, &mut streamed));
     encoder.finish(&mut streamed);
     let has = |text: &[u8], mark: &str| String::from_utf8_lossy(text).contains(mark);
-    let found: Vec<(bool, bool)> =
-        HELD.iter().map(|(_, mark)| (has(&whole, mark), has(&streamed, mark))).collect();
+    let found: Vec<(bool, bool)> = HELD.iter().map(|(_, mark)| (has(&whole, mark), has(&streamed, mark))).collect();
     let missing = |of: fn(&(bool, bool)) -> bool| found.iter().any(|held| !of(held));
     assert!(!missing(|held| held.0) || !losses.is_empty(), "{}: a whole answer lost something in silence", caller.id());
     assert!(
