@@ -9,7 +9,8 @@ use super::decode::list::{AnyKey, ByProtocol, HeaderKey, List, Map, Named, OneOr
 use super::decode::mapping;
 use super::decode::secret::{HeaderValue, Secret};
 use super::decode::texts::{
-    Address, Any, HostingWord, LaneWord, LossPolicy, ProtocolFact, Sticky, Timezone, Transport, Url, Variable, Watch,
+    Address, Any, ForeignReasoning, HostingWord, LaneWord, LossPolicy, ProtocolFact, Sticky, Timezone, Transport, Url,
+    Variable, Watch,
 };
 use super::decode::value::{RetryOn, Route, Rules, Version};
 use crate::source::{SourceText, Span, Spanned};
@@ -42,6 +43,9 @@ mapping! {
         "timeout" => timeout: Option<TimeoutEntry> as TimeoutEntry,
         /// When and how often one target is tried again, for every target that no preset says otherwise of.
         "retries" => retries: Option<RetriesEntry> as RetriesEntry,
+        /// What becomes of another vendor's reasoning, for every target that no preset says otherwise of: `strip`, `text` or
+        /// `skip`.
+        "on_foreign_reasoning" default "strip" => on_foreign_reasoning: Option<Spanned<String>> as Choice<ForeignReasoning>,
         /// Limits of the server.
         "limits" => limits: Option<LimitsEntry> as LimitsEntry,
         /// How changes of this file are noticed.
@@ -265,6 +269,10 @@ mapping! {
         /// A request that a target of another protocol could only carry in part is sent (`allow`), sent with a line in the
         /// log (`warn`), or not sent to that target (`refuse`).
         "on_loss" default "allow" => on_loss: Option<Spanned<String>> as Choice<LossPolicy>,
+        /// A target cannot read the signatures of another vendor's reasoning. They stay behind (`strip`), the thoughts that were
+        /// shown go as plain text in their place (`text`), or the target is not asked while a tool call waits for its answer
+        /// (`skip`).
+        "on_foreign_reasoning" default "strip" => on_foreign_reasoning: Option<Spanned<String>> as Choice<ForeignReasoning>,
     }
 }
 

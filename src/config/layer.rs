@@ -11,7 +11,9 @@ use super::document::{BodyEditsEntry, Document, HeaderEditsEntry, PresetEntry, R
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::source::Spanned;
 use crate::table::SettingsIdx;
-use crate::table::settings::{BodyEdits, HeaderEdits, OnLoss, Retries, RetryOn, Settings, Timeouts};
+use crate::table::settings::{
+    BodyEdits, HeaderEdits, OnForeignReasoning, OnLoss, Retries, RetryOn, Settings, Timeouts,
+};
 
 /// What one preset, or several nested ones, say. Everything may be left unsaid.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -29,6 +31,7 @@ struct Layer {
     body_set: Vec<(Box<str>, Box<str>)>,
     body_remove: Vec<Box<str>>,
     on_loss: Option<OnLoss>,
+    on_foreign_reasoning: Option<OnForeignReasoning>,
 }
 
 impl Layer {
@@ -56,6 +59,7 @@ impl Layer {
             body_set: without(joined(&self.body_set, &inner.body_set), &self.body_remove),
             body_remove: removals(&self.body_set, &self.body_remove, &inner.body_remove),
             on_loss: self.on_loss.or(inner.on_loss),
+            on_foreign_reasoning: self.on_foreign_reasoning.or(inner.on_foreign_reasoning),
         }
     }
 
@@ -83,6 +87,7 @@ impl Layer {
             headers: HeaderEdits { set: self.header_set.clone().into(), remove: self.header_remove.clone().into() },
             body: BodyEdits { set: self.body_set.clone().into(), remove: self.body_remove.clone().into() },
             on_loss: self.on_loss.unwrap_or_default(),
+            on_foreign_reasoning: self.on_foreign_reasoning.unwrap_or_default(),
         }
     }
 }
@@ -115,6 +120,8 @@ impl Layers {
     pub(super) fn new(document: &Document, diagnostics: &mut Diagnostics) -> Layers {
         let mut base = Layer::default();
         times(document.timeout.as_ref(), &mut base);
+        base.on_foreign_reasoning =
+            document.on_foreign_reasoning.as_ref().and_then(|word| on_foreign_reasoning(&word.value));
         retries(document.retries.as_ref(), &mut base, diagnostics);
         Layers { layers: vec![base], combined: HashMap::new() }
     }
@@ -126,6 +133,10 @@ impl Layers {
             overrides: texts(&entry.override_),
             system: entry.system.as_ref().and_then(|system| system_text(system, files, diagnostics)),
             on_loss: entry.on_loss.as_ref().and_then(|word| on_loss(&word.value)),
+            on_foreign_reasoning: entry
+                .on_foreign_reasoning
+                .as_ref()
+                .and_then(|word| on_foreign_reasoning(&word.value)),
             ..Layer::default()
         };
         times(entry.timeout.as_ref(), &mut layer);
@@ -214,6 +225,11 @@ fn retry_on(word: &str) -> Option<RetryOn> {
 /// The decoder has checked the word.
 fn on_loss(word: &str) -> Option<OnLoss> {
     [OnLoss::Allow, OnLoss::Warn, OnLoss::Refuse].into_iter().find(|policy| policy.word() == word)
+}
+
+/// The decoder has checked the word.
+fn on_foreign_reasoning(word: &str) -> Option<OnForeignReasoning> {
+    OnForeignReasoning::ALL.into_iter().find(|policy| policy.word() == word)
 }
 
 fn header_edits(entry: Option<&HeaderEditsEntry>, layer: &mut Layer, diagnostics: &mut Diagnostics) {

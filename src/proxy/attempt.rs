@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use super::Gateway;
 use super::failure::Failure;
+use super::outgoing::proofs::Proofs;
 use super::outgoing::{self, Incoming, Toward, Translation};
 use super::stream::StreamBody;
 use crate::live::Live;
@@ -26,7 +27,7 @@ use crate::provider::cost::Tariff;
 use crate::state::{Credential, ProviderState};
 use crate::table::{Attempt, Lane};
 use crate::telemetry::traffic::ProviderCounters;
-use crate::wire::Outbound;
+use crate::wire::{Operation, Outbound};
 use crate::wire::ir::{Error, ErrorKind};
 use crate::wire::loss::Losses;
 use crate::wire::quirk::Quirks;
@@ -77,6 +78,8 @@ struct Place<'r> {
     counters: &'r Arc<ProviderCounters>,
     /// What this try authenticates with.
     credential: Option<Arc<Credential>>,
+    /// Which proofs of reasoning it sends.
+    proofs: Proofs,
 }
 
 impl Place<'_> {
@@ -100,24 +103,39 @@ impl Place<'_> {
 
     /// What the upstream's request depends on.
     fn toward(&self) -> Toward<'_> {
-        Toward { endpoint: self.endpoint, outbound: self.outbound, quirks: &self.quirks }
+        Toward { endpoint: self.endpoint, outbound: self.outbound, quirks: &self.quirks, proofs: self.proofs }
     }
 }
 
-/// Tries one target once.
+/// Tries one target once; a second time where it refuses the proofs of reasoning in the request, then without any. (Who
+/// made a proof that a caller of the target's own protocol sends is not known: an answer that passed through is as the
+/// upstream wrote it. To remember the proofs of everybody's answers would cost every stream a hash, a place in memory for as
+/// long as conversations live, and forget them all in a restart; the refusal comes before any work is done and is free.)
 ///
 /// # Errors
 /// Why there is no answer. Nothing has reached the caller.
 pub async fn run(this: &Try<'_, '_, '_, '_>) -> Result<Answer, Failure> {
     let mut place = place(this)?;
     let started = Instant::now();
-    let result = match identity::of(&place) {
+    let mut result = match identity::of(&place) {
         Some(tokens) => identity::send(this, &mut place, tokens).await,
         None => {
             place.credential = place.state.keys.pick().cloned();
             send(this, &place).await
         }
     };
+    if let Err(failure) = &result
+        && failure.is_about_proofs()
+        && this.incoming.call.operation == Operation::Generate
+    {
+        place.counters.failed("reasoning_refused");
+        place.proofs = Proofs::Bare;
+        // A request without proofs is refused here, and then the upstream's own words stay.
+        match send(this, &place).await {
+            Err(Failure::Refused(_)) => {}
+            other => result = other,
+        }
+    }
     match &result {
         Ok(_) => place.counters.succeeded(started.elapsed()),
         Err(failure) => {
@@ -149,7 +167,7 @@ fn place<'r>(this: &Try<'r, '_, '_, '_>) -> Result<Place<'r>, Failure> {
     }
     let counters = state.counters.get_or_init(|| Arc::new(this.gateway.traffic.provider(&attempt.provider.name)));
     let quirks = endpoint.quirks_of(attempt.model);
-    Ok(Place { state, endpoint, at, outbound, quirks, counters, credential: None })
+    Ok(Place { state, endpoint, at, outbound, quirks, counters, credential: None, proofs: Proofs::Fitting })
 }
 
 async fn send(this: &Try<'_, '_, '_, '_>, place: &Place<'_>) -> Result<Answer, Failure> {

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::facts::{Assumed, RequestFacts};
 use super::ingress::{self, Ingress};
+use super::outgoing::proofs::Proofs;
 use super::outgoing::{self, Incoming, Toward};
 use super::respond;
 use crate::table::down::Down;
@@ -164,7 +165,8 @@ fn losses(incoming: &Incoming<'_, '_>, attempt: &Attempt<'_>) -> Option<Result<L
     let endpoint = attempt.provider.endpoints.get(at)?;
     let outbound = endpoint.outbound()?;
     let quirks = endpoint.quirks_of(attempt.model);
-    let prepared = outgoing::body(incoming, attempt, &Toward { endpoint, outbound, quirks: &quirks });
+    let prepared =
+        outgoing::body(incoming, attempt, &Toward { endpoint, outbound, quirks: &quirks, proofs: Proofs::Fitting });
     Some(prepared.map(|prepared| prepared.losses).map_err(|error| error.message))
 }
 

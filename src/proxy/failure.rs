@@ -7,6 +7,7 @@ use http::HeaderMap;
 
 use crate::table::settings::{Retries, RetryOn};
 use crate::wire::ir::{Error, ErrorKind};
+use crate::wire::proof;
 
 /// Why a try gave no answer. Nothing of it has reached the caller yet.
 #[derive(Debug)]
@@ -98,6 +99,15 @@ impl Failure {
             429 => Some(self.retry_after().unwrap_or(USED_UP).min(LONGEST)),
             401..=403 => Some(REFUSED),
             _ => None,
+        }
+    }
+
+    /// Whether the upstream refused a proof of reasoning, or missed one.
+    pub fn is_about_proofs(&self) -> bool {
+        match self {
+            Failure::Status(failure) => !matches!(failure.status, 401 | 403) && proof::is_refusal(&failure.error),
+            Failure::InStream(error) => proof::is_refusal(error),
+            _ => false,
         }
     }
 

@@ -7,6 +7,7 @@ mod form;
 pub mod head;
 mod loss;
 mod preset;
+pub mod proofs;
 mod translate;
 
 use std::sync::OnceLock;
@@ -16,6 +17,7 @@ use http::HeaderMap;
 
 use embed::Batches;
 
+use self::proofs::Proofs;
 use super::ingress::Call;
 use super::pipe::Terms;
 use crate::provider::Endpoint;
@@ -49,6 +51,8 @@ pub struct Toward<'r> {
     pub outbound: &'static dyn Outbound,
     /// How the upstream deviates for this try's model.
     pub quirks: &'r Quirks,
+    /// Which proofs of reasoning go there.
+    pub proofs: Proofs,
 }
 
 /// A body for an upstream.
@@ -101,7 +105,7 @@ pub fn body(incoming: &Incoming<'_, '_>, attempt: &Attempt<'_>, toward: &Toward<
         Lane::Passthrough { .. } if form::needs_the_hub(incoming, edited.as_ref(), attempt, toward.endpoint)? => {
             Relay::Translated
         }
-        Lane::Passthrough { .. } => incoming.inbound.relay(&incoming.head, incoming.envelope),
+        Lane::Passthrough { .. } => toward.proofs.relay(incoming),
         Lane::Translate { .. } | Lane::Refused(_) => Relay::Translated,
     };
     let mut prepared = match relay {

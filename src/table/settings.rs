@@ -21,6 +21,33 @@ pub struct Settings {
     /// Edits of the upstream's body by JSON Pointer, after everything else.
     pub body: BodyEdits,
     pub on_loss: OnLoss,
+    pub on_foreign_reasoning: OnForeignReasoning,
+}
+
+/// What becomes of reasoning whose proof the target cannot read, because another vendor's model made it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum OnForeignReasoning {
+    /// The proof stays behind, and the thoughts with it where the target takes none without.
+    #[default]
+    Strip,
+    /// The proof stays behind; thoughts that were shown go as plain text.
+    Text,
+    /// While the model is between its tool calls and its answer, the target is not asked; otherwise as `Strip`.
+    Skip,
+}
+
+impl OnForeignReasoning {
+    pub const ALL: [OnForeignReasoning; 3] =
+        [OnForeignReasoning::Strip, OnForeignReasoning::Text, OnForeignReasoning::Skip];
+
+    /// As it is written in the file.
+    pub fn word(self) -> &'static str {
+        match self {
+            OnForeignReasoning::Strip => "strip",
+            OnForeignReasoning::Text => "text",
+            OnForeignReasoning::Skip => "skip",
+        }
+    }
 }
 
 /// What becomes of a request that a translation could only carry in part.

@@ -21,6 +21,7 @@ pub mod openai_responses;
 pub mod operation;
 pub mod outline;
 pub mod pointer;
+pub mod proof;
 pub mod quirk;
 pub mod rerank;
 pub mod schema;
@@ -135,6 +136,10 @@ pub trait Protocol: Sync {
     /// The embeddings requests of this protocol's callers, `None` where it has none.
     fn embeddings_in(&self) -> Option<&dyn EmbeddingsIn> {
         None
+    }
+    /// How this protocol carries proofs of reasoning.
+    fn carriage(&self) -> proof::Carriage {
+        proof::Carriage::default()
     }
 }
 
@@ -371,6 +376,21 @@ pub trait Outbound: Sync {
 
     /// Usage in a whole answer, read without building a tree, `None` where there is none.
     fn usage(&self, body: &[u8]) -> Option<ir::Usage>;
+
+    /// Who makes the proofs of `model`, where the protocol tells: one service may serve several vendors' models.
+    fn proof_group(&self, _model: &str) -> Option<&'static str> {
+        None
+    }
+
+    /// What `model` takes for the proof of a call that another vendor's model made, where it demands one.
+    fn stand_in_proof(&self, _model: &str) -> Option<&'static str> {
+        None
+    }
+
+    /// Takes proofs out of a part of this protocol's own that has them elsewhere than the hub. `false`: nothing is left of it.
+    fn forget_proofs(&self, _part: &mut ir::Part) -> bool {
+        true
+    }
 }
 
 /// The document with another value of the member that names the model, and with one edit more.

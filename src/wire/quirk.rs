@@ -29,6 +29,9 @@ pub struct Quirks {
     pub embed_output_dimension: bool,
     /// A rerank request has its limit in `top_k`, and the answer its results in `data` (Voyage).
     pub rerank_top_k: bool,
+    /// Whose signatures of reasoning the upstream makes and takes. Endpoints that name the same issuer take each other's;
+    /// without one, a provider takes only its own.
+    pub reasoning_issuer: Option<String>,
     /// Members that the upstream refuses; they are removed and reported as losses.
     pub refused_members: Vec<String>,
 }
@@ -58,6 +61,7 @@ impl Quirks {
             plain_token_counts: self.plain_token_counts || more.plain_token_counts,
             embed_output_dimension: self.embed_output_dimension || more.embed_output_dimension,
             rerank_top_k: self.rerank_top_k || more.rerank_top_k,
+            reasoning_issuer: more.reasoning_issuer.clone().or_else(|| self.reasoning_issuer.clone()),
             refused_members: refused.cloned().collect(),
         }
     }

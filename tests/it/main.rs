@@ -12,6 +12,7 @@ mod cloud_tokens;
 mod clouds;
 mod compression;
 mod config;
+mod continuity;
 mod converse;
 mod converse_callers;
 mod corpus;

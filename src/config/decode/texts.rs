@@ -164,6 +164,8 @@ words! {
     ProtocolFact = ["chat", "responses", "messages", "gemini", "embeddings"];
     /// What becomes of a request that would lose something.
     LossPolicy = ["allow", "warn", "refuse"];
+    /// What becomes of another vendor's reasoning.
+    ForeignReasoning = ["strip", "text", "skip"];
     /// How a target gets the request.
     LaneWord = ["pass-through", "translated", "refused"];
 }

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, Response};
 use super::heads::{forwarded, limits, refuse_unknown_coding};
 use super::{Answer, AnswerBody, Place, Try};
 use crate::proxy::failure::Failure;
-use crate::proxy::outgoing::{Prepared, Translation};
+use crate::proxy::outgoing::{Prepared, Translation, proofs};
 use crate::proxy::pipe::{Pipe, Progress};
 use crate::proxy::stream::{self, StreamBody};
 use crate::table::settings::RetryOn;
@@ -40,6 +40,10 @@ pub(super) async fn open(
             let decoder = match prepared.form.changes_answers() {
                 true => Box::new(Restored::new(decoder, prepared.form.clone())),
                 false => decoder,
+            };
+            let decoder = match proofs::seal(incoming, attempt, &place.toward(), request) {
+                Some(seal) => seal.stream(decoder),
+                None => decoder,
             };
             let pipe = Pipe::translate(incoming.inbound, place.outbound, &incoming.head, decoder, encoder);
             (pipe, limits(&head.headers))

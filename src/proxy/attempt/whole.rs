@@ -12,7 +12,7 @@ use super::heads::{forwarded, limits, refuse_unknown_coding};
 use super::{Answer, AnswerBody, Place, Try};
 use crate::provider::cost::decimal;
 use crate::proxy::failure::{Failure, StatusFailure};
-use crate::proxy::outgoing::{Prepared, Translation};
+use crate::proxy::outgoing::{Prepared, Translation, proofs};
 use crate::table::settings::RetryOn;
 use crate::upstream;
 use crate::upstream::body::Broken;
@@ -58,9 +58,12 @@ pub(super) async fn whole(
             (forwarded(&head.headers), rerank::answer_in_results(body))
         }
         Translation::None => (forwarded(&head.headers), body),
-        Translation::Generate(_) => {
+        Translation::Generate(request) => {
             let mut answer = place.outbound.decode_response(&body, &place.quirks).map_err(bad)?;
             structured::answer::restore(&mut answer, &prepared.form);
+            if let Some(seal) = proofs::seal(incoming, attempt, &place.toward(), &request) {
+                seal.response(&mut answer);
+            }
             let mut out = Vec::with_capacity(body.len());
             incoming.inbound.encode_response(&answer, &mut out, &mut losses);
             (limits(&head.headers), out.into())

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Incoming, Prepared, Toward, Translation, decoded, embed, form};
+use super::{Incoming, Prepared, Toward, Translation, decoded, embed, form, proofs};
 use crate::provider::catalogue;
 use crate::proxy::pipe::Terms;
 use crate::table::Attempt;
@@ -18,7 +18,7 @@ pub(super) fn translated(
     toward: &Toward<'_>,
 ) -> Result<Prepared, Error> {
     let known = attempt.provider.catalogue.as_deref().and_then(|provider| catalogue::find(provider, attempt.model));
-    let Toward { endpoint, outbound, quirks } = *toward;
+    let Toward { endpoint, outbound, quirks, .. } = *toward;
     let destination = Destination {
         model: attempt.model,
         quirks,
@@ -32,10 +32,12 @@ pub(super) fn translated(
             applied = request::prepare(asked, (endpoint.protocol, outbound), &plan, losses);
         }
     };
+    let fit = |request: &mut ir::Request, losses: &mut Losses| proofs::fit(request, incoming, attempt, toward, losses);
     let translation = match incoming.call.operation {
         Operation::Embed => return embed::translated(incoming, document, toward, &destination),
         Operation::CountTokens => {
             let mut request = incoming.inbound.decode_request(&incoming.head, document)?;
+            fit(&mut request, &mut losses)?;
             with_form(&mut request, &mut losses);
             outbound.encode_count_tokens(&request, &destination, &mut out, &mut losses)?;
             Translation::CountTokens
@@ -49,6 +51,7 @@ pub(super) fn translated(
             if endpoint.protocol != incoming.call.protocol {
                 incoming.inbound.refuse_state(&request)?;
             }
+            fit(&mut request, &mut losses)?;
             with_form(&mut request, &mut losses);
             outbound.encode_request(&request, &destination, &mut out, &mut losses)?;
             Translation::Generate(Box::new(request))

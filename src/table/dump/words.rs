@@ -8,7 +8,7 @@ use crate::provider::Provider;
 use crate::provider::catalogue::Prices;
 use crate::provider::identity::{CloudIdentity, Credentials};
 use crate::rule::predicate::Quoted;
-use crate::table::settings::{RetryOn, Settings};
+use crate::table::settings::{OnForeignReasoning, RetryOn, Settings};
 use crate::table::{ClientKey, Lane, Limits, ReloadSettings, RoutingTable, SettingsIdx, WatchMode};
 use crate::wire::Operation;
 use crate::wire::quirk::Quirks;
@@ -26,6 +26,8 @@ pub fn settings_words(settings: &Settings, base: &Settings) -> Vec<String> {
     words.extend(settings.body.set.iter().map(|(pointer, value)| format!("body {pointer}={value}")));
     words.extend(settings.body.remove.iter().map(|pointer| format!("without body {pointer}")));
     words.extend((settings.on_loss != base.on_loss).then(|| format!("on_loss {}", settings.on_loss.word())));
+    let foreign = settings.on_foreign_reasoning;
+    words.extend((foreign != base.on_foreign_reasoning).then(|| format!("on_foreign_reasoning {}", foreign.word())));
     words
 }
 
@@ -123,6 +125,9 @@ pub(super) fn defaults(table: &RoutingTable) -> String {
     let Some(base) = table.settings(SettingsIdx::BASE) else { return String::new() };
     let mut words = timeout_words(base);
     words.extend(retry_words(base));
+    let foreign = base.on_foreign_reasoning;
+    words
+        .extend((foreign != OnForeignReasoning::default()).then(|| format!("on_foreign_reasoning {}", foreign.word())));
     words.join(", ")
 }
 

@@ -24,7 +24,7 @@ use super::schema::Dialect;
 use super::structured::{Means, OutputPlan};
 use super::{
     Destination, Embeddings, Head, Inbound, Observation, Operation, Outbound, Protocol, ProtocolId, Relay,
-    StreamDecoder, StreamEncoder, ir, json,
+    StreamDecoder, StreamEncoder, ir, json, proof,
 };
 
 use hosted::Hosted;
@@ -57,6 +57,15 @@ impl Protocol for AnthropicMessages {
 
     fn embeddings(&self) -> Option<&dyn Embeddings> {
         None
+    }
+
+    fn carriage(&self) -> proof::Carriage {
+        proof::Carriage {
+            // "Signature values are compatible across platforms" (Extended thinking, docs.anthropic.com).
+            group: Some("anthropic"),
+            mark: proof::Mark::CallsWithoutThoughts,
+            ..proof::Carriage::default()
+        }
     }
 }
 
@@ -116,6 +125,11 @@ impl Inbound for AnthropicMessages {
 }
 
 impl Outbound for AnthropicMessages {
+    /// Whoever serves Claude, Anthropic signs its thoughts; other vendors offer models of their own by this protocol.
+    fn proof_group(&self, model: &str) -> Option<&'static str> {
+        model.contains("claude").then_some("anthropic")
+    }
+
     fn path(&self, operation: Operation, _model: &str, _stream: bool) -> Option<String> {
         match operation {
             Operation::Generate => Some("/v1/messages".to_owned()),

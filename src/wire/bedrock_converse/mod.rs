@@ -35,7 +35,7 @@ use super::schema::Dialect;
 use super::structured::{Means, OutputPlan};
 use super::{
     Destination, Embeddings, Head, Inbound, Observation, Operation, Outbound, Protocol, ProtocolId, StreamDecoder,
-    StreamEncoder, ir, json,
+    StreamEncoder, ir, json, proof,
 };
 
 /// This protocol, for the origin of what it reads and the issuer of its signatures.
@@ -81,6 +81,15 @@ impl Embeddings for BedrockConverse {
 
     fn decode_response(&self, body: &[u8]) -> Result<ir::EmbedResponse, ir::Error> {
         embeddings::decode_response(body)
+    }
+
+    fn carriage(&self) -> proof::Carriage {
+        proof::Carriage {
+            // Of the models behind it only Anthropic's sign their thoughts.
+            group: Some("anthropic"),
+            mark: proof::Mark::CallsWithoutThoughts,
+            ..proof::Carriage::default()
+        }
     }
 }
 
@@ -149,6 +158,10 @@ impl Inbound for BedrockConverse {
 }
 
 impl Outbound for BedrockConverse {
+    fn proof_group(&self, model: &str) -> Option<&'static str> {
+        model::family(model).is_claude().then_some("anthropic")
+    }
+
     fn path(&self, operation: Operation, model: &str, stream: bool) -> Option<String> {
         let method = match operation {
             Operation::Generate if stream => "converse-stream",

@@ -46,7 +46,7 @@ use super::schema::Dialect;
 use super::structured::{Means, OutputPlan};
 use super::{
     Destination, Embeddings, EmbeddingsIn, Head, Inbound, Observation, Operation, Outbound, Protocol, ProtocolId,
-    Relay, StreamDecoder, StreamEncoder,
+    Relay, StreamDecoder, StreamEncoder, proof,
 };
 
 /// Google's generateContent protocol.
@@ -71,6 +71,10 @@ impl Protocol for Gemini {
 
     fn embeddings_in(&self) -> Option<&dyn EmbeddingsIn> {
         Some(self)
+    }
+
+    fn carriage(&self) -> proof::Carriage {
+        proof::Carriage { calls: true, base64: true, removes_unproven: true, mark: proof::Mark::Calls, group: None }
     }
 }
 
@@ -223,6 +227,14 @@ impl Outbound for Gemini {
 
     fn usage(&self, body: &[u8]) -> Option<ir::Usage> {
         usage::find(body)
+    }
+
+    fn stand_in_proof(&self, model: &str) -> Option<&'static str> {
+        thinking::Generation::of(model).wants_signatures().then_some(thinking::NO_SIGNATURE)
+    }
+
+    fn forget_proofs(&self, part: &mut ir::Part) -> bool {
+        part::forget_signature(part)
     }
 }
 

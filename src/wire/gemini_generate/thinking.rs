@@ -7,6 +7,9 @@ use crate::wire::ir::ReasoningEffort;
 
 use super::path::plain_model;
 
+/// Documented stand-in for the signature of a call that no Gemini model made ("Thought signatures", ai.google.dev).
+pub(super) const NO_SIGNATURE: &str = "skip_thought_signature_validator";
+
 /// What a model understands of thinking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Generation {

@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use super::stream_decode::Parts;
 use super::tools;
-use crate::wire::ir::{Delta, Event, PartKind};
+use crate::wire::ir::{Delta, Event, PartKind, Signature};
 use crate::wire::json::Object;
 
 /// A piece of a call.
@@ -14,6 +14,7 @@ pub(super) struct CallDelta {
     id: Option<String>,
     name: Option<String>,
     arguments: String,
+    proof: Option<Signature>,
 }
 
 impl CallDelta {
@@ -23,12 +24,15 @@ impl CallDelta {
         let index = call.u64("index").ok().flatten();
         let id = call.string("id").ok().flatten();
         let function = call.object("function").ok().flatten();
+        let proof = tools::take_proof(&mut call);
         let mut delta = function.map(CallDelta::of_legacy).unwrap_or(CallDelta {
             index: None,
             id: None,
             name: None,
             arguments: String::new(),
+            proof: None,
         });
+        delta.proof = proof;
         delta.index = index;
         delta.id = id.filter(|id| !id.is_empty());
         Some(delta)
@@ -37,7 +41,7 @@ impl CallDelta {
     /// The older `function_call`, which is only the function.
     pub(super) fn of_legacy(mut function: Object<'_>) -> CallDelta {
         let name = function.string("name").ok().flatten().filter(|name| !name.is_empty());
-        CallDelta { index: None, id: None, name, arguments: tools::arguments(&mut function) }
+        CallDelta { index: None, id: None, name, arguments: tools::arguments(&mut function), proof: None }
     }
 }
 
@@ -52,6 +56,8 @@ struct Call {
     name: String,
     /// All arguments so far; those before the part begins are owed to it.
     arguments: String,
+    /// Owed to the part, once it has begun.
+    proof: Option<Signature>,
     /// The part's number, once its name is known.
     part: Option<u32>,
     ended: bool,
@@ -70,6 +76,7 @@ impl Calls {
                 id: None,
                 name: String::new(),
                 arguments: String::new(),
+                proof: None,
                 part: None,
                 ended: false,
             });
@@ -136,6 +143,10 @@ impl Call {
         if !self.ended {
             self.arguments.push_str(&delta.arguments);
         }
+        self.proof = delta.proof.or(self.proof.take());
+        if let Some(index) = self.part.filter(|_| !self.ended) {
+            out.extend(self.proof.take().map(|proof| Event::Delta { index, delta: Delta::Signature(proof) }));
+        }
         match self.part {
             Some(index) if !self.ended && !delta.arguments.is_empty() => {
                 out.push(Event::Delta { index, delta: Delta::Arguments(delta.arguments) });
@@ -153,6 +164,7 @@ impl Call {
         let kind = PartKind::ToolCall { id: self.id.clone(), name: self.name.clone() };
         let index = parts.begin(candidate, kind, out);
         self.part = Some(index);
+        out.extend(self.proof.take().map(|proof| Event::Delta { index, delta: Delta::Signature(proof) }));
         if !self.arguments.is_empty() {
             out.push(Event::Delta { index, delta: Delta::Arguments(self.arguments.clone()) });
         }

@@ -4,8 +4,10 @@ use serde_json::value::RawValue;
 
 use super::tools::at_path;
 use super::{content, nested, tools};
-use crate::wire::ir::{Error, Message, Part, Reasoning, Role, Text, ToolResult};
-use crate::wire::json::{self, Ext, JsonError, Object};
+use crate::wire::ProtocolId;
+use crate::wire::ir::{Error, Message, Part, Reasoning, Role, Signature, Text, ToolResult};
+use crate::wire::json::{self, Ext, JsonError, Object, ObjectWriter};
+use crate::wire::proof::{Read, Token};
 
 /// The role of the results of the older `function_call`.
 pub(super) const LEGACY_ROLE: &str = "function";
@@ -43,6 +45,7 @@ fn spoken(role: Role, mut message: Object<'_>, path: &str) -> Result<Message, Er
 
 fn assistant(mut message: Object<'_>, path: &str) -> Result<Message, Error> {
     let mut parts = Vec::new();
+    take_proven(&mut message, &mut parts);
     decode_reasoning(&mut message, &mut parts);
     let (content, shape) = content_of(&mut message, path)?;
     parts.extend(content);
@@ -125,6 +128,48 @@ pub(super) fn decode_reasoning(message: &mut Object<'_>, parts: &mut Vec<Part>) 
         ext.0.push(("reasoning_details".to_owned(), details));
     }
     parts.push(Part::Reasoning(Reasoning { text, signature: None, redacted: None, ext }));
+}
+
+/// The mark of thoughts that came in `reasoning_details` of this gateway's own.
+pub(super) const PROVEN: &str = "proven";
+
+/// Writes thoughts and their proof as an element of `reasoning_details`, in OpenRouter's form, which clients send back.
+pub(super) fn write_detail(index: usize, text: &str, proof: &Signature, detail: &mut ObjectWriter<'_>) {
+    detail.field("type", "reasoning.text");
+    detail.field("text", text);
+    detail.field("signature", &proof.value);
+    detail.field("index", &index);
+}
+
+/// Takes `reasoning_details` that [`write_detail`] wrote, and the members that repeat its text.
+fn take_proven(message: &mut Object<'_>, parts: &mut Vec<Part>) {
+    let details = message.get("reasoning_details").and_then(|raw| json::elements(raw, "reasoning_details").ok());
+    let mut thoughts: Vec<Reasoning> = details.unwrap_or_default().into_iter().filter_map(detail).collect();
+    let is_sealed = |proof: &Signature| !matches!(Token::read(&proof.value), Read::Bare);
+    if !thoughts.iter().any(|thought| thought.signature.as_ref().is_some_and(is_sealed)) {
+        return;
+    }
+    message.take("reasoning_details");
+    let repeated =
+        [nonempty(message, "reasoning_content"), nonempty(message, "reasoning")].into_iter().flatten().next();
+    // Some clients keep of a detail only what proves it.
+    if let (Some(text), Some(first)) = (repeated, thoughts.first_mut())
+        && first.text.is_empty()
+    {
+        first.text = text;
+    }
+    parts.extend(thoughts.into_iter().map(Part::Reasoning));
+}
+
+fn detail(raw: &RawValue) -> Option<Reasoning> {
+    let mut detail = Object::of(raw).ok()?;
+    let mut text = |key: &str| detail.string(key).ok().flatten();
+    let value = text("signature").or_else(|| text("data"));
+    let signature = value.map(|value| Signature { issuer: ProtocolId::OpenAiChat, value });
+    let text = text("text").unwrap_or_default();
+    let mut ext = Ext::default();
+    nested::mark(&mut ext, PROVEN);
+    Some(Reasoning { text, signature, redacted: None, ext })
 }
 
 /// Takes the member where it is a string with something in it.

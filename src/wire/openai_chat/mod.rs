@@ -43,7 +43,7 @@ use super::schema::Dialect;
 use super::structured::{Means, OutputPlan};
 use super::{
     Destination, Embeddings, EmbeddingsIn, Head, Inbound, Observation, Operation, Outbound, Protocol, ProtocolId,
-    StreamDecoder, StreamEncoder,
+    StreamDecoder, StreamEncoder, proof,
 };
 use super::{multipart, openai_error as error, rename_member, tool_ids};
 
@@ -69,6 +69,10 @@ impl Protocol for OpenAiChat {
 
     fn embeddings_in(&self) -> Option<&dyn EmbeddingsIn> {
         Some(self)
+    }
+
+    fn carriage(&self) -> proof::Carriage {
+        proof::Carriage { calls: true, mark: proof::Mark::Thoughts, ..proof::Carriage::default() }
     }
 }
 

@@ -6,7 +6,7 @@ use super::finish::{self, Held};
 use super::stream_extra::MESSAGE;
 use super::{content, error, message, tool_ids, tools, usage};
 use crate::wire::ProtocolId;
-use crate::wire::ir::{Candidate, Error, ErrorKind, Finish, Media, MediaKind, Opaque, Part, Response};
+use crate::wire::ir::{Candidate, Error, ErrorKind, Finish, Media, MediaKind, Opaque, Part, Response, Signature};
 use crate::wire::json::{self, Ext, Kind, Object, ObjectWriter};
 use crate::wire::loss::Losses;
 
@@ -179,6 +179,8 @@ struct Answer<'r> {
     reasoning: String,
     /// Members that vendors have for reasoning, verbatim.
     reasoning_ext: Vec<&'r Ext>,
+    /// Thoughts with a proof that the caller's client can send back.
+    proven: Vec<(&'r str, &'r Signature)>,
     images: Vec<&'r Media>,
     calls: Vec<&'r crate::wire::ir::ToolCall>,
 }
@@ -204,13 +206,15 @@ impl<'r> Answer<'r> {
                 } else {
                     losses.dropped_ext("content.", &reasoning.ext);
                 }
-                if reasoning.signature.is_some() || reasoning.redacted.is_some() {
-                    lost_signature(losses);
+                match &reasoning.signature {
+                    Some(proof) if proof.issuer == ProtocolId::OpenAiChat => self.proven.push((&reasoning.text, proof)),
+                    None if reasoning.redacted.is_none() => {}
+                    Some(_) | None => lost_signature(losses),
                 }
                 self.reasoning.push_str(&reasoning.text);
             }
             Part::ToolCall(call) => {
-                if call.signature.is_some() {
+                if call.signature.is_some() && tools::own_proof(call).is_none() {
                     lost_signature(losses);
                 }
                 if !own {
@@ -244,6 +248,11 @@ impl<'r> Answer<'r> {
                 message.raw("reasoning_details", details);
             }
         }
+        if !self.proven.is_empty() {
+            message.array("reasoning_details", self.proven.iter().enumerate(), |(index, (text, proof)), out| {
+                json::object(out, |detail| message::write_detail(index, text, proof, detail));
+            });
+        }
         if !self.images.is_empty() {
             message.array("images", &self.images, |image, out| {
                 content::write_url_part(&content::stripped(image), "image_url", out);
@@ -253,7 +262,7 @@ impl<'r> Answer<'r> {
             message.array("tool_calls", self.calls.iter().enumerate(), |(position, call), out| {
                 let derived = || tool_ids::of_answer(id, candidate, position);
                 let id = call.id.clone().filter(|id| !id.is_empty()).unwrap_or_else(derived);
-                tools::write_call(&id, &call.name, &call.arguments, out);
+                tools::write_call(&id, call, out);
             });
         }
     }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::response::{NO_ID, losses_of_finish, lost_opaque, lost_signature};
-use super::{content, error, finish, stream_extra, tool_ids, usage};
+use super::{content, error, finish, message, stream_extra, tool_ids, tools, usage};
 use crate::wire::frame::sse;
-use crate::wire::ir::{Delta, Event, Finish, MediaKind, PartKind, Scope, Usage};
+use crate::wire::ir::{Delta, Event, Finish, MediaKind, PartKind, Scope, Signature, Usage};
 use crate::wire::json::{self, Ext, ObjectWriter};
 use crate::wire::loss::Losses;
 use crate::wire::{ProtocolId, StreamEncoder};
@@ -19,6 +19,10 @@ pub(super) struct Encoder {
     created: u64,
     candidates: BTreeMap<u32, Candidate>,
     parts: Vec<Part>,
+    /// Thoughts whose proof is told with their whole text, by the number of their part.
+    thoughts: BTreeMap<u32, Thoughts>,
+    /// A call whose beginning waits for the event after it, which may be its proof: clients read that with the name.
+    held: Option<HeldCall>,
     usage: Option<Usage>,
     /// Members of every chunk that this protocol's own upstream gave and nobody modelled.
     ext: Ext,
@@ -33,6 +37,22 @@ struct Candidate {
     begun: bool,
     calls: usize,
     refused: bool,
+}
+
+#[derive(Debug, Default)]
+struct Thoughts {
+    text: String,
+    proof: Option<Signature>,
+}
+
+#[derive(Debug)]
+struct HeldCall {
+    /// Number of the part.
+    index: u32,
+    candidate: u32,
+    position: usize,
+    id: String,
+    name: String,
 }
 
 /// Where the deltas of a part go.
@@ -63,6 +83,8 @@ impl Encoder {
             created: 0,
             candidates: BTreeMap::new(),
             parts: Vec::new(),
+            thoughts: BTreeMap::new(),
+            held: None,
             usage: None,
             ext: Ext::default(),
             failed: false,
@@ -143,8 +165,11 @@ impl Encoder {
                 self.candidate(number).refused = true;
                 Place::Refusal
             }
-            PartKind::Reasoning => Place::Reasoning,
-            PartKind::ToolCall { id, name } => self.call_start(number, id.as_deref(), name, out),
+            PartKind::Reasoning => {
+                self.thoughts.insert(index, Thoughts::default());
+                Place::Reasoning
+            }
+            PartKind::ToolCall { id, name } => self.call_start(index, number, id.as_deref(), name),
             PartKind::RedactedReasoning(_) => {
                 lost_signature(&mut self.losses);
                 Place::None
@@ -171,22 +196,63 @@ impl Encoder {
         self.parts.push(Part { index, candidate: number, place });
     }
 
-    fn call_start(&mut self, number: u32, id: Option<&str>, name: &str, out: &mut Vec<u8>) -> Place {
+    fn call_start(&mut self, index: u32, number: u32, id: Option<&str>, name: &str) -> Place {
         let calls = &mut self.candidate(number).calls;
         let position = *calls;
         *calls += 1;
         let derived = || tool_ids::of_answer(self.id.as_deref(), number as usize, position);
         let id = id.filter(|id| !id.is_empty()).map_or_else(derived, ToOwned::to_owned);
+        self.held = Some(HeldCall { index, candidate: number, position, id, name: name.to_owned() });
+        Place::Call(position)
+    }
+
+    /// Writes the beginning of the call that waits, with the proof where one came.
+    fn release(&mut self, proof: Option<&Signature>, out: &mut Vec<u8>) {
+        let Some(held) = self.held.take() else { return };
         let delta = |call: &mut ObjectWriter<'_>| {
-            call.field("id", &id);
+            call.field("id", &held.id);
             call.field("type", "function");
             call.object("function", |function| {
-                function.field("name", name);
+                function.field("name", &held.name);
                 function.field("arguments", "");
             });
+            if let Some(proof) = proof {
+                tools::write_proof(proof, call);
+            }
         };
-        self.call_delta(number, position, delta, out);
-        Place::Call(position)
+        self.call_delta(held.candidate, held.position, delta, out);
+    }
+
+    fn proof(&mut self, index: u32, proof: &Signature, out: &mut Vec<u8>) {
+        if proof.issuer != ProtocolId::OpenAiChat {
+            self.release(None, out);
+            return lost_signature(&mut self.losses);
+        }
+        if let Some(thoughts) = self.thoughts.get_mut(&index) {
+            thoughts.proof = Some(proof.clone());
+        } else if self.held.as_ref().is_some_and(|held| held.index == index) {
+            self.release(Some(proof), out);
+        } else if let Some(Part { candidate, place: Place::Call(position), .. }) = self.part(index) {
+            self.call_delta(candidate, position, |call| tools::write_proof(proof, call), out);
+        }
+    }
+
+    fn part(&self, index: u32) -> Option<Part> {
+        self.parts.iter().rev().find(|part| part.index == index).copied()
+    }
+
+    /// Thoughts are complete: their proof can be told with all of them.
+    fn part_end(&mut self, index: u32, out: &mut Vec<u8>) {
+        let Some(Thoughts { text, proof: Some(proof) }) = self.thoughts.remove(&index) else { return };
+        let Some(part) = self.part(index) else { return };
+        let number = self.parts.iter().filter(|other| other.index < index && matches!(other.place, Place::Reasoning));
+        let number = number.count();
+        let delta = |delta: &mut ObjectWriter<'_>| {
+            delta.array("reasoning_details", [(number, &text, &proof)], |(number, text, proof), out| {
+                json::object(out, |detail| message::write_detail(number, text, proof, detail));
+            });
+        };
+        self.choice(part.candidate, None, delta, out);
     }
 
     fn call_delta(&self, number: u32, position: usize, fill: impl FnOnce(&mut ObjectWriter<'_>), out: &mut Vec<u8>) {
@@ -203,9 +269,13 @@ impl Encoder {
     }
 
     fn delta(&mut self, index: u32, delta: &Delta, out: &mut Vec<u8>) {
-        let Some(part) = self.parts.iter().rev().find(|part| part.index == index).copied() else { return };
+        if let Delta::Signature(proof) = delta {
+            return self.proof(index, proof, out);
+        }
+        self.release(None, out);
+        let Some(part) = self.part(index) else { return };
         let (text, member) = match (delta, part.place) {
-            (Delta::Signature(_), _) => return lost_signature(&mut self.losses),
+            (Delta::Signature(_), _) => return,
             (Delta::Arguments(text), Place::Call(position)) => {
                 let fill = |call: &mut ObjectWriter<'_>| {
                     call.object("function", |function| function.field("arguments", text));
@@ -214,7 +284,12 @@ impl Encoder {
             }
             (Delta::Text(text), Place::Content) => (text, "content"),
             (Delta::Text(text), Place::Refusal) => (text, "refusal"),
-            (Delta::Text(text), Place::Reasoning) => (text, "reasoning_content"),
+            (Delta::Text(text), Place::Reasoning) => {
+                if let Some(thoughts) = self.thoughts.get_mut(&index) {
+                    thoughts.text.push_str(text);
+                }
+                (text, "reasoning_content")
+            }
             (Delta::Text(_), Place::Call(_) | Place::None)
             | (Delta::Arguments(_), Place::Content | Place::Refusal | Place::Reasoning | Place::None) => return,
         };
@@ -261,6 +336,9 @@ impl StreamEncoder for Encoder {
         if self.failed {
             return;
         }
+        if !matches!(event, Event::Delta { .. } | Event::Ping) {
+            self.release(None, out);
+        }
         match event {
             Event::Start { id, model, created } => {
                 self.id = id.clone().filter(|id| !id.is_empty());
@@ -270,7 +348,7 @@ impl StreamEncoder for Encoder {
             }
             Event::PartStart { index, candidate, kind } => self.part_start(*index, *candidate, kind, out),
             Event::Delta { index, delta } => self.delta(*index, delta, out),
-            Event::PartEnd { .. } => {}
+            Event::PartEnd { index } => self.part_end(*index, out),
             Event::Usage(usage) => self.usage = Some(*usage),
             Event::Finish { candidate, finish } => self.finished(*candidate, finish, out),
             Event::Extra { origin: ProtocolId::OpenAiChat, scope, ext } => self.extra(*scope, ext, out),
@@ -294,6 +372,7 @@ impl StreamEncoder for Encoder {
         if self.failed {
             return;
         }
+        self.release(None, out);
         if self.include_usage
             && let Some(usage) = self.usage.take()
         {

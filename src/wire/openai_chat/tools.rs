@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use super::nested;
 use crate::wire::ProtocolId;
-use crate::wire::ir::{Error, Part, Tool, ToolCall, ToolChoice, ToolKind};
+use crate::wire::ir::{Error, Part, Signature, Tool, ToolCall, ToolChoice, ToolKind};
 use crate::wire::json::{self, Ext, JsonError, Kind, Object, ObjectWriter};
 
 /// The marks of tools that came as `functions`, of a call that came as `function_call`, and of calls of `custom` tools.
@@ -240,9 +240,39 @@ fn function_call(mut call: Object<'_>, id: Option<String>) -> Result<Part, JsonE
     let mut function = call.object("function")?.ok_or(JsonError::Missing { key: "function".to_owned() })?;
     let name = function.string("name")?.unwrap_or_default();
     let arguments = arguments(&mut function);
+    let signature = take_proof(&mut call);
     let mut ext = call.rest();
     nested::keep(&mut ext, "function", function);
-    Ok(Part::ToolCall(ToolCall { id, name, arguments, signature: None, ext }))
+    Ok(Part::ToolCall(ToolCall { id, name, arguments, signature, ext }))
+}
+
+/// Takes the proof of a call, which Google puts beside the function ("OpenAI compatibility", ai.google.dev):
+/// `{"extra_content": {"google": {"thought_signature": "..."}}}`. An object with more in it stays as it is.
+pub(super) fn take_proof(call: &mut Object<'_>) -> Option<Signature> {
+    let mut google = only_member(Object::of(call.get("extra_content")?).ok()?, "google")?;
+    let value = google.string("thought_signature").ok()??;
+    if !google.members().is_empty() {
+        return None;
+    }
+    call.take("extra_content");
+    Some(Signature { issuer: ProtocolId::OpenAiChat, value })
+}
+
+fn only_member<'a>(mut object: Object<'a>, key: &str) -> Option<Object<'a>> {
+    let inner = object.object(key).ok()??;
+    object.members().is_empty().then_some(inner)
+}
+
+/// Writes what [`take_proof`] took.
+pub(super) fn write_proof(proof: &Signature, call: &mut ObjectWriter<'_>) {
+    call.object("extra_content", |extra| {
+        extra.object("google", |google| google.field("thought_signature", &proof.value));
+    });
+}
+
+/// The proof of a call that this protocol can carry.
+pub(super) fn own_proof(call: &ToolCall) -> Option<&Signature> {
+    call.signature.as_ref().filter(|proof| proof.issuer == ProtocolId::OpenAiChat)
 }
 
 /// The call of a freeform tool becomes a call with one string argument, which every other protocol can carry.
@@ -305,20 +335,26 @@ pub(super) fn write_own_call(call: &ToolCall, id: &Option<String>, out: &mut Vec
                 nested::write(&call.ext, "function", function);
             });
         }
+        if let Some(proof) = own_proof(call) {
+            write_proof(proof, writer);
+        }
         nested::write_rest(&call.ext, &["function", CUSTOM], writer);
     });
 }
 
 /// Writes a call without what nobody modelled.
-pub(super) fn write_call(id: &str, name: &str, arguments: &str, out: &mut Vec<u8>) {
+pub(super) fn write_call(id: &str, call: &ToolCall, out: &mut Vec<u8>) {
     json::object(out, |writer| {
         writer.field("id", id);
         writer.field("type", "function");
         writer.object("function", |function| {
-            function.field("name", name);
+            function.field("name", &call.name);
             // Whoever replays the call parses this text; an empty one is no JSON.
-            function.field("arguments", if arguments.is_empty() { "{}" } else { arguments });
+            function.field("arguments", if call.arguments.is_empty() { "{}" } else { &call.arguments });
         });
+        if let Some(proof) = own_proof(call) {
+            write_proof(proof, writer);
+        }
     });
 }
 

@@ -28,7 +28,7 @@ use super::schema::Dialect;
 use super::structured::{Means, OutputPlan};
 use super::{
     Destination, Embeddings, Head, Inbound, Observation, Operation, Outbound, Protocol, ProtocolId, StreamDecoder,
-    StreamEncoder, json,
+    StreamEncoder, json, proof,
 };
 
 /// This protocol, for the origin of what it reads and the issuer of its encrypted thoughts.
@@ -52,6 +52,10 @@ impl Protocol for OpenAiResponses {
 
     fn embeddings(&self) -> Option<&dyn Embeddings> {
         None
+    }
+
+    fn carriage(&self) -> proof::Carriage {
+        proof::Carriage { removes_unproven: true, mark: proof::Mark::Thoughts, ..proof::Carriage::default() }
     }
 }
 

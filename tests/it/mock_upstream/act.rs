@@ -58,9 +58,25 @@ pub(crate) enum Act {
     EchoHeadersInStream(usize),
     /// The bytes, whatever they are, then FIN.
     Raw(Vec<u8>),
+    /// What the test's own function says to the request.
+    Script(Script),
+}
+
+/// See [`Act::Script`].
+#[derive(Clone)]
+pub(crate) struct Script(Arc<dyn Fn(&Request) -> Reply + Send + Sync>);
+
+impl std::fmt::Debug for Script {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Script")
+    }
 }
 
 impl Act {
+    pub(crate) fn script(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Act {
+        Act::Script(Script(Arc::new(answer)))
+    }
+
     /// An error with the given status, in the dialect.
     pub(crate) fn status(status: u16) -> Act {
         Act::Respond { status, headers: Vec::new(), body: Vec::new() }
@@ -101,6 +117,7 @@ pub(crate) async fn play(act: &Act, request: &Request, out: &mut (impl AsyncWrit
 async fn try_play(act: &Act, request: &Request, out: &mut (impl AsyncWrite + Unpin)) -> io::Result<After> {
     match act {
         Act::Answer => answer(request, out, Duration::ZERO).await,
+        Act::Script(Script(say)) => give(say(request), out, Duration::ZERO).await,
         Act::AnswerAfter(pause) => {
             tokio::time::sleep(*pause).await;
             answer(request, out, Duration::ZERO).await
@@ -189,7 +206,11 @@ async fn try_play(act: &Act, request: &Request, out: &mut (impl AsyncWrite + Unp
 }
 
 async fn answer(request: &Request, out: &mut (impl AsyncWrite + Unpin), pause: Duration) -> io::Result<After> {
-    match dialect::reply(request) {
+    give(dialect::reply(request), out, pause).await
+}
+
+async fn give(reply: Reply, out: &mut (impl AsyncWrite + Unpin), pause: Duration) -> io::Result<After> {
+    match reply {
         Reply::Whole { status, body, headers } => {
             let mut all = vec![("content-type", "application/json")];
             all.extend(headers);

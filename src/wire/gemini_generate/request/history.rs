@@ -6,7 +6,7 @@
 
 use super::super::names;
 use super::super::part::{self, joined};
-use super::super::thinking::Generation;
+use super::super::thinking::{Generation, NO_SIGNATURE};
 use super::encode::is_system;
 use crate::wire::ProtocolId;
 use crate::wire::ir::{
@@ -14,9 +14,6 @@ use crate::wire::ir::{
 };
 use crate::wire::json::{self, Ext, ObjectWriter};
 use crate::wire::loss::Losses;
-
-/// Documented stand-in for the signature of a call that no Gemini model made ("Thought signatures", ai.google.dev).
-const NO_SIGNATURE: &str = "skip_thought_signature_validator";
 
 /// A conversation in Gemini's turns, parts written.
 #[derive(Default)]

@@ -43,7 +43,6 @@ struct Candidate {
 struct PartialCall {
     index: u32,
     arguments: PartialArguments,
-    signature: Option<Signature>,
 }
 
 /// A text or a thought that may go on.
@@ -240,10 +239,11 @@ impl Candidate {
         self.called = true;
         self.close(out);
         let index = begin(PartKind::ToolCall { id: call.id, name: call.name }, self.number, next, out);
-        out.push(Event::Delta { index, delta: Delta::Arguments(call.arguments) });
+        // First, because other protocols have the place for it before the call.
         if let Some(signature) = call.signature {
             out.push(Event::Delta { index, delta: Delta::Signature(signature) });
         }
+        out.push(Event::Delta { index, delta: Delta::Arguments(call.arguments) });
         if !call.ext.is_empty() {
             out.push(extra(Scope::Part(index), call.ext));
         }
@@ -304,12 +304,13 @@ impl Candidate {
             let id = call.string("id").map_err(broken)?;
             let name = names::decode(&name);
             let index = begin(PartKind::ToolCall { id, name }, self.number, next, out);
-            self.partial = Some(PartialCall { index, arguments: PartialArguments::default(), signature: None });
+            self.partial = Some(PartialCall { index, arguments: PartialArguments::default() });
         }
         if let Some(partial) = &mut self.partial {
             pieces.into_iter().try_for_each(|piece| partial.arguments.add(piece)).map_err(broken)?;
             if let Some(value) = object.string("thoughtSignature").map_err(broken)? {
-                partial.signature = Some(Signature { issuer: ProtocolId::Gemini, value });
+                let signature = Signature { issuer: ProtocolId::Gemini, value };
+                out.push(Event::Delta { index: partial.index, delta: Delta::Signature(signature) });
             }
         }
         if !more {
@@ -319,11 +320,8 @@ impl Candidate {
     }
 
     fn close_partial(&mut self, out: &mut Vec<Event>) {
-        if let Some(PartialCall { index, arguments, signature }) = self.partial.take() {
+        if let Some(PartialCall { index, arguments }) = self.partial.take() {
             out.push(Event::Delta { index, delta: Delta::Arguments(arguments.text()) });
-            if let Some(signature) = signature {
-                out.push(Event::Delta { index, delta: Delta::Signature(signature) });
-            }
             out.push(Event::PartEnd { index });
         }
     }

@@ -58,8 +58,8 @@ fn a_call_in_an_earlier_chunk_makes_the_stop_a_call() {
     let expected = [
         start(),
         Event::PartStart { index: 0, candidate: 0, kind },
-        Event::Delta { index: 0, delta: Delta::Arguments(r#"{"a":1}"#.into()) },
         Event::Delta { index: 0, delta: Delta::Signature(signature("s")) },
+        Event::Delta { index: 0, delta: Delta::Arguments(r#"{"a":1}"#.into()) },
         Event::PartEnd { index: 0 },
         finish(FinishReason::ToolCalls),
     ];
@@ -179,8 +179,8 @@ fn pieces_of_arguments_are_one_call() {
     let expected = [
         start(),
         Event::PartStart { index: 0, candidate: 0, kind },
-        Event::Delta { index: 0, delta: Delta::Arguments(r#"{"a":"xy"}"#.into()) },
         Event::Delta { index: 0, delta: Delta::Signature(signature("s")) },
+        Event::Delta { index: 0, delta: Delta::Arguments(r#"{"a":"xy"}"#.into()) },
         Event::PartEnd { index: 0 },
         finish(FinishReason::ToolCalls),
     ];

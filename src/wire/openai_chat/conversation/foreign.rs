@@ -4,8 +4,7 @@ use super::super::tools;
 use super::media::{self, Piece};
 use super::{Context, List};
 use crate::wire::ir::{Message, Opaque, Part, Reasoning, Role, ToolCall, ToolResult};
-use crate::wire::json::{self, ObjectWriter};
-use crate::wire::quirk::ReasoningReplay;
+use crate::wire::json;
 
 pub(super) fn write(message: &Message, context: &mut Context<'_>, list: &mut List<'_>) {
     context.losses.dropped_ext("messages.", &message.ext);
@@ -121,11 +120,11 @@ fn assistant(message: &Message, context: &mut Context<'_>, out: &mut Vec<u8>) {
         } else {
             writer.field("content", &turn.text);
         }
-        write_reasoning(&turn.reasoning, context, writer);
+        super::write_thoughts(&turn.reasoning, context, writer);
         if !turn.calls.is_empty() {
             writer.array("tool_calls", &turn.calls, |call, out| {
                 let id = context.ids.call(call.id.as_deref(), &call.name);
-                tools::write_call(&id, &call.name, &call.arguments, out);
+                tools::write_call(&id, call, out);
             });
         }
         if context.takes_name(&message.name) {
@@ -154,7 +153,7 @@ impl<'m> Turn<'m> {
             }
             Part::ToolCall(call) => {
                 context.losses.dropped_ext("messages.content.tool_call.", &call.ext);
-                if call.signature.is_some() {
+                if call.signature.is_some() && tools::own_proof(call).is_none() {
                     foreign_signature(context);
                 }
                 self.calls.push(call);
@@ -181,24 +180,4 @@ impl<'m> Turn<'m> {
 
 fn foreign_signature(context: &mut Context<'_>) {
     context.losses.dropped("messages.content.signature", "only the provider that signed it understands it");
-}
-
-fn write_reasoning(text: &str, context: &mut Context<'_>, writer: &mut ObjectWriter<'_>) {
-    if text.is_empty() {
-        return;
-    }
-    match context.quirks.reasoning_replay {
-        ReasoningReplay::None => {
-            let reason = "this upstream takes no reasoning of earlier turns back";
-            context.losses.dropped("messages.content.reasoning", reason);
-        }
-        ReasoningReplay::ReasoningContent => writer.field("reasoning_content", text),
-        ReasoningReplay::Reasoning => writer.field("reasoning", text),
-        ReasoningReplay::ReasoningDetails => writer.array("reasoning_details", [text], |text, out| {
-            json::object(out, |detail| {
-                detail.field("type", "reasoning.text");
-                detail.field("text", text);
-            });
-        }),
-    }
 }

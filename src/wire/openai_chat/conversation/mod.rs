@@ -7,8 +7,9 @@ mod own;
 use super::tool_ids::ToolIds;
 use crate::wire::ProtocolId;
 use crate::wire::ir::{Request, Role};
+use crate::wire::json::{self, ObjectWriter};
 use crate::wire::loss::Losses;
-use crate::wire::quirk::Quirks;
+use crate::wire::quirk::{Quirks, ReasoningReplay};
 
 /// What every message is written with.
 struct Context<'a> {
@@ -51,6 +52,27 @@ pub(super) fn write(request: &Request, quirks: &Quirks, out: &mut Vec<u8>, losse
         }
     }
     list.end();
+}
+
+/// Writes thoughts of another vendor's model as the upstream takes them.
+fn write_thoughts(text: &str, context: &mut Context<'_>, writer: &mut ObjectWriter<'_>) {
+    if text.is_empty() {
+        return;
+    }
+    match context.quirks.reasoning_replay {
+        ReasoningReplay::None => {
+            let reason = "this upstream takes no reasoning of earlier turns back";
+            context.losses.dropped("messages.content.reasoning", reason);
+        }
+        ReasoningReplay::ReasoningContent => writer.field("reasoning_content", text),
+        ReasoningReplay::Reasoning => writer.field("reasoning", text),
+        ReasoningReplay::ReasoningDetails => writer.array("reasoning_details", [text], |text, out| {
+            json::object(out, |detail| {
+                detail.field("type", "reasoning.text");
+                detail.field("text", text);
+            });
+        }),
+    }
 }
 
 /// A JSON array under construction: one message of the hub may become several here.

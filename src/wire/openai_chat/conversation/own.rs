@@ -1,6 +1,6 @@
 //! Messages that came in this protocol: written as they came, but for what the upstream's quirks ask.
 
-use super::super::{content, nested, tools};
+use super::super::{content, message, nested, tools};
 use super::Context;
 use crate::wire::ir::{ContentShape, Message, Part, Reasoning, Role, ToolCall, ToolResult};
 use crate::wire::json::{self, ObjectWriter};
@@ -14,6 +14,7 @@ pub(super) fn write(message: &Message, context: &mut Context<'_>, out: &mut Vec<
             write_result(result, context, writer);
         } else {
             write_content(&message.parts, message.shape, writer);
+            write_proven(&message.parts, context, writer);
             for part in &message.parts {
                 write_member(part, context, writer);
             }
@@ -77,7 +78,9 @@ fn is_content(part: &Part) -> bool {
 fn write_member(part: &Part, context: &mut Context<'_>, writer: &mut ObjectWriter<'_>) {
     match part {
         Part::Refusal(text) if !is_content(part) => writer.field("refusal", &text.text),
-        Part::Reasoning(reasoning) if !is_content(part) => write_reasoning(reasoning, context, writer),
+        Part::Reasoning(reasoning) if !is_content(part) && !is_proven(reasoning) => {
+            write_reasoning(reasoning, context, writer);
+        }
         Part::ToolCall(call) if tools::is_legacy_call(call) => {
             tools::write_own_legacy_call(call, writer.key("function_call"));
         }
@@ -89,6 +92,24 @@ fn write_member(part: &Part, context: &mut Context<'_>, writer: &mut ObjectWrite
         | Part::ToolResult(_)
         | Part::Opaque(_) => {}
     }
+}
+
+/// Whether thoughts came in `reasoning_details` of this gateway's own.
+fn is_proven(reasoning: &Reasoning) -> bool {
+    nested::is_marked(&reasoning.ext, message::PROVEN)
+}
+
+/// Thoughts of other vendors, of which this protocol's upstreams take the text at most.
+fn write_proven(parts: &[Part], context: &mut Context<'_>, writer: &mut ObjectWriter<'_>) {
+    let mut text = String::new();
+    for part in parts {
+        if let Part::Reasoning(reasoning) = part
+            && is_proven(reasoning)
+        {
+            text.push_str(&reasoning.text);
+        }
+    }
+    super::write_thoughts(&text, context, writer);
 }
 
 /// Where the upstream wants reasoning in another member than the caller wrote, its text goes there.
