@@ -27,10 +27,10 @@ use crate::provider::cost::Tariff;
 use crate::state::{Credential, ProviderState};
 use crate::table::{Attempt, Lane};
 use crate::telemetry::traffic::ProviderCounters;
-use crate::wire::{Operation, Outbound};
 use crate::wire::ir::{Error, ErrorKind};
 use crate::wire::loss::Losses;
 use crate::wire::quirk::Quirks;
+use crate::wire::{Operation, Outbound};
 
 /// A good answer.
 pub struct Answer {

@@ -62,6 +62,15 @@ impl Protocol for BedrockConverse {
     fn embeddings(&self) -> Option<&dyn Embeddings> {
         Some(self)
     }
+
+    fn carriage(&self) -> proof::Carriage {
+        proof::Carriage {
+            // Of the models behind it only Anthropic's sign their thoughts.
+            group: Some("anthropic"),
+            mark: proof::Mark::CallsWithoutThoughts,
+            ..proof::Carriage::default()
+        }
+    }
 }
 
 impl Embeddings for BedrockConverse {
@@ -81,15 +90,6 @@ impl Embeddings for BedrockConverse {
 
     fn decode_response(&self, body: &[u8]) -> Result<ir::EmbedResponse, ir::Error> {
         embeddings::decode_response(body)
-    }
-
-    fn carriage(&self) -> proof::Carriage {
-        proof::Carriage {
-            // Of the models behind it only Anthropic's sign their thoughts.
-            group: Some("anthropic"),
-            mark: proof::Mark::CallsWithoutThoughts,
-            ..proof::Carriage::default()
-        }
     }
 }
 
