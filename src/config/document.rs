@@ -134,7 +134,7 @@ mapping! {
         /// catalogue's prices altogether.
         "prices" => prices: Vec<(Spanned<String>, PricesEntry)> as Map<AnyKey, PricesEntry>,
         /// A stream that passes through Chat Completions is asked for its usage (`stream_options.include_usage`) also where the
-        /// caller did not ask, and the chunk that answers is taken out again. `false`: such a stream is not counted.
+        /// caller did not ask, and the chunk that answers is taken out again. `false`: such a stream is counted by estimate.
         "include_usage" default "true" => include_usage: Option<Spanned<bool>> as Flag,
         /// `demo` is the embedded provider, in process and without a socket.
         "transport" default "http" => transport: Option<Spanned<String>> as Choice<Transport>,

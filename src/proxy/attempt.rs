@@ -4,6 +4,7 @@ mod embed;
 mod exchange;
 mod heads;
 mod identity;
+mod limits;
 mod opaque;
 mod open;
 mod whole;
@@ -17,9 +18,10 @@ use http::HeaderMap;
 use tokio::time::Instant;
 
 use super::Gateway;
+use super::estimate::Underway;
 use super::failure::Failure;
 use super::outgoing::proofs::Proofs;
-use super::outgoing::{self, Incoming, Toward, Translation};
+use super::outgoing::{self, Incoming, Prepared, Toward, Translation};
 use super::stream::StreamBody;
 use crate::live::Live;
 use crate::provider::Endpoint;
@@ -171,9 +173,26 @@ fn place<'r>(this: &Try<'r, '_, '_, '_>) -> Result<Place<'r>, Failure> {
 }
 
 async fn send(this: &Try<'_, '_, '_, '_>, place: &Place<'_>) -> Result<Answer, Failure> {
-    let Try { incoming, attempt, deadline, total, .. } = this;
+    let Try { incoming, attempt, .. } = this;
     let prepared = outgoing::body(incoming, attempt, &place.toward()).map_err(Failure::Refused)?;
     let stream = incoming.envelope.stream && incoming.call.operation.streams();
+    let underway = (incoming.call.operation == Operation::Generate)
+        .then(|| Underway::begin(place.counters, this.tariff(), incoming.body));
+    let result = exchanged(this, place, prepared, stream).await;
+    if let Some(underway) = underway {
+        underway.settle();
+    }
+    result
+}
+
+/// Sends the request and reads the answer, up to a stream's first content.
+async fn exchanged(
+    this: &Try<'_, '_, '_, '_>,
+    place: &Place<'_>,
+    prepared: Prepared,
+    stream: bool,
+) -> Result<Answer, Failure> {
+    let Try { incoming, attempt, deadline, total, .. } = this;
     let timeouts = &attempt.settings.timeouts;
     let first = if stream { (Instant::now() + timeouts.first_token).min(*deadline) } else { *deadline };
     let late = || match first == *deadline {

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use http::HeaderMap;
 
+use super::estimate::{BYTES_PER_TOKEN, TOKENS_PER_MEDIUM};
 use crate::rule::facts::{SESSION_HEADERS, USER_HEADER, tag_header};
 use crate::rule::{Facts, FlagFact, NumberFact, OutputKind, ReasoningLevel, TextFact};
 use crate::table::ClientKey;
@@ -210,8 +211,6 @@ fn budget_level(budget: i64) -> ReasoningLevel {
 
 /// An estimate: a token for every four bytes of text, 1,000 for every image or file.
 pub fn estimate_tokens(request: &ir::Request) -> u64 {
-    const BYTES_PER_TOKEN: u64 = 4;
-    const TOKENS_PER_MEDIUM: u64 = 1_000;
     fn weight(part: &Part) -> (u64, u64) {
         match part {
             Part::Text(text) | Part::Refusal(text) => (text.text.len() as u64, 0),

@@ -15,6 +15,7 @@
 //! | `respond` | heads and errors for the caller |
 //! | `models` | the list of models, in three dialects |
 //! | `admin` | everything that is no model call: health, metrics, the configuration's status and reload |
+//! | `estimate` | tokens that nobody counted |
 //! | `explain` | decides about a request that is not sent |
 //! | `doors` | the listeners, moved by a reload |
 
@@ -24,6 +25,7 @@ pub mod body;
 pub mod cut;
 pub mod dispatch;
 pub mod doors;
+pub mod estimate;
 pub mod explain;
 pub mod facts;
 pub mod failure;

@@ -10,8 +10,9 @@ use relay::Relay;
 pub use relay::Terms;
 use serde::de::IgnoredAny;
 
+use super::estimate;
 use crate::wire::frame::{Decoder, Frame, FrameError, Framing};
-use crate::wire::ir::{Error, ErrorKind, Event, Usage};
+use crate::wire::ir::{Delta, Error, ErrorKind, Event, Usage};
 use crate::wire::{FrameKind, Head, Inbound, Outbound, StreamDecoder, StreamEncoder};
 
 /// Most bytes of one event of a stream. Images and encrypted reasoning come in one event.
@@ -79,6 +80,18 @@ struct Sight {
     finished: bool,
     error: Option<Error>,
     usage: Option<Usage>,
+    /// Bytes that were said since usage was last reported with its output.
+    unreported: usize,
+}
+
+impl Sight {
+    /// Usage was reported, which is added by `add`.
+    fn reported(&mut self, usage: &Usage, add: impl FnOnce(&mut Usage, &Usage)) {
+        add(self.usage.get_or_insert_default(), usage);
+        if usage.output.is_some() {
+            self.unreported = 0;
+        }
+    }
 }
 
 enum Way {
@@ -291,6 +304,16 @@ impl Pipe {
         self.has_failed() && matches!(&self.way, Way::Opaque(opaque) if !opaque.has_room_for_words())
     }
 
+    /// Tokens that the upstream took and did not report: the input where it reported none, which `prompt` estimates, and what it
+    /// said since its last report, unless the answer is complete and the report its last word. `None` where nothing is missing.
+    pub fn estimate(&self, prompt: Option<u64>) -> Option<Usage> {
+        let told = self.sight.usage.unwrap_or_default();
+        let input = prompt.filter(|_| told.input.is_none());
+        let unheard = told.output.is_none() || !self.is_complete();
+        let output = (unheard && self.sight.unreported > 0).then(|| estimate::text(self.sight.unreported));
+        Usage { input, output, ..Usage::default() }.reported()
+    }
+
     /// Usage reported so far.
     pub fn usage(&self) -> Option<&Usage> {
         self.sight.usage.as_ref()
@@ -305,7 +328,10 @@ impl Translator {
         let mut bytes = Vec::new();
         for event in self.events.drain(..) {
             match &event {
-                Event::Usage(usage) => sight.usage.get_or_insert_default().update(usage),
+                Event::Usage(usage) => sight.reported(usage, Usage::update),
+                Event::Delta { delta: Delta::Text(text) | Delta::Arguments(text), .. } => {
+                    sight.unreported += text.len()
+                }
                 Event::Error(error) => {
                     sight.error = Some(error.clone());
                     // Before content the error is the answer to a failed try, not something to show.

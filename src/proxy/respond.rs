@@ -114,6 +114,7 @@ pub fn verbatim(
     headers.insert(HeaderName::from_static("x-routeplane-origin"), HeaderValue::from_static("upstream"));
     if let Some(pause) = retry_after {
         insert(headers, RETRY_AFTER.as_str(), pause.as_secs_f64().ceil().max(1.0));
+        insert(headers, "retry-after-ms", pause.as_millis());
     }
     if !matches!(status, 429 | 503 | 529) {
         headers.insert(HeaderName::from_static("x-should-retry"), HeaderValue::from_static("false"));

@@ -36,6 +36,8 @@ pub struct StreamBody {
     yields: u8,
     idle: Idle,
     record: StreamRecord,
+    /// What the request takes, by estimate, where the upstream has not reported it by now.
+    prompt: Option<u64>,
     /// The key that the upstream got, and might repeat in an error.
     credential: Option<Arc<Credential>>,
     /// The end of the connection, where one is to be expected.
@@ -199,17 +201,25 @@ fn broken(error: &Broken) -> Error {
 pub struct BrokenOff;
 
 impl StreamBody {
-    /// `deadline`: end of the whole request.
+    /// `deadline`: end of the whole request. `prompt`: the estimate of what it takes, where nothing better is known yet.
     pub fn new(
         stream: Opened,
         timeouts: &Timeouts,
         deadline: Instant,
         record: StreamRecord,
+        prompt: Option<u64>,
         credential: Option<Arc<Credential>>,
     ) -> StreamBody {
         // What was opened has waited for others already: it is written at once.
-        let mut body =
-            StreamBody { stream, yields: YIELDS, idle: Idle::new(timeouts, deadline), record, credential, cut: None };
+        let mut body = StreamBody {
+            stream,
+            yields: YIELDS,
+            idle: Idle::new(timeouts, deadline),
+            record,
+            prompt,
+            credential,
+            cut: None,
+        };
         if body.stream.pipe.has_failed() {
             body.end_failed();
         }
@@ -313,6 +323,6 @@ impl Drop for StreamBody {
         } else {
             "caller_left"
         };
-        self.record.end(outcome, self.stream.pipe.usage());
+        self.record.end(outcome, self.stream.pipe.usage(), self.stream.pipe.estimate(self.prompt).as_ref());
     }
 }

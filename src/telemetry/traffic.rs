@@ -21,7 +21,9 @@ pub struct Traffic {
     requests_by: [[Counter; CLASSES.len()]; ProtocolId::COUNT],
     attempts: Family<AttemptLabels, Counter>,
     tokens: Family<TokenLabels, Counter>,
+    tokens_estimated: Family<TokenLabels, Counter>,
     cost: Family<ProviderLabels, Counter<f64, AtomicU64>>,
+    cost_estimated: Family<ProviderLabels, Counter<f64, AtomicU64>>,
     seconds: Family<ProviderLabels, Counter<f64, AtomicU64>>,
     streams: Gauge,
     bytes: Counter,
@@ -64,6 +66,9 @@ pub struct ProviderCounters {
     output: Counter,
     reasoning: Counter,
     cost: Counter<f64, AtomicU64>,
+    estimated_input: Counter,
+    estimated_output: Counter,
+    estimated_cost: Counter<f64, AtomicU64>,
     seconds: Counter<f64, AtomicU64>,
     streams: Gauge,
     bytes: Counter,
@@ -82,7 +87,9 @@ impl Traffic {
             requests,
             attempts: Family::default(),
             tokens: Family::default(),
+            tokens_estimated: Family::default(),
             cost: Family::default(),
+            cost_estimated: Family::default(),
             seconds: Family::default(),
             streams: Gauge::default(),
             bytes: Counter::default(),
@@ -94,6 +101,16 @@ impl Traffic {
         );
         registry.register("attempts", "Tries at upstreams, by provider and outcome", traffic.attempts.clone());
         registry.register("tokens", "Tokens that upstreams reported, by provider and kind", traffic.tokens.clone());
+        registry.register(
+            "tokens_estimated",
+            "Tokens that no upstream reported, by estimate, by provider and kind; not part of the reported ones",
+            traffic.tokens_estimated.clone(),
+        );
+        registry.register(
+            "cost_estimated_usd",
+            "Cost of the estimated tokens, in USD, by provider; not part of the cost of reported ones",
+            traffic.cost_estimated.clone(),
+        );
         registry.register(
             "cost_usd",
             "Cost of answers whose usage and prices are known, in USD, by provider",
@@ -125,8 +142,14 @@ impl Traffic {
     /// The counters of one provider; asked for once per table.
     pub fn provider(&self, name: &str) -> ProviderCounters {
         let tokens = |kind| self.tokens.get_or_create(&TokenLabels { provider: name.to_owned(), kind }).clone();
+        let estimated =
+            |kind| self.tokens_estimated.get_or_create(&TokenLabels { provider: name.to_owned(), kind }).clone();
+        let of_provider = ProviderLabels { provider: name.to_owned() };
         ProviderCounters {
             provider: name.to_owned(),
+            estimated_input: estimated("input"),
+            estimated_output: estimated("output"),
+            estimated_cost: self.cost_estimated.get_or_create(&of_provider).clone(),
             ok: self.attempts.get_or_create(&AttemptLabels { provider: name.to_owned(), outcome: "ok" }).clone(),
             attempts: self.attempts.clone(),
             input: tokens("input"),
@@ -167,6 +190,17 @@ impl ProviderCounters {
     }
 }
 
+impl ProviderCounters {
+    /// Tokens that no upstream reported were taken, by estimate. Gives their cost in USD, where that is known.
+    pub fn estimated(&self, usage: &Usage, tariff: &Tariff) -> Option<f64> {
+        self.estimated_input.inc_by(usage.input.unwrap_or(0));
+        self.estimated_output.inc_by(usage.output.unwrap_or(0));
+        let cost = tariff.cost(usage)?;
+        self.estimated_cost.inc_by(cost);
+        Some(cost)
+    }
+}
+
 /// The account of one stream, settled when it ends however it ends.
 pub struct StreamRecord {
     counters: Arc<ProviderCounters>,
@@ -185,13 +219,16 @@ impl StreamRecord {
     }
 
     /// Called once, when the stream is over.
-    pub fn end(&mut self, outcome: &'static str, usage: Option<&Usage>) {
+    pub fn end(&mut self, outcome: &'static str, usage: Option<&Usage>, estimated: Option<&Usage>) {
         self.counters.streams.dec();
         if outcome != "ok" {
             self.counters.failed(outcome);
         }
         if let Some(usage) = usage {
             self.counters.used(usage, &self.tariff);
+        }
+        if let Some(usage) = estimated {
+            self.counters.estimated(usage, &self.tariff);
         }
     }
 }

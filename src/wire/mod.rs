@@ -419,6 +419,8 @@ pub struct Observation {
     pub kind: FrameKind,
     /// Cumulative usage, where the frame carries one.
     pub usage: Option<ir::Usage>,
+    /// Bytes of text, thoughts and arguments, as they are written in the frame; 0 where every frame tells the usage so far.
+    pub said: usize,
 }
 
 /// The part a frame plays in its stream.

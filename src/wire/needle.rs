@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use memchr::memchr2;
 use memchr::memmem::Finder;
 
 /// A text to look for.
@@ -23,8 +24,46 @@ impl Needle {
         self.finder().find(text).is_some()
     }
 
+    /// The length of the JSON string that is the value of the first member of this name, escapes as they are written; 0 where
+    /// there is none.
+    pub(super) fn text_len(&self, text: &[u8]) -> usize {
+        let value = self.tails(text).next().and_then(|rest| rest.trim_ascii_start().strip_prefix(b":"));
+        value.map_or(0, |value| string_len(value.trim_ascii_start()))
+    }
+
     /// What follows each occurrence.
     pub(super) fn tails<'t>(&self, text: &'t [u8]) -> impl Iterator<Item = &'t [u8]> {
         self.finder().find_iter(text).filter_map(|at| text.get(at + self.text.len()..))
+    }
+}
+
+/// The length of the JSON string that `text` begins with, without its quotes; 0 for anything else.
+pub(super) fn string_len(text: &[u8]) -> usize {
+    let Some(text) = text.strip_prefix(b"\"") else { return 0 };
+    let mut at = 0;
+    while let Some(found) = text.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
+        at += found;
+        if text.get(at) == Some(&b'"') {
+            return at;
+        }
+        at += 2;
+    }
+    text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_are_measured() {
+        for (text, length) in
+            [(r#""""#, 0), (r#""abc","d""#, 3), (r#""a\"b\\""#, 6), ("null", 0), (r#""cut"#, 3), ("", 0)]
+        {
+            assert_eq!(string_len(text.as_bytes()), length, "{text}");
+        }
+        static TEXT: Needle = Needle::new("\"text\"");
+        assert_eq!(TEXT.text_len(br#"{"type":"text_delta","text" : "abcd"}"#), 4);
+        assert_eq!((TEXT.text_len(b"{}"), TEXT.text_len(br#"{"text":null}"#)), (0, 0));
     }
 }

@@ -4,7 +4,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 
-use super::heads::{limits, refuse_unknown_coding};
+use super::heads::{refuse_unknown_coding, translated};
 use super::whole::{collect, priced};
 use super::{Answer, AnswerBody, Place, Try, exchange};
 use crate::proxy::failure::Failure;
@@ -69,7 +69,7 @@ async fn call(
     let bad = |error: Error| Failure::BadAnswer { code: "upstream_protocol", message: error.message };
     let mut answer = from.decode_response(&body).map_err(bad)?;
     answer.usage = answer.usage.or_else(|| counted_in(&head.headers));
-    Ok((limits(&head.headers), answer))
+    Ok((translated(&head.headers, this.incoming.call.protocol), answer))
 }
 
 /// Bedrock counts what Cohere's models read in a header.

@@ -1,15 +1,16 @@
 //! The exchange with the upstream: the request goes out, the head of an answer comes back, errors become failures.
 
 use std::pin::Pin;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, Response};
 use http_body::Body as _;
 
 use super::heads::forwarded;
 use super::identity;
+use super::limits;
 use super::{Place, Try};
 use crate::provider::Transport;
 use crate::proxy::failure::{Failure, StatusFailure};
@@ -91,7 +92,9 @@ pub(super) async fn refuse_errors(
     }
     place.scrub(&mut text);
     let mut error = place.outbound.decode_error(status.as_u16(), &text);
-    error.retry_after = retry_after(&head.headers).or(error.retry_after);
+    let now = SystemTime::now();
+    let used_up = || if status.as_u16() == 429 { limits::used_up(&head.headers, now) } else { None };
+    error.retry_after = limits::retry_after(&head.headers, now).or(error.retry_after).or_else(used_up);
     let same = matches!(prepared.translation, Translation::None) && !html(&head.headers) && !text.is_empty();
     // A cloud's words of errors are not the protocol's.
     let own = place.outbound.hosting() == Hosting::Own;
@@ -116,16 +119,4 @@ async fn read_some(mut body: upstream::Body) -> Vec<u8> {
         }
     }
     text
-}
-
-/// Seconds or a date (RFC 9110, section 10.2.3), or OpenAI's `retry-after-ms`.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let number = |name: &str, unit: f64| {
-        let value: f64 = headers.get(name)?.to_str().ok()?.trim().parse().ok()?;
-        Duration::try_from_secs_f64(value * unit).ok()
-    };
-    number("retry-after-ms", 0.001).or_else(|| number("retry-after", 1.0)).or_else(|| {
-        let date = httpdate::parse_http_date(headers.get(RETRY_AFTER)?.to_str().ok()?).ok()?;
-        date.duration_since(std::time::SystemTime::now()).ok()
-    })
 }

@@ -1,14 +1,18 @@
 //! Headers of an upstream's answer that reach the caller.
 
+use std::time::SystemTime;
+
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 
+use super::limits;
 use crate::proxy::failure::Failure;
 use crate::upstream::coding;
+use crate::wire::ProtocolId;
 
 /// Headers of an upstream that reach a caller of its own protocol. Everything else (cookies, organisation ids) stays here.
 pub(super) fn forwarded(headers: &HeaderMap) -> HeaderMap {
-    let mut out = limits(headers);
+    let mut out = limits::as_they_came(headers);
     for name in [CONTENT_TYPE, CONTENT_ENCODING] {
         if let Some(value) = headers.get(&name) {
             out.insert(name, value.clone());
@@ -26,18 +30,9 @@ pub(super) fn forwarded(headers: &HeaderMap) -> HeaderMap {
     out
 }
 
-/// Rate limits of the upstream, as it tells them.
-pub(super) fn limits(headers: &HeaderMap) -> HeaderMap {
-    let mut out = HeaderMap::with_capacity(12);
-    for (name, value) in headers {
-        if name.as_str().starts_with("x-ratelimit-")
-            || name.as_str().starts_with("anthropic-ratelimit-")
-            || name == "openai-processing-ms"
-        {
-            out.append(name.clone(), value.clone());
-        }
-    }
-    out
+/// Headers of an upstream that reach a caller of another protocol: its rate limits, in the caller's words.
+pub(super) fn translated(headers: &HeaderMap, caller: ProtocolId) -> HeaderMap {
+    limits::translated(headers, caller, SystemTime::now())
 }
 
 /// Refuses an answer whose words somebody must read, and nobody can.

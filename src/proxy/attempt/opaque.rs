@@ -42,7 +42,7 @@ pub(super) async fn open(
         Progress::Preamble | Progress::Content | Progress::Complete => {}
     }
     let record = StreamRecord::start(Arc::clone(place.counters), this.tariff());
-    let body = StreamBody::new(opened, &attempt.settings.timeouts, *deadline, record, place.credential.clone());
+    let body = StreamBody::new(opened, &attempt.settings.timeouts, *deadline, record, None, place.credential.clone());
     let headers = forwarded(&head.headers);
     Ok(Answer { headers, losses: Losses::default(), body: AnswerBody::Stream(Box::new(body)) })
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Response};
 
-use super::heads::{forwarded, limits, refuse_unknown_coding};
+use super::heads::{forwarded, refuse_unknown_coding, translated};
 use super::{Answer, AnswerBody, Place, Try};
+use crate::proxy::estimate;
 use crate::proxy::failure::Failure;
 use crate::proxy::outgoing::{Prepared, Translation, proofs};
 use crate::proxy::pipe::{Pipe, Progress};
@@ -14,6 +15,7 @@ use crate::proxy::stream::{self, StreamBody};
 use crate::table::settings::RetryOn;
 use crate::telemetry::traffic::StreamRecord;
 use crate::upstream;
+use crate::wire::Operation;
 use crate::wire::frame::Framing;
 use crate::wire::ir::{Error, ErrorKind};
 use crate::wire::structured::stream::Restored;
@@ -46,7 +48,7 @@ pub(super) async fn open(
                 None => decoder,
             };
             let pipe = Pipe::translate(incoming.inbound, place.outbound, &incoming.head, decoder, encoder);
-            (pipe, limits(&head.headers))
+            (pipe, translated(&head.headers, incoming.call.protocol))
         }
         Translation::Embed(_) | Translation::CountTokens => {
             return Err(Failure::Refused(Error::invalid("this operation does not stream")));
@@ -72,7 +74,11 @@ pub(super) async fn open(
     headers.insert("cache-control", HeaderValue::from_static("no-cache"));
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     let record = StreamRecord::start(Arc::clone(place.counters), this.tariff());
-    let body = StreamBody::new(opened, &attempt.settings.timeouts, *deadline, record, place.credential.clone());
+    let untold =
+        incoming.call.operation == Operation::Generate && opened.pipe.usage().is_none_or(|usage| usage.input.is_none());
+    let prompt = untold.then(|| estimate::request(incoming.body, &prepared.translation));
+    let credential = place.credential.clone();
+    let body = StreamBody::new(opened, &attempt.settings.timeouts, *deadline, record, prompt, credential);
     Ok(Answer { headers, losses: prepared.losses, body: AnswerBody::Stream(Box::new(body)) })
 }
 

@@ -8,15 +8,16 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Response};
 use http_body::Body as _;
 
-use super::heads::{forwarded, limits, refuse_unknown_coding};
+use super::heads::{forwarded, refuse_unknown_coding, translated};
 use super::{Answer, AnswerBody, Place, Try};
 use crate::provider::cost::decimal;
+use crate::proxy::estimate;
 use crate::proxy::failure::{Failure, StatusFailure};
 use crate::proxy::outgoing::{Prepared, Translation, proofs};
 use crate::table::settings::RetryOn;
 use crate::upstream;
 use crate::upstream::body::Broken;
-use crate::wire::ir::Error;
+use crate::wire::ir::{Error, Usage};
 use crate::wire::{Operation, rerank, structured};
 
 /// Most bytes of a whole answer.
@@ -46,6 +47,8 @@ pub(super) async fn whole(
     }
     let usage = place.outbound.usage(&body);
     let cost = usage.and_then(|usage| place.counters.used(&usage, &this.tariff()));
+    let estimated = unreported(this, place, &prepared, usage, &body);
+    let estimated_cost = estimated.and_then(|usage| place.counters.estimated(&usage, &this.tariff()));
     let count_empty =
         attempt.settings.retries.on.contains(&RetryOn::Empty) && incoming.call.operation == Operation::Generate;
     let bad = |error: Error| Failure::BadAnswer { code: "upstream_protocol", message: error.message };
@@ -66,7 +69,7 @@ pub(super) async fn whole(
             }
             let mut out = Vec::with_capacity(body.len());
             incoming.inbound.encode_response(&answer, &mut out, &mut losses);
-            (limits(&head.headers), out.into())
+            (translated(&head.headers, incoming.call.protocol), out.into())
         }
         // Vectors come in batches.
         Translation::Embed(_) => return Err(bad(Error::invalid("these vectors are not read as one answer"))),
@@ -75,10 +78,17 @@ pub(super) async fn whole(
             let count = count.ok_or_else(|| bad(Error::invalid("the upstream's answer holds no count of tokens")))?;
             let mut out = Vec::new();
             incoming.inbound.encode_token_count(count, &mut out);
-            (limits(&head.headers), out.into())
+            (translated(&head.headers, incoming.call.protocol), out.into())
         }
     };
     headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+    if estimated.is_some() {
+        headers.insert("x-routeplane-usage", HeaderValue::from_static("estimated"));
+    }
+    let cost = match (cost, estimated_cost) {
+        (Some(cost), Some(estimated)) => Some(cost + estimated),
+        (cost, estimated) => cost.or(estimated),
+    };
     priced(&mut headers, cost);
     Ok(Answer { headers, losses, body: AnswerBody::Whole(body) })
 }
@@ -88,6 +98,25 @@ pub(super) fn priced(headers: &mut HeaderMap, cost: Option<f64>) {
     if let Some(cost) = cost.and_then(|cost| HeaderValue::try_from(decimal(cost)).ok()) {
         headers.insert("x-routeplane-cost-usd", cost);
     }
+}
+
+/// What an answer took and did not report, by estimate; `None` where nothing is missing, and of what is no answer.
+fn unreported(
+    this: &Try<'_, '_, '_, '_>,
+    place: &Place<'_>,
+    prepared: &Prepared,
+    usage: Option<Usage>,
+    body: &[u8],
+) -> Option<Usage> {
+    let told = usage.unwrap_or_default();
+    if this.incoming.call.operation != Operation::Generate || (told.input.is_some() && told.output.is_some()) {
+        return None;
+    }
+    let answer = place.outbound.decode_response(body, &place.quirks).ok()?;
+    let missing = |told: Option<u64>, estimate: &dyn Fn() -> u64| if told.is_none() { Some(estimate()) } else { None };
+    let input = missing(told.input, &|| estimate::request(this.incoming.body, &prepared.translation));
+    let output = missing(told.output, &|| estimate::answer(&answer));
+    Usage { input, output, ..Usage::default() }.reported()
 }
 
 /// A whole body, bounded in bytes and in the silence between its pieces.

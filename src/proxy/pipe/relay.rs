@@ -118,8 +118,9 @@ impl Relay {
     /// Reads what a frame means.
     fn watch(&mut self, frame: &Frame<'_>, sight: &mut Sight) -> Observation {
         let observation = self.outbound.observe(frame);
+        sight.unreported += observation.said;
         if let Some(usage) = &observation.usage {
-            self.outbound.add_usage(sight.usage.get_or_insert_default(), usage);
+            sight.reported(usage, |known, newer| self.outbound.add_usage(known, newer));
         }
         match observation.kind {
             FrameKind::Preamble => {}

@@ -182,9 +182,13 @@ impl Outbound for Hosted {
 
     fn observe(&self, frame: &Frame<'_>) -> Observation {
         match event_stream::problem(frame) {
-            Some(_) => Observation { kind: FrameKind::Error, usage: None },
+            Some(_) => Observation { kind: FrameKind::Error, ..Observation::default() },
             None => peek::observe(frame),
         }
+    }
+
+    fn add_usage(&self, known: &mut ir::Usage, newer: &ir::Usage) {
+        super::usage::add(known, newer);
     }
 
     fn usage(&self, body: &[u8]) -> Option<ir::Usage> {

@@ -8,6 +8,7 @@ use super::usage::Counts;
 use crate::wire::envelope::Envelope;
 use crate::wire::frame::Frame;
 use crate::wire::json::{self, JsonError, Object, str_of};
+use crate::wire::needle::Needle;
 use crate::wire::outline::Outline;
 use crate::wire::{FrameKind, Observation, ir};
 
@@ -54,7 +55,18 @@ pub(super) fn observe(frame: &Frame<'_>) -> Observation {
         "message_delta" => usage_of(frame.data),
         _ => None,
     };
-    Observation { kind, usage }
+    let said = match name.as_ref() {
+        "content_block_delta" => said(frame.data.as_bytes()),
+        _ => 0,
+    };
+    Observation { kind, usage, said }
+}
+
+/// A delta has one of these members.
+static SAID: [Needle; 3] = [Needle::new("\"text\""), Needle::new("\"partial_json\""), Needle::new("\"thinking\"")];
+
+fn said(data: &[u8]) -> usize {
+    SAID.iter().map(|member| member.text_len(data)).find(|&length| length > 0).unwrap_or(0)
 }
 
 /// The name of an event.

@@ -6,6 +6,7 @@ use super::{request, usage};
 use crate::wire::envelope::Envelope;
 use crate::wire::frame::{Frame, event_stream};
 use crate::wire::json::{JsonError, Object, str_of};
+use crate::wire::needle::Needle;
 use crate::wire::outline::Outline;
 use crate::wire::{FrameKind, Head, Observation, ir};
 
@@ -22,14 +23,20 @@ pub(super) fn envelope<'a>(head: &Head<'_>, body: &'a [u8]) -> Result<Envelope<'
     Ok(Envelope { body, model, stream: head.path_stream, user, members })
 }
 
+/// A delta has one of these members; a call's arguments are its `input`.
+static SAID: [Needle; 2] = [Needle::new("\"text\""), Needle::new("\"input\"")];
+
 pub(super) fn observe(frame: &Frame<'_>) -> Observation {
     if event_stream::problem(frame).is_some() {
-        return Observation { kind: FrameKind::Error, usage: None };
+        return Observation { kind: FrameKind::Error, ..Observation::default() };
     }
     match frame.event {
-        "contentBlockStart" | "contentBlockDelta" => Observation { kind: FrameKind::Content, usage: None },
-        "messageStop" => Observation { kind: FrameKind::Finish, usage: None },
-        "metadata" => Observation { kind: FrameKind::Terminal, usage: usage::of(frame.data) },
+        "contentBlockStart" | "contentBlockDelta" => {
+            let length = SAID.iter().map(|member| member.text_len(frame.data.as_bytes())).find(|&length| length > 0);
+            Observation { kind: FrameKind::Content, usage: None, said: length.unwrap_or(0) }
+        }
+        "messageStop" => Observation { kind: FrameKind::Finish, ..Observation::default() },
+        "metadata" => Observation { kind: FrameKind::Terminal, usage: usage::of(frame.data), said: 0 },
         _ => Observation::default(),
     }
 }

@@ -43,7 +43,7 @@ pub(super) fn observe(frame: &Frame<'_>) -> Observation {
     } else {
         FrameKind::Preamble
     };
-    Observation { kind, usage }
+    Observation { kind, usage, said: 0 }
 }
 
 /// The numbers of the candidates that end with a chunk; it tells them again in later ones.

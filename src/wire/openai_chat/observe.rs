@@ -9,20 +9,23 @@ use super::response::speaks;
 use super::usage;
 use crate::wire::frame::Frame;
 use crate::wire::json;
-use crate::wire::needle::Needle;
+use crate::wire::needle::{Needle, string_len};
 use crate::wire::{FrameKind, Observation};
 
 pub(super) fn observe(frame: &Frame<'_>) -> Observation {
     let data = frame.data.trim();
     if data == "[DONE]" {
-        return Observation { kind: FrameKind::Terminal, usage: None };
+        return Observation { kind: FrameKind::Terminal, ..Observation::default() };
     }
     let bytes = data.as_bytes();
-    if frame.event != "error" && is_plain_text(bytes) {
-        return Observation { kind: FrameKind::Content, usage: None };
+    if frame.event != "error"
+        && let Some(said) = plain_text(bytes)
+    {
+        return Observation { kind: FrameKind::Content, usage: None, said };
     }
     let kind = if frame.event == "error" { FrameKind::Error } else { kind(data) };
-    Observation { kind, usage: usage::of_answer(bytes) }
+    let said = [&CONTENT, &REASONING_CONTENT, &REASONING, &ARGUMENTS].map(|member| member.text_len(bytes));
+    Observation { kind, usage: usage::of_answer(bytes), said: said.iter().sum() }
 }
 
 /// Whether a chunk has usage and no choices, as the last one of a stream that was asked for its usage.
@@ -45,20 +48,23 @@ pub(super) fn finishes(frame: &Frame<'_>) -> SmallVec<[u64; 2]> {
     ended.map(|choice| choice.index.unwrap_or(0)).collect()
 }
 
-/// A chunk with text, whose other members can be nothing that counts.
-fn is_plain_text(chunk: &[u8]) -> bool {
+/// The length of a chunk's text, where its other members can be nothing that counts.
+fn plain_text(chunk: &[u8]) -> Option<usize> {
     let is_text = |value: &[u8]| value.starts_with(b"\"") && !value.starts_with(b"\"\"");
     let is_null = |value: &[u8]| value.starts_with(b"null");
-    values_of(chunk, &CONTENT).any(is_text)
-        && values_of(chunk, &FINISH_REASON).all(is_null)
-        && values_of(chunk, &USAGE).all(is_null)
-        && !ERROR.is_in(chunk)
+    let text = values_of(chunk, &CONTENT).find(|value| is_text(value))?;
+    let plain =
+        values_of(chunk, &FINISH_REASON).all(is_null) && values_of(chunk, &USAGE).all(is_null) && !ERROR.is_in(chunk);
+    plain.then(|| string_len(text))
 }
 
 static CONTENT: Needle = Needle::new("\"content\"");
 static FINISH_REASON: Needle = Needle::new("\"finish_reason\"");
 static USAGE: Needle = Needle::new("\"usage\"");
 static ERROR: Needle = Needle::new("\"error\"");
+static REASONING_CONTENT: Needle = Needle::new("\"reasoning_content\"");
+static REASONING: Needle = Needle::new("\"reasoning\"");
+static ARGUMENTS: Needle = Needle::new("\"arguments\"");
 
 /// What follows each `key` and its colon.
 fn values_of<'c>(chunk: &'c [u8], key: &'static Needle) -> impl Iterator<Item = &'c [u8]> {
@@ -227,6 +233,18 @@ mod tests {
     fn the_choices_that_end_are_known_by_their_numbers() {
         let data = r#"{"choices":[{"index":1,"finish_reason":"stop"},{"index":0,"finish_reason":null},{"index":2,"finish_reason":"length"}]}"#;
         assert_eq!(finishes(&Frame { event: "", data }).as_slice(), [1, 2]);
+    }
+
+    #[test]
+    fn what_is_said_is_measured() {
+        let said = |delta: &str| {
+            let data = format!(r#"{{"choices":[{{"index":0,"delta":{delta},"finish_reason":null}}]}}"#);
+            observe(&Frame { event: "", data: &data }).said
+        };
+        assert_eq!(said(r#"{"content":"abcd"}"#), 4);
+        assert_eq!(said(r#"{"content":null,"reasoning_content":"abc"}"#), 3);
+        assert_eq!(said(r#"{"tool_calls":[{"index":0,"function":{"arguments":"{}"}}]}"#), 2);
+        assert_eq!(said("{}"), 0);
     }
 
     #[test]

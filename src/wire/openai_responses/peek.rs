@@ -7,6 +7,7 @@ use crate::wire::envelope::Envelope;
 use crate::wire::frame::Frame;
 use crate::wire::ir::{self, Error};
 use crate::wire::json::{self, JsonError, Object, str_of};
+use crate::wire::needle::Needle;
 use crate::wire::outline::Outline;
 use crate::wire::{FrameKind, Observation};
 
@@ -47,8 +48,11 @@ pub(super) fn observe(frame: &Frame<'_>) -> Observation {
         "response.completed" | "response.incomplete" | "response.failed" => usage_of_event(frame.data),
         _ => None,
     };
-    Observation { kind, usage }
+    let said = if name.ends_with(".delta") { DELTA.text_len(frame.data.as_bytes()) } else { 0 };
+    Observation { kind, usage, said }
 }
+
+static DELTA: Needle = Needle::new("\"delta\"");
 
 fn type_of(data: &str) -> Cow<'_, str> {
     Object::parse(data).ok().and_then(|event| event.get("type")).and_then(str_of).unwrap_or(Cow::Borrowed(""))
