@@ -22,6 +22,7 @@ mod endpoints;
 mod failover;
 mod faults;
 mod gateway;
+mod generated;
 mod harness;
 mod hostile_wire;
 mod http_client;
