@@ -145,6 +145,23 @@ fn a_hosted_document_is_anthropics_but_for_model_stream_and_version() {
     assert!(seen > 3, "the fixtures are read");
 }
 
+/// What Anthropic's own role does in its own way, the hosted one must do too: a default in its place would go unseen.
+#[test]
+fn a_hosted_role_leaves_no_method_to_a_default() {
+    let methods = |file: &str, from: &str| {
+        let path = format!("{}/src/wire/anthropic_messages/{file}", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(path).unwrap();
+        let (_, rest) = text.split_once(from).unwrap();
+        let body = rest.split("\n}\n").next().unwrap();
+        let names = body.lines().filter_map(|line| line.strip_prefix("    fn ")).map(|line| line.split('(').next().unwrap());
+        names.map(str::to_owned).collect::<std::collections::BTreeSet<String>>()
+    };
+    let own = methods("mod.rs", "impl Outbound for AnthropicMessages {");
+    let hosted = methods("hosted.rs", "impl Outbound for Hosted {");
+    assert!(own.len() > 10, "{own:?}");
+    assert!(own.is_subset(&hosted), "missing: {:?}", own.difference(&hosted));
+}
+
 #[test]
 fn a_hosted_model_stands_in_the_path() {
     let path = |hosting, operation, stream| hosted(hosting).path(operation, "us.anthropic.claude-x-v1:0", stream);

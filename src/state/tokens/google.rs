@@ -52,9 +52,10 @@ impl Source {
     }
 
     async fn find(&self) -> Result<Grant, String> {
-        let named = self.key_file.as_deref().or_else(|| self.env.get("GOOGLE_APPLICATION_CREDENTIALS"));
-        if let Some(written) = named {
-            let path = path_of(written, &self.folder, &self.env);
+        let written = self.key_file.as_deref().map(|written| (written, path_of(written, &self.folder, &self.env)));
+        // The path of a variable begins where the process was started, as it does for Google's own libraries.
+        let named = || self.env.get("GOOGLE_APPLICATION_CREDENTIALS").map(|named| (named, PathBuf::from(named)));
+        if let Some((written, path)) = written.or_else(named) {
             let text = read_file(path).await?.ok_or_else(|| format!("the key file `{written}` is not there"))?;
             return self.of_text(&text).await.map_err(|problem| format!("the key file `{written}`: {problem}"));
         }

@@ -138,6 +138,10 @@ impl Outbound for Hosted {
         AnthropicMessages.output_plan(model, quirks)
     }
 
+    fn forget_form(&self, ext: &mut json::Ext) {
+        AnthropicMessages.forget_form(ext);
+    }
+
     fn decode_token_count(&self, body: &[u8]) -> Option<u64> {
         AnthropicMessages.decode_token_count(body)
     }
