@@ -153,7 +153,8 @@ fn a_hosted_role_leaves_no_method_to_a_default() {
         let text = std::fs::read_to_string(path).unwrap();
         let (_, rest) = text.split_once(from).unwrap();
         let body = rest.split("\n}\n").next().unwrap();
-        let names = body.lines().filter_map(|line| line.strip_prefix("    fn ")).map(|line| line.split('(').next().unwrap());
+        let names =
+            body.lines().filter_map(|line| line.strip_prefix("    fn ")).map(|line| line.split('(').next().unwrap());
         names.map(str::to_owned).collect::<std::collections::BTreeSet<String>>()
     };
     let own = methods("mod.rs", "impl Outbound for AnthropicMessages {");
