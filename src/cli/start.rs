@@ -130,7 +130,12 @@ async fn start(inputs: Inputs) -> Result<Started, Refusal> {
     let token = new_token();
     let admin =
         AdminState { live: live.clone(), board: board.clone(), reloads: reloads.clone(), token: token.as_str().into() };
-    let gateway = Gateway { live: live.clone(), traffic: metrics.traffic.clone(), side: admin::router(admin) };
+    let gateway = Gateway {
+        live: live.clone(),
+        traffic: metrics.traffic.clone(),
+        responses: Arc::default(),
+        side: admin::router(admin),
+    };
     doors.answer_with(Arc::new(gateway));
     let started = Started {
         config: inputs.config.clone(),

@@ -2,11 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::document::{Document, KeyEntry, LimitsEntry, ReloadEntry};
+use super::document::{Document, KeyEntry, LimitsEntry, ReloadEntry, ResponsesEntry};
 use super::expand::Secrets;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::source::Span;
-use crate::table::{ClientKey, Limits, ReloadSettings, WatchMode};
+use crate::table::{ClientKey, Kept, Limits, ReloadSettings, WatchMode};
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4356);
 
@@ -75,6 +75,21 @@ pub(super) fn limits(entry: Option<&LimitsEntry>, diagnostics: &mut Diagnostics)
     }
     limits.drain = entry.drain.map_or(limits.drain, |drain| drain.value);
     limits
+}
+
+pub(super) fn kept(entry: Option<&ResponsesEntry>, diagnostics: &mut Diagnostics) -> Kept {
+    let mut kept = Kept::default();
+    let Some(entry) = entry else { return kept };
+    kept.ttl = entry.ttl.map_or(kept.ttl, |ttl| ttl.value);
+    if let Some(entries) = entry.entries {
+        let count = bounded(entries.value, entries.span, 0, 1_000_000, "answers", diagnostics);
+        kept.entries = usize::try_from(count).unwrap_or(kept.entries);
+    }
+    if let Some(memory) = entry.memory {
+        let bytes = bounded(memory.value, memory.span, 0, 1 << 36, "bytes", diagnostics);
+        kept.memory = usize::try_from(bytes).unwrap_or(kept.memory);
+    }
+    kept
 }
 
 fn bounded(value: u64, span: Span, least: u64, most: u64, unit: &str, diagnostics: &mut Diagnostics) -> u64 {

@@ -84,6 +84,7 @@ fn table(
     }
     let keys = check::keys(&document.keys, secrets, diagnostics);
     let limits = check::limits(document.limits.as_ref(), diagnostics);
+    let kept = check::kept(document.responses.as_ref(), diagnostics);
     let mut layers = Layers::new(document, diagnostics);
     let settings: Vec<SettingsIdx> =
         document.presets.iter().map(|entry| layers.add(entry, context.files, diagnostics)).collect();
@@ -107,6 +108,7 @@ fn table(
         // The decoder lets no other text through.
         utc_offset: document.timezone.as_ref().and_then(|zone| parse_offset(&zone.value)).unwrap_or_default(),
         limits,
+        kept,
         reload: check::reload(document.reload.as_ref()),
         provider_names: (0..).map(ProviderIdx).zip(&providers).map(|(index, p)| (p.name.clone(), index)).collect(),
         providers: providers.into(),

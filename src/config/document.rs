@@ -48,6 +48,8 @@ mapping! {
         "on_foreign_reasoning" default "strip" => on_foreign_reasoning: Option<Spanned<String>> as Choice<ForeignReasoning>,
         /// Limits of the server.
         "limits" => limits: Option<LimitsEntry> as LimitsEntry,
+        /// What is kept in memory of answers, for `previous_response_id` of OpenAI Responses.
+        "responses" => responses: Option<ResponsesEntry> as ResponsesEntry,
         /// How changes of this file are noticed.
         "reload" => reload: Option<ReloadEntry> as ReloadEntry,
     }
@@ -360,6 +362,20 @@ mapping! {
         "connections" => connections: Option<Spanned<u64>> as Whole,
         /// How long requests in flight may still take when the gateway stops.
         "drain" => drain: Option<Spanned<Duration>> as DurationText,
+    }
+}
+
+mapping! {
+    /// What is kept in memory of answers that later calls of OpenAI Responses may go on from. The oldest make room.
+    #[called = "the setting of kept answers"]
+    #[derive(Debug, Clone, Default)]
+    pub struct ResponsesEntry {
+        /// How long an answer is kept.
+        "ttl" default "24h" => ttl: Option<Spanned<Duration>> as DurationText,
+        /// How many answers; `0` keeps none.
+        "entries" default "10000" => entries: Option<Spanned<u64>> as Whole,
+        /// Most bytes of all of them together.
+        "memory" default "64MiB" => memory: Option<Spanned<u64>> as Size,
     }
 }
 

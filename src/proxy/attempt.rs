@@ -9,6 +9,9 @@ mod opaque;
 mod open;
 mod whole;
 
+pub(super) use heads::forwarded;
+pub(super) use whole::collect;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;

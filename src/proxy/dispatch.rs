@@ -19,7 +19,8 @@ use super::failure::{Failure, Next, StatusFailure};
 use super::ingress::{self, Call, Ingress};
 use super::outgoing::{self, Incoming};
 use super::respond::{self, Trail};
-use super::{Gateway, ResponseBody, guard, models, receive};
+use super::responses::stored::{self, Question};
+use super::{Gateway, ResponseBody, guard, models, receive, responses};
 use crate::live::Live;
 use crate::table::select::{AllUp, NotFound};
 use crate::table::settings::{OnLoss, Retries};
@@ -45,6 +46,7 @@ pub async fn handle(
     let protocol = match &ingress {
         Ingress::Call(call) => call.protocol,
         Ingress::Models { dialect, .. } | Ingress::MethodNotAllowed { dialect } => *dialect,
+        Ingress::Stored(_) | Ingress::WebSocket => ProtocolId::OpenAiResponses,
         Ingress::Side => ProtocolId::OpenAiChat,
     };
     let Some(inbound) = respond::dialect(protocol) else { return bare(StatusCode::INTERNAL_SERVER_ERROR) };
@@ -58,6 +60,14 @@ pub async fn handle(
         Ingress::MethodNotAllowed { .. } => {
             Err(Error::invalid(format!("{method} is not a method of this path")).with_status(405))
         }
+        Ingress::WebSocket => return respond::no_websocket(inbound, &trail),
+        Ingress::Stored(stored) => match guard::client_key(&live, headers, uri) {
+            Ok(key) => {
+                let question = Question { stored: &stored, query: uri.query(), headers, key };
+                stored::answer(gateway, &live, &question, &mut trail).await
+            }
+            Err(error) => Err(error),
+        },
         Ingress::Models { dialect, id } => guard::client_key(&live, headers, uri)
             .and_then(|_| models::answer(&live.table, dialect, id.as_deref(), &trail)),
         Ingress::Call(call) => match guard::client_key(&live, headers, uri) {
@@ -116,14 +126,26 @@ async fn generate(
     };
     let body = receive::body(headers, body, live.table.limits.body).await?;
     let head = call.head();
+    let (session, continued);
     let envelope = inbound.peek(&head, &body)?;
+    (session, continued) = match call.protocol {
+        ProtocolId::OpenAiResponses => {
+            let (session, continued) = responses::begin(gateway, live, key, &envelope, &body)?;
+            (Some(session), continued)
+        }
+        _ => (None, None),
+    };
+    let (body, envelope) = match &continued {
+        Some(continued) => (continued, inbound.peek(&head, continued)?),
+        None => (&body, envelope),
+    };
     let request_id = trail.request_id.clone();
     let facts = RequestFacts {
         protocol: call.protocol,
         head,
         inbound,
         headers,
-        body: &body,
+        body,
         envelope: &envelope,
         key: key.and_then(|at| live.table.keys.get(at)),
         request_id: &request_id,
@@ -134,6 +156,8 @@ async fn generate(
     let decision = live.table.select(&facts, &AllUp, Draw(fastrand::f64()));
     let route = decision.route.to_string();
     let attempts = targets(&decision, &facts.envelope.model)?;
+    let reachable = session.as_ref().map(|session| session.reachable(attempts)).transpose()?;
+    let attempts = reachable.as_deref().unwrap_or(attempts);
     let incoming = Incoming {
         call: &call,
         head,
@@ -141,8 +165,9 @@ async fn generate(
         inbound,
         headers,
         query,
-        body: &body,
+        body,
         envelope: &envelope,
+        session: session.as_ref(),
         decoded: OnceLock::new(),
     };
     let total = attempts.first().map_or(Duration::ZERO, |attempt| attempt.settings.timeouts.total);

@@ -146,6 +146,7 @@ pub fn request<'t, T>(
         query: pretended.uri.query(),
         body: &body,
         envelope: &envelope,
+        session: None,
         decoded: OnceLock::new(),
     };
     if let Outcome::Attempts { attempts, .. } = &explanation.decision.outcome {

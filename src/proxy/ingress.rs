@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use http::header::UPGRADE;
 use http::{HeaderMap, Method, Uri};
 
 use crate::wire::{Head, Operation, ProtocolId};
@@ -13,10 +14,30 @@ pub enum Ingress<'a> {
     Call(Call<'a>),
     /// `GET` of the list of models, or of one of them.
     Models { dialect: ProtocolId, id: Option<Cow<'a, str>> },
+    /// A question about an answer that has been given.
+    Stored(Stored<'a>),
+    /// A connection that is to become a WebSocket, at the path of Responses calls.
+    WebSocket,
     /// A path of a model call, with a method that it does not have.
     MethodNotAllowed { dialect: ProtocolId },
     /// Everything else: administration, health, unknown paths.
     Side,
+}
+
+/// A question about an answer of Responses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored<'a> {
+    pub id: Cow<'a, str>,
+    pub wish: Wish,
+}
+
+/// What is wished of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    Show,
+    Delete,
+    Cancel,
+    InputItems,
 }
 
 /// A call of a model, as far as method and path tell.
@@ -49,16 +70,31 @@ pub fn read<'a>(method: &Method, uri: &'a Uri, headers: &HeaderMap) -> Ingress<'
     };
     match path {
         "/v1/chat/completions" | "/chat/completions" => fixed(ProtocolId::OpenAiChat, Operation::Generate),
+        "/v1/responses" | "/responses" if asks_for_websocket(headers) => Ingress::WebSocket,
         "/v1/responses" | "/responses" => fixed(ProtocolId::OpenAiResponses, Operation::Generate),
         "/v1/messages" => fixed(ProtocolId::AnthropicMessages, Operation::Generate),
         "/v1/messages/count_tokens" => fixed(ProtocolId::AnthropicMessages, Operation::CountTokens),
         "/v1/embeddings" | "/embeddings" => fixed(ProtocolId::OpenAiChat, Operation::Embed),
         "/v2/rerank" => fixed(ProtocolId::OpenAiChat, Operation::Rerank),
-        _ => match (path.strip_prefix("/model/"), Operation::at(path.strip_prefix("/v1").unwrap_or(path))) {
-            (Some(rest), _) => bedrock_call(method, rest),
-            (None, Some(operation)) => fixed(ProtocolId::OpenAiChat, operation),
-            (None, None) => under_models(method, uri, headers),
+        "/v1/responses/input_tokens" | "/responses/input_tokens" => {
+            fixed(ProtocolId::OpenAiResponses, Operation::CountTokens)
+        }
+        _ => match Operation::at(path.strip_prefix("/v1").unwrap_or(path)) {
+            Some(operation) => fixed(ProtocolId::OpenAiChat, operation),
+            None => below(method, uri, headers),
         },
+    }
+}
+
+/// Paths that name a model or an answer.
+fn below<'a>(method: &Method, uri: &'a Uri, headers: &HeaderMap) -> Ingress<'a> {
+    let path = uri.path();
+    if let Some(rest) = path.strip_prefix("/v1/responses/").or_else(|| path.strip_prefix("/responses/")) {
+        return under_responses(method, rest);
+    }
+    match path.strip_prefix("/model/") {
+        Some(rest) => bedrock_call(method, rest),
+        None => under_models(method, uri, headers),
     }
 }
 
@@ -77,6 +113,26 @@ fn bedrock_call<'a>(method: &Method, rest: &'a str) -> Ingress<'a> {
         Some((model, "converse-stream")) => call(model, Operation::Generate, true),
         Some((model, "count-tokens")) => call(model, Operation::CountTokens, false),
         _ => Ingress::Side,
+    }
+}
+
+fn asks_for_websocket(headers: &HeaderMap) -> bool {
+    headers.get(UPGRADE).is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket"))
+}
+
+/// `{id}`, `{id}/cancel`, `{id}/input_items`.
+fn under_responses<'a>(method: &Method, rest: &'a str) -> Ingress<'a> {
+    let (id, end) = rest.split_once('/').unwrap_or((rest, ""));
+    let wish = match (end, method.as_str()) {
+        ("", "GET") => Wish::Show,
+        ("", "DELETE") => Wish::Delete,
+        ("cancel", "POST") => Wish::Cancel,
+        ("input_items", "GET") => Wish::InputItems,
+        _ => return Ingress::MethodNotAllowed { dialect: ProtocolId::OpenAiResponses },
+    };
+    match decode(id) {
+        Some(id) => Ingress::Stored(Stored { id, wish }),
+        None => Ingress::MethodNotAllowed { dialect: ProtocolId::OpenAiResponses },
     }
 }
 
@@ -152,6 +208,8 @@ mod tests {
                 if call.alt_sse { " sse" } else { "" }
             ),
             Ingress::Models { dialect, id } => format!("models {dialect} {}", id.as_deref().unwrap_or("-")),
+            Ingress::Stored(stored) => format!("stored {} {:?}", stored.id, stored.wish),
+            Ingress::WebSocket => "websocket".to_owned(),
             Ingress::MethodNotAllowed { dialect } => format!("405 {dialect}"),
             Ingress::Side => "side".to_owned(),
         };
@@ -164,6 +222,13 @@ mod tests {
         check("GET", "/v1/chat/completions", "405 openai-chat");
         check("POST", "/v1/responses", "openai-responses Generate -");
         check("POST", "/responses", "openai-responses Generate -");
+        check("POST", "/v1/responses/input_tokens", "openai-responses CountTokens -");
+        check("GET", "/v1/responses/resp_1", "stored resp_1 Show");
+        check("DELETE", "/responses/resp_1", "stored resp_1 Delete");
+        check("POST", "/v1/responses/resp_1/cancel", "stored resp_1 Cancel");
+        check("GET", "/v1/responses/resp%2F1/input_items?limit=3", "stored resp/1 InputItems");
+        check("POST", "/v1/responses/resp_1", "405 openai-responses");
+        check("GET", "/v1/responses/resp_1/other", "405 openai-responses");
         check("POST", "/v1/messages?beta=true", "anthropic-messages Generate -");
         check("POST", "/v1/messages/count_tokens", "anthropic-messages CountTokens -");
         check("POST", "/v1beta/models/gemini-2.5-pro:generateContent", "gemini Generate gemini-2.5-pro");

@@ -12,6 +12,7 @@
 //! | `attempt` | one try at one target |
 //! | `failure` | what went wrong, and whether to try again |
 //! | `pipe`, `stream` | a stream on its way back: watched or translated, merged frames |
+//! | `responses` | Responses calls that go on from earlier answers, and questions about these |
 //! | `respond` | heads and errors for the caller |
 //! | `models` | the list of models, in three dialects |
 //! | `admin` | everything that is no model call: health, metrics, the configuration's status and reload |
@@ -37,6 +38,7 @@ pub mod outgoing;
 pub mod pipe;
 pub mod receive;
 pub mod respond;
+pub mod responses;
 pub mod server;
 pub mod stream;
 
@@ -45,12 +47,15 @@ use std::sync::Arc;
 pub use body::ResponseBody;
 
 use crate::live::LiveTable;
+use crate::state::responses::Responses;
 use crate::telemetry::traffic::Traffic;
 
 /// What every request needs: the live table, the counters, and the router of everything that is not a model call.
 pub struct Gateway {
     pub live: Arc<LiveTable>,
     pub traffic: Arc<Traffic>,
+    /// Answers of Responses calls that others may go on from.
+    pub responses: Arc<Responses>,
     /// `/admin/*`, `/metrics`, `/livez`, `/readyz`, `/`.
     pub side: axum::Router,
 }

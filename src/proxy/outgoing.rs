@@ -20,6 +20,7 @@ use embed::Batches;
 use self::proofs::Proofs;
 use super::ingress::Call;
 use super::pipe::Terms;
+use super::responses::Session;
 use crate::provider::Endpoint;
 use crate::table::settings::BodyEdits;
 use crate::table::{Attempt, Lane};
@@ -41,6 +42,8 @@ pub struct Incoming<'r, 'b> {
     pub query: Option<&'r str>,
     pub body: &'r Bytes,
     pub envelope: &'r Envelope<'b>,
+    /// Of a Responses call: the answers before and after it.
+    pub session: Option<&'r Session>,
     /// The document in the hub, read by the first try that needs it unedited.
     pub decoded: OnceLock<ir::Request>,
 }
@@ -148,11 +151,17 @@ fn relayed(
     let asks = attempt.provider.include_usage && incoming.call.operation == Operation::Generate;
     let renamed = |envelope: &Envelope<'_>, body: &Bytes| {
         let question = if asks { toward.outbound.ask_for_usage(envelope, toward.quirks) } else { None };
-        let terms = Terms { hides_usage: question.is_some(), answers: preset::answers(incoming, envelope) };
+        let terms = Terms {
+            hides_usage: question.is_some(),
+            answers: preset::answers(incoming, envelope),
+            notes_id: incoming.session.is_some_and(Session::notes_ids),
+        };
         let body = Pieces::new(toward.outbound.rename(&incoming.head, envelope, body, attempt.model, question)?);
         Ok(unchanged(body, terms))
     };
-    match edited {
+    let document = edited.unwrap_or(incoming.body);
+    let own = incoming.session.map(|session| session.for_its_own_kind(incoming.inbound, &incoming.head, document));
+    match own.transpose()?.flatten().as_ref().or(edited) {
         None => renamed(incoming.envelope, incoming.body),
         Some(edited) => renamed(&incoming.inbound.peek(&incoming.head, edited)?, edited),
     }

@@ -105,7 +105,12 @@ struct Translator {
     decoder: Box<dyn StreamDecoder>,
     encoder: Box<dyn StreamEncoder>,
     events: Vec<Event>,
+    /// Takes the whole answer, once it is there.
+    keep: Option<Keep>,
 }
+
+/// Takes a whole answer.
+pub type Keep = Box<dyn FnOnce(Vec<u8>) + Send>;
 
 impl Pipe {
     /// Bytes pass as they are, but for what `terms` hide.
@@ -138,13 +143,28 @@ impl Pipe {
         decoder: Box<dyn StreamDecoder>,
         encoder: Box<dyn StreamEncoder>,
     ) -> Pipe {
-        let translator = Translator { outbound, decoder, encoder, events: Vec::new() };
+        let translator = Translator { outbound, decoder, encoder, events: Vec::new(), keep: None };
         Pipe {
             frames: Decoder::new(outbound.framing(), EVENT_LIMIT),
             way: Way::Translate(translator),
             inbound,
             sse_asked: head.alt_sse,
             sight: Sight::default(),
+        }
+    }
+
+    /// The id of a relayed answer, where the terms ask for it and it has come.
+    pub fn answer_id(&self) -> Option<&str> {
+        match &self.way {
+            Way::Relay(relay) => relay.id(),
+            Way::Translate(_) | Way::Opaque(_) => None,
+        }
+    }
+
+    /// Gives the whole of a translated answer to `keep` before its last bytes are written.
+    pub fn keep_with(&mut self, keep: Keep) {
+        if let Way::Translate(translator) = &mut self.way {
+            translator.keep = Some(keep);
         }
     }
 
@@ -200,6 +220,7 @@ impl Pipe {
                     (Way::Translate(translator), Ok(()) | Err(FrameError::Utf8)) => {
                         let mut bytes = Vec::new();
                         translator.encoder.finish(&mut bytes);
+                        translator.kept();
                         out.push(bytes.into());
                         self.sight.finished = true;
                     }
@@ -221,7 +242,10 @@ impl Pipe {
                 // There is no place for words in sound: the connection breaks off instead.
                 Way::Opaque(opaque) if !opaque.has_room_for_words() => {}
                 Way::Relay(_) | Way::Opaque(_) => self.inbound.encode_stream_error(&error, &self.head(), &mut bytes),
-                Way::Translate(translator) => translator.encoder.event(&Event::Error(error.clone()), &mut bytes),
+                Way::Translate(translator) => {
+                    translator.encoder.event(&Event::Error(error.clone()), &mut bytes);
+                    translator.kept();
+                }
             }
             out.push(bytes.into());
         }
@@ -321,6 +345,15 @@ impl Pipe {
 }
 
 impl Translator {
+    /// Hands the answer over, once it has ended.
+    fn kept(&mut self) {
+        if let Some(whole) = self.encoder.whole()
+            && let Some(keep) = self.keep.take()
+        {
+            keep(whole);
+        }
+    }
+
     fn encode(&mut self, sight: &mut Sight, out: &mut Out) {
         if self.events.is_empty() {
             return;
@@ -347,6 +380,7 @@ impl Translator {
             self.encoder.event(&event, &mut bytes);
         }
         self.events.clear();
+        self.kept();
         out.push(bytes.into());
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use super::ResponseBody;
@@ -95,6 +95,24 @@ pub fn error(inbound: &dyn Inbound, mut error: Error, origin: &'static str, trai
     if origin == "upstream" && !matches!(error.kind, ErrorKind::RateLimit | ErrorKind::Overloaded) {
         headers.insert(HeaderName::from_static("x-should-retry"), HeaderValue::from_static("false"));
     }
+    response
+}
+
+/// The answer to a caller that asks for a WebSocket: that there is none, so that it goes on without.
+pub fn no_websocket(inbound: &dyn Inbound, trail: &Trail) -> Response<ResponseBody> {
+    let message = "WebSockets are not spoken here; send `POST /v1/responses` with `stream: true`";
+    let refusal = Error::invalid(message).with_code("websocket_not_supported").with_status(426);
+    let mut response = error(inbound, refusal, "gateway", trail);
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// A provider's own answer to a question about an earlier one.
+pub fn relayed(status: StatusCode, headers: HeaderMap, body: ResponseBody, trail: &Trail) -> Response<ResponseBody> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    stamp(response.headers_mut(), trail);
     response
 }
 

@@ -3,6 +3,7 @@
 
 pub mod client_keys;
 pub mod credentials;
+pub mod responses;
 pub mod tokens;
 pub mod uris;
 

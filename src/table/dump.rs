@@ -26,7 +26,7 @@ pub struct Item {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ItemKind {
-    /// What belongs to no name: `listen`, `limits`, `defaults`, `reload`.
+    /// What belongs to no name: `listen`, `limits`, `responses`, `defaults`, `reload`.
     Setting,
     Key,
     Provider,
@@ -80,6 +80,7 @@ pub fn items(table: &RoutingTable) -> Vec<Item> {
         setting("listen", table.listen.to_string()),
         setting("timezone", timezone(table.utc_offset)),
         setting("limits", words::limits(&table.limits)),
+        setting("responses", words::kept(&table.kept)),
         setting("reload", words::reload(&table.reload)),
         setting("defaults", words::defaults(table)),
     ];

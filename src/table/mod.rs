@@ -47,6 +47,7 @@ pub struct RoutingTable {
     /// Minutes from UTC of the clock that `hour` and `weekday` read.
     pub utc_offset: i32,
     pub limits: Limits,
+    pub kept: Kept,
     pub reload: ReloadSettings,
     pub providers: Box<[Provider]>,
     pub targets: Box<[Target]>,
@@ -96,6 +97,23 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Limits {
         Limits { body: 32 << 20, connections: 10_000, drain: std::time::Duration::from_secs(120) }
+    }
+}
+
+/// How much is kept of answers that later Responses calls may go on from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// How long one answer is kept.
+    pub ttl: std::time::Duration,
+    /// How many.
+    pub entries: usize,
+    /// Bytes of all of them together.
+    pub memory: usize,
+}
+
+impl Default for Kept {
+    fn default() -> Kept {
+        Kept { ttl: std::time::Duration::from_secs(24 * 60 * 60), entries: 10_000, memory: 64 << 20 }
     }
 }
 

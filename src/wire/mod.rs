@@ -155,6 +155,19 @@ pub struct Head<'a> {
     pub alt_sse: bool,
 }
 
+/// What an answer of the gateway's own making says of its request, for protocols whose answers repeat it.
+#[derive(Debug, Clone, Copy)]
+pub struct Answering<'a> {
+    /// As the caller wrote it.
+    pub request: &'a ir::Request,
+    /// The id that the gateway gives the answer; `None`: the upstream's.
+    pub id: Option<&'a str>,
+    /// The id of the answer before it, where the caller goes on from one.
+    pub previous: Option<&'a str>,
+    /// Seconds since 1970, for upstreams that do not date their answers.
+    pub now: u64,
+}
+
 /// The server's role of a protocol: reads callers' requests, writes answers.
 pub trait Inbound: Sync {
     /// Reads what routing needs, as spans of `body`; no tree is built.
@@ -185,6 +198,17 @@ pub trait Inbound: Sync {
     /// Writes an answer. What the protocol cannot express goes to `losses`.
     fn encode_response(&self, response: &ir::Response, out: &mut Vec<u8>, losses: &mut Losses);
 
+    /// As [`Inbound::encode_response`], for protocols whose answers repeat their request.
+    fn encode_answer(
+        &self,
+        _answering: &Answering<'_>,
+        response: &ir::Response,
+        out: &mut Vec<u8>,
+        losses: &mut Losses,
+    ) {
+        self.encode_response(response, out, losses);
+    }
+
     /// Writes the answer to [`Operation::CountTokens`].
     fn encode_token_count(&self, input_tokens: u64, out: &mut Vec<u8>);
 
@@ -213,6 +237,11 @@ pub trait Inbound: Sync {
 
     /// A fresh encoder for one stream. `head` and `request` tell what the caller asked of it (`alt=sse`, `include_usage`).
     fn stream_encoder(&self, head: &Head<'_>, request: &ir::Request) -> Box<dyn StreamEncoder>;
+
+    /// As [`Inbound::stream_encoder`], for protocols whose answers repeat their request.
+    fn answer_encoder(&self, head: &Head<'_>, answering: &Answering<'_>) -> Box<dyn StreamEncoder> {
+        self.stream_encoder(head, answering.request)
+    }
 
     /// `Content-Type` of a stream.
     fn stream_content_type(&self, head: &Head<'_>) -> &'static str;
@@ -374,6 +403,11 @@ pub trait Outbound: Sync {
         known.update(newer);
     }
 
+    /// The id of the answer that a frame belongs to, where it tells one and the provider keeps answers by it.
+    fn answer_id(&self, _frame: &Frame<'_>) -> Option<String> {
+        None
+    }
+
     /// Usage in a whole answer, read without building a tree, `None` where there is none.
     fn usage(&self, body: &[u8]) -> Option<ir::Usage>;
 
@@ -456,6 +490,10 @@ pub trait StreamEncoder: Send {
     fn finish(&mut self, out: &mut Vec<u8>);
     /// What could not be expressed so far.
     fn losses(&self) -> &Losses;
+    /// The answer as it would have come whole, once after the stream's end, of protocols whose answers are kept.
+    fn whole(&mut self) -> Option<Vec<u8>> {
+        None
+    }
 }
 
 /// Vectors, in the client's role: we ask an upstream for them.

@@ -43,6 +43,7 @@ mod relay;
 mod reload;
 mod reload_faults;
 mod reload_load;
+mod responses;
 mod rule_index;
 mod rules;
 mod sandbox;

@@ -19,13 +19,13 @@ struct Outcome {
 /// The relay of a Chat Completions stream.
 fn chat_relay(hides_usage: bool) -> Pipe {
     let chat = ProtocolId::OpenAiChat.codec().unwrap();
-    Pipe::relay(inbound(chat), outbound(chat), Terms { hides_usage, answers: 1 })
+    Pipe::relay(inbound(chat), outbound(chat), Terms { hides_usage, ..Terms::default() })
 }
 
 /// `answers`: how many the stream holds.
 fn pipe(from: &'static dyn Protocol, to: &'static dyn Protocol, answers: usize) -> Pipe {
     if from.id() == to.id() {
-        return Pipe::relay(inbound(to), outbound(from), Terms { hides_usage: false, answers: answers as u64 });
+        return Pipe::relay(inbound(to), outbound(from), Terms { answers: answers as u64, ..Terms::default() });
     }
     let encoder = inbound(to).stream_encoder(&head(true), &streaming_request());
     let decoder = outbound(from).stream_decoder(&Quirks::default());

@@ -11,7 +11,7 @@ use crate::upstream::coding;
 use crate::wire::ProtocolId;
 
 /// Headers of an upstream that reach a caller of its own protocol. Everything else (cookies, organisation ids) stays here.
-pub(super) fn forwarded(headers: &HeaderMap) -> HeaderMap {
+pub(in crate::proxy) fn forwarded(headers: &HeaderMap) -> HeaderMap {
     let mut out = limits::as_they_came(headers);
     for name in [CONTENT_TYPE, CONTENT_ENCODING] {
         if let Some(value) = headers.get(&name) {

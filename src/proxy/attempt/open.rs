@@ -11,6 +11,7 @@ use crate::proxy::estimate;
 use crate::proxy::failure::Failure;
 use crate::proxy::outgoing::{Prepared, Translation, proofs};
 use crate::proxy::pipe::{Pipe, Progress};
+use crate::proxy::responses::{self, Session};
 use crate::proxy::stream::{self, StreamBody};
 use crate::table::settings::RetryOn;
 use crate::telemetry::traffic::StreamRecord;
@@ -37,7 +38,8 @@ pub(super) async fn open(
     let (pipe, mut headers) = match &prepared.translation {
         Translation::None => (Pipe::relay(incoming.inbound, place.outbound, prepared.terms), forwarded(&head.headers)),
         Translation::Generate(request) => {
-            let encoder = incoming.inbound.stream_encoder(&incoming.head, request);
+            let answering = responses::answering(incoming, request).map_err(Failure::Refused)?;
+            let encoder = incoming.inbound.answer_encoder(&incoming.head, &answering);
             let decoder = place.outbound.stream_decoder(&place.quirks);
             let decoder = match prepared.form.changes_answers() {
                 true => Box::new(Restored::new(decoder, prepared.form.clone())),
@@ -47,7 +49,10 @@ pub(super) async fn open(
                 Some(seal) => seal.stream(decoder),
                 None => decoder,
             };
-            let pipe = Pipe::translate(incoming.inbound, place.outbound, &incoming.head, decoder, encoder);
+            let mut pipe = Pipe::translate(incoming.inbound, place.outbound, &incoming.head, decoder, encoder);
+            if let Some(keeper) = incoming.session.and_then(Session::keeper) {
+                pipe.keep_with(Box::new(|whole| keeper.keep(whole)));
+            }
             (pipe, translated(&head.headers, incoming.call.protocol))
         }
         Translation::Embed(_) | Translation::CountTokens => {
@@ -69,6 +74,9 @@ pub(super) async fn open(
             return Err(Failure::Empty);
         }
         Progress::Content | Progress::Complete => {}
+    }
+    if let (Some(session), Some(id)) = (incoming.session, opened.pipe.answer_id()) {
+        session.passed(id, &attempt.provider.name);
     }
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(incoming.inbound.stream_content_type(&incoming.head)));
     headers.insert("cache-control", HeaderValue::from_static("no-cache"));

@@ -14,10 +14,12 @@ use crate::provider::cost::decimal;
 use crate::proxy::estimate;
 use crate::proxy::failure::{Failure, StatusFailure};
 use crate::proxy::outgoing::{Prepared, Translation, proofs};
+use crate::proxy::responses::{self, Session};
 use crate::table::settings::RetryOn;
 use crate::upstream;
 use crate::upstream::body::Broken;
 use crate::wire::ir::{Error, Usage};
+use crate::wire::openai_responses::history;
 use crate::wire::{Operation, rerank, structured};
 
 /// Most bytes of a whole answer.
@@ -60,7 +62,14 @@ pub(super) async fn whole(
         Translation::None if incoming.call.operation == Operation::Rerank && place.quirks.rerank_top_k => {
             (forwarded(&head.headers), rerank::answer_in_results(body))
         }
-        Translation::None => (forwarded(&head.headers), body),
+        Translation::None => {
+            if let Some(session) = incoming.session.filter(|session| session.notes_ids())
+                && let Some(id) = std::str::from_utf8(&body).ok().and_then(history::id_of)
+            {
+                session.passed(&id, &attempt.provider.name);
+            }
+            (forwarded(&head.headers), body)
+        }
         Translation::Generate(request) => {
             let mut answer = place.outbound.decode_response(&body, &place.quirks).map_err(bad)?;
             structured::answer::restore(&mut answer, &prepared.form);
@@ -68,7 +77,11 @@ pub(super) async fn whole(
                 seal.response(&mut answer);
             }
             let mut out = Vec::with_capacity(body.len());
-            incoming.inbound.encode_response(&answer, &mut out, &mut losses);
+            let answering = responses::answering(incoming, &request).map_err(bad)?;
+            incoming.inbound.encode_answer(&answering, &answer, &mut out, &mut losses);
+            if let Some(keeper) = incoming.session.and_then(Session::keeper) {
+                keeper.keep(out.clone());
+            }
             (translated(&head.headers, incoming.call.protocol), out.into())
         }
         // Vectors come in batches.
@@ -120,7 +133,7 @@ fn unreported(
 }
 
 /// A whole body, bounded in bytes and in the silence between its pieces.
-pub(super) async fn collect(mut body: upstream::Body, idle: Duration) -> Result<Bytes, Failure> {
+pub(in crate::proxy) async fn collect(mut body: upstream::Body, idle: Duration) -> Result<Bytes, Failure> {
     let expected = body.size_hint().exact().and_then(|size| usize::try_from(size).ok());
     let mut whole = BytesMut::new();
     loop {

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
-use http::{HeaderName, HeaderValue, Method, Request, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 
 use super::{Incoming, Prepared, betas};
 use crate::provider::{AuthScheme, Endpoint};
@@ -56,7 +56,32 @@ pub fn request(
                 .extend(betas::header(incoming, endpoint).map(|value| (HeaderName::from_static(betas::HEADER), value)));
         }
     }
-    match (&endpoint.auth, credential) {
+    authorize(&endpoint.auth, credential, headers);
+    for (name, value) in &attempt.settings.headers.set {
+        headers.insert(name.clone(), value.clone());
+    }
+    for name in &attempt.settings.headers.remove {
+        headers.remove(name);
+    }
+    request
+}
+
+/// The headers of a request that asks a provider about an answer that it keeps.
+pub fn ask(endpoint: (&Endpoint, &EndpointState), credential: Option<&Credential>, caller: &HeaderMap) -> HeaderMap {
+    let (endpoint, state) = endpoint;
+    let mut headers = HeaderMap::with_capacity(8);
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("routeplane/", env!("CARGO_PKG_VERSION"))));
+    headers.extend(state.headers.iter().cloned());
+    let forwarded = FORWARDED.into_iter().filter_map(|name| Some((HeaderName::from_static(name), caller.get(name)?)));
+    headers.extend(forwarded.map(|(name, value)| (name, value.clone())));
+    authorize(&endpoint.auth, credential, &mut headers);
+    headers
+}
+
+/// Adds the key or token.
+fn authorize(auth: &AuthScheme, credential: Option<&Credential>, headers: &mut HeaderMap) {
+    match (auth, credential) {
         (AuthScheme::Bearer | AuthScheme::GoogleOauth | AuthScheme::AzureEntra, Some(key)) => {
             headers.extend(key.bearer().map(|value| (AUTHORIZATION, value)));
             headers.extend(key.quota_project().map(|value| (QUOTA_PROJECT, value)));
@@ -69,13 +94,6 @@ pub fn request(
         | (AuthScheme::None | AuthScheme::Unsupported(_), _)
         | (AuthScheme::Bearer | AuthScheme::Header(_) | AuthScheme::GoogleOauth | AuthScheme::AzureEntra, None) => {}
     }
-    for (name, value) in &attempt.settings.headers.set {
-        headers.insert(name.clone(), value.clone());
-    }
-    for name in &attempt.settings.headers.remove {
-        headers.remove(name);
-    }
-    request
 }
 
 /// Signs the request of a provider that asks for that; the last thing that happens to it.

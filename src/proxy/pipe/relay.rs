@@ -16,11 +16,13 @@ pub struct Terms {
     pub hides_usage: bool,
     /// How many answers the caller wants at once.
     pub answers: u64,
+    /// Somebody wants to know the id of the answer.
+    pub notes_id: bool,
 }
 
 impl Default for Terms {
     fn default() -> Terms {
-        Terms { hides_usage: false, answers: 1 }
+        Terms { hides_usage: false, answers: 1, notes_id: false }
     }
 }
 
@@ -35,12 +37,18 @@ pub(super) struct Relay {
     opaque: bool,
     /// What was hidden last ended with a carriage return, whose line feed may follow.
     hides_line_feed: bool,
+    /// The id of the answer, once it has come and where it is wanted.
+    id: Option<String>,
 }
 
 impl Relay {
     pub(super) fn new(outbound: &'static dyn Outbound, terms: Terms) -> Relay {
         let (held, ended) = (Vec::new(), SmallVec::new());
-        Relay { outbound, terms, ended, held, opaque: false, hides_line_feed: false }
+        Relay { outbound, terms, ended, held, opaque: false, hides_line_feed: false, id: None }
+    }
+
+    pub(super) fn id(&self) -> Option<&str> {
+        self.id.as_deref()
     }
 
     /// Reads `bytes` and lets the events pass that they complete.
@@ -117,6 +125,9 @@ impl Relay {
 
     /// Reads what a frame means.
     fn watch(&mut self, frame: &Frame<'_>, sight: &mut Sight) -> Observation {
+        if self.terms.notes_id && self.id.is_none() {
+            self.id = self.outbound.answer_id(frame);
+        }
         let observation = self.outbound.observe(frame);
         sight.unreported += observation.said;
         if let Some(usage) = &observation.usage {

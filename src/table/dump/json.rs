@@ -22,6 +22,11 @@ pub fn json(table: &RoutingTable) -> Value {
             "connections": table.limits.connections,
             "drain": duration(table.limits.drain),
         },
+        "responses": {
+            "ttl": duration(table.kept.ttl),
+            "entries": table.kept.entries,
+            "memory": table.kept.memory,
+        },
         "reload": {
             "watch": watch(table.reload.watch),
             "poll_interval": duration(table.reload.poll_interval),

@@ -9,7 +9,7 @@ use crate::provider::catalogue::Prices;
 use crate::provider::identity::{CloudIdentity, Credentials};
 use crate::rule::predicate::Quoted;
 use crate::table::settings::{OnForeignReasoning, RetryOn, Settings};
-use crate::table::{ClientKey, Lane, Limits, ReloadSettings, RoutingTable, SettingsIdx, WatchMode};
+use crate::table::{ClientKey, Kept, Lane, Limits, ReloadSettings, RoutingTable, SettingsIdx, WatchMode};
 use crate::wire::Operation;
 use crate::wire::quirk::Quirks;
 
@@ -133,6 +133,10 @@ pub(super) fn defaults(table: &RoutingTable) -> String {
 
 pub(super) fn limits(limits: &Limits) -> String {
     format!("body {} bytes, {} connections, drain {}", limits.body, limits.connections, duration(limits.drain))
+}
+
+pub(super) fn kept(kept: &Kept) -> String {
+    format!("{} kept, {} bytes, for {}", kept.entries, kept.memory, duration(kept.ttl))
 }
 
 pub(super) fn reload(reload: &ReloadSettings) -> String {

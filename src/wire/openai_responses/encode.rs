@@ -1,6 +1,6 @@
 //! Requests, written for an upstream: what came in this protocol as it came, anything else translated.
 
-use super::{SELF, content, foreign, item, note, request};
+use super::{SELF, content, echo, foreign, item, note, request};
 use crate::wire::Destination;
 use crate::wire::ir::{ContentShape, Message, OutputFormat, Part, Reasoning, Request, Role, ToolChoice, ToolKind};
 use crate::wire::json::{self, Ext, Object, ObjectWriter};
@@ -13,7 +13,34 @@ pub(super) fn encode(request: &Request, destination: &Destination<'_>, out: &mut
     } else {
         foreign::write(request, destination, out, losses);
     }
-    let refused = &destination.quirks.refused_members;
+    leave_out(&destination.quirks.refused_members, start, out, losses);
+}
+
+/// Writes the request for a count of its tokens, which takes only what the model would read.
+pub(super) fn encode_count(request: &Request, destination: &Destination<'_>, out: &mut Vec<u8>, losses: &mut Losses) {
+    const READ: [&str; 9] = [
+        "model",
+        "instructions",
+        "input",
+        "tools",
+        "tool_choice",
+        "parallel_tool_calls",
+        "reasoning",
+        "text",
+        "previous_response_id",
+    ];
+    let mut whole = Vec::new();
+    encode(request, destination, &mut whole, losses);
+    let text = String::from_utf8(whole).unwrap_or_default();
+    json::object(out, |body| {
+        let members = Object::parse(&text).ok();
+        let read = members.iter().flat_map(Object::members).filter(|member| READ.contains(&&*member.key));
+        read.for_each(|member| body.raw(&member.key, member.value));
+    });
+}
+
+/// Takes members out of the object that begins at `start`.
+fn leave_out(refused: &[String], start: usize, out: &mut Vec<u8>, losses: &mut Losses) {
     if !refused.is_empty() {
         let written = out.split_off(start);
         match std::str::from_utf8(&written).ok().and_then(|text| Object::parse(text).ok()) {
@@ -33,13 +60,7 @@ pub(super) fn encode(request: &Request, destination: &Destination<'_>, out: &mut
 
 fn write_back(request: &Request, model: &str, body: &mut ObjectWriter<'_>) {
     body.field("model", model);
-    let (instructions, messages) = match request.messages.split_first() {
-        Some((first, rest)) if first.ext.get("#instructions").is_some() => (Some(first), rest),
-        _ => (None, request.messages.as_slice()),
-    };
-    if let Some(text) = instructions.and_then(only_text) {
-        body.field("instructions", text);
-    }
+    let messages = write_instructions(request, body);
     match messages {
         [only] if only.ext.get("#input").is_some() => body.field("input", only_text(only).unwrap_or_default()),
         [] if request.ext.get("input").is_some() || request.ext.get("prompt").is_some() => {}
@@ -49,9 +70,29 @@ fn write_back(request: &Request, model: &str, body: &mut ObjectWriter<'_>) {
             body.array("input", items, |item, out| out.extend_from_slice(&item));
         }
     }
+    write_parameters(request, body);
+}
+
+/// Writes `instructions` where the caller gave some; the rest of the messages are `input`.
+pub(super) fn write_instructions<'r>(request: &'r Request, body: &mut ObjectWriter<'_>) -> &'r [Message] {
+    let (instructions, messages) = match request.messages.split_first() {
+        Some((first, rest)) if first.ext.get("#instructions").is_some() => (Some(first), rest),
+        _ => (None, request.messages.as_slice()),
+    };
+    if let Some(text) = instructions.and_then(only_text) {
+        body.field("instructions", text);
+    }
+    messages
+}
+
+/// Everything but the model and the conversation, as it came.
+pub(super) fn write_parameters(request: &Request, body: &mut ObjectWriter<'_>) {
     if let Some(tools) = &request.tools {
         body.array("tools", tools, |tool, out| match &tool.kind {
             ToolKind::Opaque { raw, .. } => out.extend_from_slice(raw.get().as_bytes()),
+            ToolKind::Function { .. } if tool.ext.get("#custom").is_some() => {
+                out.extend(tool.ext.get("#custom").iter().flat_map(|raw| raw.get().bytes()));
+            }
             ToolKind::Function { name, description, parameters, strict } => json::object(out, |writer| {
                 writer.field("type", "function");
                 writer.field("name", name);
@@ -63,7 +104,7 @@ fn write_back(request: &Request, model: &str, body: &mut ObjectWriter<'_>) {
         });
     }
     if let Some(choice) = &request.tool_choice {
-        write_choice(choice, body.key("tool_choice"));
+        write_choice(choice, &echo::freeform_tools(request), body.key("tool_choice"));
     }
     body.optional("parallel_tool_calls", &request.parallel_tool_calls);
     let sampling = &request.sampling;
@@ -135,10 +176,12 @@ pub(super) fn write_format(output: &OutputFormat, format: &mut ObjectWriter<'_>)
     }
 }
 
-pub(super) fn write_choice(choice: &ToolChoice, out: &mut Vec<u8>) {
+/// `freeform`: names of the tools that are no functions.
+pub(super) fn write_choice(choice: &ToolChoice, freeform: &[String], out: &mut Vec<u8>) {
     let named = |name: &str, out: &mut Vec<u8>| {
         json::object(out, |writer| {
-            writer.field("type", "function");
+            let custom = freeform.iter().any(|other| other == name);
+            writer.field("type", if custom { "custom" } else { "function" });
             writer.field("name", name);
         });
     };

@@ -29,7 +29,7 @@ pub(super) fn write(request: &Request, destination: &Destination<'_>, out: &mut 
         body.array("input", input, |item, out| out.extend_from_slice(&item));
         write_tools(request, body, losses);
         if let Some(choice) = &request.tool_choice {
-            write_choice(choice, body.key("tool_choice"));
+            write_choice(choice, &[], body.key("tool_choice"));
         }
         body.optional("parallel_tool_calls", &request.parallel_tool_calls);
         write_sampling(&request.sampling, body, losses);

@@ -7,8 +7,10 @@
 //! again for an upstream of this protocol.
 
 mod content;
+mod echo;
 mod encode;
 mod foreign;
+pub mod history;
 mod item;
 mod note;
 mod peek;
@@ -27,8 +29,8 @@ use super::quirk::Quirks;
 use super::schema::Dialect;
 use super::structured::{Means, OutputPlan};
 use super::{
-    Destination, Embeddings, Head, Inbound, Observation, Operation, Outbound, Protocol, ProtocolId, StreamDecoder,
-    StreamEncoder, json, proof,
+    Answering, Destination, Embeddings, Head, Inbound, Observation, Operation, Outbound, Protocol, ProtocolId,
+    StreamDecoder, StreamEncoder, json, proof,
 };
 
 /// This protocol, for the origin of what it reads and the issuer of its encrypted thoughts.
@@ -76,6 +78,16 @@ impl Inbound for OpenAiResponses {
         response::encode(response, out, losses);
     }
 
+    fn encode_answer(
+        &self,
+        answering: &Answering<'_>,
+        response: &ir::Response,
+        out: &mut Vec<u8>,
+        losses: &mut Losses,
+    ) {
+        response::encode_answer(answering, response, out, losses);
+    }
+
     fn encode_token_count(&self, input_tokens: u64, out: &mut Vec<u8>) {
         json::object(out, |answer| {
             answer.field("object", "response.input_tokens");
@@ -93,6 +105,10 @@ impl Inbound for OpenAiResponses {
 
     fn stream_encoder(&self, _head: &Head<'_>, request: &ir::Request) -> Box<dyn StreamEncoder> {
         Box::new(stream::Encoder::new(&request.model))
+    }
+
+    fn answer_encoder(&self, _head: &Head<'_>, answering: &Answering<'_>) -> Box<dyn StreamEncoder> {
+        Box::new(stream::Encoder::answering(answering))
     }
 
     fn stream_content_type(&self, _head: &Head<'_>) -> &'static str {
@@ -116,6 +132,7 @@ impl Outbound for OpenAiResponses {
     fn path(&self, operation: Operation, _model: &str, _stream: bool) -> Option<String> {
         match operation {
             Operation::Generate => Some("/responses".to_owned()),
+            Operation::CountTokens => Some("/responses/input_tokens".to_owned()),
             _ => None,
         }
     }
@@ -154,16 +171,18 @@ impl Outbound for OpenAiResponses {
 
     fn encode_count_tokens(
         &self,
-        _request: &ir::Request,
-        _destination: &Destination<'_>,
-        _out: &mut Vec<u8>,
-        _losses: &mut Losses,
+        request: &ir::Request,
+        destination: &Destination<'_>,
+        out: &mut Vec<u8>,
+        losses: &mut Losses,
     ) -> Result<(), Error> {
-        Err(Error::invalid("this target cannot count tokens; send the request to a target of another protocol"))
+        encode::encode_count(request, destination, out, losses);
+        Ok(())
     }
 
-    fn decode_token_count(&self, _body: &[u8]) -> Option<u64> {
-        None
+    fn decode_token_count(&self, body: &[u8]) -> Option<u64> {
+        let answer = json::Object::parse(std::str::from_utf8(body).ok()?).ok()?;
+        usage::count(answer.get("input_tokens")?)
     }
 
     fn decode_response(&self, body: &[u8], _quirks: &Quirks) -> Result<ir::Response, Error> {
@@ -184,6 +203,10 @@ impl Outbound for OpenAiResponses {
 
     fn observe(&self, frame: &Frame<'_>) -> Observation {
         peek::observe(frame)
+    }
+
+    fn answer_id(&self, frame: &Frame<'_>) -> Option<String> {
+        peek::answer_id(frame)
     }
 
     fn usage(&self, body: &[u8]) -> Option<ir::Usage> {

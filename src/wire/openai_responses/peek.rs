@@ -73,6 +73,20 @@ fn usage_of_event(data: &str) -> Option<ir::Usage> {
     usage::read(Object::of(response).ok()?.get("usage")?)
 }
 
+/// The id of the answer, of the events that hold the answer itself.
+pub(super) fn answer_id(frame: &Frame<'_>) -> Option<String> {
+    if !frame.data.contains("\"response\"") {
+        return None;
+    }
+    let response = Object::parse(frame.data).ok()?.get("response")?;
+    Object::of(response).ok()?.string("id").ok()?
+}
+
+/// The id of a whole answer.
+pub(super) fn id_of(body: &str) -> Option<String> {
+    Object::parse(body).ok()?.string("id").ok()?
+}
+
 /// Usage of a whole answer.
 pub(super) fn usage(body: &[u8]) -> Option<ir::Usage> {
     usage::read(Object::parse(std::str::from_utf8(body).ok()?).ok()?.get("usage")?)

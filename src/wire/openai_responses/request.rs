@@ -95,6 +95,11 @@ fn tool((at, raw): (usize, &RawValue)) -> Result<Tool, Error> {
     let fault = |error: JsonError| at_path(error, &path);
     let mut tool = Object::of(raw).map_err(fault)?;
     let kind = tool.string("type").map_err(fault)?.unwrap_or_default();
+    if kind == "custom"
+        && let Some(tool) = freeform(raw)
+    {
+        return Ok(tool);
+    }
     if kind != "function" {
         let name = tool.string("name").ok().flatten().unwrap_or(kind);
         return Ok(Tool { kind: ToolKind::Opaque { origin: SELF, name, raw: raw.to_owned() }, ext: Ext::default() });
@@ -108,6 +113,34 @@ fn tool((at, raw): (usize, &RawValue)) -> Result<Tool, Error> {
     Ok(Tool { kind: ToolKind::Function { name, description, parameters, strict }, ext: tool.rest() })
 }
 
+/// A tool whose input is any text. Other protocols have only functions: there it is one with a text for its argument, and
+/// a grammar, which they cannot enforce, is told to the model.
+fn freeform(raw: &RawValue) -> Option<Tool> {
+    let mut tool = Object::of(raw).ok()?;
+    tool.take("type");
+    let name = tool.string("name").ok()??;
+    let mut description = tool.string("description").ok()?;
+    let mut ext = Ext::default();
+    let format = tool.take("format").filter(|raw| !json::says_nothing(raw));
+    let mut format_of = format.and_then(|raw| Object::of(raw).ok());
+    let word = |object: &mut Option<Object<'_>>, key: &str| object.as_mut()?.string(key).ok()?;
+    if word(&mut format_of, "type").is_some_and(|kind| kind != "text") {
+        let syntax = word(&mut format_of, "syntax").unwrap_or_default();
+        let grammar = word(&mut format_of, "definition")?;
+        let told = format!("`input` must follow this {syntax} grammar:\n{grammar}");
+        description = Some(description.map_or_else(|| told.clone(), |text| format!("{text}\n\n{told}")));
+        ext.0.extend(format.map(|format| ("format".to_owned(), format.to_owned())));
+    }
+    ext.0.extend(tool.rest().0);
+    ext.0.push(("#custom".to_owned(), raw.to_owned()));
+    let parameters = json::raw(FREEFORM);
+    Some(Tool { kind: ToolKind::Function { name, description, parameters, strict: None }, ext })
+}
+
+/// The schema of a freeform tool's arguments.
+const FREEFORM: &str =
+    r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"],"additionalProperties":false}"#;
+
 /// A choice that nobody modelled (a built-in tool's) is `None` and stays.
 fn choice(raw: &RawValue) -> Option<ToolChoice> {
     if json::kind(raw) == Kind::String {
@@ -120,7 +153,7 @@ fn choice(raw: &RawValue) -> Option<ToolChoice> {
     }
     let mut object = Object::of(raw).ok()?;
     match object.string("type").ok()??.as_str() {
-        "function" => object.string("name").ok()?.map(ToolChoice::Tool),
+        "function" | "custom" => object.string("name").ok()?.map(ToolChoice::Tool),
         "allowed_tools" => {
             let required = match object.string("mode").ok()??.as_str() {
                 "auto" => false,
@@ -136,7 +169,7 @@ fn choice(raw: &RawValue) -> Option<ToolChoice> {
 
 fn function_name(raw: &RawValue) -> Option<String> {
     let mut tool = Object::of(raw).ok()?;
-    if tool.string("type").ok()?.as_deref() != Some("function") {
+    if !matches!(tool.string("type").ok()?.as_deref(), Some("function" | "custom")) {
         return None;
     }
     tool.string("name").ok()?

@@ -1,7 +1,8 @@
 //! Whole answers.
 
 use super::encode::{output_items, write_summary};
-use super::{SELF, item, note, stream, usage};
+use super::{SELF, echo, item, note, stream, usage};
+use crate::wire::Answering;
 use crate::wire::ir::{Candidate, Error, ErrorKind, Finish, FinishReason, Part, Response, Usage};
 use crate::wire::json::{self, Ext, JsonError, Object, ObjectWriter};
 use crate::wire::loss::Losses;
@@ -110,9 +111,41 @@ pub(super) fn words(finish: Option<&Finish>, refusal_told: bool) -> (&'static st
 }
 
 pub(super) fn encode(response: &Response, out: &mut Vec<u8>, losses: &mut Losses) {
-    let own = response.origin == SELF;
-    let model = response.model.as_deref().unwrap_or_default();
     let id = response_id(response.id.as_deref());
+    let none = Ext::default();
+    let ext = if response.origin == SELF { &response.ext } else { &none };
+    write(&Frame { id: &id, model: "", created: response.created, ext, freeform: &[] }, response, out, losses);
+}
+
+/// As [`encode`], with what is known of the request.
+pub(super) fn encode_answer(answering: &Answering<'_>, response: &Response, out: &mut Vec<u8>, losses: &mut Losses) {
+    if response.origin == SELF {
+        return encode(response, out, losses);
+    }
+    let id = answering.id.map_or_else(|| response_id(response.id.as_deref()), str::to_owned);
+    let frame = Frame {
+        id: &id,
+        model: &answering.request.model,
+        created: response.created.or(Some(answering.now)),
+        ext: &echo::of(answering),
+        freeform: &echo::freeform_tools(answering.request),
+    };
+    write(&frame, response, out, losses);
+}
+
+/// What an answer says besides what was answered.
+struct Frame<'a> {
+    id: &'a str,
+    /// Where the upstream names none.
+    model: &'a str,
+    created: Option<u64>,
+    ext: &'a Ext,
+    freeform: &'a [String],
+}
+
+fn write(frame: &Frame<'_>, response: &Response, out: &mut Vec<u8>, losses: &mut Losses) {
+    let own = response.origin == SELF;
+    let model = response.model.as_deref().unwrap_or(frame.model);
     if response.candidates.len() > 1 {
         losses.dropped("choices", "Responses has one answer; the first is given");
     }
@@ -124,20 +157,19 @@ pub(super) fn encode(response: &Response, out: &mut Vec<u8>, losses: &mut Losses
     } else {
         losses.dropped_ext("", &response.ext);
         candidate.iter().for_each(|candidate| losses.dropped_ext("choices.", &candidate.ext));
-        foreign_items(parts, &id, &mut items, losses);
+        foreign_items(parts, frame, &mut items, losses);
     }
     let finish = candidate.and_then(|candidate| candidate.finish.as_ref());
     finish.iter().for_each(|finish| losses.dropped_stop_sequence(finish));
     let (status, reason) = words(finish, Said::of(parts).refusal);
-    let none = Ext::default();
     let body = Body {
-        id: &id,
+        id: frame.id,
         model,
-        created: response.created,
+        created: frame.created,
         status,
         reason,
         usage: response.usage.as_ref(),
-        ext: if own { &response.ext } else { &none },
+        ext: frame.ext,
     };
     body.write(&items, None, out);
 }
@@ -215,7 +247,8 @@ impl Body<'_> {
     }
 }
 
-fn foreign_items(parts: &[Part], response: &str, items: &mut Vec<Vec<u8>>, losses: &mut Losses) {
+fn foreign_items(parts: &[Part], frame: &Frame<'_>, items: &mut Vec<Vec<u8>>, losses: &mut Losses) {
+    let response = frame.id;
     let mut said: Vec<Vec<u8>> = Vec::new();
     for (position, part) in parts.iter().enumerate() {
         match part {
@@ -261,14 +294,13 @@ fn foreign_items(parts: &[Part], response: &str, items: &mut Vec<Vec<u8>>, losse
                     losses.dropped("content.signature", FOREIGN_PROOF);
                 }
                 let id = call_id(call.id.as_deref(), response, position);
-                write_call(
-                    &item_id("fc", response, items.len()),
-                    &id,
-                    &call.name,
-                    &call.arguments,
-                    "completed",
-                    writer,
-                );
+                if frame.freeform.contains(&call.name) {
+                    let own = item_id("ctc", response, items.len());
+                    write_freeform_call(&own, &id, &call.name, &item::unwrapped(&call.arguments), writer);
+                } else {
+                    let own = item_id("fc", response, items.len());
+                    write_call(&own, &id, &call.name, &call.arguments, "completed", writer);
+                }
             }
             Part::Text(_) | Part::Refusal(_) | Part::Media(_) | Part::ToolResult(_) | Part::Opaque(_) => {}
         });
@@ -322,6 +354,16 @@ pub(super) fn call_id(given: Option<&str>, response: &str, position: usize) -> S
         Some(id) if !id.is_empty() => id.to_owned(),
         _ => item_id("call", response, position),
     }
+}
+
+/// A call of a freeform tool.
+pub(super) fn write_freeform_call(id: &str, call_id: &str, name: &str, input: &str, writer: &mut ObjectWriter<'_>) {
+    writer.field("id", id);
+    writer.field("type", "custom_tool_call");
+    writer.field("status", "completed");
+    writer.field("call_id", call_id);
+    writer.field("name", name);
+    writer.field("input", input);
 }
 
 pub(super) fn write_call(

@@ -50,7 +50,9 @@ fn l1_a_request_comes_back_as_it_was() {
         assert_eq!(after, before, "{}", case.name());
         assert!(losses.is_empty(), "{}: {losses}", case.name());
         let text = std::str::from_utf8(&out).unwrap();
-        for tool in request.tools.iter().flatten() {
+        // A freeform tool has no schema: the one in the hub is ours.
+        let written = request.tools.iter().flatten().filter(|tool| tool.ext.get("#custom").is_none());
+        for tool in written {
             if let ToolKind::Function { parameters: Some(schema), .. } = &tool.kind {
                 assert!(text.contains(schema.get()), "{}: a schema was rewritten", case.name());
                 assert!(String::from_utf8_lossy(&body).contains(schema.get()), "{}: a schema was reread", case.name());

@@ -225,6 +225,9 @@ pub(crate) enum Endpoint {
     Chat,
     ChatEmbeddings,
     Responses,
+    ResponsesTokens,
+    /// A question about an answer that was given.
+    Stored,
     Messages,
     CountTokens,
     Gemini,
@@ -244,6 +247,8 @@ impl Endpoint {
             _ if ends("/chat/completions") => Endpoint::Chat,
             _ if ends("/embeddings") => Endpoint::ChatEmbeddings,
             _ if ends("/responses") => Endpoint::Responses,
+            _ if ends("/responses/input_tokens") => Endpoint::ResponsesTokens,
+            _ if path.contains("/responses/") => Endpoint::Stored,
             _ if ends("/messages") => Endpoint::Messages,
             _ if ends("/messages/count_tokens") => Endpoint::CountTokens,
             _ if ends(":generateContent") || ends(":streamGenerateContent") => Endpoint::Gemini,
@@ -279,6 +284,10 @@ pub(crate) fn reply(request: &Request) -> Reply {
         Endpoint::Messages => answer(messages::read(request), messages::whole, messages::stream),
         Endpoint::Gemini => answer(gemini::read(request), gemini::whole, gemini::stream),
         Endpoint::Converse => answer(converse::read(request), converse::whole, converse::stream),
+        Endpoint::ResponsesTokens => {
+            Reply::ok(json!({ "object": "response.input_tokens", "input_tokens": COUNTED_TOKENS }))
+        }
+        Endpoint::Stored => Reply::ok(json!({ "object": "asked", "for": request.target })),
         Endpoint::ChatEmbeddings => Reply::ok(chat::embeddings(request)),
         Endpoint::GeminiEmbeddings => match gemini::embeddings(request) {
             Ok(body) => Reply::ok(body),
@@ -302,9 +311,13 @@ pub(crate) fn error(request: &Request, status: u16, message: &str) -> String {
         Endpoint::Messages | Endpoint::CountTokens => messages::error(status, message),
         Endpoint::Gemini | Endpoint::GeminiCountTokens | Endpoint::GeminiEmbeddings => gemini::error(status, message),
         Endpoint::Converse | Endpoint::ConverseCountTokens => converse::error(message),
-        Endpoint::Chat | Endpoint::ChatEmbeddings | Endpoint::Responses | Endpoint::Models | Endpoint::Unknown => {
-            chat::error(status, message)
-        }
+        Endpoint::Chat
+        | Endpoint::ChatEmbeddings
+        | Endpoint::Responses
+        | Endpoint::ResponsesTokens
+        | Endpoint::Stored
+        | Endpoint::Models
+        | Endpoint::Unknown => chat::error(status, message),
     }
 }
 

@@ -1,12 +1,12 @@
 //! From events to a caller's stream. Exactly one item is open at a time: what comes for another part in the meantime waits
 //! until it ends. Texts that follow each other are parts of one message.
 
-use super::super::SELF;
 use super::super::response::{FOREIGN_PROOF, NO_COUNTERPART, response_id, words};
-use crate::wire::StreamEncoder;
+use super::super::{SELF, echo, note};
 use crate::wire::ir::{Delta, Event, Finish, PartKind, Scope, Usage};
 use crate::wire::json::Ext;
 use crate::wire::loss::Losses;
+use crate::wire::{Answering, StreamEncoder};
 
 pub(in super::super) struct Encoder {
     pub(super) id: String,
@@ -27,6 +27,12 @@ pub(in super::super) struct Encoder {
     pub(super) items: Vec<Vec<u8>>,
     pub(super) refusal: bool,
     pub(super) losses: Losses,
+    /// The gateway has named the answer: the upstream's name for it is nobody's business.
+    named: bool,
+    /// Names of tools whose calls are told in the form of freeform tools.
+    freeform: Vec<String>,
+    /// The answer, once it has ended.
+    pub(super) whole: Option<Vec<u8>>,
 }
 
 pub(super) struct Part {
@@ -65,6 +71,21 @@ impl Encoder {
             items: Vec::new(),
             refusal: false,
             losses: Losses::default(),
+            named: false,
+            freeform: Vec::new(),
+            whole: None,
+        }
+    }
+
+    /// As [`Encoder::new`], with what is known of the request.
+    pub(in super::super) fn answering(answering: &Answering<'_>) -> Encoder {
+        Encoder {
+            id: answering.id.map_or_else(|| response_id(None), str::to_owned),
+            created: Some(answering.now),
+            ext: echo::of(answering),
+            named: answering.id.is_some(),
+            freeform: echo::freeform_tools(answering.request),
+            ..Encoder::new(&answering.request.model)
         }
     }
 }
@@ -76,8 +97,10 @@ impl StreamEncoder for Encoder {
         }
         match event {
             Event::Start { id, model, created } => {
-                self.id = response_id(id.as_deref());
-                self.created = *created;
+                if !self.named {
+                    self.id = response_id(id.as_deref());
+                }
+                self.created = created.or(self.created);
                 if let Some(model) = model.as_ref().filter(|model| !model.is_empty()) {
                     self.model.clone_from(model);
                 }
@@ -120,6 +143,10 @@ impl StreamEncoder for Encoder {
 
     fn losses(&self) -> &Losses {
         &self.losses
+    }
+
+    fn whole(&mut self) -> Option<Vec<u8>> {
+        self.whole.take()
     }
 }
 
@@ -167,13 +194,17 @@ impl Encoder {
             | PartKind::ToolCall { .. }
             | PartKind::Opaque(_) => {}
         }
+        let mut ext = Ext::default();
+        if matches!(kind, PartKind::ToolCall { name, .. } if self.freeform.contains(name)) {
+            note::add(&mut ext, "#custom", "true");
+        }
         self.parts.push(Part {
             index,
             kind: kind.clone(),
             text: String::new(),
             written: 0,
             proof: None,
-            ext: Ext::default(),
+            ext,
             ended: false,
         });
     }

@@ -1,6 +1,8 @@
 //! What the encoder of streams writes: the events of the answer, of its items and of their parts.
 
-use super::super::response::{Body, call_id, item_id, write_call, write_message, write_said};
+use std::borrow::Cow;
+
+use super::super::response::{Body, call_id, item_id, write_call, write_freeform_call, write_message, write_said};
 use super::super::{content, item, note};
 use super::encode::{Encoder, Message, Part};
 use super::write_error;
@@ -49,6 +51,9 @@ impl Encoder {
         };
         body.write(&self.items, error, &mut response);
         self.write(name, out, |event| event.key("response").extend_from_slice(&response));
+        if status != "in_progress" {
+            self.whole = Some(response);
+        }
     }
 
     /// An `error`, and the failed answer, which some clients wait for.
@@ -205,16 +210,7 @@ impl Encoder {
             PartKind::Reasoning => self.close_thoughts(&part, out),
             PartKind::ToolCall { id, name } if custom => {
                 self.close_message(out);
-                let mut call = Vec::new();
-                json::object(&mut call, |call| {
-                    call.field("type", "custom_tool_call");
-                    call.optional("call_id", id);
-                    call.field("name", name);
-                    call.field("input", &item::unwrapped(&part.text));
-                    note::write(&part.ext, call);
-                });
-                self.raw_item_event("response.output_item.added", &call, out);
-                self.item_done(call, out);
+                self.close_freeform(&part, id.as_deref(), name, out);
             }
             PartKind::ToolCall { id, name } => {
                 let own = self.part_id("fc");
@@ -233,6 +229,42 @@ impl Encoder {
             PartKind::Opaque(opaque) => self.item_done(opaque.raw.get().as_bytes().to_vec(), out),
             PartKind::RedactedReasoning(_) | PartKind::Media(_) => {}
         }
+    }
+
+    /// The call of a freeform tool, in one go: its input is known when the arguments are.
+    fn close_freeform(&mut self, part: &Part, id: Option<&str>, name: &str, out: &mut Vec<u8>) {
+        let own =
+            part.ext.get("#id").and_then(json::str_of).map(Cow::into_owned).unwrap_or_else(|| self.part_id("ctc"));
+        let call = call_id(id, &self.id, part.index as usize);
+        let input = item::unwrapped(&part.text);
+        let written = |input: &str| {
+            let mut item = Vec::new();
+            json::object(&mut item, |item| match note::has(&part.ext, "id") {
+                // As the upstream wrote it.
+                true => {
+                    item.field("type", "custom_tool_call");
+                    item.field("call_id", &call);
+                    item.field("name", name);
+                    item.field("input", input);
+                    note::write(&part.ext, item);
+                }
+                false => write_freeform_call(&own, &call, name, input, item),
+            });
+            item
+        };
+        self.raw_item_event("response.output_item.added", &written(""), out);
+        let output_index = self.items.len();
+        self.write("response.custom_tool_call_input.delta", out, |event| {
+            event.field("item_id", &own);
+            event.field("output_index", &output_index);
+            event.field("delta", &input);
+        });
+        self.write("response.custom_tool_call_input.done", out, |event| {
+            event.field("item_id", &own);
+            event.field("output_index", &output_index);
+            event.field("input", &input);
+        });
+        self.item_done(written(&input), out);
     }
 
     fn close_said(&mut self, part: &Part, out: &mut Vec<u8>) {
