@@ -20,6 +20,8 @@ pub struct Quirks {
     pub structured_output: StructuredOutput,
     /// `reasoning_effort` is refused.
     pub no_reasoning_effort: bool,
+    /// Thoughts stand in the content of an answer, between `<think>` and `</think>` at its beginning.
+    pub think_tags: bool,
     /// The member in which the upstream expects reasoning of earlier turns back.
     pub reasoning_replay: ReasoningReplay,
     /// Tokens are counted of the request as it is, not of one within a `generateContentRequest` (Vertex).
@@ -54,6 +56,7 @@ impl Quirks {
                 other => other,
             },
             no_reasoning_effort: self.no_reasoning_effort || more.no_reasoning_effort,
+            think_tags: self.think_tags || more.think_tags,
             reasoning_replay: match more.reasoning_replay {
                 ReasoningReplay::None => self.reasoning_replay,
                 other => other,

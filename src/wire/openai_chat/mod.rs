@@ -27,6 +27,7 @@ mod stream_encode;
 mod stream_extra;
 #[cfg(test)]
 mod stream_tests;
+mod think;
 mod tools;
 mod usage;
 
@@ -212,8 +213,12 @@ impl Outbound for OpenAiChat {
         None
     }
 
-    fn decode_response(&self, body: &[u8], _quirks: &Quirks) -> Result<ir::Response, Error> {
-        response::decode(body)
+    fn decode_response(&self, body: &[u8], quirks: &Quirks) -> Result<ir::Response, Error> {
+        let mut response = response::decode(body)?;
+        if quirks.think_tags {
+            think::split(&mut response);
+        }
+        Ok(response)
     }
 
     fn decode_error(&self, status: u16, body: &[u8]) -> Error {
@@ -224,8 +229,8 @@ impl Outbound for OpenAiChat {
         Framing::Sse
     }
 
-    fn stream_decoder(&self, _quirks: &Quirks) -> Box<dyn StreamDecoder> {
-        Box::new(stream_decode::Decoder::default())
+    fn stream_decoder(&self, quirks: &Quirks) -> Box<dyn StreamDecoder> {
+        Box::new(stream_decode::Decoder::new(quirks.think_tags))
     }
 
     fn observe(&self, frame: &Frame<'_>) -> Observation {

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use super::calls::{CallDelta, Calls};
 use super::finish::{self, Held};
 use super::response::speaks;
+use super::think::{Piece, Splitter};
 use super::{content, error, message, stream_extra, usage};
 use crate::wire::StreamDecoder;
 use crate::wire::frame::Frame;
@@ -26,6 +27,8 @@ pub(super) struct Decoder {
     usage: Option<Usage>,
     /// Members of the chunks that nobody modelled, as they were told last: many upstreams repeat them in every chunk.
     told: Ext,
+    /// Thoughts come within the text, between tags.
+    think_tags: bool,
 }
 
 /// Numbers for parts, in the order of their beginning.
@@ -51,6 +54,8 @@ struct Candidate {
     /// Thoughts came in a member of their own, not only in details.
     reasons_in_words: bool,
     finish: Option<String>,
+    /// Looks for thoughts between tags.
+    splitter: Option<Splitter>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,6 +97,10 @@ impl StreamDecoder for Decoder {
 }
 
 impl Decoder {
+    pub(super) fn new(think_tags: bool) -> Decoder {
+        Decoder { think_tags, ..Decoder::default() }
+    }
+
     fn chunk(&mut self, data: &str, out: &mut Vec<Event>) -> Result<(), Error> {
         let mut chunk: Object<'_> = serde_json::from_str(data).map_err(|_| unreadable(data))?;
         let is_error = |raw: &RawValue| !json::says_nothing(raw);
@@ -150,7 +159,7 @@ impl Decoder {
         let is_first = !self.candidates.iter().any(|candidate| u64::from(candidate.number) == number);
         let message = if delta.is_none() && is_first { choice.object("message").ok().flatten() } else { None };
         let parts = &mut self.parts;
-        let candidate = candidate(&mut self.candidates, number)?;
+        let candidate = candidate(&mut self.candidates, number, self.think_tags)?;
         let mut unmodelled = stream_extra::of_choice(&choice);
         if let Some(delta) = delta.or(message) {
             unmodelled.0.extend(stream_extra::of_delta(&delta).0);
@@ -186,7 +195,7 @@ fn unreadable(data: &str) -> Error {
     error::decode(200, data.as_bytes())
 }
 
-fn candidate(candidates: &mut Vec<Candidate>, number: u64) -> Result<&mut Candidate, Error> {
+fn candidate(candidates: &mut Vec<Candidate>, number: u64, think_tags: bool) -> Result<&mut Candidate, Error> {
     let refused = || Error::new(ErrorKind::Upstream, format!("the upstream sent an answer number {number}"));
     let number = u32::try_from(number).ok().filter(|_| number < MOST_CANDIDATES).ok_or_else(refused)?;
     let position = candidates.iter().position(|candidate| candidate.number == number);
@@ -198,6 +207,7 @@ fn candidate(candidates: &mut Vec<Candidate>, number: u64) -> Result<&mut Candid
             refused: false,
             reasons_in_words: false,
             finish: None,
+            splitter: think_tags.then(Splitter::default),
         });
         candidates.len() - 1
     });
@@ -248,6 +258,7 @@ impl Candidate {
         let calls = delta.get("tool_calls").and_then(|raw| json::elements(raw, "tool_calls").ok()).unwrap_or_default();
         for call in calls {
             if let Some(call) = CallDelta::read(call) {
+                self.all_said(parts, out);
                 self.close(out);
                 self.calls.delta(call, self.number, parts, out);
             }
@@ -263,7 +274,7 @@ impl Candidate {
         match json::kind(raw) {
             Kind::String => {
                 if let Some(text) = json::str_of(raw) {
-                    self.text(Kinded::Text, &text, parts, out);
+                    self.said(&text, parts, out);
                 }
             }
             Kind::Array => {
@@ -272,6 +283,32 @@ impl Candidate {
                 }
             }
             Kind::Null | Kind::Bool | Kind::Number | Kind::Object => {}
+        }
+    }
+
+    /// A text that may have thoughts between tags in it.
+    fn said(&mut self, text: &str, parts: &mut Parts, out: &mut Vec<Event>) {
+        let Some(splitter) = &mut self.splitter else { return self.text(Kinded::Text, text, parts, out) };
+        let mut pieces = Vec::new();
+        splitter.push(text, &mut pieces);
+        self.pieces(pieces, parts, out);
+    }
+
+    /// The text has ended, or something else follows it.
+    fn all_said(&mut self, parts: &mut Parts, out: &mut Vec<Event>) {
+        let mut pieces = Vec::new();
+        if let Some(splitter) = &mut self.splitter {
+            splitter.finish(&mut pieces);
+        }
+        self.pieces(pieces, parts, out);
+    }
+
+    fn pieces(&mut self, pieces: Vec<Piece>, parts: &mut Parts, out: &mut Vec<Event>) {
+        for piece in pieces {
+            match piece {
+                Piece::Thought(text) => self.text(Kinded::Reasoning, &text, parts, out),
+                Piece::Said(text) => self.text(Kinded::Text, &text, parts, out),
+            }
         }
     }
 
@@ -323,6 +360,7 @@ impl Candidate {
     }
 
     fn end(&mut self, parts: &mut Parts, out: &mut Vec<Event>) {
+        self.all_said(parts, out);
         self.close(out);
         self.calls.end(self.number, parts, out);
         let held = Held { calls: self.calls.any(), refusal: self.refused };

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::gateway::{Gateway, provider};
 use crate::http_client;
+use crate::mock_upstream::dialect::Reply;
 use crate::mock_upstream::{Act, MockUpstream};
 use clients::{Client, Conversation};
 use vendors::{FINAL, STAND_IN, sign, thought};
@@ -308,5 +309,40 @@ async fn thoughts_of_any_vendor_come_back_as_text_where_the_upstream_demands_the
             seen["messages"].as_array().unwrap().iter().find(|message| message["role"] == "assistant").unwrap();
         assert_eq!(asking["reasoning_content"], thought("anthropic", 0), "{:?}: {seen:#}", conversation.client);
         assert!(asking.get("reasoning_details").is_none(), "{seen:#}");
+    }
+}
+
+#[tokio::test]
+async fn thoughts_between_tags_are_thoughts_in_every_dialect() {
+    const PIECES: [&str; 5] = ["<thi", "nk>half a", " thought</th", "ink>\n\nThe ", "answer."];
+    let answer = |request: &crate::mock_upstream::http::Request| {
+        let chunk = |delta: Value, reason: Value| {
+            let choice = json!({ "index": 0, "delta": delta, "finish_reason": reason });
+            let chunk = json!({ "id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice] });
+            format!("data: {chunk}\n\n")
+        };
+        if request.json()["stream"] != true {
+            let message = json!({ "role": "assistant", "content": PIECES.concat() });
+            let choice = json!({ "index": 0, "message": message, "finish_reason": "stop" });
+            return Reply::ok(json!({ "id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice] }));
+        }
+        let mut events: Vec<String> =
+            PIECES.iter().map(|piece| chunk(json!({ "content": piece }), Value::Null)).collect();
+        events.push(chunk(json!({}), json!("stop")));
+        events.push("data: [DONE]\n\n".to_owned());
+        vendors::stream(events)
+    };
+    let open = MockUpstream::start([Act::script(answer)]).await;
+    let yaml = format!(
+        "version: 1\nproviders:\n  open: {{ protocol: openai-chat, base_url: \"{}\", quirks: {{ think_tags: true }} }}\n",
+        open.base_url("openai-chat")
+    );
+    let gateway = Gateway::start(&yaml).await;
+    for mut conversation in every_client().filter(|conversation| conversation.client != Client::Chat) {
+        conversation.say("Think.");
+        let turn = conversation.turn(gateway.address, "open/m").await;
+        assert_eq!(turn.text, "The answer.", "{:?}: {:?}", conversation.client, turn.response);
+        let said = json!(conversation.history).to_string();
+        assert!(said.contains("half a thought") && !said.contains("think>"), "{:?}: {said}", conversation.client);
     }
 }

@@ -31,7 +31,7 @@ fn refusal(body: Value) -> Reply {
     Reply::Whole { status: 400, headers: Vec::new(), body: body.to_string() }
 }
 
-fn stream(events: Vec<String>) -> Reply {
+pub(crate) fn stream(events: Vec<String>) -> Reply {
     Reply::Stream(Stream {
         content_type: "text/event-stream",
         events: events.into_iter().map(String::into_bytes).collect(),
