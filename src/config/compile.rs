@@ -10,7 +10,7 @@ use super::layer::Layers;
 use super::resolve::{self, NamedRoute, Names};
 use super::routes::{self, Expander, PresetRoute, Targets};
 use super::rules::{self, ReadRule};
-use super::{Env, Files, Proof, check, own_address, prove, tests};
+use super::{Env, Files, Proof, check, output, own_address, prove, tests};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::rule::ast::Expression;
 use crate::rule::predicate::Predicate;
@@ -89,6 +89,9 @@ fn table(
     let settings: Vec<SettingsIdx> =
         document.presets.iter().map(|entry| layers.add(entry, context.files, diagnostics)).collect();
 
+    let written = expressions.iter().flatten().chain(rules.iter().map(|rule| &rule.then));
+    let presets = document.presets.iter().zip(expressions).map(|(entry, expression)| (entry, expression.as_ref()));
+    output::warn_of_no_fallback(presets, written, diagnostics);
     check_names(document, context.known, expressions, rules, diagnostics);
     if diagnostics.has_errors() {
         return None;

@@ -9,8 +9,8 @@ use super::decode::list::{AnyKey, ByProtocol, HeaderKey, List, Map, Named, OneOr
 use super::decode::mapping;
 use super::decode::secret::{HeaderValue, Secret};
 use super::decode::texts::{
-    Address, Any, ForeignReasoning, HostingWord, LaneWord, LossPolicy, ProtocolFact, Sticky, Timezone, Transport, Url,
-    Variable, Watch,
+    Address, Any, DegradePolicy, ForeignReasoning, HostingWord, InvalidPolicy, LaneWord, LossPolicy, ProtocolFact,
+    Sticky, Timezone, Transport, Url, Variable, Watch,
 };
 use super::decode::value::{RetryOn, Route, Rules, Version};
 use crate::source::{SourceText, Span, Spanned};
@@ -268,6 +268,14 @@ mapping! {
         "headers" => headers: Option<HeaderEditsEntry> as HeaderEditsEntry,
         /// Members set in and removed from the upstream's body.
         "body" => body: Option<BodyEditsEntry> as BodyEditsEntry,
+        /// A JSON Schema for the answers of requests that ask for none: the schema itself, or the path of a `.json` file.
+        "output" => output: Option<Spanned<String>> as Json,
+        /// An answer that does not have the form that was asked for passes unseen (`pass`), is mended where that invents
+        /// nothing (`repair`), is asked for once more (`retry`), makes way for the next target (`fallback`), or becomes an
+        /// error (`error`). With `repair`, `retry` and `fallback` a stream is held until its end.
+        "on_invalid" default "pass" => on_invalid: Option<Spanned<String>> as Choice<InvalidPolicy>,
+        /// Whether a target that can only be asked in words for a form may be asked (`allow`) or not (`refuse`).
+        "degrade" default "allow" => degrade: Option<Spanned<String>> as Choice<DegradePolicy>,
         /// A request that a target of another protocol could only carry in part is sent (`allow`), sent with a line in the
         /// log (`warn`), or not sent to that target (`refuse`).
         "on_loss" default "allow" => on_loss: Option<Spanned<String>> as Choice<LossPolicy>,

@@ -12,7 +12,8 @@ use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::source::Spanned;
 use crate::table::SettingsIdx;
 use crate::table::settings::{
-    BodyEdits, HeaderEdits, OnForeignReasoning, OnLoss, Retries, RetryOn, Settings, Timeouts,
+    AnswerForm, BodyEdits, Degrade, HeaderEdits, OnForeignReasoning, OnInvalid, OnLoss, Retries, RetryOn, Settings,
+    Timeouts,
 };
 
 /// What one preset, or several nested ones, say. Everything may be left unsaid.
@@ -32,6 +33,9 @@ struct Layer {
     body_remove: Vec<Box<str>>,
     on_loss: Option<OnLoss>,
     on_foreign_reasoning: Option<OnForeignReasoning>,
+    output: Option<Box<str>>,
+    on_invalid: Option<OnInvalid>,
+    degrade: Option<Degrade>,
 }
 
 impl Layer {
@@ -60,6 +64,9 @@ impl Layer {
             body_remove: removals(&self.body_set, &self.body_remove, &inner.body_remove),
             on_loss: self.on_loss.or(inner.on_loss),
             on_foreign_reasoning: self.on_foreign_reasoning.or(inner.on_foreign_reasoning),
+            output: self.output.clone().or_else(|| inner.output.clone()),
+            on_invalid: self.on_invalid.or(inner.on_invalid),
+            degrade: self.degrade.or(inner.degrade),
         }
     }
 
@@ -88,6 +95,11 @@ impl Layer {
             body: BodyEdits { set: self.body_set.clone().into(), remove: self.body_remove.clone().into() },
             on_loss: self.on_loss.unwrap_or_default(),
             on_foreign_reasoning: self.on_foreign_reasoning.unwrap_or_default(),
+            answers: AnswerForm {
+                output: self.output.clone(),
+                on_invalid: self.on_invalid.unwrap_or_default(),
+                degrade: self.degrade.unwrap_or_default(),
+            },
         }
     }
 }
@@ -137,6 +149,9 @@ impl Layers {
                 .on_foreign_reasoning
                 .as_ref()
                 .and_then(|word| on_foreign_reasoning(&word.value)),
+            output: entry.output.as_ref().and_then(|output| super::output::schema(output, files, diagnostics)),
+            on_invalid: entry.on_invalid.as_ref().and_then(|word| on_invalid(&word.value)),
+            degrade: entry.degrade.as_ref().and_then(|word| degrade(&word.value)),
             ..Layer::default()
         };
         times(entry.timeout.as_ref(), &mut layer);
@@ -230,6 +245,16 @@ fn on_loss(word: &str) -> Option<OnLoss> {
 /// The decoder has checked the word.
 fn on_foreign_reasoning(word: &str) -> Option<OnForeignReasoning> {
     OnForeignReasoning::ALL.into_iter().find(|policy| policy.word() == word)
+}
+
+/// The decoder has checked the word.
+fn on_invalid(word: &str) -> Option<OnInvalid> {
+    OnInvalid::ALL.into_iter().find(|policy| policy.word() == word)
+}
+
+/// The decoder has checked the word.
+fn degrade(word: &str) -> Option<Degrade> {
+    [Degrade::Allow, Degrade::Refuse].into_iter().find(|policy| policy.word() == word)
 }
 
 fn header_edits(entry: Option<&HeaderEditsEntry>, layer: &mut Layer, diagnostics: &mut Diagnostics) {

@@ -13,6 +13,7 @@ pub mod known;
 mod lanes;
 mod layer;
 pub mod node;
+mod output;
 mod own_address;
 mod prove;
 pub mod reference;

@@ -373,6 +373,16 @@ Right:
 
     system: You help our customers
 ";
+    BadOutput = 90, Error, "`output` of a preset is a JSON Schema that its answers must satisfy, written in the file or the path of a `.json` file. It must be a valid schema that refers to nothing outside of itself.
+
+Wrong:
+
+    presets: { facts: { route: openai/gpt-5, output: { type: objekt } } }
+
+Right:
+
+    presets: { facts: { route: openai/gpt-5, output: { type: object, properties: { fact: { type: string } } } } }
+";
     BadBound = 91, Error, "A number lies outside what can work, for example no attempt at all or a port that does not exist.
 
 Wrong:
@@ -382,6 +392,16 @@ Wrong:
 Right:
 
     retries: { attempts: 1 }
+";
+    NoFallback = 92, Warning, "`on_invalid: fallback` hands a request whose answer is invalid to the next target, but this preset has one target and no other preset or rule puts one behind it.
+
+Wrong:
+
+    presets: { facts: { route: openai/gpt-5, on_invalid: fallback } }
+
+Right:
+
+    presets: { facts: { route: [openai/gpt-5, anthropic/claude-sonnet-4-6], on_invalid: fallback } }
 ";
 
     // 100–139: rules and route expressions

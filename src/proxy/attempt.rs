@@ -26,6 +26,7 @@ use super::failure::Failure;
 use super::outgoing::proofs::Proofs;
 use super::outgoing::{self, Incoming, Prepared, Toward, Translation};
 use super::stream::StreamBody;
+use super::structured::Correction;
 use crate::live::Live;
 use crate::provider::Endpoint;
 use crate::provider::cost::Tariff;
@@ -59,6 +60,8 @@ pub struct Try<'r, 'i, 'b, 't> {
     pub deadline: Instant,
     /// The whole request's time, for messages.
     pub total: Duration,
+    /// What was wrong with this target's answer before.
+    pub correction: Option<&'r Correction>,
 }
 
 impl Try<'_, '_, '_, '_> {
@@ -107,8 +110,9 @@ impl Place<'_> {
     }
 
     /// What the upstream's request depends on.
-    fn toward(&self) -> Toward<'_> {
-        Toward { endpoint: self.endpoint, outbound: self.outbound, quirks: &self.quirks, proofs: self.proofs }
+    fn toward<'p>(&'p self, correction: Option<&'p Correction>) -> Toward<'p> {
+        let Place { endpoint, outbound, ref quirks, proofs, .. } = *self;
+        Toward { endpoint, outbound, quirks, proofs, correction }
     }
 }
 
@@ -177,7 +181,7 @@ fn place<'r>(this: &Try<'r, '_, '_, '_>) -> Result<Place<'r>, Failure> {
 
 async fn send(this: &Try<'_, '_, '_, '_>, place: &Place<'_>) -> Result<Answer, Failure> {
     let Try { incoming, attempt, .. } = this;
-    let prepared = outgoing::body(incoming, attempt, &place.toward()).map_err(Failure::Refused)?;
+    let prepared = outgoing::body(incoming, attempt, &place.toward(this.correction)).map_err(Failure::Refused)?;
     let stream = incoming.envelope.stream && incoming.call.operation.streams();
     let underway = (incoming.call.operation == Operation::Generate)
         .then(|| Underway::begin(place.counters, this.tariff(), incoming.body));
@@ -198,7 +202,9 @@ async fn exchanged(
     let Try { incoming, attempt, deadline, total, .. } = this;
     let timeouts = &attempt.settings.timeouts;
     let first = if stream { (Instant::now() + timeouts.first_token).min(*deadline) } else { *deadline };
-    let late = || match first == *deadline {
+    // A stream that is held shows its first content when it has ended.
+    let opened = if prepared.form.holds() { *deadline } else { first };
+    let late = || match opened == *deadline {
         true => Failure::Deadline(*total),
         false => Failure::FirstToken(timeouts.first_token),
     };
@@ -211,7 +217,7 @@ async fn exchanged(
     let response = exchange::refuse_errors(place, &prepared, response).await?;
     if stream {
         let opening = open::open(this, place, prepared, response);
-        tokio::time::timeout_at(first, opening).await.unwrap_or_else(|_| Err(late()))
+        tokio::time::timeout_at(opened, opening).await.unwrap_or_else(|_| Err(late()))
     } else if incoming.call.operation.relayed().is_some() && !opaque::is_json(response.headers()) {
         let opening = opaque::open(this, place, response);
         tokio::time::timeout_at(*deadline, opening).await.unwrap_or_else(|_| Err(late()))

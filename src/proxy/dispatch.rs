@@ -169,6 +169,7 @@ async fn generate(
         envelope: &envelope,
         session: session.as_ref(),
         decoded: OnceLock::new(),
+        checker: OnceLock::new(),
     };
     let total = attempts.first().map_or(Duration::ZERO, |attempt| attempt.settings.timeouts.total);
     trail.route = Some(route);
@@ -279,11 +280,13 @@ impl Walk<'_, '_, '_> {
     async fn one(&self, attempt: &Attempt<'_>, target: &str, trail: &mut Trail) -> Result<Answer, Failure> {
         let retries = &attempt.settings.retries;
         let mut tries = 0;
+        let mut correction = None;
         loop {
             tries += 1;
             trail.attempts += 1;
             let Walk { gateway, live, incoming, deadline, total } = *self;
-            let failure = match attempt::run(&Try { gateway, live, incoming, attempt, deadline, total }).await {
+            let this = Try { gateway, live, incoming, attempt, deadline, total, correction: correction.as_ref() };
+            let failure = match attempt::run(&this).await {
                 Ok(answer) => {
                     warn_of_losses(&answer, attempt, target, trail);
                     return Ok(answer);
@@ -297,6 +300,11 @@ impl Walk<'_, '_, '_> {
                 cause = failure.cause(),
                 "attempt failed"
             );
+            // A bad answer is asked for once more whatever `retries` say of failures, and without a pause.
+            if let (None, Some(fault)) = (&correction, failure.correction()) {
+                correction = Some(fault);
+                continue;
+            }
             if failure.next(retries) != Next::Retry || tries >= retries.attempts.max(1) {
                 return Err(failure);
             }

@@ -148,6 +148,7 @@ pub fn request<'t, T>(
         envelope: &envelope,
         session: None,
         decoded: OnceLock::new(),
+        checker: OnceLock::new(),
     };
     if let Outcome::Attempts { attempts, .. } = &explanation.decision.outcome {
         for (explained, attempt) in explanation.attempts.iter_mut().zip(attempts) {
@@ -166,8 +167,8 @@ fn losses(incoming: &Incoming<'_, '_>, attempt: &Attempt<'_>) -> Option<Result<L
     let endpoint = attempt.provider.endpoints.get(at)?;
     let outbound = endpoint.outbound()?;
     let quirks = endpoint.quirks_of(attempt.model);
-    let prepared =
-        outgoing::body(incoming, attempt, &Toward { endpoint, outbound, quirks: &quirks, proofs: Proofs::Fitting });
+    let toward = Toward { endpoint, outbound, quirks: &quirks, proofs: Proofs::Fitting, correction: None };
+    let prepared = outgoing::body(incoming, attempt, &toward);
     Some(prepared.map(|prepared| prepared.losses).map_err(|error| error.message))
 }
 

@@ -5,9 +5,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderMap;
 
-use crate::table::settings::{Retries, RetryOn};
+use super::structured::Correction;
+use crate::table::settings::{OnInvalid, Retries, RetryOn};
 use crate::wire::ir::{Error, ErrorKind};
 use crate::wire::proof;
+use crate::wire::structured::watch::INVALID;
 
 /// Why a try gave no answer. Nothing of it has reached the caller yet.
 #[derive(Debug)]
@@ -36,6 +38,15 @@ pub enum Failure {
     },
     /// A good answer without content, where the file counts that as a failure.
     Empty,
+    /// An answer that does not have the form that was asked for, where the file does not let it pass.
+    Invalid(Box<InvalidAnswer>),
+}
+
+/// A bad answer.
+#[derive(Debug)]
+pub struct InvalidAnswer {
+    pub correction: Correction,
+    pub policy: OnInvalid,
 }
 
 /// An error answer of an upstream.
@@ -71,8 +82,21 @@ impl Failure {
             Failure::FirstToken(_) => retry_on(RetryOn::Timeout),
             Failure::Deadline(_) => Next::Stop,
             Failure::Empty => retry_on(RetryOn::Empty),
+            // The second try of `retry` has been by now.
+            Failure::Invalid(invalid) => match invalid.policy {
+                OnInvalid::Retry | OnInvalid::Fallback => Next::Fallback,
+                OnInvalid::Error | OnInvalid::Pass | OnInvalid::Repair => Next::Stop,
+            },
             Failure::Status(failure) => by_status(failure.status, &failure.error, retries),
             Failure::InStream(error) => by_status(error.status, error, retries),
+        }
+    }
+
+    /// What to tell a target that is asked once more because its answer was bad.
+    pub fn correction(&self) -> Option<Correction> {
+        match self {
+            Failure::Invalid(invalid) if invalid.policy == OnInvalid::Retry => Some(invalid.correction.clone()),
+            _ => None,
         }
     }
 
@@ -125,6 +149,7 @@ impl Failure {
             Failure::Truncated => "truncated",
             Failure::BadAnswer { .. } => "bad_answer",
             Failure::Empty => "empty",
+            Failure::Invalid(_) => INVALID,
         }
     }
 
@@ -158,6 +183,11 @@ impl Failure {
                 upstream(ErrorKind::Truncated, "upstream_truncated", "the answer ended before its end".to_owned())
             }
             Failure::BadAnswer { code, message } => upstream(ErrorKind::Upstream, code, message),
+            Failure::Invalid(invalid) => upstream(
+                ErrorKind::Upstream,
+                INVALID,
+                format!("the answer does not have the form that was asked for: {}", invalid.correction.fault),
+            ),
             Failure::Empty => upstream(ErrorKind::Upstream, "upstream_empty", "the answer has no content".to_owned()),
             Failure::Status(failure) => for_caller(failure.status, failure.error, target),
             Failure::InStream(error) => for_caller(error.status, error, target),

@@ -13,6 +13,7 @@
 //! | `failure` | what went wrong, and whether to try again |
 //! | `pipe`, `stream` | a stream on its way back: watched or translated, merged frames |
 //! | `responses` | Responses calls that go on from earlier answers, and questions about these |
+//! | `structured` | answers of a given form: judged, mended, asked for again |
 //! | `respond` | heads and errors for the caller |
 //! | `models` | the list of models, in three dialects |
 //! | `admin` | everything that is no model call: health, metrics, the configuration's status and reload |
@@ -41,6 +42,7 @@ pub mod respond;
 pub mod responses;
 pub mod server;
 pub mod stream;
+pub mod structured;
 
 use std::sync::Arc;
 

@@ -10,7 +10,7 @@ mod preset;
 pub mod proofs;
 mod translate;
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -21,6 +21,7 @@ use self::proofs::Proofs;
 use super::ingress::Call;
 use super::pipe::Terms;
 use super::responses::Session;
+use super::structured::{AnswerForm, Correction};
 use crate::provider::Endpoint;
 use crate::table::settings::BodyEdits;
 use crate::table::{Attempt, Lane};
@@ -29,7 +30,7 @@ use crate::wire::envelope::Envelope;
 use crate::wire::ir::{self, Error};
 use crate::wire::loss::Losses;
 use crate::wire::quirk::Quirks;
-use crate::wire::structured::Applied;
+use crate::wire::structured::check::Checker;
 use crate::wire::{Head, Inbound, Operation, Outbound, Protocol, Relay, rerank};
 
 /// The caller's request, as every try derives its own from it.
@@ -46,6 +47,8 @@ pub struct Incoming<'r, 'b> {
     pub session: Option<&'r Session>,
     /// The document in the hub, read by the first try that needs it unedited.
     pub decoded: OnceLock<ir::Request>,
+    /// The compiled schema of the answer, and its text: most tries of a request want the same.
+    pub checker: OnceLock<(Box<str>, Arc<Checker>)>,
 }
 
 /// Where a try's request goes.
@@ -56,6 +59,8 @@ pub struct Toward<'r> {
     pub quirks: &'r Quirks,
     /// Which proofs of reasoning go there.
     pub proofs: Proofs,
+    /// An earlier answer of this target, and what was wrong with it.
+    pub correction: Option<&'r Correction>,
 }
 
 /// A body for an upstream.
@@ -63,8 +68,8 @@ pub struct Toward<'r> {
 pub struct Prepared {
     pub body: Pieces,
     pub losses: Losses,
-    /// What was done for the sake of the answer's form, and is undone in the answer.
-    pub form: Applied,
+    /// What was done for the sake of the answer's form, and what is to be done about the answer.
+    pub form: AnswerForm,
     /// How the answer is to be relayed, where it is.
     pub terms: Terms,
     /// What the caller asked for, in the hub, where the answer needs translation.
@@ -105,7 +110,7 @@ pub fn body(incoming: &Incoming<'_, '_>, attempt: &Attempt<'_>, toward: &Toward<
         {
             Relay::Translated
         }
-        Lane::Passthrough { .. } if form::needs_the_hub(incoming, edited.as_ref(), attempt, toward.endpoint)? => {
+        Lane::Passthrough { .. } if form::needs_the_hub(incoming, edited.as_ref(), attempt, toward)? => {
             Relay::Translated
         }
         Lane::Passthrough { .. } => toward.proofs.relay(incoming),
@@ -169,7 +174,7 @@ fn relayed(
 
 /// A body whose answer passes as it comes, but for what `terms` hide.
 fn unchanged(body: Pieces, terms: Terms) -> Prepared {
-    Prepared { body, losses: Losses::default(), form: Applied::default(), terms, translation: Translation::None }
+    Prepared { body, losses: Losses::default(), form: AnswerForm::default(), terms, translation: Translation::None }
 }
 
 /// The caller's document in the hub.

@@ -22,6 +22,67 @@ pub struct Settings {
     pub body: BodyEdits,
     pub on_loss: OnLoss,
     pub on_foreign_reasoning: OnForeignReasoning,
+    pub answers: AnswerForm,
+}
+
+/// What a preset says about answers of a given form.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AnswerForm {
+    /// A JSON Schema, as JSON text, for requests that ask for none.
+    pub output: Option<Box<str>>,
+    pub on_invalid: OnInvalid,
+    pub degrade: Degrade,
+}
+
+/// What becomes of an answer that does not have the form that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum OnInvalid {
+    /// Nobody looks.
+    #[default]
+    Pass,
+    /// Mended where that can be done without inventing anything; else it passes.
+    Repair,
+    /// As `Repair`; else the same target is asked once more and told what was wrong, then the next one is.
+    Retry,
+    /// As `Repair`; else the next target is asked.
+    Fallback,
+    /// The caller gets an error.
+    Error,
+}
+
+impl OnInvalid {
+    pub const ALL: [OnInvalid; 5] =
+        [OnInvalid::Pass, OnInvalid::Repair, OnInvalid::Retry, OnInvalid::Fallback, OnInvalid::Error];
+
+    /// As it is written in the file.
+    pub fn word(self) -> &'static str {
+        match self {
+            OnInvalid::Pass => "pass",
+            OnInvalid::Repair => "repair",
+            OnInvalid::Retry => "retry",
+            OnInvalid::Fallback => "fallback",
+            OnInvalid::Error => "error",
+        }
+    }
+}
+
+/// Whether a target that can only be asked in words may be asked for a form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Degrade {
+    #[default]
+    Allow,
+    /// Not sent to such a target; the next one is tried.
+    Refuse,
+}
+
+impl Degrade {
+    /// As it is written in the file.
+    pub fn word(self) -> &'static str {
+        match self {
+            Degrade::Allow => "allow",
+            Degrade::Refuse => "refuse",
+        }
+    }
 }
 
 /// What becomes of reasoning whose proof the target cannot read, because another vendor's model made it.

@@ -13,6 +13,7 @@ use prometheus_client::registry::Registry;
 use crate::provider::cost::Tariff;
 use crate::wire::ProtocolId;
 use crate::wire::ir::Usage;
+use crate::wire::structured::watch::Slot;
 
 /// Counters of all traffic.
 pub struct Traffic {
@@ -25,6 +26,7 @@ pub struct Traffic {
     cost: Family<ProviderLabels, Counter<f64, AtomicU64>>,
     cost_estimated: Family<ProviderLabels, Counter<f64, AtomicU64>>,
     seconds: Family<ProviderLabels, Counter<f64, AtomicU64>>,
+    forms: Family<AttemptLabels, Counter>,
     streams: Gauge,
     bytes: Counter,
 }
@@ -59,6 +61,7 @@ struct ProviderLabels {
 pub struct ProviderCounters {
     provider: String,
     attempts: Family<AttemptLabels, Counter>,
+    forms: Family<AttemptLabels, Counter>,
     ok: Counter,
     input: Counter,
     cached: Counter,
@@ -91,6 +94,7 @@ impl Traffic {
             cost: Family::default(),
             cost_estimated: Family::default(),
             seconds: Family::default(),
+            forms: Family::default(),
             streams: Gauge::default(),
             bytes: Counter::default(),
         };
@@ -120,6 +124,11 @@ impl Traffic {
             "upstream_seconds",
             "Seconds from sending a request to the first content of its answer, summed by provider",
             traffic.seconds.clone(),
+        );
+        registry.register(
+            "structured_answers",
+            "Answers of a given form that were checked, by provider and outcome",
+            traffic.forms.clone(),
         );
         registry.register("streams_open", "Streams on their way to callers", traffic.streams.clone());
         registry.register("stream_bytes", "Bytes of streams written to callers", traffic.bytes.clone());
@@ -152,6 +161,7 @@ impl Traffic {
             estimated_cost: self.cost_estimated.get_or_create(&of_provider).clone(),
             ok: self.attempts.get_or_create(&AttemptLabels { provider: name.to_owned(), outcome: "ok" }).clone(),
             attempts: self.attempts.clone(),
+            forms: self.forms.clone(),
             input: tokens("input"),
             cached: tokens("cached"),
             cache_write: tokens("cache_write"),
@@ -175,6 +185,11 @@ impl ProviderCounters {
     /// A try failed; failures are rare enough for a lookup.
     pub fn failed(&self, cause: &'static str) {
         self.attempts.get_or_create(&AttemptLabels { provider: self.provider.clone(), outcome: cause }).inc();
+    }
+
+    /// An answer of a given form was checked.
+    pub fn judged(&self, outcome: &'static str) {
+        self.forms.get_or_create(&AttemptLabels { provider: self.provider.clone(), outcome }).inc();
     }
 
     /// An upstream reported what an answer took; once for each answer. Gives its cost in USD, where that is known.
@@ -205,13 +220,15 @@ impl ProviderCounters {
 pub struct StreamRecord {
     counters: Arc<ProviderCounters>,
     tariff: Tariff,
+    /// What became of the answer's form, where anybody looks.
+    form: Slot,
 }
 
 impl StreamRecord {
     /// `tariff`: of the model that answers.
-    pub fn start(counters: Arc<ProviderCounters>, tariff: Tariff) -> StreamRecord {
+    pub fn start(counters: Arc<ProviderCounters>, tariff: Tariff, form: Slot) -> StreamRecord {
         counters.streams.inc();
-        StreamRecord { counters, tariff }
+        StreamRecord { counters, tariff, form }
     }
 
     pub fn written(&self, bytes: usize) {
@@ -223,6 +240,9 @@ impl StreamRecord {
         self.counters.streams.dec();
         if outcome != "ok" {
             self.counters.failed(outcome);
+        }
+        if let Some(judged) = self.form.get() {
+            self.counters.judged(judged.verdict.word());
         }
         if let Some(usage) = usage {
             self.counters.used(usage, &self.tariff);

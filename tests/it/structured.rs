@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use crate::callers::Caller;
 use crate::gateway::Gateway;
-use crate::http_client::Response;
-use crate::mock_upstream::dialect::STRUCTURED;
+use crate::http_client::{self, Response};
+use crate::mock_upstream::dialect::{BADLY_STRUCTURED, STRUCTURED};
 use crate::mock_upstream::{Act, MockUpstream};
 
 /// A target: its name here, its protocol, what its file says of it, its model, and by which means a schema reaches it.
@@ -291,4 +291,260 @@ async fn conditional_branches_reach_gemini() {
     assert!(schema["description"].as_str().unwrap().contains("only_with_a"), "{schema}");
     let losses = answer.header("x-routeplane-losses").unwrap_or_default();
     assert!(losses.contains("response_format.json_schema.schema=degraded"), "{losses}");
+}
+
+// === what becomes of bad answers
+
+/// Presets of every policy, to a native target of each protocol; `chain-*` begins with a target whose answers are bad.
+fn policies() -> String {
+    let mut presets = String::new();
+    for (name, target) in
+        [("chat", "chat/m1"), ("messages", "messages/claude-sonnet-4-6"), ("gemini", "gemini/gemini-2.5-flash")]
+    {
+        for policy in ["pass", "repair", "retry", "error"] {
+            presets += &format!("  {policy}-{name}: {{ route: {target}, on_invalid: {policy} }}\n");
+        }
+        presets +=
+            &format!("  bad-{name}: {{ route: {target}, body: {{ set: {{ /zz: \"case:structured-bad\" }} }} }}\n");
+        presets += &format!("  fallback-{name}: {{ route: \"@bad-{name} > {target}\", on_invalid: fallback }}\n");
+        presets += &format!("  nowhere-{name}: {{ route: [\"@bad-{name}\"], on_invalid: fallback }}\n");
+    }
+    presets
+}
+
+const TARGETS: [&str; 3] = ["chat", "messages", "gemini"];
+
+/// Converse has a status of its own for a model that failed.
+fn bad_status(caller: Caller) -> u16 {
+    if caller == Caller::Converse { 424 } else { 502 }
+}
+
+fn text_of(caller: Caller, answer: &Response, stream: bool) -> String {
+    heard(caller, answer, stream).0
+}
+
+#[tokio::test]
+async fn nobody_looks_where_the_file_does_not_ask() {
+    let setup = Setup::start(&policies()).await;
+    for caller in Caller::ALL {
+        for target in TARGETS {
+            let answer =
+                setup.ask(caller, &format!("pass-{target}"), "case:structured-bad", false).await.expect_status(200);
+            assert_eq!(text_of(caller, &answer, false), BADLY_STRUCTURED);
+            assert_eq!(answer.header("x-routeplane-output"), None);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_bad_answer_becomes_an_error_that_names_the_place_and_not_the_content() {
+    let setup = Setup::start(&policies()).await;
+    for caller in Caller::ALL {
+        for target in TARGETS {
+            let model = format!("error-{target}");
+            let answer =
+                setup.ask(caller, &model, "case:structured-bad", false).await.expect_status(bad_status(caller));
+            let (_, message) = caller.error(&answer.json());
+            assert!(message.contains("at `/answer`") && message.contains("/properties/answer/type"), "{message}");
+            assert!(!message.contains("many"), "{message}");
+            assert_eq!(answer.header("x-routeplane-code"), Some("invalid_output"), "{answer:?}");
+
+            let stream = setup.ask(caller, &model, "case:structured-bad", true).await.expect_status(200);
+            let error = caller.in_band_error(&stream).unwrap_or_else(|| panic!("{caller:?} to {target}: {stream:?}"));
+            assert!(error.contains("at `/answer`") && !error.contains("many"), "{error}");
+
+            let good = setup.ask(caller, &model, "case:structured", false).await.expect_status(200);
+            assert_eq!(good.header("x-routeplane-output"), Some("valid"), "{good:?}");
+            let stream = setup.ask(caller, &model, "case:structured", true).await.expect_status(200);
+            assert_eq!(text_of(caller, &stream, true), STRUCTURED);
+            assert!(caller.has_end_marker(&stream));
+        }
+    }
+    let metrics = http_client::request(setup.gateway.address, "GET", "/metrics", &[], b"").await.text();
+    for outcome in ["valid", "invalid"] {
+        let line = format!("routeplane_structured_answers_total{{provider=\"messages\",outcome=\"{outcome}\"}}");
+        assert!(metrics.contains(&line), "no {line} in {metrics}");
+    }
+}
+
+#[tokio::test]
+async fn an_untidy_answer_is_mended() {
+    let setup = Setup::start(&policies()).await;
+    for caller in Caller::ALL {
+        for target in TARGETS {
+            for policy in ["repair", "retry"] {
+                for stream in [false, true] {
+                    let model = format!("{policy}-{target}");
+                    let before = setup.mock.requests().len();
+                    let answer = setup.ask(caller, &model, "case:structured-untidy", stream).await.expect_status(200);
+                    assert_eq!(text_of(caller, &answer, stream), STRUCTURED, "{caller:?} {model} {stream}");
+                    assert_eq!(answer.header("x-routeplane-output"), Some("repaired"), "{answer:?}");
+                    assert_eq!(setup.mock.requests().len(), before + 1, "nothing is asked for twice");
+                }
+            }
+            for stream in [false, true] {
+                let model = format!("repair-{target}");
+                let answer = setup.ask(caller, &model, "case:structured-bad", stream).await.expect_status(200);
+                assert_eq!(text_of(caller, &answer, stream), BADLY_STRUCTURED, "what cannot be mended passes");
+                assert_eq!(answer.header("x-routeplane-output"), Some("invalid"), "{answer:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_target_is_asked_once_more_and_told_what_was_wrong() {
+    let setup = Setup::start(&policies()).await;
+    for caller in Caller::ALL {
+        for target in TARGETS {
+            for stream in [false, true] {
+                let model = format!("retry-{target}");
+                let before = setup.mock.requests().len();
+                let answer = setup.ask(caller, &model, "case:structured-once", stream).await.expect_status(200);
+                assert_eq!(text_of(caller, &answer, stream), STRUCTURED, "{caller:?} {model} {stream}");
+                assert_eq!(answer.header("x-routeplane-attempts"), Some("2"), "{answer:?}");
+                let sent: Vec<String> =
+                    setup.mock.requests()[before..].iter().map(|seen| seen.request.text()).collect();
+                assert_eq!(sent.len(), 2);
+                assert!(sent[1].contains("at `/answer`") && sent[1].contains("many"), "{}", sent[1]);
+                assert!(!sent[0].contains("at `/answer`"), "{}", sent[0]);
+
+                let before = setup.mock.requests().len();
+                let answer =
+                    setup.ask(caller, &model, "case:structured-bad", stream).await.expect_status(bad_status(caller));
+                assert_eq!(answer.header("x-routeplane-code"), Some("invalid_output"), "{answer:?}");
+                assert_eq!(setup.mock.requests().len(), before + 2, "once more, and no more");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_next_target_is_asked() {
+    let setup = Setup::start(&policies()).await;
+    for caller in Caller::ALL {
+        for target in TARGETS {
+            for stream in [false, true] {
+                let answer = setup
+                    .ask(caller, &format!("fallback-{target}"), "case:structured", stream)
+                    .await
+                    .expect_status(200);
+                assert_eq!(text_of(caller, &answer, stream), STRUCTURED, "{caller:?} {target} {stream}");
+                assert_eq!(answer.header("x-routeplane-attempts"), Some("2"), "{answer:?}");
+                let answer = setup.ask(caller, &format!("nowhere-{target}"), "case:structured", stream).await;
+                assert_eq!(
+                    answer.expect_status(bad_status(caller)).header("x-routeplane-code"),
+                    Some("invalid_output")
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_cut_answer_is_no_invalid_one() {
+    let setup = Setup::start(&policies()).await;
+    for policy in ["error", "retry"] {
+        for target in ["chat", "messages"] {
+            for stream in [false, true] {
+                let model = format!("{policy}-{target}");
+                let answer = setup.ask(Caller::Chat, &model, "case:structured-cut", stream).await.expect_status(200);
+                let heard = heard(Caller::Chat, &answer, stream);
+                assert_eq!(heard, ("{\"answer\":42,\"un".to_owned(), "length".to_owned()), "{model} {stream}");
+                if !(stream && policy == "error") {
+                    assert_eq!(answer.header("x-routeplane-output"), Some("cut"), "{answer:?}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn degradation_can_be_refused() {
+    let mut presets = String::new();
+    for Kind { name, model, .. } in &KINDS {
+        presets += &format!("  strict-{name}: {{ route: {name}/{model}, degrade: refuse }}\n");
+    }
+    presets +=
+        "  chain: { route: [chat-prompt/m1, chat-json/m1, messages-old/claude-3-5-haiku-20241022], degrade: refuse }\n";
+    let setup = Setup::start(&presets).await;
+    for caller in [Caller::Responses, Caller::Gemini] {
+        for Kind { name, means, .. } in &KINDS {
+            let before = setup.mock.requests().len();
+            let answer = setup.ask(caller, &format!("strict-{name}"), "case:structured", false).await;
+            let refused = matches!(means, Means::JsonMode | Means::Prompt);
+            assert_eq!(answer.status, if refused { 400 } else { 200 }, "{name}: {answer:?}");
+            assert_eq!(setup.mock.requests().len() - before, usize::from(!refused), "{name}");
+            if refused {
+                assert_eq!(answer.header("x-routeplane-code"), Some("would_degrade"));
+                let (_, message) = caller.error(&answer.json());
+                assert!(message.contains("`degrade: refuse`") && message.contains(name), "{message}");
+            }
+            // What asks for no form goes anywhere.
+            setup.ask(caller, &format!("strict-{name}"), "case:text", false).await.expect_status(200);
+        }
+        let answer = setup.ask(caller, "chain", "case:structured", false).await.expect_status(200);
+        assert_eq!(answer.header("x-routeplane-target"), Some("messages-old/claude-3-5-haiku-20241022"));
+    }
+}
+
+#[tokio::test]
+async fn a_preset_asks_for_a_form_where_the_caller_has_none() {
+    let schema =
+        "{ type: object, properties: { answer: { type: integer } }, required: [answer], additionalProperties: true }";
+    let mut presets = String::new();
+    for Kind { name, model, .. } in &KINDS {
+        presets += &format!("  facts-{name}: {{ route: {name}/{model}, output: {schema}, on_invalid: error }}\n");
+    }
+    let setup = Setup::start(&presets).await;
+    for caller in Caller::ALL {
+        for Kind { name, protocol, means, .. } in &KINDS {
+            let model = format!("facts-{name}");
+            let mut body = caller.body(&model, "hello", false);
+            match caller {
+                Caller::Chat => body["messages"][0]["content"] = json!("case:structured"),
+                Caller::Responses => body["input"] = json!("case:structured"),
+                Caller::Messages => body["messages"][0]["content"] = json!("case:structured"),
+                Caller::Converse => body["messages"][0]["content"][0]["text"] = json!("case:structured"),
+                Caller::Gemini => body["contents"][0]["parts"][0]["text"] = json!("case:structured"),
+            }
+            let answer = caller.post(setup.gateway.address, &model, &body, false).await.expect_status(200);
+            assert_eq!(means_of(protocol, &setup.sent()), *means, "{caller:?} {name}");
+            assert_eq!(heard(caller, &answer, false).0, STRUCTURED, "{caller:?} {name}");
+            assert_eq!(answer.header("x-routeplane-output"), Some("valid"));
+            // The caller's own schema goes before the file's.
+            setup.ask(caller, &model, "case:structured", false).await.expect_status(200);
+            assert!(setup.sent().to_string().contains("unit"), "{caller:?} {name}: {}", setup.sent());
+        }
+    }
+}
+
+#[tokio::test]
+async fn hostile_schemas_hurt_nobody() {
+    let setup = Setup::start(&policies()).await;
+    let ask = |schema: Value, model: &'static str| {
+        let mut body = Caller::Chat.body(model, "case:text", false);
+        body["response_format"] = json!({ "type": "json_schema", "json_schema": { "name": "n", "schema": schema } });
+        body
+    };
+    let recursive = json!({ "type": "object", "properties": { "next": { "$ref": "#" } } });
+    let wide: serde_json::Map<String, Value> = (0..20_000)
+        .map(|n| (format!("member_{n}_with_a_long_name"), json!({ "type": "string", "minLength": 1 })))
+        .collect();
+    let wide = json!({ "type": "object", "properties": wide });
+    assert!(wide.to_string().len() > 1 << 20);
+    let bomb = json!({ "type": "object", "properties": { "a": { "type": "string", "pattern": "^(?!x)((a+)+)+$" } } });
+    let remote = json!({ "$ref": "http://127.0.0.1:1/schema.json" });
+    for schema in [recursive, wide, bomb, remote, json!({ "type": 6 })] {
+        for model in ["repair-chat", "repair-messages", "to-chat-strict", "to-messages-old", "repair-gemini"] {
+            let answer = Caller::Chat.post(setup.gateway.address, model, &ask(schema.clone(), model), false).await;
+            assert!([200, 400].contains(&answer.status), "{model}: {answer:?}");
+        }
+    }
+    let deep = format!("{}{{}}{}", r#"{"items":"#.repeat(10_000), "}".repeat(10_000));
+    let body = ask(json!("DEEP"), "repair-messages").to_string().replace("\"DEEP\"", &deep);
+    let answer =
+        http_client::request(setup.gateway.address, "POST", "/v1/chat/completions", &[], body.as_bytes()).await;
+    assert_eq!(answer.expect_status(400).json()["error"]["code"], "json_depth");
+    setup.ask(Caller::Chat, "to-chat", "case:structured", false).await.expect_status(200);
 }

@@ -166,6 +166,10 @@ words! {
     LossPolicy = ["allow", "warn", "refuse"];
     /// What becomes of another vendor's reasoning.
     ForeignReasoning = ["strip", "text", "skip"];
+    /// What becomes of an answer that does not have its form.
+    InvalidPolicy = ["pass", "repair", "retry", "fallback", "error"];
+    /// Whether a form may be asked for in words.
+    DegradePolicy = ["allow", "refuse"];
     /// How a target gets the request.
     LaneWord = ["pass-through", "translated", "refused"];
 }

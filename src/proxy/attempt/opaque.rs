@@ -15,6 +15,7 @@ use crate::upstream;
 use crate::wire::frame::Framing;
 use crate::wire::ir::ErrorKind;
 use crate::wire::loss::Losses;
+use crate::wire::structured::watch::Slot;
 
 /// Whether an answer is a JSON document, or does not say what it is.
 pub(super) fn is_json(headers: &HeaderMap) -> bool {
@@ -41,7 +42,7 @@ pub(super) async fn open(
         Progress::Failed(error) => return Err(place.in_stream(error)),
         Progress::Preamble | Progress::Content | Progress::Complete => {}
     }
-    let record = StreamRecord::start(Arc::clone(place.counters), this.tariff());
+    let record = StreamRecord::start(Arc::clone(place.counters), this.tariff(), Slot::default());
     let body = StreamBody::new(opened, &attempt.settings.timeouts, *deadline, record, None, place.credential.clone());
     let headers = forwarded(&head.headers);
     Ok(Answer { headers, losses: Losses::default(), body: AnswerBody::Stream(Box::new(body)) })

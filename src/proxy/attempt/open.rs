@@ -19,7 +19,7 @@ use crate::upstream;
 use crate::wire::Operation;
 use crate::wire::frame::Framing;
 use crate::wire::ir::{Error, ErrorKind};
-use crate::wire::structured::stream::Restored;
+use crate::wire::structured::watch::Slot;
 
 /// Opens a stream up to its first content.
 pub(super) async fn open(
@@ -35,17 +35,15 @@ pub(super) async fn open(
         return Err(Failure::BadAnswer { code: "upstream_content_type", message });
     }
     refuse_unknown_coding(&head.headers)?;
+    let slot = Slot::default();
     let (pipe, mut headers) = match &prepared.translation {
         Translation::None => (Pipe::relay(incoming.inbound, place.outbound, prepared.terms), forwarded(&head.headers)),
         Translation::Generate(request) => {
             let answering = responses::answering(incoming, request).map_err(Failure::Refused)?;
             let encoder = incoming.inbound.answer_encoder(&incoming.head, &answering);
             let decoder = place.outbound.stream_decoder(&place.quirks);
-            let decoder = match prepared.form.changes_answers() {
-                true => Box::new(Restored::new(decoder, prepared.form.clone())),
-                false => decoder,
-            };
-            let decoder = match proofs::seal(incoming, attempt, &place.toward(), request) {
+            let decoder = prepared.form.decoder(decoder, &slot);
+            let decoder = match proofs::seal(incoming, attempt, &place.toward(None), request) {
                 Some(seal) => seal.stream(decoder),
                 None => decoder,
             };
@@ -60,6 +58,16 @@ pub(super) async fn open(
         }
     };
     let opened = stream::open(body, pipe).await;
+    if let Some(failure) = prepared.form.failure(&slot).filter(|_| !opened.committed) {
+        // The caller never sees it, and it was paid for all the same.
+        if let Some(usage) = opened.pipe.usage() {
+            place.counters.used(usage, &this.tariff());
+        }
+        if let Some(judged) = slot.get() {
+            place.counters.judged(judged.verdict.word());
+        }
+        return Err(failure);
+    }
     match opened.pipe.progress() {
         // An error behind content is the caller's to see.
         Progress::Failed(_) if opened.committed => {}
@@ -80,8 +88,11 @@ pub(super) async fn open(
     }
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(incoming.inbound.stream_content_type(&incoming.head)));
     headers.insert("cache-control", HeaderValue::from_static("no-cache"));
+    if let Some(judged) = slot.get() {
+        headers.insert("x-routeplane-output", HeaderValue::from_static(judged.verdict.word()));
+    }
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    let record = StreamRecord::start(Arc::clone(place.counters), this.tariff());
+    let record = StreamRecord::start(Arc::clone(place.counters), this.tariff(), slot);
     let untold =
         incoming.call.operation == Operation::Generate && opened.pipe.usage().is_none_or(|usage| usage.input.is_none());
     let prompt = untold.then(|| estimate::request(incoming.body, &prepared.translation));

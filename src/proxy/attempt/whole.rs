@@ -20,7 +20,7 @@ use crate::upstream;
 use crate::upstream::body::Broken;
 use crate::wire::ir::{Error, Usage};
 use crate::wire::openai_responses::history;
-use crate::wire::{Operation, rerank, structured};
+use crate::wire::{Operation, rerank};
 
 /// Most bytes of a whole answer.
 const WHOLE_LIMIT: usize = 64 << 20;
@@ -58,6 +58,7 @@ pub(super) async fn whole(
         return Err(Failure::Empty);
     }
     let mut losses = prepared.losses;
+    let mut verdict = None;
     let (mut headers, body) = match prepared.translation {
         Translation::None if incoming.call.operation == Operation::Rerank && place.quirks.rerank_top_k => {
             (forwarded(&head.headers), rerank::answer_in_results(body))
@@ -72,8 +73,8 @@ pub(super) async fn whole(
         }
         Translation::Generate(request) => {
             let mut answer = place.outbound.decode_response(&body, &place.quirks).map_err(bad)?;
-            structured::answer::restore(&mut answer, &prepared.form);
-            if let Some(seal) = proofs::seal(incoming, attempt, &place.toward(), &request) {
+            verdict = prepared.form.settle(&mut answer).inspect_err(|_| place.counters.judged("invalid"))?;
+            if let Some(seal) = proofs::seal(incoming, attempt, &place.toward(None), &request) {
                 seal.response(&mut answer);
             }
             let mut out = Vec::with_capacity(body.len());
@@ -102,6 +103,10 @@ pub(super) async fn whole(
         (Some(cost), Some(estimated)) => Some(cost + estimated),
         (cost, estimated) => cost.or(estimated),
     };
+    if let Some(verdict) = verdict {
+        place.counters.judged(verdict.word());
+        headers.insert("x-routeplane-output", HeaderValue::from_static(verdict.word()));
+    }
     priced(&mut headers, cost);
     Ok(Answer { headers, losses, body: AnswerBody::Whole(body) })
 }

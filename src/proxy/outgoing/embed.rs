@@ -1,10 +1,10 @@
 //! A request for vectors in another protocol, in as many calls as the upstream's batches need.
 
 use super::{Incoming, Prepared, Toward, Translation};
+use crate::proxy::structured::AnswerForm;
 use crate::upstream::Pieces;
 use crate::wire::ir::{EmbedRequest, Error};
 use crate::wire::loss::Losses;
-use crate::wire::structured::Applied;
 use crate::wire::{Destination, Embeddings};
 
 /// What the caller asked for, and the calls that follow the first one.
@@ -35,7 +35,7 @@ pub(super) fn translated(
         return Err(Error::invalid("there is nothing to embed").with_param("input"));
     };
     let translation = Translation::Embed(Box::new(Batches { others: bodies.collect(), request }));
-    Ok(Prepared { body, losses, form: Applied::default(), terms: super::Terms::default(), translation })
+    Ok(Prepared { body, losses, form: AnswerForm::default(), terms: super::Terms::default(), translation })
 }
 
 fn bodies(

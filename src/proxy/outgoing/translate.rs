@@ -5,10 +5,10 @@ use bytes::Bytes;
 use super::{Incoming, Prepared, Toward, Translation, decoded, embed, form, proofs};
 use crate::provider::catalogue;
 use crate::proxy::pipe::Terms;
+use crate::proxy::structured::AnswerForm;
 use crate::table::Attempt;
 use crate::wire::ir::{self, Error};
 use crate::wire::loss::Losses;
-use crate::wire::structured::{Applied, request};
 use crate::wire::{Destination, Operation};
 
 pub(super) fn translated(
@@ -26,19 +26,14 @@ pub(super) fn translated(
     };
     let (mut out, mut losses) = (Vec::new(), Losses::default());
     let document = edited.unwrap_or(incoming.body);
-    let mut applied = Applied::default();
-    let mut with_form = |asked: &mut ir::Request, losses: &mut Losses| {
-        if let Some(plan) = form::plan(attempt, endpoint) {
-            applied = request::prepare(asked, (endpoint.protocol, outbound), &plan, losses);
-        }
-    };
     let fit = |request: &mut ir::Request, losses: &mut Losses| proofs::fit(request, incoming, attempt, toward, losses);
+    let mut form = AnswerForm::default();
     let translation = match incoming.call.operation {
         Operation::Embed => return embed::translated(incoming, document, toward, &destination),
         Operation::CountTokens => {
             let mut request = incoming.inbound.decode_request(&incoming.head, document)?;
             fit(&mut request, &mut losses)?;
-            with_form(&mut request, &mut losses);
+            form::apply(incoming, &mut request, attempt, toward, &mut losses)?;
             outbound.encode_count_tokens(&request, &destination, &mut out, &mut losses)?;
             Translation::CountTokens
         }
@@ -52,10 +47,10 @@ pub(super) fn translated(
                 incoming.inbound.refuse_state(&request)?;
             }
             fit(&mut request, &mut losses)?;
-            with_form(&mut request, &mut losses);
+            form = form::apply(incoming, &mut request, attempt, toward, &mut losses)?;
             outbound.encode_request(&request, &destination, &mut out, &mut losses)?;
             Translation::Generate(Box::new(request))
         }
     };
-    Ok(Prepared { body: out.into(), losses, form: applied, terms: Terms::default(), translation })
+    Ok(Prepared { body: out.into(), losses, form, terms: Terms::default(), translation })
 }

@@ -105,7 +105,7 @@ pub(super) async fn ask(
         let opened = opened.map_err(|_| failed(Failure::Deadline(timeouts.total)))?;
         let counters = place.state.counters.get_or_init(|| Arc::new(gateway.traffic.provider(&place.provider.name)));
         // What the answer costs was reckoned when it was asked for.
-        let record = StreamRecord::start(Arc::clone(counters), Tariff { prices: None, written: true });
+        let record = StreamRecord::start(Arc::clone(counters), Tariff { prices: None, written: true }, Arc::default());
         let body = StreamBody::new(opened, &timeouts, deadline, record, None, credential);
         let headers = forwarded(&head.headers);
         return Ok(respond::relayed(head.status, headers, ResponseBody::Stream(Box::new(body)), trail));

@@ -8,7 +8,7 @@ use crate::provider::Provider;
 use crate::provider::catalogue::Prices;
 use crate::provider::identity::{CloudIdentity, Credentials};
 use crate::rule::predicate::Quoted;
-use crate::table::settings::{OnForeignReasoning, RetryOn, Settings};
+use crate::table::settings::{AnswerForm, OnForeignReasoning, RetryOn, Settings};
 use crate::table::{ClientKey, Kept, Lane, Limits, ReloadSettings, RoutingTable, SettingsIdx, WatchMode};
 use crate::wire::Operation;
 use crate::wire::quirk::Quirks;
@@ -25,6 +25,10 @@ pub fn settings_words(settings: &Settings, base: &Settings) -> Vec<String> {
     words.extend(settings.headers.remove.iter().map(|name| format!("without header {name}")));
     words.extend(settings.body.set.iter().map(|(pointer, value)| format!("body {pointer}={value}")));
     words.extend(settings.body.remove.iter().map(|pointer| format!("without body {pointer}")));
+    words.extend(settings.answers.output.iter().map(|schema| output_words(schema)));
+    let AnswerForm { on_invalid, degrade, .. } = &settings.answers;
+    words.extend((*on_invalid != base.answers.on_invalid).then(|| format!("on_invalid {}", on_invalid.word())));
+    words.extend((*degrade != base.answers.degrade).then(|| format!("degrade {}", degrade.word())));
     words.extend((settings.on_loss != base.on_loss).then(|| format!("on_loss {}", settings.on_loss.word())));
     let foreign = settings.on_foreign_reasoning;
     words.extend((foreign != base.on_foreign_reasoning).then(|| format!("on_foreign_reasoning {}", foreign.word())));
@@ -86,6 +90,15 @@ fn system_words(text: &str) -> String {
     let beginning: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN).collect();
     let digest = blake3::hash(text.as_bytes()).to_hex();
     format!("system {} ... ({} bytes, {})", Quoted(&beginning), text.len(), digest.chars().take(16).collect::<String>())
+}
+
+fn output_words(schema: &str) -> String {
+    const SHOWN: usize = 60;
+    if schema.len() <= SHOWN {
+        return format!("output {schema}");
+    }
+    let digest = blake3::hash(schema.as_bytes()).to_hex();
+    format!("output of {} bytes ({})", schema.len(), digest.chars().take(16).collect::<String>())
 }
 
 fn timeout_words(settings: &Settings) -> Vec<String> {

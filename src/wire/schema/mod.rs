@@ -13,6 +13,7 @@ mod conditions;
 mod keywords;
 mod merge;
 mod refs;
+mod size;
 mod walk;
 
 #[cfg(test)]
@@ -26,6 +27,7 @@ use serde_json::{Map, Value};
 
 use super::json;
 pub use keywords::Dialect;
+pub use size::{Size, size};
 
 /// Longest schema that is rewritten, in bytes.
 pub const LONGEST: usize = 1 << 20;

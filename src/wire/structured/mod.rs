@@ -1,13 +1,17 @@
 //! Answers of a given form at targets that do not all offer it: which means a target has ([`OutputPlan`]), the request
-//! rewritten for the chosen means ([`request::prepare`]), and the answer turned back ([`answer`], [`stream`]).
+//! rewritten for the chosen means ([`request::prepare`]), the answer turned back ([`answer`], [`stream`]) and judged
+//! ([`check`], [`watch`]).
 //!
 //! A pass between hub and codec, hub in and hub out. A codec writes and reads what its protocol has and knows nothing of
 //! emulation.
 
 pub mod answer;
+pub mod check;
+pub mod mend;
 pub mod request;
 pub mod stream;
 mod text;
+pub mod watch;
 
 #[cfg(test)]
 mod tests;
@@ -115,6 +119,8 @@ pub struct Applied {
     pub tool: Option<String>,
     /// The answer is the only member of an object, [`WRAPPER`].
     pub wrapped: bool,
+    /// A system text gives the schema.
+    pub in_words: bool,
 }
 
 impl Applied {

@@ -128,7 +128,7 @@ fn strict(mut asked: Asked<'_>, plan: &OutputPlan) -> Applied {
             }
             let strict = (plan.dialect == Dialect::OpenAi).then_some(true).or(asked.strict);
             asked.set(schema, strict);
-            Applied { means: Some(Means::Strict), tool: None, wrapped: wrapped.is_some() }
+            Applied { means: Some(Means::Strict), wrapped: wrapped.is_some(), ..Applied::default() }
         }
         Err(unfit) => {
             let free = !may_call(asked.request) && !thinks(asked.request);
@@ -202,7 +202,7 @@ fn tool(asked: Asked<'_>) -> Applied {
     };
     tools.push(Tool { kind, ext: Ext::default() });
     request.tool_choice = Some(ToolChoice::Tool(name.clone()));
-    Applied { means: Some(Means::Tool), tool: Some(name), wrapped: is_wrapped }
+    Applied { means: Some(Means::Tool), tool: Some(name), wrapped: is_wrapped, in_words: false }
 }
 
 impl Asked<'_> {
@@ -229,7 +229,7 @@ impl Asked<'_> {
             self.request.output = Some(OutputFormat::Json);
         }
         instruct(self.request, format!("{described}{SCHEMA_ONLY}\n{}", self.schema.get()));
-        Applied { means: Some(means), ..Applied::default() }
+        Applied { means: Some(means), in_words: true, ..Applied::default() }
     }
 }
 
@@ -273,6 +273,9 @@ fn message(role: Role, text: String) -> Message {
 
 /// Adds an answer that did not have the form, and what is wrong with it, to the conversation.
 pub fn correct(request: &mut Request, answer: &str, fault: &str) {
+    const LONGEST: usize = 256 << 10;
+    // An empty turn is refused by some, and a very long one fills the window.
+    let answer = if answer.trim().is_empty() || answer.len() > LONGEST { "(left out)" } else { answer };
     request.messages.push(message(Role::Assistant, answer.to_owned()));
     let text = format!(
         "This answer does not have the form that was asked for: {fault}. Answer again, with the whole answer in that form and nothing else."

@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn an_answer_comes_out_of_its_wrapper() {
-        let wrapped = Applied { means: Some(Means::Tool), tool: None, wrapped: true };
+        let wrapped = Applied { means: Some(Means::Tool), wrapped: true, ..Applied::default() };
         for (text, expected) in [
             (r#"{"answer":[1,{"a":"}]"}]}"#, r#"[1,{"a":"}]"}]"#),
             ("{ \"answer\" :\n \"a\\\"}\" }", "\n \"a\\\"}\" "),

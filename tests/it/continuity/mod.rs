@@ -324,7 +324,9 @@ async fn thoughts_between_tags_are_thoughts_in_every_dialect() {
         if request.json()["stream"] != true {
             let message = json!({ "role": "assistant", "content": PIECES.concat() });
             let choice = json!({ "index": 0, "message": message, "finish_reason": "stop" });
-            return Reply::ok(json!({ "id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice] }));
+            return Reply::ok(
+                json!({ "id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice] }),
+            );
         }
         let mut events: Vec<String> =
             PIECES.iter().map(|piece| chunk(json!({ "content": piece }), Value::Null)).collect();
