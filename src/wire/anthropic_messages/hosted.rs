@@ -138,6 +138,10 @@ impl Outbound for Hosted {
         AnthropicMessages.output_plan(model, quirks)
     }
 
+    fn proof_group(&self, model: &str) -> Option<&'static str> {
+        AnthropicMessages.proof_group(model)
+    }
+
     fn forget_form(&self, ext: &mut json::Ext) {
         AnthropicMessages.forget_form(ext);
     }
