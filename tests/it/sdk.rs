@@ -65,12 +65,22 @@ async fn anthropic_for_node() {
     check(&Sdk { script: "node/with_anthropic.mjs", caller: Caller::Messages, variables: &[] }).await;
 }
 
+#[tokio::test]
+async fn openai_responses_for_python() {
+    check(&Sdk { script: "python/with_openai_responses.py", caller: Caller::Responses, variables: &[] }).await;
+}
+
+#[tokio::test]
+async fn openai_responses_for_node() {
+    check(&Sdk { script: "node/with_openai_responses.mjs", caller: Caller::Responses, variables: &[] }).await;
+}
+
 async fn check(sdk: &Sdk) {
     for upstream in Caller::ALL {
         let mock = MockUpstream::good().await;
         let file = providers(&[("up", upstream.protocol(), &mock)]).replace(", key:", ", models: [m1, e1], key:");
         let gateway = Gateway::start(&format!("{file}retries: {{ attempts: 1 }}\n")).await;
-        let said = run(sdk, &gateway, embeds(upstream)).await;
+        let said = run(sdk, &gateway, ability(sdk.caller, upstream)).await;
         let place = format!("{} in front of {}", sdk.script, upstream.protocol());
         check_answers(sdk.caller, &said, &place);
         check_errors(&said, &place);
@@ -84,12 +94,23 @@ fn embeds(upstream: Caller) -> bool {
     matches!(upstream, Caller::Chat | Caller::Gemini)
 }
 
+/// What a script may do besides: embed with a model, ask for answers that the gateway keeps (one that its provider keeps is
+/// the provider's to tell).
+fn ability(caller: Caller, upstream: Caller) -> &'static str {
+    match (caller, upstream) {
+        (Caller::Responses, Caller::Responses) => "-",
+        (Caller::Responses, _) => "kept",
+        _ if embeds(upstream) => "up/e1",
+        _ => "-",
+    }
+}
+
 /// Runs the script and returns what it printed.
-async fn run(sdk: &Sdk, gateway: &Gateway, embeds: bool) -> Value {
+async fn run(sdk: &Sdk, gateway: &Gateway, ability: &str) -> Value {
     let mut command = command_for(sdk.script).await;
     let output = command
         .arg(format!("http://{}", gateway.address))
-        .args(["up/m1", if embeds { "up/e1" } else { "-" }])
+        .args(["up/m1", ability])
         .envs(sdk.variables.iter().copied())
         .stdin(Stdio::null())
         .output()
@@ -153,6 +174,10 @@ fn check_errors(said: &Value, place: &str) {
 }
 
 fn check_lists(caller: Caller, upstream: Caller, said: &Value, place: &str) {
+    if caller == Caller::Responses {
+        check_kept(upstream, said, place);
+        return;
+    }
     let models = said["models"].as_array().unwrap();
     let listed = if caller == Caller::Gemini { "models/up/m1" } else { "up/m1" };
     assert!(models.iter().any(|model| model == listed), "{place}: {models:?}");
@@ -164,6 +189,15 @@ fn check_lists(caller: Caller, upstream: Caller, said: &Value, place: &str) {
         // Estimated.
         (_, Caller::Chat) => assert!(said["count_tokens"].as_u64().is_some_and(|count| count > 0), "{place}"),
         _ => assert_eq!(said["count_tokens"], dialect::COUNTED_TOKENS, "{place}"),
+    }
+}
+
+fn check_kept(upstream: Caller, said: &Value, place: &str) {
+    assert!(said["count_tokens"].as_u64().is_some_and(|count| count > 0), "{place}: {}", said["count_tokens"]);
+    if upstream != Caller::Responses {
+        let expected =
+            json!({ "shown": true, "items": ["case:text", dialect::TEXT, "case:text again"], "team": "lab" });
+        assert_eq!(said["kept"], expected, "{place}");
     }
 }
 
