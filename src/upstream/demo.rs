@@ -148,7 +148,9 @@ impl Reply {
     fn to(request: &Value) -> Reply {
         let messages = request.get("messages").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         let prompt_tokens = messages.iter().map(|message| message.to_string().len() as u64).sum::<u64>().div_ceil(4);
-        let answered = messages.last().and_then(|last| last.get("role")).is_some_and(|role| role == "tool");
+        // Agents write reminders behind the results of their tools.
+        let roles = messages.iter().rev().filter_map(|message| message.get("role")?.as_str());
+        let answered = roles.take_while(|role| *role != "assistant").any(|role| role == "tool");
         let calls = if answered { Vec::new() } else { calls(request) };
         let content = calls.is_empty().then(|| text(request, messages));
         Reply { content, calls, prompt_tokens }
@@ -349,6 +351,21 @@ mod tests {
         assert_eq!(wishes.fail, Some(StatusCode::SERVICE_UNAVAILABLE));
         assert_eq!(Wishes::parse("fail-200"), Err("fail-200".to_owned()));
         assert_eq!(Wishes::parse("gpt"), Err("gpt".to_owned()));
+    }
+
+    #[test]
+    fn tools_are_called_once_a_turn() {
+        let tools = json!([{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]);
+        let calls = |messages: Value| Reply::to(&json!({"messages": messages, "tools": tools})).calls.len();
+        let asked = json!([{"role": "user", "content": "go"}]);
+        assert_eq!(calls(asked), 1);
+        let told = json!([
+            {"role": "user", "content": "go"},
+            {"role": "assistant", "tool_calls": []},
+            {"role": "tool", "content": "x"},
+            {"role": "user", "content": "a reminder"},
+        ]);
+        assert_eq!(calls(told), 0, "what an agent adds to the results is no new question");
     }
 
     #[test]

@@ -344,7 +344,6 @@ impl StreamEncoder for Encoder {
                 self.id = id.clone().filter(|id| !id.is_empty());
                 self.model = model.clone().unwrap_or_default();
                 self.created = created.unwrap_or(0);
-                self.begin(0, out);
             }
             Event::PartStart { index, candidate, kind } => self.part_start(*index, *candidate, kind, out),
             Event::Delta { index, delta } => self.delta(*index, delta, out),

@@ -73,6 +73,11 @@ pub(super) const UNSAID: Reasons = &[
     ),
     (ProtocolId::OpenAiChat, &["response_format.json_schema.name"], LABEL),
     (ProtocolId::OpenAiResponses, &["text.format.name"], LABEL),
+    (
+        ProtocolId::OpenAiResponses,
+        &["tools[custom].format", "tools[custom].format.type"],
+        "a freeform text is the only argument of the function; a grammar is told in its description",
+    ),
     (ProtocolId::BedrockConverse, &["*.jsonSchema.name"], LABEL),
     (ProtocolId::OpenAiChat, &["response_format.json_schema.strict"], "the schema is kept to as the model can"),
     (ProtocolId::OpenAiResponses, &["text.format.strict"], "the schema is kept to as the model can"),
