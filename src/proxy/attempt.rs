@@ -184,7 +184,7 @@ async fn send(this: &Try<'_, '_, '_, '_>, place: &Place<'_>) -> Result<Answer, F
     let prepared = outgoing::body(incoming, attempt, &place.toward(this.correction)).map_err(Failure::Refused)?;
     let stream = incoming.envelope.stream && incoming.call.operation.streams();
     let underway = (incoming.call.operation == Operation::Generate)
-        .then(|| Underway::begin(place.counters, this.tariff(), incoming.body));
+        .then(|| Underway::begin(place.counters, || this.tariff(), incoming.body));
     let result = exchanged(this, place, prepared, stream).await;
     if let Some(underway) = underway {
         underway.settle();

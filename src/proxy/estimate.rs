@@ -62,15 +62,16 @@ pub fn answer(answer: &Response) -> u64 {
 
 /// A request that is on its way, and that its caller may leave before there is an answer: the upstream may have
 /// read it by then, and charge for it.
-pub struct Underway<'a> {
+pub struct Underway<'a, F: Fn() -> Tariff> {
     counters: &'a ProviderCounters,
-    tariff: Tariff,
+    /// Asked only where the caller leaves.
+    tariff: F,
     body: &'a Bytes,
     settled: bool,
 }
 
-impl<'a> Underway<'a> {
-    pub fn begin(counters: &'a ProviderCounters, tariff: Tariff, body: &'a Bytes) -> Underway<'a> {
+impl<'a, F: Fn() -> Tariff> Underway<'a, F> {
+    pub fn begin(counters: &'a ProviderCounters, tariff: F, body: &'a Bytes) -> Underway<'a, F> {
         Underway { counters, tariff, body, settled: false }
     }
 
@@ -80,11 +81,11 @@ impl<'a> Underway<'a> {
     }
 }
 
-impl Drop for Underway<'_> {
+impl<F: Fn() -> Tariff> Drop for Underway<'_, F> {
     fn drop(&mut self) {
         if !self.settled {
             let usage = Usage { input: Some(document(self.body)), ..Usage::default() };
-            self.counters.estimated(&usage, &self.tariff);
+            self.counters.estimated(&usage, &(self.tariff)());
         }
     }
 }

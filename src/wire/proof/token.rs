@@ -7,9 +7,9 @@
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose};
-use memchr::memmem;
 
 use crate::wire::ProtocolId;
+use crate::wire::needle::Needle;
 
 const PREFIX: &str = "rp1.";
 /// How base64 of [`PREFIX`] begins, whatever follows.
@@ -135,8 +135,10 @@ impl Token {
 /// Whether a body may hold a token. A text that happens to contain the prefix is found too, which costs a detour through
 /// the hub and nothing else.
 pub fn is_in(body: &[u8]) -> bool {
-    memmem::find(body, PREFIX.as_bytes()).is_some() || memmem::find(body, PREFIX_BASE64.as_bytes()).is_some()
+    PREFIXES.iter().any(|prefix| prefix.is_in(body))
 }
+
+static PREFIXES: [Needle; 2] = [Needle::new(PREFIX), Needle::new(PREFIX_BASE64)];
 
 /// The group as a token has it: itself where its characters and its length allow, else its hash.
 fn tag(group: &str) -> String {
