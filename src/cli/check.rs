@@ -166,7 +166,7 @@ fn explain(code: &str) -> Exit {
     let wanted = code.trim().to_uppercase();
     match Code::ALL.iter().find(|code| code.to_string() == wanted) {
         Some(code) => {
-            print(format_args!("{code}: {}", code.explanation().trim_end()));
+            print(format_args!("{code}: {}", code.explanation()));
             Exit::Done
         }
         None => {

@@ -115,7 +115,7 @@ fn diagnostics() -> String {
             Severity::Warning => "warning",
             Severity::Info => "note",
         };
-        line(&mut page, format_args!("\n## {code}\n\n*{severity}* · {}", code.explanation().trim_end()));
+        line(&mut page, format_args!("\n## {code}\n\n*{severity}* · {}", code.explanation()));
     }
     page
 }

@@ -122,6 +122,14 @@ fn every_code_is_explained() {
     }
 }
 
+#[test]
+fn every_explanation_is_of_a_code() {
+    let names: BTreeSet<String> = Code::ALL.iter().map(|code| format!("{code:?}.md")).collect();
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/diagnostic/explanations");
+    let pages = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert_eq!(pages.collect::<BTreeSet<String>>(), names);
+}
+
 /// Applies the fixes of all findings, last first.
 fn mended(text: &str, diagnostics: &Diagnostics) -> String {
     let mut fixes: Vec<_> = diagnostics.iter().filter_map(|diagnostic| diagnostic.fix.clone()).collect();
