@@ -152,6 +152,7 @@ async fn generate(
         request: OnceLock::new(),
         assumed: Assumed::default(),
         utc_offset: live.table.utc_offset,
+        clock: super::now,
     };
     let decision = live.table.select(&facts, &AllUp, Draw(fastrand::f64()));
     let route = decision.route.to_string();

@@ -3,16 +3,11 @@
 use bytes::Bytes;
 use memchr::{memchr, memmem};
 
-use super::facts::estimate_tokens;
+use super::facts::{BYTES_PER_TOKEN, TOKENS_PER_MEDIUM, estimate_tokens};
 use super::outgoing::Translation;
 use crate::provider::cost::Tariff;
 use crate::telemetry::traffic::ProviderCounters;
 use crate::wire::ir::{Part, Response, Usage};
-
-/// Bytes of text for each token.
-pub const BYTES_PER_TOKEN: u64 = 4;
-/// Tokens for each image, sound or file.
-pub const TOKENS_PER_MEDIUM: u64 = 1_000;
 
 /// Fewer bytes of base64 are an id or a signature, and count as text.
 const SMALLEST_MEDIUM: usize = 256;

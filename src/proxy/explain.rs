@@ -132,8 +132,9 @@ pub fn request<'t, T>(
         key,
         request_id: "",
         request: OnceLock::new(),
-        assumed: Assumed { user: given.user.as_deref(), input_tokens: given.input_tokens },
+        assumed: Assumed { user: given.user.as_deref(), input_tokens: given.input_tokens, ..Assumed::default() },
         utc_offset: table.utc_offset,
+        clock: super::now,
     };
     let mut explanation = explain(table, &facts, &down, Draw(given.draw));
     let body = Bytes::copy_from_slice(&pretended.body);

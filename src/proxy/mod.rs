@@ -6,7 +6,6 @@
 //! | `ingress` | from method and path to a protocol and an operation |
 //! | `guard` | Host, Origin, client keys |
 //! | `receive` | the caller's body, bounded |
-//! | `facts` | what rules may know |
 //! | `dispatch` | the loop: decide, try, fall back |
 //! | `outgoing` | the upstream's request: edits, lanes, headers |
 //! | `attempt` | one try at one target |
@@ -29,7 +28,6 @@ pub mod dispatch;
 pub mod doors;
 pub mod estimate;
 pub mod explain;
-pub mod facts;
 pub mod failure;
 pub mod guard;
 pub mod head_watch;
@@ -50,6 +48,7 @@ pub use body::ResponseBody;
 
 use crate::live::LiveTable;
 use crate::state::responses::Responses;
+use crate::table::facts;
 use crate::telemetry::traffic::Traffic;
 
 /// What every request needs: the live table, the counters, and the router of everything that is not a model call.
@@ -60,4 +59,10 @@ pub struct Gateway {
     pub responses: Arc<Responses>,
     /// `/admin/*`, `/metrics`, `/livez`, `/readyz`, `/`.
     pub side: axum::Router,
+}
+
+/// Seconds since 1970: the clock that rules read.
+pub fn now() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
 }

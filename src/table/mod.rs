@@ -4,6 +4,7 @@ pub mod diff;
 pub mod down;
 pub mod dump;
 pub mod explain;
+pub mod facts;
 pub mod index;
 pub mod route;
 pub mod select;

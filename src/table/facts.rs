@@ -1,17 +1,21 @@
-//! What rules may know of a request. Computed when a rule asks, and once.
+//! What rules may know of a request that is there, or recorded. Computed when a rule asks, and once.
 
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use http::HeaderMap;
 
-use super::estimate::{BYTES_PER_TOKEN, TOKENS_PER_MEDIUM};
+use super::ClientKey;
 use crate::rule::facts::{SESSION_HEADERS, USER_HEADER, tag_header};
 use crate::rule::{Facts, FlagFact, NumberFact, OutputKind, ReasoningLevel, TextFact};
-use crate::table::ClientKey;
 use crate::wire::envelope::Envelope;
 use crate::wire::ir::{self, Part, ReasoningEffort, Role, ToolKind};
 use crate::wire::{Head, Inbound, Operation, ProtocolId};
+
+/// Bytes of text for each token.
+pub const BYTES_PER_TOKEN: u64 = 4;
+/// Tokens for each image, sound or file.
+pub const TOKENS_PER_MEDIUM: u64 = 1_000;
 
 /// The facts of one request.
 pub struct RequestFacts<'r, 'b> {
@@ -29,13 +33,19 @@ pub struct RequestFacts<'r, 'b> {
     pub assumed: Assumed<'r>,
     /// Minutes from UTC of the file's clock.
     pub utc_offset: i32,
+    /// Seconds since 1970, asked where a rule wants to know the time.
+    pub clock: fn() -> u64,
 }
 
-/// Facts that an explanation states instead of sending them: they win over those of the request.
+/// Facts that an explanation or a test states instead of sending them: they win over those of the request.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Assumed<'r> {
     pub user: Option<&'r str>,
     pub input_tokens: Option<u64>,
+    /// 0 to 23.
+    pub hour: Option<u64>,
+    /// 0 is Monday.
+    pub weekday: Option<u64>,
 }
 
 impl RequestFacts<'_, '_> {
@@ -84,6 +94,11 @@ impl RequestFacts<'_, '_> {
                 _ => None,
             })
         })
+    }
+
+    /// Seconds that the file's clock has counted.
+    fn now(&self) -> u64 {
+        (self.clock)().saturating_add_signed(i64::from(self.utc_offset) * 60)
     }
 
     fn metadata(&self, key: &str) -> Option<Cow<'_, str>> {
@@ -149,8 +164,8 @@ impl Facts for RequestFacts<'_, '_> {
             NumberFact::MaxTokens => {
                 self.request().and_then(|request| request.sampling.max_tokens).map_or(0, |max| max.value)
             }
-            NumberFact::Hour => hour(now_seconds(self.utc_offset)),
-            NumberFact::Weekday => weekday(now_seconds(self.utc_offset)),
+            NumberFact::Hour => self.assumed.hour.unwrap_or_else(|| hour(self.now())),
+            NumberFact::Weekday => self.assumed.weekday.unwrap_or_else(|| weekday(self.now())),
         }
     }
 
@@ -234,19 +249,13 @@ pub fn estimate_tokens(request: &ir::Request) -> u64 {
     (bytes + tools.sum::<usize>() as u64).div_ceil(BYTES_PER_TOKEN) + media * TOKENS_PER_MEDIUM
 }
 
-/// Seconds that a clock `utc_offset` minutes from UTC has counted.
-fn now_seconds(utc_offset: i32) -> u64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    now.saturating_add_signed(i64::from(utc_offset) * 60)
-}
-
 /// Hour of the day.
-fn hour(seconds: u64) -> u64 {
+pub fn hour(seconds: u64) -> u64 {
     seconds / 3600 % 24
 }
 
 /// 0 is Monday. The first of January 1970 was a Thursday.
-fn weekday(seconds: u64) -> u64 {
+pub fn weekday(seconds: u64) -> u64 {
     (seconds / 86_400 + 3) % 7
 }
 
