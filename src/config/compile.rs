@@ -10,7 +10,7 @@ use super::layer::Layers;
 use super::resolve::{self, NamedRoute, Names};
 use super::routes::{self, Expander, PresetRoute, Targets};
 use super::rules::{self, ReadRule};
-use super::{Env, Files, Proof, check, output, own_address, prove, tests};
+use super::{Env, Files, Proof, check, output, own_address, prove, tensorzero, tests};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::rule::ast::Expression;
 use crate::rule::predicate::Predicate;
@@ -74,7 +74,7 @@ fn table(
     diagnostics: &mut Diagnostics,
 ) -> Option<RoutingTable> {
     let Written { expressions, rules } = written;
-    let mentioned = mentioned(expressions, rules);
+    let mentioned = mentioned(document, expressions, rules);
     let expand::Expansion { providers, inactive } =
         expand::providers(document, context.known, &mentioned, secrets, diagnostics);
 
@@ -93,6 +93,7 @@ fn table(
     let presets = document.presets.iter().zip(expressions).map(|(entry, expression)| (entry, expression.as_ref()));
     output::warn_of_no_fallback(presets, written, diagnostics);
     check_names(document, context.known, expressions, rules, diagnostics);
+    let surface = tensorzero::surface(document, context.files, diagnostics);
     if diagnostics.has_errors() {
         return None;
     }
@@ -112,6 +113,7 @@ fn table(
         utc_offset: document.timezone.as_ref().and_then(|zone| parse_offset(&zone.value)).unwrap_or_default(),
         limits,
         kept,
+        tensorzero: surface.map(Box::new),
         reload: check::reload(document.reload.as_ref()),
         provider_names: (0..).map(ProviderIdx).zip(&providers).map(|(index, p)| (p.name.clone(), index)).collect(),
         providers: providers.into(),
@@ -156,8 +158,17 @@ fn expression(entry: &PresetEntry, diagnostics: &mut Diagnostics) -> Option<Expr
 }
 
 /// Providers that targets name, with the first place of each.
-fn mentioned<'e>(expressions: &'e [Option<Expression>], rules: &'e [ReadRule]) -> BTreeMap<&'e str, Span> {
+fn mentioned<'e>(
+    document: &'e Document,
+    expressions: &'e [Option<Expression>],
+    rules: &'e [ReadRule],
+) -> BTreeMap<&'e str, Span> {
     let mut mentioned = BTreeMap::new();
+    for name in tensorzero::targets(document) {
+        if let Some((provider, _)) = resolve::split_target(&name.value) {
+            mentioned.entry(provider).or_insert(name.span);
+        }
+    }
     for expression in expressions.iter().flatten().chain(rules.iter().map(|rule| &rule.then)) {
         resolve::targets(expression, &mut |name| {
             if let Some((provider, _)) = resolve::split_target(&name.value) {
@@ -190,6 +201,9 @@ fn check_names(
     };
     for expression in expressions.iter().flatten().chain(rules.iter().map(|rule| &rule.then)) {
         names.check(expression, diagnostics);
+    }
+    for target in tensorzero::targets(document).filter(|target| resolve::split_target(&target.value).is_some()) {
+        names.check(&Expression::Target(target.clone()), diagnostics);
     }
     let routes: Vec<NamedRoute<'_>> = (document.presets.iter().zip(expressions))
         .map(|(entry, expression)| NamedRoute { name: &entry.name, expression: expression.as_ref() })

@@ -1,6 +1,8 @@
 //! The file as written: every leaf with its place. One declaration per mapping of the file: the decoder, the JSON Schema and
 //! the configuration reference all come from it.
 
+pub mod tensorzero;
+
 use std::time::Duration;
 
 use super::decode::json::{Json, QuirksText};
@@ -14,6 +16,7 @@ use super::decode::texts::{
 };
 use super::decode::value::{RetryOn, Route, Rules, Version};
 use crate::source::{SourceText, Span, Spanned};
+use tensorzero::TensorzeroEntry;
 use crate::wire::ProtocolId;
 use crate::wire::quirk::Quirks;
 
@@ -46,6 +49,8 @@ mapping! {
         /// What becomes of another vendor's reasoning, for every target that no preset says otherwise of: `strip`, `text` or
         /// `skip`.
         "on_foreign_reasoning" default "strip" => on_foreign_reasoning: Option<Spanned<String>> as Choice<ForeignReasoning>,
+        /// The surface of a TensorZero gateway, for its clients.
+        "tensorzero" => tensorzero: Option<TensorzeroEntry> as TensorzeroEntry,
         /// Limits of the server.
         "limits" => limits: Option<LimitsEntry> as LimitsEntry,
         /// What is kept in memory of answers, for `previous_response_id` of OpenAI Responses.

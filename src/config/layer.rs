@@ -1,7 +1,7 @@
 //! The settings of presets, and how they combine on the way to a target: the outer preset wins over the inner one, and
 //! both over the file's defaults.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
@@ -36,6 +36,7 @@ struct Layer {
     output: Option<Box<str>>,
     on_invalid: Option<OnInvalid>,
     degrade: Option<Degrade>,
+    variant: Option<Box<str>>,
 }
 
 impl Layer {
@@ -67,6 +68,7 @@ impl Layer {
             output: self.output.clone().or_else(|| inner.output.clone()),
             on_invalid: self.on_invalid.or(inner.on_invalid),
             degrade: self.degrade.or(inner.degrade),
+            variant: inner.variant.clone().or_else(|| self.variant.clone()),
         }
     }
 
@@ -100,6 +102,7 @@ impl Layer {
                 on_invalid: self.on_invalid.unwrap_or_default(),
                 degrade: self.degrade.unwrap_or_default(),
             },
+            variant: self.variant.clone(),
         }
     }
 }
@@ -124,6 +127,8 @@ fn removals<K: PartialEq + Clone, V>(outer_set: &[(K, V)], outer: &[K], inner: &
 /// Every combination of settings that the table needs, each made once.
 pub(super) struct Layers {
     layers: Vec<Layer>,
+    /// The variant that a preset is, by the preset's name.
+    variants: BTreeMap<Box<str>, Box<str>>,
     combined: HashMap<(SettingsIdx, SettingsIdx), SettingsIdx>,
 }
 
@@ -135,7 +140,9 @@ impl Layers {
         base.on_foreign_reasoning =
             document.on_foreign_reasoning.as_ref().and_then(|word| on_foreign_reasoning(&word.value));
         retries(document.retries.as_ref(), &mut base, diagnostics);
-        Layers { layers: vec![base], combined: HashMap::new() }
+        let variants = super::tensorzero::variants(document).into_iter();
+        let variants = variants.map(|(preset, variant)| (preset.into(), variant.into())).collect();
+        Layers { layers: vec![base], variants, combined: HashMap::new() }
     }
 
     /// Adds a preset's own settings; [`SettingsIdx::BASE`] where it has none.
@@ -152,6 +159,7 @@ impl Layers {
             output: entry.output.as_ref().and_then(|output| super::output::schema(output, files, diagnostics)),
             on_invalid: entry.on_invalid.as_ref().and_then(|word| on_invalid(&word.value)),
             degrade: entry.degrade.as_ref().and_then(|word| degrade(&word.value)),
+            variant: self.variants.get(entry.name.value.as_str()).cloned(),
             ..Layer::default()
         };
         times(entry.timeout.as_ref(), &mut layer);

@@ -21,6 +21,7 @@ mod resolve;
 mod routes;
 mod rules;
 pub mod schema;
+mod tensorzero;
 mod tests;
 pub mod yaml;
 

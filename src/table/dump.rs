@@ -2,6 +2,7 @@
 //! two tables and the table's id all come from here.
 
 mod json;
+mod tensorzero;
 mod words;
 
 use std::fmt::Write as _;
@@ -84,6 +85,7 @@ pub fn items(table: &RoutingTable) -> Vec<Item> {
         setting("reload", words::reload(&table.reload)),
         setting("defaults", words::defaults(table)),
     ];
+    items.extend(table.tensorzero.iter().flat_map(|surface| tensorzero::items(surface)));
     items.extend(table.keys.iter().map(|key| Item {
         kind: ItemKind::Key,
         id: key.id.to_string(),

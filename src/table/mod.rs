@@ -10,6 +10,7 @@ pub mod route;
 pub mod select;
 pub mod settings;
 pub mod target;
+pub mod tensorzero;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -49,6 +50,8 @@ pub struct RoutingTable {
     pub utc_offset: i32,
     pub limits: Limits,
     pub kept: Kept,
+    /// The surface of a TensorZero gateway, where the file has that section.
+    pub tensorzero: Option<Box<tensorzero::Surface>>,
     pub reload: ReloadSettings,
     pub providers: Box<[Provider]>,
     pub targets: Box<[Target]>,

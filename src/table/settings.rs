@@ -23,6 +23,8 @@ pub struct Settings {
     pub on_loss: OnLoss,
     pub on_foreign_reasoning: OnForeignReasoning,
     pub answers: AnswerForm,
+    /// The variant of a function of TensorZero's that the target answers as.
+    pub variant: Option<Box<str>>,
 }
 
 /// What a preset says about answers of a given form.

@@ -119,6 +119,25 @@ pub fn parse_offset(text: &str) -> Option<i32> {
     (minutes < 60 && (-12 * 60..=14 * 60).contains(&offset)).then_some(offset)
 }
 
+/// A path of the gateway's own: `/` or `/gateway`.
+pub struct BasePath;
+
+impl TextRule for BasePath {
+    const SHAPE: Shape =
+        Shape::Text { what: "a path", example: "/gateway", pattern: Some("^/([A-Za-z0-9._~-]+/?)*$") };
+
+    fn check(text: &str) -> Result<(), (String, String)> {
+        let legal = |c: char| c.is_ascii_alphanumeric() || "._~-/".contains(c);
+        if text.starts_with('/') && text.chars().all(legal) && !text.contains("//") {
+            return Ok(());
+        }
+        Err((
+            format!("`{}` is not a path that can stand before others", shorten(text)),
+            "write `/`, or a path that begins with it, e.g. `/gateway`".to_owned(),
+        ))
+    }
+}
+
 /// The name of an environment variable.
 pub struct Variable;
 
@@ -158,6 +177,14 @@ words! {
     Watch = ["auto", "poll", "off"];
     /// Whose service speaks a protocol.
     HostingWord = ["own", "vertex", "bedrock"];
+    /// What a function of TensorZero's answers.
+    FunctionType = ["chat", "json"];
+    /// What the values of a metric are.
+    MetricType = ["boolean", "float"];
+    /// Which end of a metric is good.
+    MetricDirection = ["min", "max"];
+    /// What a metric is said of.
+    MetricLevel = ["inference", "episode"];
     /// How requests reach a provider.
     Transport = ["http", "demo"];
     /// The rule fact `protocol`.

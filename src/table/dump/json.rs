@@ -10,6 +10,14 @@ use crate::wire::{Operation, ProtocolId};
 
 /// The whole table. Secrets are references.
 pub fn json(table: &RoutingTable) -> Value {
+    let mut whole = parts(table);
+    if let (Some(surface), Some(members)) = (&table.tensorzero, whole.as_object_mut()) {
+        members.insert("tensorzero".to_owned(), super::tensorzero::json(surface));
+    }
+    whole
+}
+
+fn parts(table: &RoutingTable) -> Value {
     let presets: Map<String, Value> = (table.presets.iter())
         .filter_map(|(name, index)| Some((name.to_string(), route(table, &table.route(*index)?.node))))
         .collect();

@@ -32,6 +32,7 @@ pub fn settings_words(settings: &Settings, base: &Settings) -> Vec<String> {
     words.extend((settings.on_loss != base.on_loss).then(|| format!("on_loss {}", settings.on_loss.word())));
     let foreign = settings.on_foreign_reasoning;
     words.extend((foreign != base.on_foreign_reasoning).then(|| format!("on_foreign_reasoning {}", foreign.word())));
+    words.extend(settings.variant.iter().map(|variant| format!("as variant {variant}")));
     words
 }
 
