@@ -16,9 +16,9 @@ use super::decode::texts::{
 };
 use super::decode::value::{RetryOn, Route, Rules, Version};
 use crate::source::{SourceText, Span, Spanned};
-use tensorzero::TensorzeroEntry;
 use crate::wire::ProtocolId;
 use crate::wire::quirk::Quirks;
+use tensorzero::TensorzeroEntry;
 
 mapping! {
     /// The whole of `routeplane.yaml`. Every key may be left out.

@@ -11,9 +11,7 @@ use super::document::tensorzero::{FunctionEntry, MetricEntry, TensorzeroEntry, T
 use super::resolve::split_target;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean};
 use crate::source::{Span, Spanned};
-use crate::table::tensorzero::{
-    Function, FunctionKind, Metric, MetricKind, MetricLevel, Surface, Tool, ToolChoice,
-};
+use crate::table::tensorzero::{Function, FunctionKind, Metric, MetricKind, MetricLevel, Surface, Tool, ToolChoice};
 use crate::wire::json::{self, Kind};
 use crate::wire::structured::check::{Checker, Verdict};
 
@@ -101,8 +99,7 @@ impl Reader<'_> {
             }
         };
         self.refuse_what_the_kind_lacks(kind, entry);
-        let tools: Box<[Box<str>]> =
-            entry.tools.iter().filter_map(|key| self.tool_key(key)).map(Into::into).collect();
+        let tools: Box<[Box<str>]> = entry.tools.iter().filter_map(|key| self.tool_key(key)).map(Into::into).collect();
         Some(Function {
             kind,
             description: entry.description.as_ref().map(|text| text.value.as_str().into()),

@@ -123,8 +123,7 @@ pub fn parse_offset(text: &str) -> Option<i32> {
 pub struct BasePath;
 
 impl TextRule for BasePath {
-    const SHAPE: Shape =
-        Shape::Text { what: "a path", example: "/gateway", pattern: Some("^/([A-Za-z0-9._~-]+/?)*$") };
+    const SHAPE: Shape = Shape::Text { what: "a path", example: "/gateway", pattern: Some("^/([A-Za-z0-9._~-]+/?)*$") };
 
     fn check(text: &str) -> Result<(), (String, String)> {
         let legal = |c: char| c.is_ascii_alphanumeric() || "._~-/".contains(c);

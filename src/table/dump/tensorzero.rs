@@ -12,7 +12,9 @@ use crate::table::tensorzero::{Function, Metric, Surface, Tool, ToolChoice};
 pub(super) fn items(surface: &Surface) -> Vec<Item> {
     let setting = |id: String, text: String| Item { kind: ItemKind::Setting, id, text };
     let mut items = vec![setting("tensorzero".to_owned(), own(surface))];
-    items.extend(surface.functions.iter().map(|(name, one)| setting(format!("tensorzero function {name}"), function(one))));
+    items.extend(
+        surface.functions.iter().map(|(name, one)| setting(format!("tensorzero function {name}"), function(one))),
+    );
     items.extend(surface.tools.iter().map(|(key, one)| setting(format!("tensorzero tool {key}"), tool(one))));
     items.extend(surface.metrics.iter().map(|(name, one)| setting(format!("tensorzero metric {name}"), metric(one))));
     items
@@ -101,7 +103,9 @@ pub(super) fn json(surface: &Surface) -> Value {
         })
         .collect();
     let tools: Map<String, Value> = (surface.tools.iter())
-        .map(|(key, one)| (key.to_string(), json!({ "name": one.name, "parameters": text(&one.parameters), "strict": one.strict })))
+        .map(|(key, one)| {
+            (key.to_string(), json!({ "name": one.name, "parameters": text(&one.parameters), "strict": one.strict }))
+        })
         .collect();
     let metrics: Map<String, Value> = (surface.metrics.iter())
         .map(|(name, one)| (name.to_string(), json!({ "type": one.kind.word(), "level": one.level.word() })))
