@@ -74,22 +74,7 @@ codes! {
     BadOutput = 90, Error;
     BadBound = 91, Error;
     NoFallback = 92, Warning;
-
-    BadTensorzero = 96, Error, "The `tensorzero:` section says something that does not fit together: a function without a preset of its name, a tool or metric that lacks a part, a schema that is none.
-
-Wrong:
-
-    tensorzero:
-      functions: { draft: { type: chat, variants: { v1: draft-v1 } } }
-
-Right:
-
-    tensorzero:
-      functions: { draft: { type: chat, variants: { v1: \"@draft.v1\" } } }
-    presets:
-      draft.v1: openai/gpt-5-mini
-      draft: \"@draft.v1\"
-";
+    BadTensorzero = 96, Error;
 
     // 100–139: rules and route expressions
     RuleSyntax = 100, Error;
