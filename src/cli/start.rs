@@ -21,6 +21,7 @@ use crate::live::{Live, LiveTable, findings};
 use crate::proxy::Gateway;
 use crate::proxy::admin::{self, AdminState};
 use crate::proxy::doors::Doors;
+use crate::telemetry::Sinks;
 use crate::telemetry::logs::{self, LogFormat};
 use crate::telemetry::metrics::Metrics;
 
@@ -128,11 +129,18 @@ async fn start(inputs: Inputs) -> Result<Started, Refusal> {
     let board = Arc::new(Board::new(inputs.config.clone(), bound.address, &origin.id, metrics.clone()));
     let (reloads, requests) = reload::channel();
     let token = new_token();
-    let admin =
-        AdminState { live: live.clone(), board: board.clone(), reloads: reloads.clone(), token: token.as_str().into() };
+    let sinks = Sinks::start(metrics.telemetry.clone());
+    let admin = AdminState {
+        live: live.clone(),
+        board: board.clone(),
+        reloads: reloads.clone(),
+        token: token.as_str().into(),
+        sinks: sinks.clone(),
+    };
     let gateway = Gateway {
         live: live.clone(),
         traffic: metrics.traffic.clone(),
+        sinks,
         responses: Arc::default(),
         side: admin::router(admin),
     };

@@ -21,7 +21,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
@@ -32,10 +32,13 @@ use crate::live::LiveTable;
 use crate::live::reload::{Handle, Verdict};
 use crate::live::status::Board;
 use crate::telemetry::metrics::{MEDIA_TYPE, ReloadResult};
+use crate::telemetry::{Record, Sinks, recent};
 
 /// Longest wait for a reload that a caller may ask for.
 const MOST_WAIT: Duration = Duration::from_secs(60);
 const DEFAULT_WAIT: Duration = Duration::from_secs(5);
+/// Requests that are listed where nobody says how many.
+const DEFAULT_LISTED: usize = 100;
 /// Headers by which proxies say that they passed a request on.
 const FORWARDED: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
 
@@ -47,6 +50,8 @@ pub struct AdminState {
     pub reloads: Handle,
     /// Opens `/admin/` where client keys are asked for.
     pub token: Arc<str>,
+    /// Has the last requests.
+    pub sinks: Arc<Sinks>,
 }
 
 /// The router of everything that is no model call. The service in front of it puts a [`ConnectInfo<SocketAddr>`] with the
@@ -56,6 +61,7 @@ pub fn router(state: AdminState) -> Router {
         .route("/admin/config/status", get(status))
         .route("/admin/reload", post(reload))
         .route("/admin/explain", post(explain))
+        .route("/admin/requests", get(requests))
         .layer(middleware::from_fn_with_state(state.clone(), only_the_operator));
     Router::new()
         .merge(admin)
@@ -114,6 +120,31 @@ async fn metrics(State(state): State<AdminState>, request: Request) -> Response 
 async fn status(State(state): State<AdminState>) -> Response {
     let now = state.board.status();
     ([(ETAG, now.etag())], Json(now)).into_response()
+}
+
+#[derive(Deserialize)]
+struct RequestsQuery {
+    /// Only records behind this number.
+    after: Option<u64>,
+    /// At most so many, the newest.
+    limit: Option<usize>,
+}
+
+/// The last model calls, newest first, each with its number.
+async fn requests(State(state): State<AdminState>, Query(query): Query<RequestsQuery>) -> Response {
+    let most = query.limit.unwrap_or(DEFAULT_LISTED).min(recent::KEPT);
+    let listed = state.sinks.recent().list(query.after.unwrap_or(0), most);
+    let numbered: Vec<Listed<'_>> =
+        listed.iter().map(|one| Listed { number: one.number, record: &one.record }).collect();
+    Json(json!({ "requests": numbered })).into_response()
+}
+
+/// One of the last requests.
+#[derive(Serialize)]
+struct Listed<'r> {
+    number: u64,
+    #[serde(flatten)]
+    record: &'r Record,
 }
 
 #[derive(Deserialize)]

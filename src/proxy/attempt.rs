@@ -32,6 +32,7 @@ use crate::provider::Endpoint;
 use crate::provider::cost::Tariff;
 use crate::state::{Credential, ProviderState};
 use crate::table::{Attempt, Lane};
+use crate::telemetry::record::Account;
 use crate::telemetry::traffic::ProviderCounters;
 use crate::wire::ir::{Error, ErrorKind};
 use crate::wire::loss::Losses;
@@ -43,6 +44,8 @@ pub struct Answer {
     pub headers: HeaderMap,
     pub losses: Losses,
     pub body: AnswerBody,
+    /// Of a whole answer; a stream keeps its own until its end.
+    pub account: Account,
 }
 
 pub enum AnswerBody {

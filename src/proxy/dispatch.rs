@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use axum::extract::ConnectInfo;
 use http::{HeaderMap, Request, Response, StatusCode};
+use http_body::Body as _;
 use hyper::body::Incoming as IncomingBody;
 use tokio::time::Instant;
 use tower_service::Service as _;
 use tracing::{debug, warn};
 
-use super::attempt::{self, Answer, Try};
+use super::attempt::{self, Answer, AnswerBody, Try};
 use super::cut::Cut;
 use super::facts::{Assumed, RequestFacts, estimate_tokens};
 use super::failure::{Failure, Next, StatusFailure};
@@ -20,11 +21,12 @@ use super::ingress::{self, Call, Ingress};
 use super::outgoing::{self, Incoming};
 use super::respond::{self, Trail};
 use super::responses::stored::{self, Question};
-use super::{Gateway, ResponseBody, guard, models, receive, responses};
+use super::{Gateway, ResponseBody, guard, models, receive, recorded, responses};
 use crate::live::Live;
 use crate::table::select::{AllUp, NotFound};
 use crate::table::settings::{OnLoss, Retries};
 use crate::table::{Attempt, Decision, Draw, Outcome};
+use crate::telemetry::Entry;
 use crate::wire::ir::{Error, ErrorKind};
 use crate::wire::{Inbound, Operation, ProtocolId};
 
@@ -50,10 +52,14 @@ pub async fn handle(
         Ingress::Side => ProtocolId::OpenAiChat,
     };
     let Some(inbound) = respond::dialect(protocol) else { return bare(StatusCode::INTERNAL_SERVER_ERROR) };
+    if let Ingress::Call(call) = &ingress {
+        trail.entry = Entry::begin(&gateway.sinks, &trail.request_id, live.generation, protocol);
+        trail.entry.note(|record, _| record.operation = call.operation.name());
+    }
     if !is_probe(uri.path())
         && let Err(error) = guard::browser(&live, headers)
     {
-        return respond::error(inbound, error, "gateway", &trail);
+        return closed(respond::error(inbound, error, "gateway", &trail), &mut trail);
     }
     let response = match ingress {
         Ingress::Side => return side(gateway, Request::from_parts(parts, body), peer).await,
@@ -80,6 +86,18 @@ pub async fn handle(
     };
     let response = response.unwrap_or_else(|error| respond::error(inbound, error, "gateway", &trail));
     gateway.traffic.answered(protocol, response.status().as_u16());
+    closed(response, &mut trail)
+}
+
+/// The call's record learns what the caller gets. That of a stream goes with it.
+fn closed(mut response: Response<ResponseBody>, trail: &mut Trail) -> Response<ResponseBody> {
+    let bytes = response.body().size_hint().exact().unwrap_or(0);
+    let streams = matches!(response.body(), ResponseBody::Stream(_));
+    let answered = recorded::answered(response.status().as_u16(), response.headers(), bytes);
+    trail.entry.answered(answered, streams);
+    if let ResponseBody::Stream(stream) = response.body_mut() {
+        stream.recorded_in(std::mem::take(&mut trail.entry));
+    }
     response
 }
 
@@ -124,7 +142,10 @@ async fn generate(
     let Some(codec) = call.protocol.codec() else {
         return Err(Error::invalid("this version does not speak this protocol"));
     };
+    let client = key.and_then(|at| live.table.keys.get(at));
+    trail.entry.note(|record, _| record.key = client.map(|client| client.id.clone()));
     let body = receive::body(headers, body, live.table.limits.body).await?;
+    trail.entry.note(|record, _| record.bytes_in = body.len() as u64);
     let head = call.head();
     let (session, continued);
     let envelope = inbound.peek(&head, &body)?;
@@ -147,14 +168,16 @@ async fn generate(
         headers,
         body,
         envelope: &envelope,
-        key: key.and_then(|at| live.table.keys.get(at)),
+        key: client,
         request_id: &request_id,
         request: OnceLock::new(),
         assumed: Assumed::default(),
         utc_offset: live.table.utc_offset,
         clock: super::now,
     };
-    let decision = live.table.select(&facts, &AllUp, Draw(fastrand::f64()));
+    let draw = Draw(fastrand::f64());
+    let decision = live.table.select(&facts, &AllUp, draw);
+    recorded::decided(&mut trail.entry, &decision, draw, &facts, &live.runtime.recorded);
     let route = decision.route.to_string();
     let attempts = targets(&decision, &facts.envelope.model)?;
     let reachable = session.as_ref().map(|session| session.reachable(attempts)).transpose()?;
@@ -176,7 +199,11 @@ async fn generate(
     trail.route = Some(route);
     let walk = Walk { gateway, live, incoming: &incoming, deadline: started + total, total };
     match walk.all(attempts, trail).await {
-        Ok(answer) => Ok(respond::answer(answer, trail)),
+        Ok(mut answer) => {
+            let account = std::mem::take(&mut answer.account);
+            trail.entry.note(|record, _| record.account(account));
+            Ok(respond::answer(answer, trail))
+        }
         Err(Last::Estimate) => estimate(&incoming, trail),
         Err(Last::Failure(failure)) => Ok(give_up(inbound, *failure, trail)),
     }
@@ -285,15 +312,19 @@ impl Walk<'_, '_, '_> {
         loop {
             tries += 1;
             trail.attempts += 1;
+            let lane = attempt.lane(self.incoming.call.protocol, self.incoming.call.operation).word();
+            let number = trail.entry.tries(target, &attempt.provider.name, attempt.model, lane);
             let Walk { gateway, live, incoming, deadline, total } = *self;
             let this = Try { gateway, live, incoming, attempt, deadline, total, correction: correction.as_ref() };
             let failure = match attempt::run(&this).await {
                 Ok(answer) => {
+                    trail.entry.opened(number, matches!(answer.body, AnswerBody::Stream(_)), &answer.losses);
                     warn_of_losses(&answer, attempt, target, trail);
                     return Ok(answer);
                 }
                 Err(failure) => failure,
             };
+            trail.entry.tried(number, failure.cause(), failure.upstream_status());
             warn!(
                 request_id = trail.request_id,
                 target,

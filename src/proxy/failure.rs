@@ -135,6 +135,15 @@ impl Failure {
         }
     }
 
+    /// The status of the upstream's answer, where there was one.
+    pub fn upstream_status(&self) -> Option<u16> {
+        match self {
+            Failure::Status(failure) => Some(failure.status),
+            Failure::InStream(_) => Some(200),
+            _ => None,
+        }
+    }
+
     /// For logs and metrics: one word.
     pub fn cause(&self) -> &'static str {
         match self {

@@ -13,6 +13,7 @@
 //! | `pipe`, `stream` | a stream on its way back: watched or translated, merged frames |
 //! | `responses` | Responses calls that go on from earlier answers, and questions about these |
 //! | `structured` | answers of a given form: judged, mended, asked for again |
+//! | `recorded` | what the record of a call gets to know |
 //! | `respond` | heads and errors for the caller |
 //! | `models` | the list of models, in three dialects |
 //! | `admin` | everything that is no model call: health, metrics, the configuration's status and reload |
@@ -36,6 +37,7 @@ pub mod models;
 pub mod outgoing;
 pub mod pipe;
 pub mod receive;
+mod recorded;
 pub mod respond;
 pub mod responses;
 pub mod server;
@@ -49,12 +51,15 @@ pub use body::ResponseBody;
 use crate::live::LiveTable;
 use crate::state::responses::Responses;
 use crate::table::facts;
+use crate::telemetry::Sinks;
 use crate::telemetry::traffic::Traffic;
 
 /// What every request needs: the live table, the counters, and the router of everything that is not a model call.
 pub struct Gateway {
     pub live: Arc<LiveTable>,
     pub traffic: Arc<Traffic>,
+    /// Where the records of model calls go.
+    pub sinks: Arc<Sinks>,
     /// Answers of Responses calls that others may go on from.
     pub responses: Arc<Responses>,
     /// `/admin/*`, `/metrics`, `/livez`, `/readyz`, `/`.

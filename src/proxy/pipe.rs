@@ -10,7 +10,7 @@ use relay::Relay;
 pub use relay::Terms;
 use serde::de::IgnoredAny;
 
-use super::estimate;
+use super::{estimate, recorded};
 use crate::wire::frame::{Decoder, Frame, FrameError, Framing};
 use crate::wire::ir::{Delta, Error, ErrorKind, Event, Usage};
 use crate::wire::{FrameKind, Head, Inbound, Outbound, StreamDecoder, StreamEncoder};
@@ -82,6 +82,10 @@ struct Sight {
     usage: Option<Usage>,
     /// Bytes that were said since usage was last reported with its output.
     unreported: usize,
+    /// The model that the upstream says answers, where anybody has read it.
+    model: Option<Box<str>>,
+    /// Why each answer ended, where anybody has read it.
+    finishes: Vec<Box<str>>,
 }
 
 impl Sight {
@@ -338,6 +342,16 @@ impl Pipe {
         Usage { input, output, ..Usage::default() }.reported()
     }
 
+    /// The model that the upstream says answers, and why it stopped.
+    pub fn answered_by(&self) -> (Option<Box<str>>, Vec<Box<str>>) {
+        (self.sight.model.clone(), self.sight.finishes.clone())
+    }
+
+    /// The error that the stream ended with.
+    pub fn error(&self) -> Option<&Error> {
+        self.sight.error.as_ref()
+    }
+
     /// Usage reported so far.
     pub fn usage(&self) -> Option<&Usage> {
         self.sight.usage.as_ref()
@@ -362,6 +376,8 @@ impl Translator {
         for event in self.events.drain(..) {
             match &event {
                 Event::Usage(usage) => sight.reported(usage, Usage::update),
+                Event::Start { model, .. } => sight.model = model.as_deref().map(Into::into),
+                Event::Finish { finish, .. } => recorded::finish(&mut sight.finishes, finish),
                 Event::Delta { delta: Delta::Text(text) | Delta::Arguments(text), .. } => {
                     sight.unreported += text.len()
                 }

@@ -9,19 +9,22 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use super::ResponseBody;
 use super::attempt::{Answer, AnswerBody};
 use super::receive;
+use crate::telemetry::Entry;
 use crate::upstream::coding;
 use crate::wire::ir::{Error, ErrorKind};
 use crate::wire::loss::Losses;
 use crate::wire::{Inbound, ProtocolId};
 
-/// What every answer says about itself.
-#[derive(Debug, Clone, Default)]
+/// What every answer says about itself, and what its record will say.
+#[derive(Default)]
 pub struct Trail {
     pub request_id: String,
     pub generation: u64,
     pub route: Option<String>,
     pub target: Option<String>,
     pub attempts: u32,
+    /// The call's record; empty for what is no model call.
+    pub entry: Entry,
 }
 
 /// The id of a request: the caller's own where it is harmless, else a new one.

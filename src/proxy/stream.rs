@@ -15,8 +15,11 @@ use tokio::time::{Instant, Sleep};
 
 use super::cut::{self, Cut};
 use super::pipe::{Out, Pipe, Progress};
+use super::recorded;
 use crate::state::Credential;
 use crate::table::settings::Timeouts;
+use crate::telemetry::Entry;
+use crate::telemetry::record::Account;
 use crate::telemetry::traffic::StreamRecord;
 use crate::upstream;
 use crate::upstream::body::Broken;
@@ -42,6 +45,10 @@ pub struct StreamBody {
     credential: Option<Arc<Credential>>,
     /// The end of the connection, where one is to be expected.
     cut: Option<Arc<Cut>>,
+    /// The call's record, which ends with the stream.
+    entry: Entry,
+    /// Bytes that the caller got.
+    sent: u64,
 }
 
 /// The times of a stream. One timer, re-armed only when it fires: events do not touch it.
@@ -219,6 +226,8 @@ impl StreamBody {
             prompt,
             credential,
             cut: None,
+            entry: Entry::default(),
+            sent: 0,
         };
         if body.stream.pipe.has_failed() {
             body.end_failed();
@@ -229,6 +238,11 @@ impl StreamBody {
     /// Ends the stream in words when `cut` is made.
     pub fn ends_with(&mut self, cut: Arc<Cut>) {
         self.cut = Some(cut);
+    }
+
+    /// Ends `entry` with the stream.
+    pub fn recorded_in(&mut self, entry: Entry) {
+        self.entry = entry;
     }
 
     /// An error of the upstream is in hand, in its own words; nothing follows it.
@@ -258,6 +272,7 @@ impl StreamBody {
         self.yields = 0;
         let piece = self.stream.out.take();
         self.record.written(piece.len());
+        self.sent += piece.len() as u64;
         // Data leaves as soon as it is there, so the time of the last that came is right and costs no look at the clock.
         self.idle.last_written = self.idle.last_written.max(self.idle.last_data);
         Poll::Ready(Some(Ok(Frame::data(piece))))
@@ -323,6 +338,13 @@ impl Drop for StreamBody {
         } else {
             "caller_left"
         };
-        self.record.end(outcome, self.stream.pipe.usage(), self.stream.pipe.estimate(self.prompt).as_ref());
+        let pipe = &self.stream.pipe;
+        let estimated = pipe.estimate(self.prompt);
+        let [cost_usd, cost_estimated_usd] = self.record.end(outcome, pipe.usage(), estimated.as_ref());
+        let (model, finish_reasons) = pipe.answered_by();
+        let usage = pipe.usage().copied();
+        let account = Account { usage, estimated, cost_usd, cost_estimated_usd, model, finish_reasons };
+        let (outcome, fault) = recorded::stream_end(pipe);
+        self.entry.stream_ended(outcome, fault, self.sent, account);
     }
 }

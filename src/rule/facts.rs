@@ -151,9 +151,12 @@ pub const USER_HEADER: &str = "x-routeplane-user";
 pub const SESSION_HEADERS: [&str; 5] =
     ["x-routeplane-session", "x-session-id", "x-claude-code-session-id", "session-id", "session_id"];
 
+/// How headers that set tags begin.
+pub const TAG_HEADERS: &str = "x-routeplane-tag-";
+
 /// The header that sets the tag of this name, whatever the body says.
 pub fn tag_header(name: &str) -> String {
-    format!("x-routeplane-tag-{}", name.to_ascii_lowercase())
+    format!("{TAG_HEADERS}{}", name.to_ascii_lowercase())
 }
 
 /// The fact of this name.

@@ -21,6 +21,7 @@ use crate::config::Env;
 use crate::config::document::LiteralSecret;
 use crate::provider::{Endpoint, HeaderText, Provider, SecretRef};
 use crate::table::RoutingTable;
+use crate::telemetry::facts::Named;
 use crate::telemetry::traffic::ProviderCounters;
 use crate::upstream::Pools;
 
@@ -31,6 +32,8 @@ pub struct Runtime {
     /// By [`ProviderIdx`](crate::table::ProviderIdx).
     pub providers: Box<[ProviderState]>,
     pub client_keys: ClientKeys,
+    /// Which facts records of requests hold.
+    pub recorded: Named,
 }
 
 /// The run-time side of one provider.
@@ -77,7 +80,8 @@ impl Runtime {
         let state = |provider| provider_state(provider, &secrets, (&pools, carried), &mut problems);
         let providers: Box<[ProviderState]> = table.providers.iter().map(state).collect();
         let client_keys = ClientKeys::resolve(table, &secrets, &mut problems);
-        if problems.is_empty() { Ok(Runtime { pools, providers, client_keys }) } else { Err(problems) }
+        let recorded = Named::of(table);
+        if problems.is_empty() { Ok(Runtime { pools, providers, client_keys, recorded }) } else { Err(problems) }
     }
 }
 

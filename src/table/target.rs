@@ -79,3 +79,14 @@ pub enum Lane {
     /// No way; why, in words for the caller.
     Refused(Box<str>),
 }
+
+impl Lane {
+    /// For logs: one word.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Lane::Passthrough { .. } => "passthrough",
+            Lane::Translate { .. } => "translate",
+            Lane::Refused(_) => "refused",
+        }
+    }
+}

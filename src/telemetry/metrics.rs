@@ -21,6 +21,7 @@ pub struct Metrics {
     pub config: ConfigMetrics,
     /// The request path's own.
     pub traffic: Arc<Traffic>,
+    pub telemetry: TelemetryMetrics,
 }
 
 impl Metrics {
@@ -28,7 +29,8 @@ impl Metrics {
         let mut registry = Registry::with_prefix("routeplane");
         let config = ConfigMetrics::register(&mut registry);
         let traffic = Arc::new(Traffic::new(&mut registry));
-        Metrics { registry, config, traffic }
+        let telemetry = TelemetryMetrics::register(&mut registry);
+        Metrics { registry, config, traffic, telemetry }
     }
 
     /// All metrics as text; empty if a label could not be written.
@@ -111,6 +113,40 @@ impl WatchState {
             WatchState::Poll => "poll",
             WatchState::Off => "off",
         }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SinkLabel {
+    sink: &'static str,
+}
+
+/// What becomes of telemetry itself.
+#[derive(Clone)]
+pub struct TelemetryMetrics {
+    dropped: Family<SinkLabel, Counter>,
+}
+
+/// Where records, spans and lines go, and can get lost.
+const SINKS: [&str; 1] = ["queue"];
+
+impl TelemetryMetrics {
+    fn register(registry: &mut Registry) -> TelemetryMetrics {
+        let metrics = TelemetryMetrics { dropped: Family::default() };
+        for sink in SINKS {
+            drop(metrics.dropped.get_or_create(&SinkLabel { sink }));
+        }
+        registry.sub_registry_with_prefix("telemetry").register(
+            "dropped",
+            "Records that were lost because the place they go to was full, slow or gone, by place",
+            metrics.dropped.clone(),
+        );
+        metrics
+    }
+
+    /// So many records did not get to where they go.
+    pub fn dropped(&self, sink: &'static str, count: u64) {
+        self.dropped.get_or_create(&SinkLabel { sink }).inc_by(count);
     }
 }
 

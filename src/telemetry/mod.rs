@@ -1,5 +1,25 @@
-//! Metrics and logs.
+//! What is told about the gateway's work: metrics, logs, and a record of every model call.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `record` | one model call, as plain data |
+//! | `entry` | a record while its request is on its way |
+//! | `sinks`, `recent` | where finished records go; the last of them, in memory |
+//! | `facts` | which facts of a request a record holds |
+//! | `metrics`, `traffic` | the metrics of `/metrics` |
+//! | `logs` | the program's own log |
+//! | `clock` | points in time as logs write them |
 
+pub mod clock;
+pub mod entry;
+pub mod facts;
 pub mod logs;
 pub mod metrics;
+pub mod recent;
+pub mod record;
+pub mod sinks;
 pub mod traffic;
+
+pub use entry::Entry;
+pub use record::Record;
+pub use sinks::Sinks;

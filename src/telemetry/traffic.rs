@@ -235,8 +235,8 @@ impl StreamRecord {
         self.counters.bytes.inc_by(bytes as u64);
     }
 
-    /// Called once, when the stream is over.
-    pub fn end(&mut self, outcome: &'static str, usage: Option<&Usage>, estimated: Option<&Usage>) {
+    /// Called once, when the stream is over. Gives the cost in USD of what was reported, and of what is estimated.
+    pub fn end(&mut self, outcome: &'static str, usage: Option<&Usage>, estimated: Option<&Usage>) -> [Option<f64>; 2] {
         self.counters.streams.dec();
         if outcome != "ok" {
             self.counters.failed(outcome);
@@ -244,11 +244,9 @@ impl StreamRecord {
         if let Some(judged) = self.form.get() {
             self.counters.judged(judged.verdict.word());
         }
-        if let Some(usage) = usage {
-            self.counters.used(usage, &self.tariff);
-        }
-        if let Some(usage) = estimated {
-            self.counters.estimated(usage, &self.tariff);
-        }
+        [
+            usage.and_then(|usage| self.counters.used(usage, &self.tariff)),
+            estimated.and_then(|usage| self.counters.estimated(usage, &self.tariff)),
+        ]
     }
 }

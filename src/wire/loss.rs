@@ -18,6 +18,15 @@ pub enum Effect {
 }
 
 impl Effect {
+    /// In headers and logs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Effect::Emulated => "emulated",
+            Effect::Degraded => "degraded",
+            Effect::Dropped => "dropped",
+        }
+    }
+
     /// The target does not get all that the caller meant.
     pub fn loses_meaning(self) -> bool {
         match self {
@@ -152,12 +161,7 @@ impl fmt::Display for Losses {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (position, loss) in self.0.iter().enumerate() {
             let separator = if position == 0 { "" } else { ", " };
-            let effect = match loss.effect {
-                Effect::Emulated => "emulated",
-                Effect::Degraded => "degraded",
-                Effect::Dropped => "dropped",
-            };
-            write!(f, "{separator}{}={effect}", loss.field)?;
+            write!(f, "{separator}{}={}", loss.field, loss.effect.word())?;
         }
         Ok(())
     }

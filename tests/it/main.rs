@@ -39,6 +39,7 @@ mod pipes;
 mod providers;
 mod proxy;
 mod quirks;
+mod records;
 mod relay;
 mod reload;
 mod reload_faults;

@@ -9,6 +9,7 @@ use super::whole::{collect, priced};
 use super::{Answer, AnswerBody, Place, Try, exchange};
 use crate::proxy::failure::Failure;
 use crate::proxy::outgoing::{Prepared, embed::Batches};
+use crate::telemetry::record::Account;
 use crate::wire::Embeddings;
 use crate::wire::ir::{EmbedResponse, Error, Usage};
 
@@ -51,7 +52,9 @@ pub(super) async fn run(
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let cost = whole.usage.and_then(|usage| place.counters.used(&usage, &this.tariff()));
     priced(&mut headers, cost);
-    Ok(Answer { headers, losses, body: AnswerBody::Whole(out.into()) })
+    let account =
+        Account { usage: whole.usage, cost_usd: cost, model: whole.model.map(Into::into), ..Account::default() };
+    Ok(Answer { headers, losses, body: AnswerBody::Whole(out.into()), account })
 }
 
 /// One call, its headers about limits and its vectors.

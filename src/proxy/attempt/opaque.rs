@@ -10,6 +10,7 @@ use super::{Answer, AnswerBody, Place, Try};
 use crate::proxy::failure::Failure;
 use crate::proxy::pipe::{Pipe, Progress};
 use crate::proxy::stream::{self, StreamBody};
+use crate::telemetry::record::Account;
 use crate::telemetry::traffic::StreamRecord;
 use crate::upstream;
 use crate::wire::frame::Framing;
@@ -45,5 +46,10 @@ pub(super) async fn open(
     let record = StreamRecord::start(Arc::clone(place.counters), this.tariff(), Slot::default());
     let body = StreamBody::new(opened, &attempt.settings.timeouts, *deadline, record, None, place.credential.clone());
     let headers = forwarded(&head.headers);
-    Ok(Answer { headers, losses: Losses::default(), body: AnswerBody::Stream(Box::new(body)) })
+    Ok(Answer {
+        headers,
+        losses: Losses::default(),
+        body: AnswerBody::Stream(Box::new(body)),
+        account: Account::default(),
+    })
 }

@@ -14,6 +14,7 @@ use crate::proxy::pipe::{Pipe, Progress};
 use crate::proxy::responses::{self, Session};
 use crate::proxy::stream::{self, StreamBody};
 use crate::table::settings::RetryOn;
+use crate::telemetry::record::Account;
 use crate::telemetry::traffic::StreamRecord;
 use crate::upstream;
 use crate::wire::Operation;
@@ -98,7 +99,12 @@ pub(super) async fn open(
     let prompt = untold.then(|| estimate::request(incoming.body, &prepared.translation));
     let credential = place.credential.clone();
     let body = StreamBody::new(opened, &attempt.settings.timeouts, *deadline, record, prompt, credential);
-    Ok(Answer { headers, losses: prepared.losses, body: AnswerBody::Stream(Box::new(body)) })
+    Ok(Answer {
+        headers,
+        losses: prepared.losses,
+        body: AnswerBody::Stream(Box::new(body)),
+        account: Account::default(),
+    })
 }
 
 fn is_stream(headers: &HeaderMap, framing: Framing) -> bool {

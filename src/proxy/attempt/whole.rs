@@ -14,8 +14,10 @@ use crate::provider::cost::decimal;
 use crate::proxy::estimate;
 use crate::proxy::failure::{Failure, StatusFailure};
 use crate::proxy::outgoing::{Prepared, Translation, proofs};
+use crate::proxy::recorded;
 use crate::proxy::responses::{self, Session};
 use crate::table::settings::RetryOn;
+use crate::telemetry::record::Account;
 use crate::upstream;
 use crate::upstream::body::Broken;
 use crate::wire::ir::{Error, Usage};
@@ -59,6 +61,8 @@ pub(super) async fn whole(
     }
     let mut losses = prepared.losses;
     let mut verdict = None;
+    let mut account =
+        Account { usage, estimated, cost_usd: cost, cost_estimated_usd: estimated_cost, ..Account::default() };
     let (mut headers, body) = match prepared.translation {
         Translation::None if incoming.call.operation == Operation::Rerank && place.quirks.rerank_top_k => {
             (forwarded(&head.headers), rerank::answer_in_results(body))
@@ -77,6 +81,7 @@ pub(super) async fn whole(
             if let Some(seal) = proofs::seal(incoming, attempt, &place.toward(None), &request) {
                 seal.response(&mut answer);
             }
+            recorded::answer(&mut account, &answer);
             let mut out = Vec::with_capacity(body.len());
             let answering = responses::answering(incoming, &request).map_err(bad)?;
             incoming.inbound.encode_answer(&answering, &answer, &mut out, &mut losses);
@@ -108,7 +113,7 @@ pub(super) async fn whole(
         headers.insert("x-routeplane-output", HeaderValue::from_static(verdict.word()));
     }
     priced(&mut headers, cost);
-    Ok(Answer { headers, losses, body: AnswerBody::Whole(body) })
+    Ok(Answer { headers, losses, body: AnswerBody::Whole(body), account })
 }
 
 /// Says what the answer cost, in USD, where that is known.

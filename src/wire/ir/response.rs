@@ -74,3 +74,21 @@ pub enum FinishReason {
     /// A reason nobody here knows; `Finish::raw` has it.
     Other,
 }
+
+impl FinishReason {
+    /// For logs, where the upstream has no word of its own.
+    pub fn word(self) -> &'static str {
+        match self {
+            FinishReason::Stop => "stop",
+            FinishReason::StopSequence => "stop_sequence",
+            FinishReason::ToolCalls => "tool_calls",
+            FinishReason::Length => "length",
+            FinishReason::ContextWindow => "context_window",
+            FinishReason::ContentFilter => "content_filter",
+            FinishReason::Refusal => "refusal",
+            FinishReason::Pause => "pause",
+            FinishReason::Malformed => "malformed",
+            FinishReason::Other => "other",
+        }
+    }
+}

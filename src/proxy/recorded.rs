@@ -1,0 +1,92 @@
+//! What the record of a call gets to know on the request path.
+
+use http::HeaderMap;
+
+use super::pipe::Pipe;
+use crate::rule::facts::TAG_HEADERS;
+use crate::table::facts::RequestFacts;
+use crate::table::{Decision, Draw, Outcome as Decided};
+use crate::telemetry::Entry;
+use crate::telemetry::entry::{Answered, DRAINING};
+use crate::telemetry::facts::Named;
+use crate::telemetry::record::{Account, Fault, MOST, Outcome, Skipped};
+use crate::wire::ir::{Finish, Response};
+
+/// Longest name or value of a tag.
+const LONGEST_TAG: usize = 128;
+
+/// The targets of a call are known.
+pub(super) fn decided(
+    entry: &mut Entry,
+    decision: &Decision<'_>,
+    draw: Draw,
+    request: &RequestFacts<'_, '_>,
+    named: &Named,
+) {
+    entry.note(|record, now| {
+        record.decided = Some(now);
+        record.operation = request.head.operation.name();
+        record.stream = request.envelope.stream;
+        record.model = Some((&*request.envelope.model).into());
+        record.rule = decision.rule;
+        record.route = Some((&*decision.route).into());
+        record.draw = Some(draw.0);
+        record.tags = tags(request.headers);
+        record.facts = named.of_request(request, request.request.get().is_some());
+        if let Decided::Attempts { skipped, .. } = &decision.outcome {
+            let down = skipped.iter().take(MOST).map(|attempt| Skipped {
+                target: format!("{}/{}", attempt.provider.name, attempt.model).into(),
+                reason: "down",
+            });
+            record.skipped = down.collect();
+        }
+    });
+}
+
+/// Tags that headers set.
+fn tags(headers: &HeaderMap) -> Vec<(Box<str>, Box<str>)> {
+    let tag = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
+        let (name, value) = (name.as_str().strip_prefix(TAG_HEADERS)?, value.to_str().ok()?);
+        let fits = name.len() <= LONGEST_TAG && value.len() <= LONGEST_TAG;
+        fits.then(|| (name.into(), value.into()))
+    };
+    headers.iter().filter_map(tag).take(MOST).collect()
+}
+
+/// Who gave a whole answer, and why it ended.
+pub(super) fn answer(account: &mut Account, answer: &Response) {
+    account.model = answer.model.as_deref().map(Into::into);
+    for candidate in &answer.candidates {
+        if let Some(reason) = &candidate.finish {
+            finish(&mut account.finish_reasons, reason);
+        }
+    }
+}
+
+/// Why one answer ended, in the upstream's words where it has some.
+pub(super) fn finish(reasons: &mut Vec<Box<str>>, finish: &Finish) {
+    if reasons.len() < MOST {
+        reasons.push(finish.raw.as_deref().unwrap_or(finish.reason.word()).into());
+    }
+}
+
+/// What an answer's head says of itself.
+pub(super) fn answered(status: u16, headers: &HeaderMap, bytes: u64) -> Answered {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let fault = (status >= 400).then(|| Fault {
+        code: text("x-routeplane-code").map(Into::into),
+        origin: if text("x-routeplane-origin") == Some("upstream") { "upstream" } else { "gateway" },
+    });
+    Answered { status, fault, bytes }
+}
+
+/// How a stream ended.
+pub(super) fn stream_end(pipe: &Pipe) -> (Outcome, Option<Fault>) {
+    let Some(error) = pipe.error() else {
+        return (if pipe.is_complete() { Outcome::Ok } else { Outcome::CallerLeft }, None);
+    };
+    let ours = error.code.as_deref() == Some(DRAINING);
+    let origin = if ours { "gateway" } else { "upstream" };
+    let fault = Fault { code: error.code.as_deref().map(Into::into), origin };
+    (if ours { Outcome::CutOff } else { Outcome::BrokeOff }, Some(fault))
+}

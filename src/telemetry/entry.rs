@@ -1,0 +1,167 @@
+//! A record while it is being written: it goes with its request from hand to hand, so nothing is locked, and whoever
+//! drops it last closes it. A caller that leaves drops everything that works for it, and so its entry, too.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use super::record::{Account, Fault, MOST, Outcome, Record, Tried, losses};
+use super::sinks::Sinks;
+use crate::wire::ProtocolId;
+use crate::wire::loss::Losses;
+
+/// The status of a record whose caller left before an answer had one (nginx's word for it).
+pub const CALLER_LEFT: u16 = 499;
+
+/// A record on its way; empty where nobody wants any.
+#[derive(Default)]
+pub struct Entry(Option<Box<Open>>);
+
+struct Open {
+    record: Record,
+    began: Instant,
+    sinks: Arc<Sinks>,
+}
+
+/// What the gateway said to the caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered {
+    pub status: u16,
+    /// The error, where the answer is one.
+    pub fault: Option<Fault>,
+    /// Bytes of a whole answer; a stream counts its own.
+    pub bytes: u64,
+}
+
+impl Entry {
+    /// A model call has arrived.
+    pub fn begin(sinks: &Arc<Sinks>, request_id: &str, generation: u64, protocol: ProtocolId) -> Entry {
+        if !sinks.are_wanted() {
+            return Entry(None);
+        }
+        let record = Record::new(SystemTime::now(), request_id, generation, protocol);
+        Entry(Some(Box::new(Open { record, began: Instant::now(), sinks: Arc::clone(sinks) })))
+    }
+
+    /// Adds what is known to the record, if there is one; the time is that since the request arrived.
+    pub fn note(&mut self, note: impl FnOnce(&mut Record, Duration)) {
+        if let Some(open) = &mut self.0 {
+            note(&mut open.record, open.began.elapsed());
+        }
+    }
+
+    /// A try begins. The number is for [`Entry::tried`] and [`Entry::opened`].
+    pub fn tries(&mut self, target: &str, provider: &str, model: &str, lane: &'static str) -> usize {
+        let Some(open) = &mut self.0 else { return 0 };
+        open.record.target = Some(target.into());
+        let number = open.record.attempts.len();
+        if number < MOST {
+            open.record.attempts.push(Tried {
+                target: target.into(),
+                provider: provider.into(),
+                model: model.into(),
+                lane,
+                cause: "unfinished",
+                status: None,
+                start: open.began.elapsed(),
+                first: None,
+                end: None,
+                losses: Vec::new(),
+            });
+        }
+        number
+    }
+
+    /// A try has failed.
+    pub fn tried(&mut self, number: usize, cause: &'static str, status: Option<u16>) {
+        self.attempt(number, |tried, now| {
+            (tried.cause, tried.status, tried.end) = (cause, status, Some(now));
+        });
+    }
+
+    /// A try has an answer: the whole of it, or the beginning of a stream, whose end is that of the request.
+    pub fn opened(&mut self, number: usize, streams: bool, lost: &Losses) {
+        self.attempt(number, |tried, now| {
+            (tried.cause, tried.status, tried.first) = ("ok", Some(200), Some(now));
+            tried.end = (!streams).then_some(now);
+            tried.losses = losses(lost);
+        });
+    }
+
+    fn attempt(&mut self, number: usize, note: impl FnOnce(&mut Tried, Duration)) {
+        self.note(|record, now| {
+            if let Some(tried) = record.attempts.get_mut(number) {
+                note(tried, now);
+            }
+        });
+    }
+
+    /// The caller gets an answer now. A whole one ends the record; of a stream only the head is known.
+    pub fn answered(&mut self, answered: Answered, streams: bool) {
+        self.note(|record, now| {
+            record.first = Some(now);
+            record.status = answered.status;
+            record.bytes_out = answered.bytes;
+            record.outcome = outcome(record, answered.fault.as_ref());
+            record.error = answered.fault;
+        });
+        if !streams {
+            self.close();
+        }
+    }
+
+    /// A stream has ended, however it did.
+    pub fn stream_ended(&mut self, outcome: Outcome, fault: Option<Fault>, bytes: u64, account: Account) {
+        self.note(|record, _| {
+            record.account(account);
+            record.bytes_out = bytes;
+            record.outcome = outcome;
+            record.error = fault;
+            if let Some(tried) = record.attempts.iter_mut().rfind(|tried| tried.end.is_none()) {
+                tried.cause = match outcome {
+                    Outcome::Ok | Outcome::Refused | Outcome::Failed => tried.cause,
+                    Outcome::BrokeOff => "broke_off",
+                    Outcome::CallerLeft => "caller_left",
+                    Outcome::CutOff => "cut_off",
+                };
+            }
+        });
+        self.close();
+    }
+
+    /// Hands the record over. Without more words the caller has left.
+    fn close(&mut self) {
+        let Some(open) = self.0.take() else { return };
+        let Open { mut record, began, sinks } = *open;
+        record.total = began.elapsed();
+        if record.status == 0 {
+            record.status = CALLER_LEFT;
+        }
+        let unfinished = if record.outcome == Outcome::CutOff { "cut_off" } else { "caller_left" };
+        for tried in record.attempts.iter_mut().filter(|tried| tried.end.is_none()) {
+            tried.end = Some(record.total);
+            if tried.cause == "unfinished" {
+                tried.cause = unfinished;
+            }
+        }
+        sinks.put(record);
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// How a request ended that got an answer with this error.
+fn outcome(record: &Record, fault: Option<&Fault>) -> Outcome {
+    match fault {
+        None => Outcome::Ok,
+        Some(fault) if fault.code.as_deref() == Some(DRAINING) => Outcome::CutOff,
+        Some(_) if record.attempts.is_empty() => Outcome::Refused,
+        Some(_) => Outcome::Failed,
+    }
+}
+
+/// The code of the error that an answer ends with when the gateway stops.
+pub const DRAINING: &str = "draining";

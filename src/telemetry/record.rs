@@ -1,0 +1,309 @@
+//! The record of one model call: what happened, and what it cost. Plain data; no text of a prompt or an answer is in it.
+//!
+//! Its JSON is the line of the access log and what `/admin/requests` answers; docs/access-log.md describes it field by
+//! field, and a test holds the two together. A field that does not apply, or that nobody knows, is left out.
+
+use std::borrow::Cow;
+use std::time::{Duration, SystemTime};
+
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
+
+use super::clock;
+use crate::wire::ProtocolId;
+use crate::wire::ir::Usage;
+use crate::wire::loss::Losses;
+
+/// The version of the JSON form.
+pub const VERSION: u32 = 1;
+
+/// Most attempts, skipped targets, losses and tags that one record holds.
+pub const MOST: usize = 64;
+
+/// One model call, at its end.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Record {
+    #[serde(rename = "v")]
+    pub version: u32,
+    /// When the request arrived.
+    #[serde(serialize_with = "instant")]
+    pub time: SystemTime,
+    pub request_id: Box<str>,
+    /// Of the configuration that decided.
+    pub generation: u64,
+    /// The protocol that the caller speaks.
+    pub protocol: ProtocolId,
+    /// What was asked for: `generate`, `embed`, ...
+    pub operation: &'static str,
+    pub stream: bool,
+    /// The id of the client key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<Box<str>>,
+    /// The name that the caller asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<Box<str>>,
+    /// The rule that decided, counted from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route: Option<Box<str>>,
+    /// The target that answered, or that was tried last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<Box<str>>,
+    /// The model that the upstream says answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response_model: Option<Box<str>>,
+    pub attempts: Vec<Tried>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<Skipped>,
+    /// Why the model stopped, one for each answer that was asked for, in the upstream's words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub finish_reasons: Vec<Box<str>>,
+    /// As the upstream reported it.
+    #[serde(serialize_with = "usage", skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+    /// What no upstream reported, by estimate.
+    #[serde(serialize_with = "usage", skip_serializing_if = "Option::is_none")]
+    pub usage_estimated: Option<Usage>,
+    /// Of the reported usage.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost_usd: Option<f64>,
+    /// Of the estimated usage.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost_estimated_usd: Option<f64>,
+    pub status: u16,
+    pub outcome: Outcome,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<Fault>,
+    /// Of the request's body, decompressed.
+    pub bytes_in: u64,
+    /// Of the answer's body.
+    pub bytes_out: u64,
+    /// Until the targets were known.
+    #[serde(rename = "decided_ms", serialize_with = "millis_or_none", skip_serializing_if = "Option::is_none")]
+    pub decided: Option<Duration>,
+    /// Until the answer's head went to the caller; of a stream that is when its first content was there.
+    #[serde(rename = "first_ms", serialize_with = "millis_or_none", skip_serializing_if = "Option::is_none")]
+    pub first: Option<Duration>,
+    /// Until everything was over.
+    #[serde(rename = "total_ms", serialize_with = "millis")]
+    pub total: Duration,
+    /// Tags that headers set.
+    #[serde(serialize_with = "map", skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<(Box<str>, Box<str>)>,
+    /// The facts that rules may ask for and that are no other field, by their names in rules.
+    #[serde(serialize_with = "facts", skip_serializing_if = "Vec::is_empty")]
+    pub facts: Vec<(Cow<'static, str>, Fact)>,
+    /// The random number of the decision, from 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub draw: Option<f64>,
+}
+
+/// One try at one target.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Tried {
+    /// `provider/model`.
+    pub target: Box<str>,
+    pub provider: Box<str>,
+    /// As the upstream knows it.
+    pub model: Box<str>,
+    /// `passthrough`, `translate` or `refused`.
+    pub lane: &'static str,
+    /// `ok`, or why there was no answer.
+    pub cause: &'static str,
+    /// Of the upstream's answer, where there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// From the request's arrival.
+    #[serde(rename = "start_ms", serialize_with = "millis")]
+    pub start: Duration,
+    /// Until the answer's first content, from the request's arrival.
+    #[serde(rename = "first_ms", serialize_with = "millis_or_none", skip_serializing_if = "Option::is_none")]
+    pub first: Option<Duration>,
+    /// From the request's arrival.
+    #[serde(rename = "end_ms", serialize_with = "millis_or_none", skip_serializing_if = "Option::is_none")]
+    pub end: Option<Duration>,
+    /// What the translation could not carry, as in `x-routeplane-losses`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub losses: Vec<Box<str>>,
+}
+
+/// A target that was left out.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Skipped {
+    pub target: Box<str>,
+    pub reason: &'static str,
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The caller got a whole answer.
+    Ok,
+    /// The gateway refused the request before any target was tried.
+    Refused,
+    /// No target gave an answer.
+    Failed,
+    /// An error came behind the beginning of a stream.
+    BrokeOff,
+    /// The caller left before the end.
+    CallerLeft,
+    /// The gateway stopped, or moved its listener, and the answer took longer than `limits.drain`.
+    CutOff,
+}
+
+/// The error that the caller was told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// As in `x-routeplane-code`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<Box<str>>,
+    /// Whose error it is: `gateway` or `upstream`.
+    pub origin: &'static str,
+}
+
+/// The value of a fact. One that is not in the record is not known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Fact {
+    Absent,
+    Text(Box<str>),
+    Number(u64),
+    Flag(bool),
+}
+
+/// What an answer took, and who gave it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Account {
+    pub usage: Option<Usage>,
+    pub estimated: Option<Usage>,
+    pub cost_usd: Option<f64>,
+    pub cost_estimated_usd: Option<f64>,
+    pub model: Option<Box<str>>,
+    pub finish_reasons: Vec<Box<str>>,
+}
+
+impl Record {
+    /// A request that has arrived, and nothing more.
+    pub fn new(time: SystemTime, request_id: &str, generation: u64, protocol: ProtocolId) -> Record {
+        Record {
+            version: VERSION,
+            time,
+            request_id: request_id.into(),
+            generation,
+            protocol,
+            operation: "generate",
+            stream: false,
+            key: None,
+            model: None,
+            rule: None,
+            route: None,
+            target: None,
+            response_model: None,
+            attempts: Vec::new(),
+            skipped: Vec::new(),
+            finish_reasons: Vec::new(),
+            usage: None,
+            usage_estimated: None,
+            cost_usd: None,
+            cost_estimated_usd: None,
+            status: 0,
+            outcome: Outcome::CallerLeft,
+            error: None,
+            bytes_in: 0,
+            bytes_out: 0,
+            decided: None,
+            first: None,
+            total: Duration::ZERO,
+            tags: Vec::new(),
+            facts: Vec::new(),
+            draw: None,
+        }
+    }
+
+    /// Takes over what is known of the answer.
+    pub fn account(&mut self, account: Account) {
+        let Account { usage, estimated, cost_usd, cost_estimated_usd, model, finish_reasons } = account;
+        self.usage = usage;
+        self.usage_estimated = estimated;
+        self.cost_usd = cost_usd;
+        self.cost_estimated_usd = cost_estimated_usd;
+        self.response_model = model;
+        self.finish_reasons = finish_reasons;
+    }
+
+    /// The value of a fact, by its name in rules; `None` where it is not known.
+    pub fn fact(&self, name: &str) -> Option<&Fact> {
+        self.facts.iter().find(|(known, _)| known == name).map(|(_, value)| value)
+    }
+}
+
+/// Losses as a record keeps them: `seed=dropped`.
+pub fn losses(losses: &Losses) -> Vec<Box<str>> {
+    const LONGEST: usize = 120;
+    let text = |loss: &crate::wire::loss::Loss| {
+        let field: String = loss.field.chars().take(LONGEST).collect();
+        format!("{field}={}", loss.effect.word()).into()
+    };
+    losses.iter().take(MOST).map(text).collect()
+}
+
+// === how it is written
+
+fn instant<S: Serializer>(time: &SystemTime, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&clock::rfc3339_millis(*time))
+}
+
+/// Milliseconds, to the microsecond.
+fn millis<S: Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_f64(time.as_micros() as f64 / 1e3)
+}
+
+fn millis_or_none<S: Serializer>(time: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
+    match time {
+        Some(time) => millis(time, to),
+        None => to.serialize_none(),
+    }
+}
+
+/// The counts that are known.
+fn usage<S: Serializer>(usage: &Option<Usage>, to: S) -> Result<S::Ok, S::Error> {
+    let counts = usage.map(|usage| usage.counts());
+    let known = counts.iter().flatten().filter_map(|(name, count)| Some((name, (*count)?)));
+    to.collect_map(known)
+}
+
+fn map<S: Serializer>(pairs: &[(Box<str>, Box<str>)], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_map(pairs.iter().map(|(name, value)| (name, value)))
+}
+
+fn facts<S: Serializer>(facts: &[(Cow<'static, str>, Fact)], to: S) -> Result<S::Ok, S::Error> {
+    let mut map = to.serialize_map(Some(facts.len()))?;
+    for (name, value) in facts {
+        map.serialize_entry(name, value)?;
+    }
+    map.end()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_known_is_left_out() {
+        let mut record = Record::new(SystemTime::UNIX_EPOCH, "r1", 3, ProtocolId::Gemini);
+        record.facts = vec![("user".into(), Fact::Absent), ("tools".into(), Fact::Number(2))];
+        record.usage = Some(Usage { input: Some(4), ..Usage::default() });
+        record.total = Duration::from_micros(1_234_567);
+        let json = serde_json::to_string(&record).unwrap();
+        let expected = concat!(
+            r#"{"v":1,"time":"1970-01-01T00:00:00.000Z","request_id":"r1","generation":3,"protocol":"gemini","#,
+            r#""operation":"generate","stream":false,"attempts":[],"usage":{"input":4},"status":0,"#,
+            r#""outcome":"caller_left","bytes_in":0,"bytes_out":0,"total_ms":1234.567,"#,
+            r#""facts":{"user":null,"tools":2}}"#
+        );
+        assert_eq!(json, expected);
+        assert_eq!((record.fact("tools"), record.fact("images")), (Some(&Fact::Number(2)), None));
+    }
+}
