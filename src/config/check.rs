@@ -1,12 +1,13 @@
 //! What is not routing: the address, client keys, limits, reloads.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::document::{Document, KeyEntry, LimitsEntry, ReloadEntry, ResponsesEntry};
+use super::document::{Document, FilesEntry, KeyEntry, LimitsEntry, ReloadEntry, ResponsesEntry};
 use super::expand::Secrets;
-use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean};
 use crate::source::Span;
-use crate::table::{ClientKey, Kept, Limits, ReloadSettings, WatchMode};
+use crate::table::{ClientKey, FilesPolicy, Kept, Limits, ReloadSettings, WatchMode};
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4356);
 
@@ -90,6 +91,37 @@ pub(super) fn kept(entry: Option<&ResponsesEntry>, diagnostics: &mut Diagnostics
         kept.memory = usize::try_from(bytes).unwrap_or(kept.memory);
     }
     kept
+}
+
+/// Who may keep files at which provider; both must be known.
+pub(super) fn files(
+    entry: Option<&FilesEntry>,
+    keys: &[KeyEntry],
+    providers: &BTreeSet<&str>,
+    diagnostics: &mut Diagnostics,
+) -> FilesPolicy {
+    let Some(entry) = entry else { return FilesPolicy::default() };
+    if let Some(provider) = entry.default_provider.as_ref().filter(|provider| !providers.contains(provider.value.as_str())) {
+        let diagnostic = Diagnostic::new(Code::UnknownProvider, format!("unknown provider `{}`", provider.value))
+            .label(provider.span, "no provider of this name");
+        diagnostics.push(match did_you_mean(&provider.value, providers.iter().copied()) {
+            Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+            None => diagnostic.help("name one of `providers:`; `routeplane providers` lists those that are built in"),
+        });
+    }
+    let ids = || keys.iter().map(|key| key.name.value.as_str());
+    for key in entry.keys.iter().flatten().filter(|key| ids().all(|id| id != key.value)) {
+        let diagnostic = Diagnostic::new(Code::BadValue, format!("`{}` is not a client key of this file", key.value))
+            .label(key.span, "no key has this id");
+        diagnostics.push(match did_you_mean(&key.value, ids()) {
+            Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+            None => diagnostic.help("write ids of `keys:`"),
+        });
+    }
+    FilesPolicy {
+        provider: entry.default_provider.as_ref().map(|provider| provider.value.as_str().into()),
+        keys: entry.keys.as_ref().map(|keys| keys.iter().map(|key| key.value.as_str().into()).collect()),
+    }
 }
 
 fn bounded(value: u64, span: Span, least: u64, most: u64, unit: &str, diagnostics: &mut Diagnostics) -> u64 {

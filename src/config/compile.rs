@@ -74,7 +74,10 @@ fn table(
     diagnostics: &mut Diagnostics,
 ) -> Option<RoutingTable> {
     let Written { expressions, rules } = written;
-    let mentioned = mentioned(document, expressions, rules);
+    let mut mentioned = mentioned(document, expressions, rules);
+    if let Some(provider) = document.files.as_ref().and_then(|files| files.default_provider.as_ref()) {
+        mentioned.entry(&provider.value).or_insert(provider.span);
+    }
     let expand::Expansion { providers, inactive } =
         expand::providers(document, context.known, &mentioned, secrets, diagnostics);
 
@@ -85,6 +88,9 @@ fn table(
     let keys = check::keys(&document.keys, secrets, diagnostics);
     let limits = check::limits(document.limits.as_ref(), diagnostics);
     let kept = check::kept(document.responses.as_ref(), diagnostics);
+    let provider_names =
+        document.providers.iter().chain(context.known).map(|entry| entry.name.value.as_str()).collect();
+    let files = check::files(document.files.as_ref(), &document.keys, &provider_names, diagnostics);
     let mut layers = Layers::new(document, diagnostics);
     let settings: Vec<SettingsIdx> =
         document.presets.iter().map(|entry| layers.add(entry, context.files, diagnostics)).collect();
@@ -114,6 +120,7 @@ fn table(
         limits,
         kept,
         tensorzero: surface.map(Box::new),
+        files,
         reload: check::reload(document.reload.as_ref()),
         provider_names: (0..).map(ProviderIdx).zip(&providers).map(|(index, p)| (p.name.clone(), index)).collect(),
         providers: providers.into(),

@@ -55,6 +55,8 @@ mapping! {
         "limits" => limits: Option<LimitsEntry> as LimitsEntry,
         /// What is kept in memory of answers, for `previous_response_id` of OpenAI Responses.
         "responses" => responses: Option<ResponsesEntry> as ResponsesEntry,
+        /// Files and batches that callers keep at a provider.
+        "files" => files: Option<FilesEntry> as FilesEntry,
         /// How changes of this file are noticed.
         "reload" => reload: Option<ReloadEntry> as ReloadEntry,
     }
@@ -124,8 +126,8 @@ mapping! {
         /// Where a protocol is spoken elsewhere than at `base_url`.
         "endpoints" => endpoints: Vec<(Spanned<ProtocolId>, EndpointEntry)> as ByProtocol<EndpointEntry>,
         /// What else it can do, of what is relayed in OpenAI's shapes: `rerank`, `completions`, `moderations`, `images`,
-        /// `image_edits`, `image_variations`, `speech`, `transcriptions`, `translations`. Without it, what the provider file
-        /// lists; a provider that only this file describes is asked for all of them.
+        /// `image_edits`, `image_variations`, `speech`, `transcriptions`, `translations`, `files`, `batches`. Without it, what
+        /// the provider file lists; a provider that only this file describes is asked for all but the last two.
         "operations" => operations: Option<Vec<Spanned<String>>> as OneOrMore<Text<Any>>,
         /// Models it serves, besides those of the catalogue. Others pass through all the same.
         "models" => models: Option<Vec<Spanned<String>>> as OneOrMore<Text<Any>>,
@@ -389,6 +391,21 @@ mapping! {
         "entries" default "10000" => entries: Option<Spanned<u64>> as Whole,
         /// Most bytes of all of them together.
         "memory" default "64MiB" => memory: Option<Spanned<u64>> as Size,
+    }
+}
+
+mapping! {
+    /// Files and batches that callers keep at a provider. They belong to the provider's account, so that whoever may see some
+    /// of them sees all.
+    #[called = "the setting of files"]
+    #[derive(Debug, Clone, Default)]
+    pub struct FilesEntry {
+        /// The provider that keeps them where a request does not name one in the header `x-routeplane-provider`. Without it, the
+        /// only one that can.
+        "default_provider" => default_provider: Option<Spanned<String>> as Text<Any>,
+        /// The client keys whose holders share them, by their ids. Without it nobody may have any, unless there is one key at
+        /// most.
+        "keys" => keys: Option<Vec<Spanned<String>>> as OneOrMore<Text<Any>>,
     }
 }
 

@@ -10,6 +10,7 @@ mod open;
 mod whole;
 
 pub(super) use heads::forwarded;
+pub(super) use opaque::is_json;
 pub(super) use whole::collect;
 
 use std::borrow::Cow;

@@ -21,7 +21,7 @@ use super::ingress::{self, Call, Ingress};
 use super::outgoing::{self, Incoming};
 use super::respond::{self, Trail};
 use super::responses::stored::{self, Question};
-use super::{Gateway, ResponseBody, guard, models, receive, recorded, responses};
+use super::{Gateway, ResponseBody, guard, models, objects, receive, recorded, responses};
 use crate::live::Live;
 use crate::table::select::{AllUp, NotFound};
 use crate::table::settings::{OnLoss, Retries};
@@ -49,6 +49,7 @@ pub async fn handle(
         Ingress::Call(call) => call.protocol,
         Ingress::Models { dialect, .. } | Ingress::MethodNotAllowed { dialect } => *dialect,
         Ingress::Stored(_) | Ingress::WebSocket => ProtocolId::OpenAiResponses,
+        Ingress::Object(object) => object.dialect,
         Ingress::Side => ProtocolId::OpenAiChat,
     };
     let Some(inbound) = respond::dialect(protocol) else { return bare(StatusCode::INTERNAL_SERVER_ERROR) };
@@ -71,6 +72,13 @@ pub async fn handle(
             Ok(key) => {
                 let question = Question { stored: &stored, query: uri.query(), headers, key };
                 stored::answer(gateway, &live, &question, &mut trail).await
+            }
+            Err(error) => Err(error),
+        },
+        Ingress::Object(object) => match guard::client_key(&live, headers, uri) {
+            Ok(key) => {
+                let asked = objects::Asked { object, headers, query: uri.query(), key, body };
+                cut.or(objects::answer(&live, asked, &mut trail)).await
             }
             Err(error) => Err(error),
         },

@@ -7,6 +7,7 @@ use http::HeaderMap;
 
 use super::structured::Correction;
 use crate::table::settings::{OnInvalid, Retries, RetryOn};
+use crate::upstream::SendError;
 use crate::wire::ir::{Error, ErrorKind};
 use crate::wire::proof;
 use crate::wire::structured::watch::INVALID;
@@ -68,6 +69,16 @@ pub enum Next {
     Fallback,
     /// Tell the caller: no other target would do better.
     Stop,
+}
+
+impl From<SendError> for Failure {
+    fn from(error: SendError) -> Failure {
+        match error {
+            SendError::Connect(cause) => Failure::Connect(cause),
+            SendError::ConnectTimeout(limit) => Failure::ConnectTimeout(limit),
+            SendError::Broken(cause) => Failure::Broken(cause),
+        }
+    }
 }
 
 impl Failure {

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use http::header::UPGRADE;
 use http::{HeaderMap, Method, Uri};
 
+use super::objects::path::{self as objects, Object};
 use crate::wire::{Head, Operation, ProtocolId};
 
 /// What a request line asks for.
@@ -16,6 +17,8 @@ pub enum Ingress<'a> {
     Models { dialect: ProtocolId, id: Option<Cow<'a, str>> },
     /// A question about an answer that has been given.
     Stored(Stored<'a>),
+    /// A request about files or batches that a provider keeps.
+    Object(Object<'a>),
     /// A connection that is to become a WebSocket, at the path of Responses calls.
     WebSocket,
     /// A path of a model call, with a method that it does not have.
@@ -91,6 +94,11 @@ fn below<'a>(method: &Method, uri: &'a Uri, headers: &HeaderMap) -> Ingress<'a> 
     let path = uri.path();
     if let Some(rest) = path.strip_prefix("/v1/responses/").or_else(|| path.strip_prefix("/responses/")) {
         return under_responses(method, rest);
+    }
+    match objects::read(method, path, headers) {
+        Some(Ok(object)) => return Ingress::Object(object),
+        Some(Err(dialect)) => return Ingress::MethodNotAllowed { dialect },
+        None => {}
     }
     match path.strip_prefix("/model/") {
         Some(rest) => bedrock_call(method, rest),
@@ -209,6 +217,7 @@ mod tests {
             ),
             Ingress::Models { dialect, id } => format!("models {dialect} {}", id.as_deref().unwrap_or("-")),
             Ingress::Stored(stored) => format!("stored {} {:?}", stored.id, stored.wish),
+            Ingress::Object(object) => format!("{} {:?}", object.kind.name(), object.deed),
             Ingress::WebSocket => "websocket".to_owned(),
             Ingress::MethodNotAllowed { dialect } => format!("405 {dialect}"),
             Ingress::Side => "side".to_owned(),
@@ -256,6 +265,8 @@ mod tests {
         check("POST", "/v1/images/generations", "openai-chat Images -");
         check("POST", "/audio/transcriptions", "openai-chat Transcribe -");
         check("POST", "/v2/rerank", "openai-chat Rerank -");
+        check("POST", "/v1/files", "files Create");
+        check("GET", "/v1/messages/batches/b/results?x=1", "batches Results");
         check("GET", "/v1/modelsx", "side");
         check("GET", "/livez", "side");
         check("POST", "/v1beta/models/m:unknown", "405 gemini");

@@ -15,12 +15,15 @@
 //! | `structured` | answers of a given form: judged, mended, asked for again |
 //! | `recorded` | what the record of a call gets to know |
 //! | `respond` | heads and errors for the caller |
+//! | `objects` | files and batches that a provider keeps |
 //! | `models` | the list of models, in three dialects |
+//! | `access` | tokens for requests that are no calls of a model |
 //! | `admin` | everything that is no model call: health, metrics, the configuration's status and reload |
 //! | `estimate` | tokens that nobody counted |
 //! | `explain` | decides about a request that is not sent |
 //! | `doors` | the listeners, moved by a reload |
 
+pub mod access;
 pub mod admin;
 pub mod attempt;
 pub mod body;
@@ -34,6 +37,7 @@ pub mod guard;
 pub mod head_watch;
 pub mod ingress;
 pub mod models;
+pub mod objects;
 pub mod outgoing;
 pub mod pipe;
 pub mod receive;

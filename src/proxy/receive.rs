@@ -12,7 +12,7 @@ use crate::upstream::coding::{self, Coding, Corrupt, Decoder};
 use crate::wire::ir::{Error, ErrorKind};
 
 /// Between two pieces of a body.
-const IDLE: Duration = Duration::from_secs(30);
+pub const IDLE: Duration = Duration::from_secs(30);
 /// For a whole body.
 const TOTAL: Duration = Duration::from_secs(120);
 
@@ -107,7 +107,8 @@ fn too_large(limit: u64) -> Error {
     .with_code("body_too_large")
 }
 
-fn too_slow() -> Error {
+/// The body of a request stalls.
+pub fn too_slow() -> Error {
     Error::new(ErrorKind::Timeout, "the request's body did not arrive in time")
         .with_code("client_timeout")
         .with_status(408)

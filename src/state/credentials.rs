@@ -163,6 +163,11 @@ impl KeyPool {
         in_turn().find(|key| key.cooling_until() <= now).or_else(|| in_turn().min_by_key(|key| key.cooling_until()))
     }
 
+    /// The first key, whether it cools or not: for what one account keeps, and another does not see.
+    pub fn first(&self) -> Option<&Arc<Credential>> {
+        self.keys.first()
+    }
+
     pub fn len(&self) -> usize {
         self.keys.len()
     }

@@ -52,6 +52,23 @@ impl Uris {
     }
 }
 
+/// The address of a thing below that of a kind of call: with `tail` behind its path (each segment escaped already), and behind
+/// its query that of a caller, without the client key that may stand in it.
+pub fn below(calls: Uri, tail: &str, query: Option<&str>) -> Option<Uri> {
+    let asked = query.into_iter().flat_map(|query| query.split('&')).filter(|pair| !pair.starts_with("key="));
+    let queries: Vec<&str> = calls.query().into_iter().chain(asked).filter(|pair| !pair.is_empty()).collect();
+    let mark = if queries.is_empty() { "" } else { "?" };
+    let path: PathAndQuery = format!("{}{tail}{mark}{}", calls.path(), queries.join("&")).parse().ok()?;
+    let mut parts = calls.into_parts();
+    parts.path_and_query = Some(path);
+    Uri::from_parts(parts).ok()
+}
+
+/// A name as one segment of a path.
+pub fn segment(name: &str) -> String {
+    utf8_percent_encode(name, SEGMENT).to_string()
+}
+
 fn build(endpoint: &Endpoint, outbound: &dyn Outbound, operation: Operation, model: &str, stream: bool) -> Option<Uri> {
     let own = endpoint.paths.iter().find(|(known, streamed, _)| *known == operation && *streamed == stream);
     let path = match own {

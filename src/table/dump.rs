@@ -86,6 +86,7 @@ pub fn items(table: &RoutingTable) -> Vec<Item> {
         setting("defaults", words::defaults(table)),
     ];
     items.extend(table.tensorzero.iter().flat_map(|surface| tensorzero::items(surface)));
+    items.extend(words::files(&table.files).map(|text| setting("files", text)));
     items.extend(table.keys.iter().map(|key| Item {
         kind: ItemKind::Key,
         id: key.id.to_string(),
@@ -176,8 +177,8 @@ fn endpoint_text(endpoint: &Endpoint, transport: Transport) -> String {
             None => write!(out, ", no {operation}"),
         };
     }
-    let relayed = Operation::ALL.into_iter().filter(|operation| operation.relayed().is_some()).count();
-    if endpoint.operations.len() == relayed {
+    let calls = Operation::ALL.into_iter().filter(|one| one.relayed().is_some() && !one.is_of_kept());
+    if endpoint.operations.iter().copied().eq(calls) {
         out.push_str(", also all that is relayed");
     } else if !endpoint.operations.is_empty() {
         let names: Vec<&str> = endpoint.operations.iter().map(|operation| operation.name()).collect();

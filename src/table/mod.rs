@@ -52,6 +52,7 @@ pub struct RoutingTable {
     pub kept: Kept,
     /// The surface of a TensorZero gateway, where the file has that section.
     pub tensorzero: Option<Box<tensorzero::Surface>>,
+    pub files: FilesPolicy,
     pub reload: ReloadSettings,
     pub providers: Box<[Provider]>,
     pub targets: Box<[Target]>,
@@ -98,6 +99,18 @@ pub struct Limits {
     pub drain: std::time::Duration,
 }
 
+impl RoutingTable {
+    /// Whether the holder of a client key (by its position; `None` where no key is asked for) may keep files at a provider.
+    pub fn keeps_files_for(&self, key: Option<usize>) -> bool {
+        let id = key.and_then(|at| self.keys.get(at)).map(|key| &key.id);
+        match (&self.files.keys, id) {
+            (None, _) => self.keys.len() <= 1,
+            (Some(listed), Some(id)) => listed.contains(id),
+            (Some(_), None) => false,
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Limits {
         Limits { body: 32 << 20, connections: 10_000, drain: std::time::Duration::from_secs(120) }
@@ -119,6 +132,15 @@ impl Default for Kept {
     fn default() -> Kept {
         Kept { ttl: std::time::Duration::from_secs(24 * 60 * 60), entries: 10_000, memory: 64 << 20 }
     }
+}
+
+/// Who may keep files and batches at a provider, and at which.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FilesPolicy {
+    /// The provider of requests that name none.
+    pub provider: Option<Box<str>>,
+    /// Ids of the client keys whose holders share what is kept; `None`: nobody has to share it with another.
+    pub keys: Option<Box<[Box<str>]>>,
 }
 
 /// How changes of the file are noticed.

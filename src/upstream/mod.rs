@@ -7,9 +7,11 @@
 pub mod body;
 pub mod coding;
 pub mod demo;
+pub mod patient;
 pub mod pieces;
 pub mod pool;
 
 pub use body::Body;
+pub use patient::Patient;
 pub use pieces::Pieces;
 pub use pool::{Pools, SendError};

@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Request, Response, Uri};
+use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector};
 use hyper_util::client::legacy::Client;
@@ -21,6 +23,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tower_service::Service;
 
 use super::body::text;
+use super::patient::{BoxError, Patient};
 use super::pieces::Pieces;
 use crate::provider::metadata;
 
@@ -30,8 +33,8 @@ const IDLE_PER_HOST: usize = 1024;
 const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 
 type Connector = HttpConnector<Names>;
-type PlainClient = Client<Timed<Connector>, Pieces>;
-type TlsClient = Client<Timed<HttpsConnector<Connector>>, Pieces>;
+type PlainClient = Client<Timed<Connector>, RequestBody>;
+type TlsClient = Client<Timed<HttpsConnector<Connector>>, RequestBody>;
 
 /// Every upstream connection. Shared by all generations, so that a reload closes none.
 ///
@@ -42,6 +45,41 @@ pub struct Pools {
     /// Only where some provider is reached over TLS: reading the system's roots costs memory.
     tls: HashMap<Duration, TlsClient>,
     tls_config: Option<rustls::ClientConfig>,
+}
+
+/// What a request carries.
+enum RequestBody {
+    Pieces(Pieces),
+    /// Boxed: it is rare, and hyper keeps room for many requests.
+    Upload(Box<Patient<Incoming>>),
+}
+
+impl http_body::Body for RequestBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self.get_mut() {
+            RequestBody::Pieces(pieces) => {
+                Pin::new(pieces).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(|never| match never {})))
+            }
+            RequestBody::Upload(body) => Pin::new(body.as_mut()).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            RequestBody::Pieces(pieces) => pieces.is_end_stream(),
+            RequestBody::Upload(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            RequestBody::Pieces(pieces) => pieces.size_hint(),
+            RequestBody::Upload(body) => body.size_hint(),
+        }
+    }
 }
 
 /// Why no answer came.
@@ -85,6 +123,26 @@ impl Pools {
         request: Request<Pieces>,
         connect_timeout: Duration,
     ) -> Result<Response<Incoming>, SendError> {
+        self.exchange(request.map(RequestBody::Pieces), connect_timeout).await
+    }
+
+    /// As [`Pools::send`], with a body that is still on its way here.
+    ///
+    /// # Errors
+    /// As there; also where the body does not come.
+    pub async fn upload(
+        &self,
+        request: Request<Patient<Incoming>>,
+        connect_timeout: Duration,
+    ) -> Result<Response<Incoming>, SendError> {
+        self.exchange(request.map(|body| RequestBody::Upload(Box::new(body))), connect_timeout).await
+    }
+
+    async fn exchange(
+        &self,
+        request: Request<RequestBody>,
+        connect_timeout: Duration,
+    ) -> Result<Response<Incoming>, SendError> {
         let answer = if request.uri().scheme() == Some(&http::uri::Scheme::HTTPS) {
             self.tls.get(&connect_timeout).map(|client| client.request(request))
         } else {
@@ -124,7 +182,7 @@ fn tls_connector(config: &rustls::ClientConfig) -> HttpsConnector<Connector> {
         .wrap_connector(http_connector())
 }
 
-fn client<C>(connector: C) -> Client<C, Pieces>
+fn client<C>(connector: C) -> Client<C, RequestBody>
 where
     C: Connect + Clone,
 {
@@ -186,8 +244,6 @@ struct Timed<C> {
     inner: C,
     limit: Duration,
 }
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The connect timeout, as a cause inside hyper's error.
 #[derive(Debug, thiserror::Error)]

@@ -25,6 +25,10 @@ pub enum Operation {
     Transcribe,
     /// English text from speech.
     TranslateSpeech,
+    /// Files that a provider keeps.
+    Files,
+    /// Requests that a provider answers within hours.
+    Batches,
 }
 
 /// How an operation's request is written.
@@ -33,6 +37,8 @@ pub enum Form {
     Json,
     /// `multipart/form-data` (RFC 7578), or JSON where the caller has nothing to upload.
     Multipart,
+    /// Several methods below the path, none of which names a model: things that a provider keeps.
+    Kept,
 }
 
 /// An operation that no protocol translates: it reaches upstreams that have it under OpenAI's paths and in OpenAI's shapes.
@@ -57,6 +63,8 @@ const TABLE: [(Operation, &str, Option<Relayed>); Operation::COUNT] = [
     (Operation::Speech, "speech", json("/audio/speech")),
     (Operation::Transcribe, "transcriptions", multipart("/audio/transcriptions")),
     (Operation::TranslateSpeech, "translations", multipart("/audio/translations")),
+    (Operation::Files, "files", Some(Relayed { path: "/files", form: Form::Kept })),
+    (Operation::Batches, "batches", Some(Relayed { path: "/batches", form: Form::Kept })),
 ];
 
 const fn json(path: &'static str) -> Option<Relayed> {
@@ -68,7 +76,7 @@ const fn multipart(path: &'static str) -> Option<Relayed> {
 }
 
 impl Operation {
-    pub const COUNT: usize = 12;
+    pub const COUNT: usize = 14;
     pub const ALL: [Operation; Operation::COUNT] = [
         Operation::Generate,
         Operation::Embed,
@@ -82,6 +90,8 @@ impl Operation {
         Operation::Speech,
         Operation::Transcribe,
         Operation::TranslateSpeech,
+        Operation::Files,
+        Operation::Batches,
     ];
 
     /// The name in YAML, under `paths` and `operations`, and in dumps.
@@ -99,9 +109,16 @@ impl Operation {
         self.row().2
     }
 
-    /// The relayed operation of a path below `/v1`.
+    /// Whether it is about things that a provider keeps, and no call of a model.
+    pub fn is_of_kept(self) -> bool {
+        self.relayed().is_some_and(|relayed| relayed.form == Form::Kept)
+    }
+
+    /// The relayed call of a model at a path below `/v1`.
     pub fn at(path: &str) -> Option<Operation> {
-        let here = |relayed: &Option<Relayed>| relayed.is_some_and(|relayed| relayed.path == path);
+        let here = |relayed: &Option<Relayed>| {
+            relayed.is_some_and(|relayed| relayed.path == path && relayed.form != Form::Kept)
+        };
         TABLE.iter().find(|(_, _, relayed)| here(relayed)).map(|(operation, ..)| *operation)
     }
 
@@ -142,7 +159,8 @@ mod tests {
         for operation in Operation::ALL {
             let relayed = operation.relayed();
             assert_eq!(Operation::relayed_by_name(operation.name()), relayed.map(|_| operation));
-            assert_eq!(relayed.and_then(|relayed| Operation::at(relayed.path)), relayed.map(|_| operation));
+            let called = relayed.filter(|_| !operation.is_of_kept());
+            assert_eq!(relayed.and_then(|relayed| Operation::at(relayed.path)), called.map(|_| operation));
         }
         assert_eq!(Operation::at("/chat/completions"), None);
     }

@@ -33,6 +33,7 @@ mod laws;
 mod ledger;
 mod metering;
 mod mock_upstream;
+mod objects;
 mod on_loss;
 mod operate;
 mod pipes;

@@ -12,7 +12,9 @@ use tokio::sync::OnceCell;
 
 use crate::callers::{Caller, IMAGE};
 use crate::gateway::{Gateway, providers};
-use crate::mock_upstream::{MockUpstream, dialect};
+use crate::mock_upstream::dialect::Reply;
+use crate::mock_upstream::http::Request;
+use crate::mock_upstream::{Act, MockUpstream, dialect};
 
 /// The repository.
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -73,6 +75,54 @@ async fn openai_responses_for_python() {
 #[tokio::test]
 async fn openai_responses_for_node() {
     check(&Sdk { script: "node/with_openai_responses.mjs", caller: Caller::Responses, variables: &[] }).await;
+}
+
+#[tokio::test]
+async fn openai_files_and_batches_for_python() {
+    let mock = MockUpstream::start([Act::script(kept)]).await;
+    let file = providers(&[("up", "openai-chat", &mock)]).replace(", key:", ", operations: [files, batches], key:");
+    let gateway = Gateway::start(&file).await;
+    let script = "python/with_openai_files.py";
+    let mut command = command_for(script).await;
+    let output = command.arg(format!("http://{}", gateway.address)).stdin(Stdio::null()).output().await.unwrap();
+    let complained = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{script} failed:\n{complained}\n{}", gateway.log());
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let expected = json!({
+        "file": ["file-1", 79, "batch"], "shown": "in.jsonl", "files": ["file-1"],
+        "batch": ["batch_1", "validating", { "team": "lab" }], "batches": ["batch_1"], "done": "completed",
+        "output": "{\"custom_id\":\"a\"}\n", "cancelled": "cancelling", "deleted": true, "missing": 404,
+    });
+    assert_eq!(said, expected);
+}
+
+/// A provider that keeps one file and one batch.
+fn kept(request: &Request) -> Reply {
+    let file = || {
+        json!({ "id": "file-1", "object": "file", "bytes": 79, "created_at": 1, "filename": "in.jsonl",
+            "purpose": "batch", "status": "processed" })
+    };
+    let batch = |status: &str| {
+        json!({ "id": "batch_1", "object": "batch", "endpoint": "/v1/chat/completions", "input_file_id": "file-1",
+            "completion_window": "24h", "status": status, "created_at": 1, "output_file_id": "file-2",
+            "metadata": { "team": "lab" } })
+    };
+    let list = |one: Value| json!({ "object": "list", "data": [one], "has_more": false });
+    let form = request.text().contains("name=\"purpose\"\r\n\r\nbatch") && request.text().contains("custom_id");
+    match (request.method.as_str(), request.path()) {
+        ("POST", "/v1/files") if form => Reply::ok(file()),
+        ("GET", "/v1/files") => Reply::ok(list(file())),
+        ("GET", "/v1/files/file-1") => Reply::ok(file()),
+        ("GET", "/v1/files/file-2/content") => {
+            Reply::Whole { status: 200, headers: Vec::new(), body: "{\"custom_id\":\"a\"}\n".to_owned() }
+        }
+        ("DELETE", "/v1/files/file-1") => Reply::ok(json!({ "id": "file-1", "object": "file", "deleted": true })),
+        ("POST", "/v1/batches") if request.json()["input_file_id"] == "file-1" => Reply::ok(batch("validating")),
+        ("GET", "/v1/batches") => Reply::ok(list(batch("completed"))),
+        ("GET", "/v1/batches/batch_1") => Reply::ok(batch("completed")),
+        ("POST", "/v1/batches/batch_1/cancel") => Reply::ok(batch("cancelling")),
+        _ => Reply::Whole { status: 404, headers: Vec::new(), body: dialect::error(request, 404, "no such thing") },
+    }
 }
 
 async fn check(sdk: &Sdk) {

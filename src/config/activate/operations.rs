@@ -5,17 +5,24 @@ use super::endpoint::Written;
 use crate::source::Spanned;
 use crate::wire::{Operation, ProtocolId};
 
-/// The relayed operations: those listed; else, of a provider that only the user's file describes, all of them, because
-/// nobody knows better than its own answer.
+/// The relayed operations: those listed; else, of a provider that only the user's file describes, all calls of models,
+/// because nobody knows better than its own answer. (Who keeps files is not guessed: a caller's files would go astray.)
 pub(super) fn operations(written: Written<'_>) -> Result<Box<[Operation]>, Problem> {
-    if written.protocol != ProtocolId::OpenAiChat {
-        return Ok(Box::default());
-    }
-    match written.layers.pick(|entry| entry.operations.as_ref()) {
-        Some(listed) => listed.iter().map(relayed).collect(),
-        None if written.layers.preset.is_none() => Ok(all_relayed().collect()),
-        None => Ok(Box::default()),
-    }
+    let protocols = || written.layers.pick(|entry| entry.protocols.as_ref()).into_iter().flatten();
+    let here = |operation: &Operation| match written.protocol {
+        ProtocolId::OpenAiChat => true,
+        // Who speaks OpenAI's protocol too keeps files in its shape.
+        ProtocolId::AnthropicMessages => {
+            operation.is_of_kept() && protocols().all(|protocol| protocol.value != ProtocolId::OpenAiChat)
+        }
+        ProtocolId::OpenAiResponses | ProtocolId::Gemini | ProtocolId::BedrockConverse => false,
+    };
+    let operations = match written.layers.pick(|entry| entry.operations.as_ref()) {
+        Some(listed) => listed.iter().map(relayed).collect::<Result<Vec<_>, _>>()?,
+        None if written.layers.preset.is_none() => all_relayed().filter(|operation| !operation.is_of_kept()).collect(),
+        None => Vec::new(),
+    };
+    Ok(operations.into_iter().filter(here).collect())
 }
 
 fn all_relayed() -> impl Iterator<Item = Operation> {

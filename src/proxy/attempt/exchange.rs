@@ -16,7 +16,7 @@ use crate::provider::Transport;
 use crate::proxy::failure::{Failure, StatusFailure};
 use crate::proxy::outgoing::{Prepared, Translation, head};
 use crate::table::settings::Timeouts;
-use crate::upstream::{self, SendError, coding, demo};
+use crate::upstream::{self, coding, demo};
 use crate::wire::hosting::Hosting;
 use crate::wire::ir::Error;
 
@@ -47,11 +47,7 @@ pub(super) async fn call(
             head::sign(&mut request, &place.endpoint.auth, credential, identity::now(place))
                 .map_err(Failure::Refused)?;
             let response = live.runtime.pools.send(request, timeouts.connect).await;
-            response.map(upstream::body::readable).map_err(|error| match error {
-                SendError::Connect(cause) => Failure::Connect(cause),
-                SendError::ConnectTimeout(limit) => Failure::ConnectTimeout(limit),
-                SendError::Broken(cause) => Failure::Broken(cause),
-            })
+            response.map(upstream::body::readable).map_err(Failure::from)
         }
     }
 }

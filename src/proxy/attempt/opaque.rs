@@ -19,7 +19,7 @@ use crate::wire::loss::Losses;
 use crate::wire::structured::watch::Slot;
 
 /// Whether an answer is a JSON document, or does not say what it is.
-pub(super) fn is_json(headers: &HeaderMap) -> bool {
+pub(in crate::proxy) fn is_json(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     kind.is_none_or(|kind| kind.split(';').next().unwrap_or_default().trim().ends_with("json"))
 }

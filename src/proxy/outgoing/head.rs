@@ -73,8 +73,9 @@ pub fn ask(endpoint: (&Endpoint, &EndpointState), credential: Option<&Credential
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     headers.insert(USER_AGENT, HeaderValue::from_static(concat!("routeplane/", env!("CARGO_PKG_VERSION"))));
     headers.extend(state.headers.iter().cloned());
-    let forwarded = FORWARDED.into_iter().filter_map(|name| Some((HeaderName::from_static(name), caller.get(name)?)));
-    headers.extend(forwarded.map(|(name, value)| (name, value.clone())));
+    for (name, value) in FORWARDED.into_iter().filter_map(|name| Some((name, caller.get(name)?))) {
+        headers.insert(HeaderName::from_static(name), value.clone());
+    }
     authorize(&endpoint.auth, credential, &mut headers);
     headers
 }

@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use http::header::CONTENT_TYPE;
-use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Response, Uri};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::time::Instant;
 
 use super::stored::Question;
 use crate::live::Live;
 use crate::provider::cost::Tariff;
 use crate::provider::{Endpoint, Provider};
+use crate::proxy::access;
 use crate::proxy::attempt::{collect, forwarded};
 use crate::proxy::failure::{Failure, StatusFailure};
 use crate::proxy::ingress::{Stored, Wish};
@@ -20,15 +19,12 @@ use crate::proxy::pipe::{Pipe, Terms};
 use crate::proxy::respond::{self, Trail};
 use crate::proxy::stream::{self, StreamBody};
 use crate::proxy::{Gateway, ResponseBody};
-use crate::state::ProviderState;
+use crate::state::{ProviderState, uris};
 use crate::table::SettingsIdx;
 use crate::telemetry::traffic::StreamRecord;
-use crate::upstream::{self, Pieces, SendError};
+use crate::upstream::{self, Pieces};
 use crate::wire::ir::{Error, ErrorKind};
 use crate::wire::{Operation, Outbound, ProtocolId};
-
-/// What may stand in a path unescaped.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Where the provider keeps its answers.
 struct Place<'l> {
@@ -70,14 +66,7 @@ pub(super) async fn ask(
     let timeouts = live.table.settings(SettingsIdx::BASE).map(|base| base.timeouts.clone()).unwrap_or_default();
     let deadline = Instant::now() + timeouts.total;
     let credential = match place.endpoint.auth.cloud().and(place.state.tokens.as_ref()) {
-        Some(tokens) => {
-            let waiting = tokio::time::timeout_at(deadline, tokens.credential()).await;
-            let token = waiting.map_err(|_| failed(Failure::Deadline(timeouts.total)))?;
-            Some(token.map_err(|problem| {
-                let message = format!("provider `{provider}` has no access: {problem}");
-                Error::new(ErrorKind::Overloaded, message).with_code("no_provider_token")
-            })?)
-        }
+        Some(tokens) => Some(access::token(tokens, provider, deadline, timeouts.total).await?),
         None => place.state.keys.pick().cloned(),
     };
     let uri = uri(&place, question).ok_or_else(gone)?;
@@ -89,13 +78,7 @@ pub(super) async fn ask(
     let sending = live.runtime.pools.send(request, timeouts.connect);
     let sent = tokio::time::timeout_at(deadline, sending).await;
     let sent = sent.map_err(|_| failed(Failure::Deadline(timeouts.total)))?;
-    let response = sent.map(upstream::body::readable).map_err(|error| {
-        failed(match error {
-            SendError::Connect(cause) => Failure::Connect(cause),
-            SendError::ConnectTimeout(limit) => Failure::ConnectTimeout(limit),
-            SendError::Broken(cause) => Failure::Broken(cause),
-        })
-    })?;
+    let response = sent.map(upstream::body::readable).map_err(|error| failed(error.into()))?;
     let (head, body) = response.into_parts();
     let kind = head.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     if head.status.is_success() && place.outbound.framing().comes_as(kind) {
@@ -145,11 +128,5 @@ fn uri(place: &Place<'_>, question: &Question<'_>) -> Option<Uri> {
         Wish::Cancel => "/cancel",
         Wish::InputItems => "/input_items",
     };
-    let queries: Vec<&str> = calls.query().into_iter().chain(question.query).collect();
-    let mark = if queries.is_empty() { "" } else { "?" };
-    let path = format!("{}/{}{end}{mark}{}", calls.path(), utf8_percent_encode(id, SEGMENT), queries.join("&"));
-    let path: PathAndQuery = path.parse().ok()?;
-    let mut parts = calls.into_parts();
-    parts.path_and_query = Some(path);
-    Uri::from_parts(parts).ok()
+    uris::below(calls, &format!("/{}{end}", uris::segment(id)), question.query)
 }

@@ -35,6 +35,7 @@ fn parts(table: &RoutingTable) -> Value {
             "entries": table.kept.entries,
             "memory": table.kept.memory,
         },
+        "files": { "provider": table.files.provider, "keys": table.files.keys },
         "reload": {
             "watch": watch(table.reload.watch),
             "poll_interval": duration(table.reload.poll_interval),
@@ -68,12 +69,12 @@ fn parts(table: &RoutingTable) -> Value {
 fn provider(table: &RoutingTable, index: ProviderIdx, provider: &Provider) -> Value {
     let wildcard = table.wildcards.get(index.0 as usize).and_then(|index| table.target(*index));
     let lanes: Map<String, Value> = wildcard.map_or_else(Map::new, |target| {
-        let lanes = Operation::ALL.map(|one| {
+        let lanes = Operation::ALL.into_iter().filter(|one| !one.is_of_kept()).map(|one| {
             let by_caller =
                 ProtocolId::ALL.map(|caller| (caller.fact().to_owned(), lane(target.lanes.get(caller, one))));
             (operation(one, false).to_owned(), Value::Object(by_caller.into_iter().collect()))
         });
-        lanes.into_iter().collect()
+        lanes.collect()
     });
     json!({
         "name": provider.name,

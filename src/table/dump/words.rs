@@ -9,7 +9,7 @@ use crate::provider::catalogue::Prices;
 use crate::provider::identity::{CloudIdentity, Credentials};
 use crate::rule::predicate::Quoted;
 use crate::table::settings::{AnswerForm, OnForeignReasoning, RetryOn, Settings};
-use crate::table::{ClientKey, Kept, Lane, Limits, ReloadSettings, RoutingTable, SettingsIdx, WatchMode};
+use crate::table::{ClientKey, FilesPolicy, Kept, Lane, Limits, ReloadSettings, RoutingTable, SettingsIdx, WatchMode};
 use crate::wire::Operation;
 use crate::wire::quirk::Quirks;
 
@@ -151,6 +151,14 @@ pub(super) fn limits(limits: &Limits) -> String {
 
 pub(super) fn kept(kept: &Kept) -> String {
     format!("{} kept, {} bytes, for {}", kept.entries, kept.memory, duration(kept.ttl))
+}
+
+/// Nothing where the file says nothing.
+pub(super) fn files(files: &FilesPolicy) -> Option<String> {
+    let provider = files.provider.as_ref().map(|provider| format!("at {provider}"));
+    let keys = files.keys.as_ref().map(|keys| format!("shared by {}", if keys.is_empty() { "nobody".to_owned() } else { keys.join(" ") }));
+    let words: Vec<String> = provider.into_iter().chain(keys).collect();
+    (!words.is_empty()).then(|| words.join(", "))
 }
 
 pub(super) fn reload(reload: &ReloadSettings) -> String {

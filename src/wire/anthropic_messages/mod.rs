@@ -134,6 +134,8 @@ impl Outbound for AnthropicMessages {
         match operation {
             Operation::Generate => Some("/v1/messages".to_owned()),
             Operation::CountTokens => Some("/v1/messages/count_tokens".to_owned()),
+            Operation::Files => Some("/v1/files".to_owned()),
+            Operation::Batches => Some("/v1/messages/batches".to_owned()),
             _ => None,
         }
     }
