@@ -101,7 +101,9 @@ pub(super) fn files(
     diagnostics: &mut Diagnostics,
 ) -> FilesPolicy {
     let Some(entry) = entry else { return FilesPolicy::default() };
-    if let Some(provider) = entry.default_provider.as_ref().filter(|provider| !providers.contains(provider.value.as_str())) {
+    if let Some(provider) =
+        entry.default_provider.as_ref().filter(|provider| !providers.contains(provider.value.as_str()))
+    {
         let diagnostic = Diagnostic::new(Code::UnknownProvider, format!("unknown provider `{}`", provider.value))
             .label(provider.span, "no provider of this name");
         diagnostics.push(match did_you_mean(&provider.value, providers.iter().copied()) {

@@ -99,7 +99,8 @@ async fn the_bytes_of_a_file_pass_with_their_name_and_are_cut_where_they_break_o
         ("content-disposition", "attachment; filename=\"out.jsonl\"".to_owned()),
         ("set-cookie", "secret".to_owned()),
     ];
-    let mock = MockUpstream::start([Act::Respond { status: 200, headers, body: body.clone() }, Act::ResetMidBody]).await;
+    let mock =
+        MockUpstream::start([Act::Respond { status: 200, headers, body: body.clone() }, Act::ResetMidBody]).await;
     let gateway = one(&mock).await;
     let got = ask(&gateway, "GET /v1/files/file-1/content", &[], b"").await.expect_status(200);
     assert_eq!((&got.body, got.complete, got.header("set-cookie")), (&body, true, None));
@@ -111,7 +112,8 @@ async fn the_bytes_of_a_file_pass_with_their_name_and_are_cut_where_they_break_o
 
 #[tokio::test]
 async fn a_provider_is_named_by_the_request_or_by_the_file_or_is_the_only_one() {
-    let (first, second) = (MockUpstream::start([says(&json!({}))]).await, MockUpstream::start([says(&json!({}))]).await);
+    let (first, second) =
+        (MockUpstream::start([says(&json!({}))]).await, MockUpstream::start([says(&json!({}))]).await);
     let entries = [keeper("first", "openai-chat", &first), keeper("second", "openai-chat", &second)];
     let gateway = Gateway::start(&file(&entries, "")).await;
     let got = ask(&gateway, "GET /v1/files", &[], b"").await.expect_status(400);
@@ -139,8 +141,13 @@ async fn holders_of_several_keys_share_nothing_unless_the_file_says_so() {
     let entries = [keeper("up", "openai-chat", &mock)];
     let keys = "keys:\n  ci: env:KEY_OF_ci\n  batch: env:KEY_OF_batch\n  web: env:KEY_OF_web\n";
     let bearer = |name: &str| format!("Bearer {}", provider_key(name));
-    let lines =
-        ["GET /v1/files", "GET /v1/files/f", "DELETE /v1/files/f", "GET /v1/files/f/content", "POST /v1/batches/b/cancel"];
+    let lines = [
+        "GET /v1/files",
+        "GET /v1/files/f",
+        "DELETE /v1/files/f",
+        "GET /v1/files/f/content",
+        "POST /v1/batches/b/cancel",
+    ];
 
     let gateway = Gateway::start(&file(&entries, keys)).await;
     for line in lines {

@@ -79,7 +79,9 @@ fn cannot(live: &Live, object: &Object<'_>, name: &str, places: &[Place<'_>]) ->
             object.kind.name(),
             object.dialect
         ),
-        (None, Some(variables)) => format!("the provider `{name}` has no key here; set {variables} and restart{choices}"),
+        (None, Some(variables)) => {
+            format!("the provider `{name}` has no key here; set {variables} and restart{choices}")
+        }
         (None, None) => format!("there is no provider `{name}` here{choices}"),
     };
     Error::invalid(message).with_code("no_provider").with_param(HEADER)

@@ -156,7 +156,10 @@ pub(super) fn kept(kept: &Kept) -> String {
 /// Nothing where the file says nothing.
 pub(super) fn files(files: &FilesPolicy) -> Option<String> {
     let provider = files.provider.as_ref().map(|provider| format!("at {provider}"));
-    let keys = files.keys.as_ref().map(|keys| format!("shared by {}", if keys.is_empty() { "nobody".to_owned() } else { keys.join(" ") }));
+    let keys = files
+        .keys
+        .as_ref()
+        .map(|keys| format!("shared by {}", if keys.is_empty() { "nobody".to_owned() } else { keys.join(" ") }));
     let words: Vec<String> = provider.into_iter().chain(keys).collect();
     (!words.is_empty()).then(|| words.join(", "))
 }
