@@ -16,6 +16,7 @@ use crate::config::Env;
 use crate::config::decode::leaf::parse_whole;
 use crate::proxy::explain::{self, Given, Pretended, add_header};
 use crate::table::dump;
+use crate::table::health::AllUp;
 
 /// Say where a request goes, and why: every rule that was tried, the route, and the attempts in order
 ///
@@ -84,7 +85,7 @@ pub(super) fn run(args: &Args, env: &Env) -> Exit {
         return Exit::Done;
     }
     let explained = pretended(args).and_then(|pretended| {
-        explain::request(&table, &pretended, |explanation| match args.format.format {
+        explain::request(&table, &pretended, &AllUp, |explanation| match args.format.format {
             Format::Human => print(explanation.to_string().trim_end()),
             Format::Json => print_json(&explanation.json()),
         })

@@ -67,6 +67,12 @@ fn describe(status: &Value) -> String {
         ),
         format!("  last reload {} at {}", text("/last_reload/result"), text("/last_reload/at")),
     ];
+    let cooling = status.pointer("/cooling").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    lines.extend(cooling.iter().map(|target| {
+        let part = |name: &str| target.get(name).and_then(Value::as_str).unwrap_or_default();
+        let left = target.get("cooling_ms").and_then(Value::as_u64).unwrap_or_default();
+        format!("  cooling     {}, for {left} ms more", part("target"))
+    }));
     if status.pointer("/drift") == Some(&Value::Bool(true)) {
         lines.push(format!("  refused     the file as it is since {}:", text("/desired/since")));
         lines.extend(findings(status.pointer("/last_error")).into_iter().map(|line| format!("    {line}")));

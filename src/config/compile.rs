@@ -133,6 +133,7 @@ fn table(
         wildcards,
         inactive,
         nested,
+        turns: Box::default(),
         rule_index: RuleIndex::new(&arena.rules),
         rules: arena.rules.into(),
     };

@@ -5,10 +5,9 @@ use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean};
 use crate::rule::facts;
 use crate::rule::request::RequestShape;
 use crate::source::{Span, Spanned};
-use crate::table::down::Down;
 use crate::table::dump::lane_word;
 use crate::table::explain::{Explanation, explain};
-use crate::table::{Draw, Outcome, RoutingTable};
+use crate::table::{Draw, Health, Outcome, RoutingTable};
 use crate::wire::ProtocolId;
 
 /// Runs every test and reports those that fail.
@@ -28,10 +27,10 @@ fn run_one(test: &TestEntry, number: usize, table: &RoutingTable, diagnostics: &
         return;
     }
     let shape = shape(&test.request, table, diagnostics);
-    let down = down(&test.given.down, table, diagnostics);
-    let (Some(shape), Some(down)) = (shape, down) else { return };
+    let health = health(&test.given.down, table, diagnostics);
+    let (Some(shape), Some(health)) = (shape, health) else { return };
     let draw = Draw(test.given.draw.map_or(0.0, |draw| draw.value));
-    let explanation = explain(table, &shape, &down, draw);
+    let explanation = explain(table, &shape, &health, draw);
     let failures = failures(&test.expect, &explanation);
     if failures.is_empty() {
         return;
@@ -99,20 +98,20 @@ fn protocol(word: &str) -> (ProtocolId, bool) {
 
 // === the state of the world
 
-fn down<'t>(
-    written: &'t [Spanned<String>],
+fn health<'t>(
+    written: &[Spanned<String>],
     table: &'t RoutingTable,
     diagnostics: &mut Diagnostics,
-) -> Option<Down<'t>> {
-    let mut down = Down::new(table);
+) -> Option<Health<'t>> {
+    let mut health = Health::new(table);
     let mut complete = Some(());
     for name in written {
-        if down.add(&name.value).is_none() {
-            diagnostics.push(unknown("target or provider", name, down.nearest(&name.value)));
+        if health.down(&name.value).is_none() {
+            diagnostics.push(unknown("target or provider", name, health.nearest(&name.value)));
             complete = None;
         }
     }
-    complete.map(|()| down)
+    complete.map(|()| health)
 }
 
 fn unknown(what: &str, name: &Spanned<String>, nearest: Option<String>) -> Diagnostic {

@@ -28,9 +28,10 @@ use subtle::ConstantTimeEq;
 use super::explain::{self, Pretended};
 use super::guard;
 use crate::config::decode::leaf::parse_duration;
-use crate::live::LiveTable;
+use crate::live::{Live, LiveTable};
 use crate::live::reload::{Handle, Verdict};
 use crate::live::status::Board;
+use crate::table::{Condition, Vitals};
 use crate::telemetry::metrics::{MEDIA_TYPE, ReloadResult};
 use crate::telemetry::{Record, Sinks, recent};
 
@@ -59,6 +60,7 @@ pub struct AdminState {
 pub fn router(state: AdminState) -> Router {
     let admin = Router::new()
         .route("/admin/config/status", get(status))
+        .route("/admin/health", get(health))
         .route("/admin/reload", post(reload))
         .route("/admin/explain", post(explain))
         .route("/admin/requests", get(requests))
@@ -119,7 +121,24 @@ async fn metrics(State(state): State<AdminState>, request: Request) -> Response 
 
 async fn status(State(state): State<AdminState>) -> Response {
     let now = state.board.status();
-    ([(ETAG, now.etag())], Json(now)).into_response()
+    let mut body = json!(now);
+    if let Some(members) = body.as_object_mut() {
+        let cooling = targets(&state.live.load(), |vitals| vitals.condition != Condition::Up);
+        members.insert("cooling".to_owned(), cooling);
+    }
+    ([(ETAG, now.etag())], Json(body)).into_response()
+}
+
+/// How every target does that anything is known of.
+async fn health(State(state): State<AdminState>) -> Response {
+    let live = state.live.load();
+    Json(json!({ "generation": live.generation, "targets": targets(&live, |_| true) })).into_response()
+}
+
+fn targets(live: &Live, shown: impl Fn(&Vitals) -> bool) -> Value {
+    let known = live.runtime.health.report(&live.table);
+    let shown = known.iter().filter(|(_, vitals)| shown(vitals));
+    shown.map(|(target, vitals)| vitals.json(target)).collect()
 }
 
 #[derive(Deserialize)]
@@ -171,6 +190,7 @@ async fn explain(State(state): State<AdminState>, Json(asked): Json<Value>) -> R
         explain::request(
             &live.table,
             &pretended,
+            &live.runtime.health,
             |explanation| json!({ "generation": live.generation, "explanation": explanation.json() }),
         )
     });

@@ -3,6 +3,7 @@
 mod embed;
 mod exchange;
 mod heads;
+mod health;
 mod identity;
 mod limits;
 mod opaque;
@@ -11,6 +12,7 @@ mod whole;
 
 pub(super) use heads::forwarded;
 pub(super) use opaque::is_json;
+pub use health::Judged;
 pub(super) use whole::collect;
 
 use std::borrow::Cow;
@@ -129,6 +131,7 @@ impl Place<'_> {
 /// Why there is no answer. Nothing has reached the caller.
 pub async fn run(this: &Try<'_, '_, '_, '_>) -> Result<Answer, Failure> {
     let mut place = place(this)?;
+    let mut health = health::begin(this);
     let started = Instant::now();
     let mut result = match identity::of(&place) {
         Some(tokens) => identity::send(this, &mut place, tokens).await,
@@ -157,6 +160,12 @@ pub async fn run(this: &Try<'_, '_, '_, '_>) -> Result<Answer, Failure> {
                 credential.cool(pause);
             }
         }
+    }
+    if let Some(health) = &mut health {
+        health.judge(&place, &result);
+    }
+    if let (Ok(Answer { body: AnswerBody::Stream(stream), .. }), Some(health)) = (&mut result, health) {
+        stream.counts_for(health);
     }
     result
 }

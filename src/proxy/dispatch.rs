@@ -23,7 +23,8 @@ use super::respond::{self, Trail};
 use super::responses::stored::{self, Question};
 use super::{Gateway, ResponseBody, guard, models, objects, receive, recorded, responses};
 use crate::live::Live;
-use crate::table::select::{AllUp, NotFound};
+use crate::state::health::Taking;
+use crate::table::select::NotFound;
 use crate::table::settings::{OnLoss, Retries};
 use crate::table::{Attempt, Decision, Draw, Outcome};
 use crate::telemetry::Entry;
@@ -184,7 +185,7 @@ async fn generate(
         clock: super::now,
     };
     let draw = Draw(fastrand::f64());
-    let decision = live.table.select(&facts, &AllUp, draw);
+    let decision = live.table.select(&facts, &Taking(&live.runtime.health), draw);
     recorded::decided(&mut trail.entry, &decision, draw, &facts, &live.runtime.recorded);
     let route = decision.route.to_string();
     let attempts = targets(&decision, &facts.envelope.model)?;

@@ -13,9 +13,8 @@ use super::ingress::{self, Ingress};
 use super::outgoing::proofs::Proofs;
 use super::outgoing::{self, Incoming, Toward};
 use super::respond;
-use crate::table::down::Down;
 use crate::table::explain::{Explanation, explain};
-use crate::table::{Attempt, Draw, Lane, Outcome, RoutingTable};
+use crate::table::{Attempt, Draw, Health, HealthView, Lane, Outcome, RoutingTable};
 use crate::wire::loss::Losses;
 
 /// A request as a caller would send it, and the state of the world in which it is decided.
@@ -90,13 +89,14 @@ pub fn add_header(headers: &mut HeaderMap, name: &str, value: &str) -> Result<()
     Ok(())
 }
 
-/// Decides, and shows the explanation to `show`.
+/// Decides, by the health that was `measured` and what is given otherwise, and shows the explanation to `show`.
 ///
 /// # Errors
 /// Why it is no request that could be decided about.
 pub fn request<'t, T>(
     table: &'t RoutingTable,
     pretended: &'t Pretended,
+    measured: &'t dyn HealthView,
     show: impl FnOnce(&Explanation<'_>) -> T,
 ) -> Result<T, String> {
     let Ingress::Call(call) = ingress::read(&Method::POST, &pretended.uri, &pretended.headers) else {
@@ -111,9 +111,9 @@ pub fn request<'t, T>(
     if !(0.0..=1.0).contains(&given.draw) {
         return Err(format!("the draw is a number from 0 to 1, not {}", given.draw));
     }
-    let mut down = Down::new(table);
+    let mut health = Health::over(table, measured);
     for name in &given.down {
-        down.add(name).ok_or_else(|| unknown_target(name, down.nearest(name)))?;
+        health.down(name).ok_or_else(|| unknown_target(name, health.nearest(name)))?;
     }
     let key = match &given.key {
         None => None,
@@ -136,7 +136,7 @@ pub fn request<'t, T>(
         utc_offset: table.utc_offset,
         clock: super::now,
     };
-    let mut explanation = explain(table, &facts, &down, Draw(given.draw));
+    let mut explanation = explain(table, &facts, &health, Draw(given.draw));
     let body = Bytes::copy_from_slice(&pretended.body);
     let incoming = Incoming {
         call: &call,

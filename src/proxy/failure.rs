@@ -8,6 +8,7 @@ use http::HeaderMap;
 use super::structured::Correction;
 use crate::table::settings::{OnInvalid, Retries, RetryOn};
 use crate::upstream::SendError;
+use crate::wire::Operation;
 use crate::wire::ir::{Error, ErrorKind};
 use crate::wire::proof;
 use crate::wire::structured::watch::INVALID;
@@ -134,6 +135,29 @@ impl Failure {
             429 => Some(self.retry_after().unwrap_or(USED_UP).min(LONGEST)),
             401..=403 => Some(REFUSED),
             _ => None,
+        }
+    }
+
+    /// Whether the target is to blame, so that the next request had better go elsewhere. What is wrong with one request says
+    /// nothing of the target; nor does time that ran out, which the attempts before may have used up.
+    pub fn is_the_targets(&self, operation: Operation) -> bool {
+        let by_error = |status: u16, error: &Error| match (error.kind, status) {
+            (ErrorKind::Billing, _) => true,
+            (ErrorKind::ContextLength, _) => false,
+            // Models that answer need not be able to do more.
+            (_, 404) => operation == Operation::Generate,
+            (_, status) => matches!(status, 401..=403 | 408 | 429 | 500..),
+        };
+        match self {
+            Failure::Connect(_)
+            | Failure::ConnectTimeout(_)
+            | Failure::FirstToken(_)
+            | Failure::Broken(_)
+            | Failure::Truncated
+            | Failure::BadAnswer { .. } => true,
+            Failure::Refused(_) | Failure::Deadline(_) | Failure::Empty | Failure::Invalid(_) => false,
+            Failure::Status(failure) => by_error(failure.status, &failure.error),
+            Failure::InStream(error) => by_error(error.status, error),
         }
     }
 
@@ -283,6 +307,17 @@ mod tests {
         for (failure, next) in cases {
             assert_eq!(failure.next(&retries), next, "{failure:?}");
         }
+    }
+
+    #[test]
+    fn a_request_that_is_wrong_is_not_the_targets_fault() {
+        let blamed = |failure: Failure| failure.is_the_targets(Operation::Generate);
+        assert!(blamed(status(500, ErrorKind::Upstream)) && blamed(status(401, ErrorKind::Authentication)));
+        assert!(blamed(status(429, ErrorKind::RateLimit)) && blamed(status(404, ErrorKind::NotFound)));
+        assert!(!blamed(status(400, ErrorKind::InvalidRequest)) && !blamed(status(413, ErrorKind::TooLarge)));
+        assert!(blamed(status(400, ErrorKind::Billing)) && !blamed(status(400, ErrorKind::ContextLength)));
+        assert!(!blamed(Failure::Deadline(Duration::ZERO)) && blamed(Failure::FirstToken(Duration::ZERO)));
+        assert!(!status(404, ErrorKind::NotFound).is_the_targets(Operation::CountTokens));
     }
 
     #[test]

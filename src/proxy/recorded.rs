@@ -36,7 +36,7 @@ pub(super) fn decided(
         if let Decided::Attempts { skipped, .. } = &decision.outcome {
             let down = skipped.iter().take(MOST).map(|attempt| Skipped {
                 target: format!("{}/{}", attempt.provider.name, attempt.model).into(),
-                reason: "down",
+                reason: attempt.condition.word(),
             });
             record.skipped = down.collect();
         }

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use http_body::{Body as _, Frame};
 use tokio::time::{Instant, Sleep};
 
+use super::attempt::Judged;
 use super::cut::{self, Cut};
 use super::pipe::{Out, Pipe, Progress};
 use super::recorded;
@@ -49,6 +50,8 @@ pub struct StreamBody {
     entry: Entry,
     /// Bytes that the caller got.
     sent: u64,
+    /// The target's health, for which it counts until its last byte.
+    health: Option<Judged>,
 }
 
 /// The times of a stream. One timer, re-armed only when it fires: events do not touch it.
@@ -228,6 +231,7 @@ impl StreamBody {
             cut: None,
             entry: Entry::default(),
             sent: 0,
+            health: None,
         };
         if body.stream.pipe.has_failed() {
             body.end_failed();
@@ -243,6 +247,11 @@ impl StreamBody {
     /// Ends `entry` with the stream.
     pub fn recorded_in(&mut self, entry: Entry) {
         self.entry = entry;
+    }
+
+    /// The stream counts for the health of its target.
+    pub fn counts_for(&mut self, health: Judged) {
+        self.health = Some(health);
     }
 
     /// An error of the upstream is in hand, in its own words; nothing follows it.
@@ -338,6 +347,9 @@ impl Drop for StreamBody {
         } else {
             "caller_left"
         };
+        if let (Some(health), true) = (&mut self.health, outcome != "ok") {
+            health.cut_short(outcome == "failed");
+        }
         let pipe = &self.stream.pipe;
         let estimated = pipe.estimate(self.prompt);
         let [cost_usd, cost_estimated_usd] = self.record.end(outcome, pipe.usage(), estimated.as_ref());

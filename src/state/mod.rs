@@ -3,6 +3,7 @@
 
 pub mod client_keys;
 pub mod credentials;
+pub mod health;
 pub mod responses;
 pub mod tokens;
 pub mod uris;
@@ -14,6 +15,7 @@ use http::{HeaderName, HeaderValue};
 
 pub use client_keys::ClientKeys;
 pub use credentials::{Credential, KeyPool};
+pub use health::TargetHealth;
 pub use tokens::TokenSource;
 pub use uris::Uris;
 
@@ -34,6 +36,7 @@ pub struct Runtime {
     pub client_keys: ClientKeys,
     /// Which facts records of requests hold.
     pub recorded: Named,
+    pub health: TargetHealth,
 }
 
 /// The run-time side of one provider.
@@ -81,7 +84,12 @@ impl Runtime {
         let providers: Box<[ProviderState]> = table.providers.iter().map(state).collect();
         let client_keys = ClientKeys::resolve(table, &secrets, &mut problems);
         let recorded = Named::of(table);
-        if problems.is_empty() { Ok(Runtime { pools, providers, client_keys, recorded }) } else { Err(problems) }
+        let health = TargetHealth::prepare(table, previous.map(|runtime| &runtime.health));
+        if problems.is_empty() {
+            Ok(Runtime { pools, providers, client_keys, recorded, health })
+        } else {
+            Err(problems)
+        }
     }
 }
 

@@ -1,10 +1,12 @@
 //! Why a request goes where it goes: the decision of [`select`](super::select), with every rule that was tried before it.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::dump::{lane_word, settings_words};
+use super::health::Condition;
 use super::select::{Attempt, Decision, Draw, HealthView, NotFound, Outcome};
 use super::{Lane, RoutingTable, SettingsIdx};
 use crate::rule::predicate::Predicate;
@@ -23,7 +25,7 @@ pub struct Explanation<'t> {
     pub rules: Vec<RuleTried<'t>>,
     pub decision: Decision<'t>,
     pub attempts: Vec<AttemptExplained<'t>>,
-    /// Left out because they are down.
+    /// Left out because of their health.
     pub skipped: Vec<AttemptExplained<'t>>,
 }
 
@@ -60,6 +62,10 @@ pub struct AttemptExplained<'t> {
     /// What of this very request the target does not get as it was, or why it gets none of it. `None` where nobody has
     /// looked, because only the targets and their order were asked for.
     pub losses: Option<Result<Losses, String>>,
+    /// How the target is.
+    pub condition: Condition,
+    /// It is not tried because of its condition.
+    pub left_out: bool,
 }
 
 /// Decides about a request, and says why.
@@ -79,7 +85,7 @@ pub fn explain<'t>(
         failed: rule.when.failing(facts).map(|part| failed(part, facts)),
     });
     let asks_for_form = operation == Operation::Generate && facts.output() != OutputKind::Text;
-    let explained = |attempt: &Attempt<'t>| AttemptExplained {
+    let explained = |attempt: &Attempt<'t>, left_out| AttemptExplained {
         target: format!("{}/{}", attempt.provider.name, attempt.model),
         lane: attempt.lane(facts.protocol(), operation),
         answers: if asks_for_form { plan_of(attempt, facts.protocol(), operation) } else { None },
@@ -87,10 +93,13 @@ pub fn explain<'t>(
             .settings(SettingsIdx::BASE)
             .map_or_else(Vec::new, |base| settings_words(attempt.settings, base)),
         losses: None,
+        condition: attempt.condition,
+        left_out,
     };
     let (attempts, skipped) = match &decision.outcome {
         Outcome::Attempts { attempts, skipped } => {
-            (attempts.iter().map(explained).collect(), skipped.iter().map(explained).collect())
+            let tried = attempts.iter().map(|attempt| explained(attempt, false)).collect();
+            (tried, skipped.iter().map(|attempt| explained(attempt, true)).collect())
         }
         Outcome::Deny { .. } | Outcome::NotFound(_) => (Vec::new(), Vec::new()),
     };
@@ -166,6 +175,11 @@ impl AttemptExplained<'_> {
             "answers": self.answers.map(|plan| plan.words()),
             "settings": self.settings,
             "losses": self.losses.as_ref().and_then(|losses| losses.as_ref().ok()),
+            "condition": self.condition.word(),
+            "cooling_ms": match self.condition {
+                Condition::Cooling(pause) => Some(pause.as_millis()),
+                Condition::Up | Condition::Down => None,
+            },
             "refusal": self.losses.as_ref().and_then(|losses| losses.as_ref().err()),
         })
     }
@@ -187,10 +201,14 @@ impl fmt::Display for Explanation<'_> {
                 for (attempt, number) in self.attempts.iter().zip(1..) {
                     writeln!(f, "  {number}. {attempt}")?;
                 }
-                self.skipped.iter().try_for_each(|attempt| writeln!(f, "  -  {attempt}, left out: it is down"))
+                self.skipped.iter().try_for_each(|attempt| writeln!(f, "  -  {attempt}"))
             }
         }
     }
+}
+
+fn cooling(pause: Duration) -> String {
+    format!("it is cooling for {} ms more", pause.as_millis())
 }
 
 fn said(text: Option<&str>) -> String {
@@ -228,7 +246,14 @@ impl fmt::Display for AttemptExplained<'_> {
             Some(Ok(losses)) if !losses.is_empty() => write!(f, ", loses: {losses}")?,
             Some(Ok(_)) | None => {}
         }
-        Ok(())
+        match (self.condition, self.left_out) {
+            (Condition::Up, _) => Ok(()),
+            (Condition::Down, _) => f.write_str(", left out: it is down"),
+            (Condition::Cooling(pause), true) => write!(f, ", left out: {}", cooling(pause)),
+            (Condition::Cooling(pause), false) => {
+                write!(f, ", though {}: nothing else is left", cooling(pause))
+            }
+        }
     }
 }
 

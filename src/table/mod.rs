@@ -1,10 +1,10 @@
 //! The routing table: everything about routing, compiled, immutable, printable. Plain data in arenas; indices, no pointers.
 
 pub mod diff;
-pub mod down;
 pub mod dump;
 pub mod explain;
 pub mod facts;
+pub mod health;
 pub mod index;
 pub mod route;
 pub mod select;
@@ -15,8 +15,9 @@ pub mod tensorzero;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+pub use health::{Condition, Health, HealthView, Vitals};
 pub use route::{Leaf, Route, RouteNode, Rule, RuleOutcome};
-pub use select::{Attempt, Decision, Draw, HealthView, Outcome};
+pub use select::{Attempt, Decision, Draw, Outcome};
 pub use settings::Settings;
 pub use target::{Lane, Lanes, Target};
 
@@ -37,6 +38,10 @@ pub struct RouteIdx(pub u32);
 /// Index in [`RoutingTable::settings`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SettingsIdx(pub u32);
+
+/// Index in [`RoutingTable::turns`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TurnIdx(pub u32);
 
 /// The compiled file. A request sees one of these, whole.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,6 +78,8 @@ pub struct RoutingTable {
     pub inactive: BTreeMap<Box<str>, Box<str>>,
     /// Settings of an `as requested` around those of the preset that the caller names: (outer, inner) → combined.
     pub nested: BTreeMap<(SettingsIdx, SettingsIdx), SettingsIdx>,
+    /// What takes turns, by a name that stays the same over reloads.
+    pub turns: Box<[Box<str>]>,
     pub rules: Box<[Rule]>,
     /// Follows from `rules`.
     pub rule_index: index::RuleIndex,

@@ -2,9 +2,12 @@
 //! tests, and everything that re-decides call it.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use smallvec::SmallVec;
 
+pub use super::health::{AllUp, HealthView};
+use super::health::Condition;
 use super::{Lane, Leaf, Route, RouteNode, RoutingTable, RuleOutcome, Settings, SettingsIdx, Target, TargetIdx};
 use crate::diagnostic::did_you_mean;
 use crate::provider::Provider;
@@ -16,22 +19,6 @@ use crate::wire::{Operation, ProtocolId};
 /// [`RoutingTable::select`]: super::RoutingTable::select
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Draw(pub f64);
-
-/// What a decision may know of the targets' health.
-pub trait HealthView {
-    /// The target is not to be tried now (a test's `given: down`, later the circuit breaker).
-    fn is_down(&self, target: TargetIdx, model: &str) -> bool;
-}
-
-/// Everything is up.
-#[derive(Debug, Clone, Copy)]
-pub struct AllUp;
-
-impl HealthView for AllUp {
-    fn is_down(&self, _: TargetIdx, _: &str) -> bool {
-        false
-    }
-}
 
 /// What becomes of a request.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,7 +36,7 @@ pub enum Outcome<'t> {
     /// Try these, in order.
     Attempts {
         attempts: SmallVec<[Attempt<'t>; 4]>,
-        /// Left out because they are down.
+        /// Left out because of their health: [`Attempt::condition`].
         skipped: SmallVec<[Attempt<'t>; 2]>,
     },
     /// A rule or preset refuses the request.
@@ -67,6 +54,8 @@ pub struct Attempt<'t> {
     pub settings: &'t Settings,
     /// The model id as the upstream knows it.
     pub model: &'t str,
+    /// How the target was when this was decided. One that is cooling is tried where nothing else is left.
+    pub condition: Condition,
 }
 
 impl<'t> Attempt<'t> {
@@ -273,14 +262,14 @@ impl<'t, 'h> Walk<'t, 'h> {
             return;
         };
         let model = target.model.as_deref().unwrap_or(requested);
-        let attempt = Attempt { leaf, target, provider, settings, model };
+        let mut attempt = Attempt { leaf, target, provider, settings, model, condition: Condition::Up };
         if self.has(&attempt) {
             return;
         }
-        if self.health.is_down(leaf.target, model) {
-            self.skipped.push(attempt);
-        } else {
-            self.attempts.push(attempt);
+        attempt.condition = self.health.condition(leaf.target, model);
+        match attempt.condition {
+            Condition::Up => self.attempts.push(attempt),
+            Condition::Cooling(_) | Condition::Down => self.skipped.push(attempt),
         }
     }
 
@@ -296,6 +285,21 @@ impl<'t, 'h> Walk<'t, 'h> {
         self.attempts.iter().take(SEARCHED).any(same) || self.skipped.iter().take(SEARCHED).any(same)
     }
 
+    /// Where every target is cooling, they are tried all the same, the one that is ready first first: an answer that may fail
+    /// is better than none.
+    fn take_the_last_resort(&mut self) {
+        for attempt in std::mem::take(&mut self.skipped) {
+            match attempt.condition {
+                Condition::Up | Condition::Cooling(_) => self.attempts.push(attempt),
+                Condition::Down => self.skipped.push(attempt),
+            }
+        }
+        self.attempts.sort_by_key(|attempt| match attempt.condition {
+            Condition::Cooling(pause) => pause,
+            Condition::Up | Condition::Down => Duration::ZERO,
+        });
+    }
+
     fn nested(&self, outer: SettingsIdx, inner: SettingsIdx) -> SettingsIdx {
         match (outer, inner) {
             (SettingsIdx::BASE, inner) => inner,
@@ -304,12 +308,15 @@ impl<'t, 'h> Walk<'t, 'h> {
         }
     }
 
-    fn outcome(self) -> Outcome<'t> {
+    fn outcome(mut self) -> Outcome<'t> {
         if self.attempts.is_empty() && self.skipped.is_empty() {
             if let Some((status, text)) = self.denied {
                 return Outcome::Deny { status, text };
             }
             return Outcome::NotFound(self.nothing.unwrap_or(NotFound::Unknown { suggestion: None }));
+        }
+        if self.attempts.is_empty() {
+            self.take_the_last_resort();
         }
         Outcome::Attempts { attempts: self.attempts, skipped: self.skipped }
     }

@@ -29,6 +29,8 @@ pub struct Traffic {
     forms: Family<AttemptLabels, Counter>,
     streams: Gauge,
     bytes: Counter,
+    circuits: Family<TargetLabels, Gauge>,
+    openings: Family<TargetLabels, Counter>,
 }
 
 const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
@@ -49,6 +51,12 @@ struct AttemptLabels {
 struct TokenLabels {
     provider: String,
     kind: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct TargetLabels {
+    provider: String,
+    model: String,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -97,6 +105,8 @@ impl Traffic {
             forms: Family::default(),
             streams: Gauge::default(),
             bytes: Counter::default(),
+            circuits: Family::default(),
+            openings: Family::default(),
         };
         registry.register(
             "requests",
@@ -132,7 +142,26 @@ impl Traffic {
         );
         registry.register("streams_open", "Streams on their way to callers", traffic.streams.clone());
         registry.register("stream_bytes", "Bytes of streams written to callers", traffic.bytes.clone());
+        registry.register(
+            "circuit_open",
+            "1 while a target that failed again and again is passed over, 0 once it answers again",
+            traffic.circuits.clone(),
+        );
+        registry.register(
+            "circuit_openings",
+            "How often a target that failed again and again began, or went on, to be passed over",
+            traffic.openings.clone(),
+        );
         traffic
+    }
+
+    /// A target is passed over from now on, or answers again. Rare enough for a lookup.
+    pub fn circuit(&self, provider: &str, model: &str, open: bool) {
+        let labels = TargetLabels { provider: provider.to_owned(), model: model.to_owned() };
+        self.circuits.get_or_create(&labels).set(i64::from(open));
+        if open {
+            self.openings.get_or_create(&labels).inc();
+        }
     }
 
     /// Counts an answered call.

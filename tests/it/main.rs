@@ -24,6 +24,7 @@ mod faults;
 mod gateway;
 mod generated;
 mod harness;
+mod health;
 mod hostile_wire;
 mod http_client;
 mod init;
