@@ -11,8 +11,8 @@ mod open;
 mod whole;
 
 pub(super) use heads::forwarded;
-pub(super) use opaque::is_json;
 pub use health::Judged;
+pub(super) use opaque::is_json;
 pub(super) use whole::collect;
 
 use std::borrow::Cow;

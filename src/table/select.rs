@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
-pub use super::health::{AllUp, HealthView};
 use super::health::Condition;
+pub use super::health::{AllUp, HealthView};
 use super::{Lane, Leaf, Route, RouteNode, RoutingTable, RuleOutcome, Settings, SettingsIdx, Target, TargetIdx};
 use crate::diagnostic::did_you_mean;
 use crate::provider::Provider;

@@ -515,7 +515,8 @@ fn the_witness_is_decided_as_it_says() {
             }
         }
         let id = pretended.headers.contains_key("x-request-id");
-        let decided = request(&table, &pretended, &routeplane::table::health::AllUp, |explanation| explanation.decision.rule);
+        let decided =
+            request(&table, &pretended, &routeplane::table::health::AllUp, |explanation| explanation.decision.rule);
         // An explanation has no id of its own, which is the one thing that this rule's request needs.
         let expected = if id { None } else { rule.map(|at| at as u32 + 1) };
         assert_eq!(decided, Ok(expected), "{command}");

@@ -7,7 +7,8 @@ use crate::gateway::{Gateway, providers};
 use crate::http_client;
 use crate::mock_upstream::{Act, MockUpstream};
 
-const ROUTES: &str = "retries: { attempts: 1 }\npresets:\n  both: { route: first/m1 > second/m1 }\n  only: { route: first/m1 }\n";
+const ROUTES: &str =
+    "retries: { attempts: 1 }\npresets:\n  both: { route: first/m1 > second/m1 }\n  only: { route: first/m1 }\n";
 
 async fn behind(acts: Vec<Act>) -> (Gateway, MockUpstream, MockUpstream) {
     let (first, second) = (MockUpstream::start(acts).await, MockUpstream::good().await);

@@ -33,7 +33,9 @@ impl Judged {
         let turned = match result {
             Ok(_) => self.in_flight.answered(),
             // Another key of the pool may do.
-            Err(failure) if failure.cools_key().is_some() && place.state.keys.len() > 1 && place.state.keys.has_ready_key() => {
+            Err(failure)
+                if failure.cools_key().is_some() && place.state.keys.len() > 1 && place.state.keys.has_ready_key() =>
+            {
                 None
             }
             Err(failure) if failure.is_the_targets(self.operation) => {
@@ -58,7 +60,12 @@ impl Judged {
         let (provider, model) = self.in_flight.target();
         match turned {
             Turned::Opened(pause) => {
-                warn!(provider, model, pause_ms = pause.as_millis(), "the target fails again and again: it is passed over");
+                warn!(
+                    provider,
+                    model,
+                    pause_ms = pause.as_millis(),
+                    "the target fails again and again: it is passed over"
+                );
             }
             Turned::Closed => info!(provider, model, "the target answers again"),
         }
