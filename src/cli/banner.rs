@@ -7,6 +7,7 @@ use super::control::reachable;
 use crate::live::Live;
 use crate::live::files::folder_of;
 use crate::provider::{Activation, Provider, SecretRef, Transport, catalogue};
+use crate::rule::ast::PresetName;
 use crate::rule::request::RequestShape;
 use crate::state::ProviderState;
 use crate::table::select::AllUp;
@@ -25,7 +26,7 @@ pub(super) fn text(live: &Live, config: Option<&Path>, listen: SocketAddr) -> St
         format!("  providers  {}", providers(live)),
     ];
     if !table.presets.is_empty() {
-        let names: Vec<String> = table.presets.keys().map(|name| format!("@{name}")).collect();
+        let names: Vec<String> = table.presets.keys().map(|name| PresetName(name).to_string()).collect();
         lines.push(format!("  presets    {}", names.join(", ")));
     }
     lines.push(format!("  listening  http://{listen}"));

@@ -12,7 +12,7 @@ use super::routes::{self, Expander, PresetRoute, Targets};
 use super::rules::{self, ReadRule};
 use super::{Env, Files, Proof, check, output, own_address, prove, tensorzero, tests};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
-use crate::rule::ast::Expression;
+use crate::rule::ast::{Expression, PresetName};
 use crate::rule::predicate::Predicate;
 use crate::rule::{TextFact, parse};
 use crate::source::{SourceMap, Span, Spanned};
@@ -243,6 +243,7 @@ fn sticky(written: &Spanned<String>) -> Option<TextFact> {
     match written.value.as_str() {
         "user" => Some(TextFact::User),
         "session" => Some(TextFact::Session),
+        "episode" => Some(TextFact::Episode),
         other => other.strip_prefix("header:").map(|name| TextFact::Header(name.trim().to_ascii_lowercase().into())),
     }
 }
@@ -268,7 +269,7 @@ fn routes(expander: &mut Expander<'_, '_>, rules: &[ReadRule], diagnostics: &mut
         let Some(name) = expander.presets.get(index).map(|preset| preset.name.value.clone()) else { continue };
         match expander.preset(index, diagnostics) {
             Some(node) => {
-                let route = arena.push(format!("@{name}"), node);
+                let route = arena.push(PresetName(&name).to_string(), node);
                 arena.presets.insert(name.into(), route);
             }
             None => complete = None,

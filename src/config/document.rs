@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use super::decode::json::{Json, QuirksText};
 use super::decode::leaf::{Choice, DurationText, Flag, Fraction, Price, Protocol, Size, Text, Whole, Word};
-use super::decode::list::{AnyKey, ByProtocol, HeaderKey, List, Map, Named, OneOrMore};
+use super::decode::list::{AnyKey, ByProtocol, HeaderKey, List, Map, Named, OneOrMore, PresetKey};
 use super::decode::mapping;
 use super::decode::secret::{HeaderValue, Secret};
 use super::decode::texts::{
-    Address, Any, DegradePolicy, ForeignReasoning, HostingWord, InvalidPolicy, LaneWord, LossPolicy, ProtocolFact,
-    Sticky, Timezone, Transport, Url, Variable, Watch,
+    Address, Any, DegradePolicy, FallThroughWord, ForeignReasoning, HostingWord, InvalidPolicy, LaneWord, LossPolicy, ProtocolFact,
+    RetryAround, Sticky, TimeoutAround, Timezone, Transport, Url, Variable, Watch,
 };
 use super::decode::value::{RetryOn, Route, Rules, Version};
 use crate::source::{SourceText, Span, Spanned};
@@ -34,7 +34,7 @@ mapping! {
         /// Providers by name. A known provider needs no entry: a key in the environment activates it.
         "providers" => providers: Vec<ProviderEntry> as Named<ProviderEntry>,
         /// Named routes with their settings. A request asks for one by `@name` or by its name.
-        "presets" => presets: Vec<PresetEntry> as Named<PresetEntry>,
+        "presets" => presets: Vec<PresetEntry> as Named<PresetEntry, PresetKey>,
         /// Rules, one a line, first match wins: `when CONDITION -> TARGET`, then `otherwise -> as requested`.
         "rules" default "otherwise -> as requested" => rules: Option<RulesEntry> as Rules,
         /// The clock of the facts `hour` and `weekday`: `UTC`, or the distance from it, such as `+02:00`. It knows no summer
@@ -259,7 +259,8 @@ mapping! {
     pub struct PresetEntry named name, spanned span: Span, faulty faulty, short "route", {
         /// A target expression; a list means fallback order.
         "route" => route: Option<RouteText> as Route,
-        /// `user`, `session` or `header:NAME`: what keeps a `split` from being drawn anew.
+        /// `user`, `session`, `episode` or `header:NAME`: what keeps a `split` from being drawn anew. An episode is named by the
+        /// header `x-routeplane-episode`, and is drawn as TensorZero draws it.
         "sticky" => sticky: Option<Spanned<String>> as Text<Sticky>,
         /// A system text put before the caller's own.
         "system" => system: Option<Spanned<String>> as Text<Any>,
@@ -271,6 +272,9 @@ mapping! {
         "timeout" => timeout: Option<TimeoutEntry> as TimeoutEntry,
         /// When and how often one target is tried again.
         "retries" => retries: Option<RetriesEntry> as RetriesEntry,
+        /// After a failure that says that the request is wrong, no other target is asked (`usual`), or the next one all the same
+        /// (`any`).
+        "fall_through" default "usual" => fall_through: Option<Spanned<String>> as Choice<FallThroughWord>,
         /// Headers set on and removed from the upstream's request.
         "headers" => headers: Option<HeaderEditsEntry> as HeaderEditsEntry,
         /// Members set in and removed from the upstream's body.
@@ -321,8 +325,16 @@ mapping! {
         "idle" default "5m" => idle: Option<Spanned<Duration>> as DurationText,
         /// All attempts together, to the last byte.
         "total" default "30m" => total: Option<Spanned<Duration>> as DurationText,
+        /// In place of `total`, for answers that are not streamed.
+        "whole" => whole: Option<Spanned<Duration>> as DurationText,
+        /// In place of `total`, for streams.
+        "stream" => stream: Option<Spanned<Duration>> as DurationText,
         /// After so long a silence of a stream the caller gets a ping or a comment (Gemini's protocol has neither). `0s`: never.
         "keep_alive" default "15s" => keep_alive: Option<Spanned<Duration>> as DurationText,
+        /// What `first_token`, `total`, `whole` and `stream` bound: the request (`request`), or, in a preset, everything that this
+        /// preset leads to (`preset`). Those of `preset` hold beside the ones of presets around and inside it, and when one has
+        /// passed, the next target outside of its preset is asked.
+        "around" default "request" => around: Option<Spanned<String>> as Choice<TimeoutAround>,
     }
 }
 
@@ -331,14 +343,18 @@ mapping! {
     #[called = "a retry setting"]
     #[derive(Debug, Clone, Default)]
     pub struct RetriesEntry short "attempts", {
-        /// Tries of one target, the first included.
+        /// Tries, the first included.
         "attempts" default "2" => attempts: Option<Spanned<u64>> as Whole,
-        /// Failures that are tried again: statuses (`429`), `5xx`, `timeout`, `connect`, `empty`.
+        /// Failures that are tried again: statuses (`429`), `5xx`, `timeout`, `connect`, `empty`, or `any`, which is the default
+        /// with `around: chain`.
         "on" default "[408, 429, 5xx, timeout, connect]" => on: Option<Vec<Spanned<String>>> as OneOrMore<RetryOn>,
         /// First pause; it doubles, with jitter. A Retry-After of the upstream replaces it.
         "backoff" default "250ms" => backoff: Option<Spanned<Duration>> as DurationText,
         /// Longest pause.
         "max_backoff" default "8s" => max_backoff: Option<Spanned<Duration>> as DurationText,
+        /// What is tried again: one target (`target`), or, in a preset, everything that the preset leads to, one target after the
+        /// other, each once a round (`chain`).
+        "around" default "target" => around: Option<Spanned<String>> as Choice<RetryAround>,
     }
 }
 

@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 
+mod scope;
+
 use super::Files;
 use super::document::{BodyEditsEntry, Document, HeaderEditsEntry, PresetEntry, RetriesEntry, TimeoutEntry};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::source::Spanned;
 use crate::table::SettingsIdx;
 use crate::table::settings::{
-    AnswerForm, BodyEdits, Degrade, HeaderEdits, OnForeignReasoning, OnInvalid, OnLoss, Retries, RetryOn, Settings,
-    Timeouts,
+    AnswerForm, BodyEdits, Degrade, FallThrough, HeaderEdits, OnForeignReasoning, OnInvalid, OnLoss, Retries, RetryOn,
+    Scope, Settings, Timeouts,
 };
 
 /// What one preset, or several nested ones, say. Everything may be left unsaid.
@@ -22,11 +24,13 @@ struct Layer {
     params: Vec<(Box<str>, Box<str>)>,
     overrides: Vec<(Box<str>, Box<str>)>,
     system: Option<Box<str>>,
-    timeout: [Option<Duration>; 5],
+    timeout: [Option<Duration>; 7],
     attempts: Option<u32>,
     retry_on: Option<Box<[RetryOn]>>,
     backoff: Option<Duration>,
     max_backoff: Option<Duration>,
+    fall_through: Option<FallThrough>,
+    scopes: Vec<Scope>,
     header_set: Vec<(HeaderName, HeaderValue)>,
     header_remove: Vec<HeaderName>,
     body_set: Vec<(Box<str>, Box<str>)>,
@@ -42,23 +46,19 @@ struct Layer {
 impl Layer {
     /// This layer around `inner`.
     fn over(&self, inner: &Layer) -> Layer {
-        let [connect, first_token, idle, total, keep_alive] = self.timeout;
-        let [inner_connect, inner_first_token, inner_idle, inner_total, inner_keep_alive] = inner.timeout;
+        let mut timeout = self.timeout;
+        timeout.iter_mut().zip(inner.timeout).for_each(|(time, inner)| *time = time.or(inner));
         Layer {
             params: joined(&self.params, &inner.params),
             overrides: joined(&self.overrides, &inner.overrides),
             system: self.system.clone().or_else(|| inner.system.clone()),
-            timeout: [
-                connect.or(inner_connect),
-                first_token.or(inner_first_token),
-                idle.or(inner_idle),
-                total.or(inner_total),
-                keep_alive.or(inner_keep_alive),
-            ],
+            timeout,
             attempts: self.attempts.or(inner.attempts),
             retry_on: self.retry_on.clone().or_else(|| inner.retry_on.clone()),
             backoff: self.backoff.or(inner.backoff),
             max_backoff: self.max_backoff.or(inner.max_backoff),
+            fall_through: self.fall_through.or(inner.fall_through),
+            scopes: self.scopes.iter().chain(&inner.scopes).cloned().collect(),
             header_set: without(joined(&self.header_set, &inner.header_set), &self.header_remove),
             header_remove: removals(&self.header_set, &self.header_remove, &inner.header_remove),
             body_set: without(joined(&self.body_set, &inner.body_set), &self.body_remove),
@@ -75,7 +75,7 @@ impl Layer {
     fn settings(&self) -> Settings {
         let timeouts = Timeouts::default();
         let retries = Retries::default();
-        let [connect, first_token, idle, total, keep_alive] = self.timeout;
+        let [connect, first_token, idle, total, keep_alive, whole, stream] = self.timeout;
         Settings {
             params: self.params.clone().into(),
             overrides: self.overrides.clone().into(),
@@ -85,6 +85,8 @@ impl Layer {
                 first_token: first_token.unwrap_or(timeouts.first_token),
                 idle: idle.unwrap_or(timeouts.idle),
                 total: total.unwrap_or(timeouts.total),
+                whole,
+                stream,
                 keep_alive: keep_alive.unwrap_or(timeouts.keep_alive),
             },
             retries: Retries {
@@ -93,6 +95,8 @@ impl Layer {
                 backoff: self.backoff.unwrap_or(retries.backoff),
                 max_backoff: self.max_backoff.unwrap_or(retries.max_backoff),
             },
+            fall_through: self.fall_through.unwrap_or_default(),
+            scopes: self.scopes.clone().into(),
             headers: HeaderEdits { set: self.header_set.clone().into(), remove: self.header_remove.clone().into() },
             body: BodyEdits { set: self.body_set.clone().into(), remove: self.body_remove.clone().into() },
             on_loss: self.on_loss.unwrap_or_default(),
@@ -137,6 +141,7 @@ impl Layers {
     pub(super) fn new(document: &Document, diagnostics: &mut Diagnostics) -> Layers {
         let mut base = Layer::default();
         times(document.timeout.as_ref(), &mut base);
+        scope::refuse_outside_presets(document, diagnostics);
         base.on_foreign_reasoning =
             document.on_foreign_reasoning.as_ref().and_then(|word| on_foreign_reasoning(&word.value));
         retries(document.retries.as_ref(), &mut base, diagnostics);
@@ -164,6 +169,8 @@ impl Layers {
         };
         times(entry.timeout.as_ref(), &mut layer);
         retries(entry.retries.as_ref(), &mut layer, diagnostics);
+        layer.fall_through = entry.fall_through.as_ref().and_then(|word| fall_through(&word.value));
+        scope::take_over(entry, &mut layer);
         header_edits(entry.headers.as_ref(), &mut layer, diagnostics);
         body_edits(entry.body.as_ref(), &mut layer, diagnostics);
         if layer == Layer::default() { SettingsIdx::BASE } else { self.push(layer) }
@@ -210,10 +217,11 @@ fn texts(entries: &[(Spanned<String>, Spanned<String>)]) -> Vec<(Box<str>, Box<s
     entries.iter().map(|(name, value)| (name.value.as_str().into(), value.value.as_str().into())).collect()
 }
 
+/// In the order of `Layer::timeout`.
 fn times(entry: Option<&TimeoutEntry>, layer: &mut Layer) {
     let Some(entry) = entry else { return };
-    layer.timeout = [&entry.connect, &entry.first_token, &entry.idle, &entry.total, &entry.keep_alive]
-        .map(|time| time.map(|time| time.value));
+    let TimeoutEntry { connect, first_token, idle, total, keep_alive, whole, stream, around: _ } = entry;
+    layer.timeout = [connect, first_token, idle, total, keep_alive, whole, stream].map(|time| time.map(|time| time.value));
 }
 
 fn retries(entry: Option<&RetriesEntry>, layer: &mut Layer, diagnostics: &mut Diagnostics) {
@@ -241,8 +249,14 @@ fn retry_on(word: &str) -> Option<RetryOn> {
         "timeout" => Some(RetryOn::Timeout),
         "connect" => Some(RetryOn::Connect),
         "empty" => Some(RetryOn::Empty),
+        "any" => Some(RetryOn::Any),
         status => status.parse().ok().map(RetryOn::Status),
     }
+}
+
+/// The decoder has checked the word.
+fn fall_through(word: &str) -> Option<FallThrough> {
+    [FallThrough::Usual, FallThrough::Any].into_iter().find(|policy| policy.word() == word)
 }
 
 /// The decoder has checked the word.

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean};
-use crate::rule::ast::Expression;
+use crate::rule::ast::{Expression, PresetName};
 use crate::source::{Span, Spanned};
 
 /// A preset whose expression has been read.
@@ -66,7 +66,7 @@ impl<'n> Names<'n> {
             Expression::Preset(name) => self.check_preset(name, diagnostics),
             Expression::Fallback(members) => members.iter().for_each(|member| self.check_inner(member, diagnostics)),
             Expression::Split { arms, span } => {
-                if arms.iter().all(|(weight, _)| weight.value == 0) {
+                if arms.iter().all(|(weight, _)| weight.value <= 0.0) {
                     diagnostics.push(
                         Diagnostic::new(Code::EmptySplit, "every weight of this `split` is 0")
                             .label(*span, "nothing could be drawn")
@@ -107,7 +107,7 @@ impl<'n> Names<'n> {
         let diagnostic = Diagnostic::new(Code::NotATarget, format!("`{}` is not a target", name.value))
             .label(name.span, "no provider before it");
         let better = if self.presets.contains_key(name.value.as_str()) {
-            Some(format!("@{}", name.value))
+            Some(PresetName(&name.value).to_string())
         } else {
             self.models.get(name.value.as_str()).cloned()
         };
@@ -121,13 +121,14 @@ impl<'n> Names<'n> {
         if self.presets.contains_key(name.value.as_str()) {
             return;
         }
-        let diagnostic = Diagnostic::new(Code::UnknownPreset, format!("unknown preset `@{}`", name.value))
+        let diagnostic = Diagnostic::new(Code::UnknownPreset, format!("unknown preset `{}`", PresetName(&name.value)))
             .label(name.span, "not in `presets:`");
         let near = self.nearest(&name.value, |names| names.presets.keys().copied().collect());
         diagnostics.push(match near {
             Some(near) => {
                 let place = self.presets.get(near).map(|(_, span)| *span);
-                let diagnostic = diagnostic.help(format!("did you mean `@{near}`?")).fix(name.span, format!("@{near}"));
+                let near = PresetName(near).to_string();
+                let diagnostic = diagnostic.help(format!("did you mean `{near}`?")).fix(name.span, near);
                 place.into_iter().fold(diagnostic, |diagnostic, place| diagnostic.label(place, "defined here"))
             }
             None => diagnostic.help(format!("define it: `presets: {{ {}: provider/model }}`", name.value)),
@@ -221,7 +222,7 @@ const SHOWN: usize = 12;
 fn cycle_finding(routes: &[NamedRoute<'_>], cycle: &[usize]) -> Diagnostic {
     let members: Vec<&NamedRoute<'_>> = cycle.iter().filter_map(|index| routes.get(*index)).collect();
     let mut path: Vec<String> =
-        members.iter().chain(members.first()).map(|member| format!("@{}", member.name.value)).collect();
+        members.iter().chain(members.first()).map(|member| PresetName(&member.name.value).to_string()).collect();
     if path.len() > SHOWN {
         path.splice(SHOWN - 2..path.len() - 1, ["...".to_owned()]);
     }
@@ -237,7 +238,7 @@ fn cycle_finding(routes: &[NamedRoute<'_>], cycle: &[usize]) -> Diagnostic {
         }
         diagnostic = diagnostic.label(
             place.unwrap_or(member.name.span),
-            format!("`@{}` goes on to `@{}`", member.name.value, next.name.value),
+            format!("`{}` goes on to `{}`", PresetName(&member.name.value), PresetName(&next.name.value)),
         );
     }
     diagnostic.help("remove one of these steps")

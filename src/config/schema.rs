@@ -105,7 +105,7 @@ fn shape_schema(shape: &Shape, definitions: &mut Map<String, Value>) -> Value {
         Shape::Word => json!({ "type": ["string", "number", "boolean"] }),
         Shape::Secret => json!({ "type": "string", "examples": ["env:NAME", "file:/run/secrets/name"] }),
         Shape::Failure => json!({ "anyOf": [
-            { "enum": ["5xx", "timeout", "connect", "empty"] },
+            { "enum": ["5xx", "timeout", "connect", "empty", "any"] },
             { "type": "integer", "minimum": 400, "maximum": 599 },
             { "type": "string", "pattern": "^[45][0-9][0-9]$" },
         ] }),

@@ -62,10 +62,12 @@ pub struct Try<'r, 'i, 'b, 't> {
     pub live: &'r Live,
     pub incoming: &'r Incoming<'i, 'b>,
     pub attempt: &'r Attempt<'t>,
-    /// End of the whole request.
+    /// End of the whole request, or of a preset around the attempt.
     pub deadline: Instant,
-    /// The whole request's time, for messages.
+    /// How long that was from its beginning, for messages.
     pub total: Duration,
+    /// The first content of a stream, as presets around the attempt bound it.
+    pub first: Option<(Instant, Duration)>,
     /// What was wrong with this target's answer before.
     pub correction: Option<&'r Correction>,
 }
@@ -212,14 +214,16 @@ async fn exchanged(
     prepared: Prepared,
     stream: bool,
 ) -> Result<Answer, Failure> {
-    let Try { incoming, attempt, deadline, total, .. } = this;
+    let Try { incoming, attempt, deadline, total, first: around, .. } = this;
     let timeouts = &attempt.settings.timeouts;
-    let first = if stream { (Instant::now() + timeouts.first_token).min(*deadline) } else { *deadline };
+    let own = (Instant::now() + timeouts.first_token, timeouts.first_token);
+    let (first, limit) = around.filter(|around| around.0 < own.0).unwrap_or(own);
+    let first = if stream { first.min(*deadline) } else { *deadline };
     // A stream that is held shows its first content when it has ended.
     let opened = if prepared.form.holds() { *deadline } else { first };
     let late = || match opened == *deadline {
         true => Failure::Deadline(*total),
-        false => Failure::FirstToken(timeouts.first_token),
+        false => Failure::FirstToken(limit),
     };
     if let Translation::Embed(batches) = &prepared.translation {
         let embedding = embed::run(this, place, &prepared, batches);

@@ -20,6 +20,7 @@ use super::failure::{Failure, Next, StatusFailure};
 use super::ingress::{self, Call, Ingress};
 use super::outgoing::{self, Incoming};
 use super::respond::{self, Trail};
+use super::scopes::{Bounds, Scopes, Step};
 use super::responses::stored::{self, Question};
 use super::{Gateway, ResponseBody, guard, models, objects, receive, recorded, responses};
 use crate::live::Live;
@@ -204,9 +205,10 @@ async fn generate(
         decoded: OnceLock::new(),
         checker: OnceLock::new(),
     };
-    let total = attempts.first().map_or(Duration::ZERO, |attempt| attempt.settings.timeouts.total);
+    let stream = envelope.stream && call.operation.streams();
+    let total = attempts.first().map_or(Duration::ZERO, |attempt| attempt.settings.timeouts.all(stream));
     trail.route = Some(route);
-    let walk = Walk { gateway, live, incoming: &incoming, deadline: started + total, total };
+    let walk = Walk { gateway, live, incoming: &incoming, stream, deadline: started + total, total };
     match walk.all(attempts, trail).await {
         Ok(mut answer) => {
             let account = std::mem::take(&mut answer.account);
@@ -278,6 +280,8 @@ struct Walk<'r, 'i, 'b> {
     gateway: &'r Gateway,
     live: &'r Live,
     incoming: &'r Incoming<'i, 'b>,
+    /// A stream is asked for.
+    stream: bool,
     deadline: Instant,
     total: Duration,
 }
@@ -286,9 +290,13 @@ impl Walk<'_, '_, '_> {
     /// Tries the targets in order until one answers.
     async fn all(&self, attempts: &[Attempt<'_>], trail: &mut Trail) -> Result<Answer, Last> {
         let mut last = None;
-        for (position, attempt) in attempts.iter().enumerate() {
+        let mut scopes = Scopes::new(attempts, self.stream);
+        let mut position = 0;
+        while let Some(attempt) = attempts.get(position) {
             let target = format!("{}/{}", attempt.provider.name, attempt.model);
-            let failure = match self.one(attempt, &target, trail).await {
+            scopes.enter(position);
+            let bounds = scopes.bounds(self.deadline, self.total);
+            let failure = match self.one(attempt, &target, &bounds, trail).await {
                 Ok(answer) => {
                     trail.target = Some(target);
                     return Ok(answer);
@@ -296,17 +304,29 @@ impl Walk<'_, '_, '_> {
                 Err(failure) => failure,
             };
             if self.incoming.call.operation == Operation::CountTokens {
+                position += 1;
                 continue;
             }
-            let next = failure.next(&attempt.settings.retries);
+            let next = failure.then(attempt.settings);
+            let ended = Instant::now() >= self.deadline;
+            // The time of a preset is up, and what stands outside of it may still be asked.
+            let inner = matches!(failure, Failure::Deadline(_)) && !ended;
+            let retried = scopes.failed(|retries| failure.is_retried(retries, inner));
             // Of several failures the caller is told the one that says most: a refusal by the gateway says least.
             if last.is_none() || !matches!(failure, Failure::Refused(_)) {
                 last = Some(Box::new((failure, target)));
             }
-            if next == Next::Stop || Instant::now() >= self.deadline {
+            if ended || (next == Next::Stop && !inner && !retried) {
                 break;
             }
-            if position + 1 < attempts.len() {
+            position = match scopes.after(position, self.deadline) {
+                Step::On(next) => next,
+                Step::Again { at, pause } => {
+                    tokio::time::sleep(pause).await;
+                    at
+                }
+            };
+            if position < attempts.len() {
                 debug!(request_id = trail.request_id, "falling back");
             }
         }
@@ -314,7 +334,13 @@ impl Walk<'_, '_, '_> {
     }
 
     /// Tries one target, as often as its retries allow.
-    async fn one(&self, attempt: &Attempt<'_>, target: &str, trail: &mut Trail) -> Result<Answer, Failure> {
+    async fn one(
+        &self,
+        attempt: &Attempt<'_>,
+        target: &str,
+        bounds: &Bounds,
+        trail: &mut Trail,
+    ) -> Result<Answer, Failure> {
         let retries = &attempt.settings.retries;
         let mut tries = 0;
         let mut correction = None;
@@ -323,8 +349,10 @@ impl Walk<'_, '_, '_> {
             trail.attempts += 1;
             let lane = attempt.lane(self.incoming.call.protocol, self.incoming.call.operation).word();
             let number = trail.entry.tries(target, &attempt.provider.name, attempt.model, lane);
-            let Walk { gateway, live, incoming, deadline, total } = *self;
-            let this = Try { gateway, live, incoming, attempt, deadline, total, correction: correction.as_ref() };
+            let Walk { gateway, live, incoming, .. } = *self;
+            let Bounds { deadline, total, first } = *bounds;
+            let this =
+                Try { gateway, live, incoming, attempt, deadline, total, first, correction: correction.as_ref() };
             let failure = match attempt::run(&this).await {
                 Ok(answer) => {
                     trail.entry.opened(number, matches!(answer.body, AnswerBody::Stream(_)), &answer.losses);
@@ -349,13 +377,13 @@ impl Walk<'_, '_, '_> {
             if failure.next(retries) != Next::Retry || tries >= retries.attempts.max(1) {
                 return Err(failure);
             }
-            let Some(pause) = self.pause(&failure, attempt, tries) else { return Err(failure) };
+            let Some(pause) = self.pause(&failure, attempt, tries, bounds.deadline) else { return Err(failure) };
             tokio::time::sleep(pause).await;
         }
     }
 
     /// How long to wait before the next try of the same target; `None` where waiting would take too long.
-    fn pause(&self, failure: &Failure, attempt: &Attempt<'_>, tries: u32) -> Option<Duration> {
+    fn pause(&self, failure: &Failure, attempt: &Attempt<'_>, tries: u32, deadline: Instant) -> Option<Duration> {
         let retries = &attempt.settings.retries;
         let keys = self.live.runtime.providers.get(attempt.target.provider.0 as usize).map(|provider| &provider.keys);
         // Another key of the pool need not wait for the one that is used up.
@@ -367,7 +395,7 @@ impl Walk<'_, '_, '_> {
             Some(asked) => asked,
             None => backoff(retries, tries),
         };
-        (Instant::now() + pause < self.deadline).then_some(pause)
+        (Instant::now() + pause < deadline).then_some(pause)
     }
 }
 

@@ -6,9 +6,9 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use super::structured::Correction;
-use crate::table::settings::{OnInvalid, Retries, RetryOn};
 use crate::upstream::SendError;
 use crate::wire::Operation;
+use crate::table::settings::{FallThrough, OnInvalid, Retries, RetryOn, Settings};
 use crate::wire::ir::{Error, ErrorKind};
 use crate::wire::proof;
 use crate::wire::structured::watch::INVALID;
@@ -85,8 +85,10 @@ impl From<SendError> for Failure {
 impl Failure {
     /// What to do, under a file's `retries`.
     pub fn next(&self, retries: &Retries) -> Next {
-        let retry_on = |cause: RetryOn| if retries.on.contains(&cause) { Next::Retry } else { Next::Fallback };
+        let any = retries.on.contains(&RetryOn::Any);
+        let retry_on = |cause: RetryOn| if any || retries.on.contains(&cause) { Next::Retry } else { Next::Fallback };
         match self {
+            Failure::BadAnswer { .. } if any => Next::Retry,
             Failure::Refused(_) | Failure::BadAnswer { .. } => Next::Fallback,
             Failure::Connect(_) | Failure::ConnectTimeout(_) | Failure::Broken(_) | Failure::Truncated => {
                 retry_on(RetryOn::Connect)
@@ -102,6 +104,23 @@ impl Failure {
             Failure::Status(failure) => by_status(failure.status, &failure.error, retries),
             Failure::InStream(error) => by_status(error.status, error, retries),
         }
+    }
+
+    /// What to do where the file says that every failure leads to the next target.
+    pub fn then(&self, settings: &Settings) -> Next {
+        match self.next(&settings.retries) {
+            Next::Stop if settings.fall_through == FallThrough::Any && !matches!(self, Failure::Deadline(_)) => {
+                Next::Fallback
+            }
+            next => next,
+        }
+    }
+
+    /// Whether what a preset leads to is tried again because of this, under the `retries` of the preset. `inner`: the deadline
+    /// that has passed was that of a preset inside of it.
+    pub fn is_retried(&self, retries: &Retries, inner: bool) -> bool {
+        let late = inner && (retries.on.contains(&RetryOn::Timeout) || retries.on.contains(&RetryOn::Any));
+        late || self.next(retries) == Next::Retry
     }
 
     /// What to tell a target that is asked once more because its answer was bad.
@@ -243,9 +262,11 @@ fn by_status(status: u16, error: &Error, retries: &Retries) -> Next {
     let listed = retries.on.iter().any(|cause| match cause {
         RetryOn::Status(code) => *code == status,
         RetryOn::ServerError => status >= 500,
+        RetryOn::Any => true,
         RetryOn::Timeout | RetryOn::Connect | RetryOn::Empty => false,
     });
     match (error.kind, status) {
+        _ if retries.on.contains(&RetryOn::Any) => Next::Retry,
         // No credit: waiting does not help, another provider does.
         (ErrorKind::Billing, _) => Next::Fallback,
         // Another model may have the larger window.

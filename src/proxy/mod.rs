@@ -44,6 +44,7 @@ pub mod receive;
 mod recorded;
 pub mod respond;
 pub mod responses;
+mod scopes;
 pub mod server;
 pub mod stream;
 pub mod structured;

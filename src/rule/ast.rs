@@ -75,7 +75,7 @@ pub enum Expression {
     Preset(Spanned<String>),
     Fallback(Vec<Expression>),
     Split {
-        arms: Vec<(Spanned<u32>, Expression)>,
+        arms: Vec<(Spanned<f64>, Expression)>,
         span: Span,
     },
     AsRequested(Span),
@@ -99,11 +99,24 @@ impl Expression {
     }
 }
 
+/// A preset's name as an expression names it: `@cheap`, `@"my preset"`.
+pub struct PresetName<'n>(pub &'n str);
+
+impl fmt::Display for PresetName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-') || !c.is_ascii();
+        match self.0.chars().all(bare) && !self.0.is_empty() {
+            true => write!(f, "@{}", self.0),
+            false => write!(f, "@{}", Quoted(self.0)),
+        }
+    }
+}
+
 impl fmt::Display for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Expression::Target(name) => f.write_str(&name.value),
-            Expression::Preset(name) => write!(f, "@{}", name.value),
+            Expression::Preset(name) => PresetName(&name.value).fmt(f),
             Expression::Fallback(members) => {
                 for (at, member) in members.iter().enumerate() {
                     let separator = if at > 0 { " > " } else { "" };

@@ -45,6 +45,13 @@ pub const FACTS: &[Fact] = &[
     text("user", None, |_| TextFact::User, "the caller's own name for its user", "user is absent"),
     text("session", None, |_| TextFact::Session, "the conversation that the request belongs to", "session == \"s1\""),
     text(
+        "episode",
+        None,
+        |_| TextFact::Episode,
+        "the episode that the request belongs to (`x-routeplane-episode`)",
+        "episode is absent",
+    ),
+    text(
         "last_tool",
         None,
         |_| TextFact::LastTool,
@@ -154,6 +161,9 @@ pub const SESSION_HEADERS: [&str; 5] =
 /// How headers that set tags begin.
 pub const TAG_HEADERS: &str = "x-routeplane-tag-";
 
+/// The header that names the episode.
+pub const EPISODE_HEADER: &str = "x-routeplane-episode";
+
 /// The header that sets the tag of this name, whatever the body says.
 pub fn tag_header(name: &str) -> String {
     format!("{TAG_HEADERS}{}", name.to_ascii_lowercase())
@@ -239,6 +249,21 @@ pub fn fraction(salt: &str, subject: &str) -> f64 {
     hasher.finalize_xof().fill(&mut bytes);
     // 53 bits are what a double holds exactly.
     (u64::from_le_bytes(bytes) >> 11) as f64 / (1u64 << 53) as f64
+}
+
+/// A number in `0.0..1.0` of an episode under one salt, as TensorZero draws variants: the first four bytes of the SHA-256
+/// of the salt and of the id's 16 bytes. An episode that is no UUID gives its text.
+pub fn episode_fraction(salt: &str, episode: &str) -> f64 {
+    use sha2::Digest as _;
+    let mut hasher = sha2::Sha256::new();
+    hasher.update(salt.as_bytes());
+    match uuid::Uuid::try_parse(episode) {
+        Ok(id) => hasher.update(id.as_bytes()),
+        Err(_) => hasher.update(episode.as_bytes()),
+    }
+    let digest = hasher.finalize();
+    let first = digest.iter().take(4).fold(0u32, |number, byte| number << 8 | u32::from(*byte));
+    f64::from(first) / 4_294_967_296.0
 }
 
 #[cfg(test)]

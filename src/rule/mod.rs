@@ -43,6 +43,8 @@ pub enum TextFact {
     Model,
     User,
     Session,
+    /// The episode: calls that belong to one course of events.
+    Episode,
     LastTool,
     /// The id of the client key.
     Key,

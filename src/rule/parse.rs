@@ -45,6 +45,9 @@ pub fn condition(text: &str, place: Place<'_>, diagnostics: &mut Diagnostics) ->
     reader.condition(pair.into_inner().next()?, diagnostics)
 }
 
+/// The greatest weight of an arm: sums of weights stay exact enough.
+const HEAVIEST: f64 = 1e9;
+
 struct Reader<'p> {
     place: Place<'p>,
 }
@@ -260,7 +263,8 @@ impl Reader<'_> {
             Rule::deny => self.deny(pair, span, diagnostics),
             Rule::call => self.call(pair, span, diagnostics),
             Rule::preset => {
-                Some(Expression::Preset(Spanned::new(pair.as_str().trim_start_matches('@').to_owned(), span)))
+                let name = pair.as_str().strip_prefix('@').unwrap_or_default();
+                Some(Expression::Preset(Spanned::new(unquoted(name), span)))
             }
             _ => Some(Expression::Target(Spanned::new(pair.as_str().to_owned(), span))),
         }
@@ -293,7 +297,7 @@ impl Reader<'_> {
         Some(Expression::Split { arms, span })
     }
 
-    fn arm(&self, argument: Pair<'_, Rule>, diagnostics: &mut Diagnostics) -> Option<(Spanned<u32>, Expression)> {
+    fn arm(&self, argument: Pair<'_, Rule>, diagnostics: &mut Diagnostics) -> Option<(Spanned<f64>, Expression)> {
         let span = self.trimmed(&argument);
         if argument.as_rule() != Rule::weighted {
             diagnostics.push(
@@ -305,12 +309,12 @@ impl Reader<'_> {
         }
         let mut inner = argument.into_inner();
         let weight = inner.next()?;
-        let value = weight.as_str().trim_end_matches('%').parse::<u32>().ok();
+        let value = weight.as_str().trim_end_matches('%').parse::<f64>().ok().filter(|weight| *weight <= HEAVIEST);
         if value.is_none() {
             diagnostics.push(
                 Diagnostic::new(Code::BadWeight, format!("`{}` is not a weight", weight.as_str()))
-                    .label(self.span(&weight), "a weight is a whole number")
-                    .help("weights need not add up to 100: for 99.5 to 0.5 write 995 and 5"),
+                    .label(self.span(&weight), "a weight is a number from 0 to 1000000000")
+                    .help("weights need not add up to anything: `0.7` to `0.3` is `70` to `30`"),
             );
         }
         let expression = self.expression(inner.next()?, diagnostics)?;
@@ -459,7 +463,13 @@ fn expected(rules: &[Rule]) -> String {
 /// What a message calls a rule of the grammar; `None` for what is never expected by itself.
 fn to_symbol(expected: Rule) -> Option<&'static str> {
     Some(match expected {
-        Rule::WHITESPACE | Rule::COMMENT | Rule::reserved | Rule::name_char | Rule::preset_char | Rule::target_char => {
+        Rule::WHITESPACE
+        | Rule::COMMENT
+        | Rule::reserved
+        | Rule::quoted_name
+        | Rule::name_char
+        | Rule::preset_char
+        | Rule::target_char => {
             return None;
         }
         Rule::EOI => "the end of the rule",

@@ -289,6 +289,7 @@ impl fmt::Display for TextFact {
             TextFact::Model => f.write_str("model"),
             TextFact::User => f.write_str("user"),
             TextFact::Session => f.write_str("session"),
+            TextFact::Episode => f.write_str("episode"),
             TextFact::LastTool => f.write_str("last_tool"),
             TextFact::Key => f.write_str("key"),
             TextFact::KeyAttribute(name) => write!(f, "key.{name}"),

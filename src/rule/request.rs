@@ -104,6 +104,7 @@ impl Facts for RequestShape {
                 let headers = || facts::SESSION_HEADERS.iter().find_map(|name| self.header(name));
                 self.session.as_deref().or_else(headers)
             }
+            TextFact::Episode => self.header(facts::EPISODE_HEADER),
             TextFact::LastTool => self.last_tool.as_deref(),
             TextFact::Key => self.key.as_deref(),
             TextFact::KeyAttribute(name) => self.key_attributes.get(&**name).map(String::as_str),

@@ -12,6 +12,7 @@ pub use words::{lane_word, settings_words};
 
 use super::{Lane, ProviderIdx, Route, RouteNode, RoutingTable, Rule, RuleOutcome, SettingsIdx, Target};
 use crate::provider::{AuthScheme, Endpoint, HeaderText, Provider, Transport};
+use crate::rule::ast::PresetName;
 use crate::rule::predicate::{Predicate, Quoted};
 use crate::wire::hosting::Hosting;
 use crate::wire::{Operation, ProtocolId};
@@ -100,7 +101,7 @@ pub fn items(table: &RoutingTable) -> Vec<Item> {
     let presets = table.presets.iter().filter_map(|(name, index)| Some((name, table.route(*index)?)));
     items.extend(presets.map(|(name, route)| Item {
         kind: ItemKind::Preset,
-        id: format!("@{name}"),
+        id: PresetName(name).to_string(),
         text: route_text(table, &route.node),
     }));
     items.extend((1..).zip(&table.rules).map(|(number, rule)| Item {

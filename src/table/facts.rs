@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use http::HeaderMap;
 
 use super::ClientKey;
-use crate::rule::facts::{SESSION_HEADERS, USER_HEADER, tag_header};
+use crate::rule::facts::{EPISODE_HEADER, SESSION_HEADERS, USER_HEADER, tag_header};
 use crate::rule::{Facts, FlagFact, NumberFact, OutputKind, ReasoningLevel, TextFact};
 use crate::wire::envelope::Envelope;
 use crate::wire::ir::{self, Part, ReasoningEffort, Role, ToolKind};
@@ -41,6 +41,7 @@ pub struct RequestFacts<'r, 'b> {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Assumed<'r> {
     pub user: Option<&'r str>,
+    pub episode: Option<&'r str>,
     pub input_tokens: Option<u64>,
     /// 0 to 23.
     pub hour: Option<u64>,
@@ -135,6 +136,9 @@ impl Facts for RequestFacts<'_, '_> {
                 named.map(Cow::Borrowed).or_else(|| self.header(USER_HEADER))
             }
             TextFact::Session => SESSION_HEADERS.iter().find_map(|name| self.header(name)),
+            TextFact::Episode => {
+                self.assumed.episode.map(Cow::Borrowed).or_else(|| self.header(EPISODE_HEADER))
+            }
             TextFact::LastTool => self.last_tool().map(Cow::Borrowed),
             TextFact::Key => self.key.map(|key| Cow::Borrowed(&*key.id)),
             TextFact::KeyAttribute(name) => {

@@ -17,9 +17,10 @@ pub enum RouteNode {
     Leaf(Leaf),
     /// Try in order.
     Fallback(Box<[RouteNode]>),
-    /// Draw one by weight; the others follow, in order, as its fallbacks. Weight 0 is never drawn.
+    /// Draw one by weight. Where it fails, the next is drawn with the same number among the rest; arms of weight 0, which are
+    /// never drawn, follow in order.
     Split {
-        arms: Box<[(u32, RouteNode)]>,
+        arms: Box<[(f64, RouteNode)]>,
         /// What keeps the draw the same from request to request; `None`, or absent in a request: each one draws.
         sticky: Option<TextFact>,
         /// Keeps the draws of different splits apart for one sticky value: the preset's or rule's name.

@@ -232,14 +232,14 @@ impl<'t, 'h> Walk<'t, 'h> {
         }
     }
 
-    fn split(&mut self, arms: &'t [(u32, RouteNode)], sticky: Option<&TextFact>, salt: &str, outer: SettingsIdx) {
+    fn split(&mut self, arms: &'t [(f64, RouteNode)], sticky: Option<&TextFact>, salt: &str, outer: SettingsIdx) {
         let draw = self.next_draw(sticky, salt);
-        let chosen = drawn(arms, draw);
-        if let Some((_, arm)) = chosen.and_then(|at| arms.get(at)) {
+        let mut rest: SmallVec<[&(f64, RouteNode); 8]> = arms.iter().collect();
+        while let Some(at) = drawn(rest.iter().map(|(weight, _)| *weight), draw) {
+            let (_, arm) = rest.remove(at);
             self.node(arm, outer);
         }
-        let others = arms.iter().enumerate().filter(|(at, _)| Some(*at) != chosen);
-        others.for_each(|(_, (_, arm))| self.node(arm, outer));
+        rest.iter().for_each(|(_, arm)| self.node(arm, outer));
     }
 
     /// The first split uses the draw as it is, so that a test of the file can say which arm it means; later ones use
@@ -249,6 +249,7 @@ impl<'t, 'h> Walk<'t, 'h> {
         self.splits += 1;
         let value = sticky.and_then(|fact| self.facts.text(fact));
         match value {
+            Some(value) if sticky == Some(&TextFact::Episode) => facts::episode_fraction(salt, &value),
             Some(value) => facts::fraction(salt, &value),
             None if count == 0 => self.draw.0,
             None => scrambled(self.draw.0, count),
@@ -322,16 +323,15 @@ impl<'t, 'h> Walk<'t, 'h> {
     }
 }
 
-/// The arm on which `draw`, in `0.0..1.0`, falls; `None` where every weight is 0.
-fn drawn(arms: &[(u32, RouteNode)], draw: f64) -> Option<usize> {
-    let total: u64 = arms.iter().map(|(weight, _)| u64::from(*weight)).sum();
-    let point = draw.clamp(0.0, 1.0) * total as f64;
-    let mut upper = 0u64;
+/// The weight on which `draw`, in `0.0..1.0`, falls; `None` where every one is 0.
+fn drawn(weights: impl Iterator<Item = f64> + Clone, draw: f64) -> Option<usize> {
+    let point = draw.clamp(0.0, 1.0) * weights.clone().sum::<f64>();
+    let mut upper = 0.0;
     let mut last = None;
-    for (at, (weight, _)) in arms.iter().enumerate().filter(|(_, (weight, _))| *weight > 0) {
-        upper += u64::from(*weight);
+    for (at, weight) in weights.enumerate().filter(|(_, weight)| *weight > 0.0) {
+        upper += weight;
         last = Some(at);
-        if point < upper as f64 {
+        if point < upper {
             break;
         }
     }

@@ -17,6 +17,9 @@ pub struct Settings {
     pub system: Option<Box<str>>,
     pub timeouts: Timeouts,
     pub retries: Retries,
+    pub fall_through: FallThrough,
+    /// Presets around the target that bound or repeat everything they lead to, the outermost first.
+    pub scopes: Box<[Scope]>,
     pub headers: HeaderEdits,
     /// Edits of the upstream's body by JSON Pointer, after everything else.
     pub body: BodyEdits,
@@ -136,6 +139,48 @@ impl OnLoss {
     }
 }
 
+/// Which failures lead to the next target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum FallThrough {
+    /// Those that another target may do better at.
+    #[default]
+    Usual,
+    /// Every one.
+    Any,
+}
+
+impl FallThrough {
+    /// As it is written in the file.
+    pub fn word(self) -> &'static str {
+        match self {
+            FallThrough::Usual => "usual",
+            FallThrough::Any => "any",
+        }
+    }
+}
+
+/// What a preset says of everything that it leads to, and not of single targets.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Scope {
+    /// The preset's name.
+    pub preset: Box<str>,
+    /// How often all of it is tried again after its last target has failed.
+    pub retries: Option<Retries>,
+    /// From its first attempt to the end of a whole answer.
+    pub whole: Option<Duration>,
+    /// From its first attempt to the last byte of a stream.
+    pub stream: Option<Duration>,
+    /// From its first attempt to the first content of a stream.
+    pub first_token: Option<Duration>,
+}
+
+impl Scope {
+    /// How long everything in it may take together.
+    pub fn total(&self, stream: bool) -> Option<Duration> {
+        if stream { self.stream } else { self.whole }
+    }
+}
+
 /// How long each phase of an attempt may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timeouts {
@@ -147,6 +192,10 @@ pub struct Timeouts {
     pub idle: Duration,
     /// All attempts together, to the last byte.
     pub total: Duration,
+    /// In place of `total`, for answers that are not streamed.
+    pub whole: Option<Duration>,
+    /// In place of `total`, for streams.
+    pub stream: Option<Duration>,
     /// After how long a silence of a stream the caller is told that it still lives; zero for never.
     pub keep_alive: Duration,
 }
@@ -158,8 +207,18 @@ impl Default for Timeouts {
             first_token: Duration::from_secs(120),
             idle: Duration::from_secs(300),
             total: Duration::from_secs(1800),
+            whole: None,
+            stream: None,
             keep_alive: Duration::from_secs(15),
         }
+    }
+}
+
+impl Timeouts {
+    /// How long all attempts together may take.
+    pub fn all(&self, stream: bool) -> Duration {
+        let own = if stream { self.stream } else { self.whole };
+        own.unwrap_or(self.total)
     }
 }
 
@@ -204,6 +263,8 @@ pub enum RetryOn {
     Connect,
     /// An answer without content.
     Empty,
+    /// Every failure but the gateway's own refusal.
+    Any,
 }
 
 /// Headers set on and removed from the upstream's request.

@@ -21,6 +21,7 @@ mod docs;
 mod endpoints;
 mod failover;
 mod faults;
+mod functions;
 mod gateway;
 mod generated;
 mod harness;

@@ -136,6 +136,8 @@ fn expressions_read_as_written() {
         ("cloudflare/@cf/meta/llama-3", "cloudflare/@cf/meta/llama-3"),
         ("as   requested > @default", "as requested > @default"),
         ("split( 95 @a , 5 (b/c > d/e), )", "split(95 @a, 5 b/c > d/e)"),
+        ("split(0.7 @a, 0.30 @b, 0 @c, 5% @d)", "split(0.7 @a, 0.3 @b, 0 @c, 5 @d)"),
+        (r#"@"a" > @"my \"fn\" \\ é" > @é"#, r#"@a > @"my \"fn\" \\ é" > @é"#),
         ("(a/b > c/d) > e/f", "(a/b > c/d) > e/f"),
         ("deny 413 'too \"long\"'", "deny 413 \"too \\\"long\\\"\""),
         ("deny/x > as-requested/y", "deny/x > as-requested/y"),
@@ -194,6 +196,7 @@ fn naive_test(test: &Test, facts: &RequestShape) -> bool {
         "model" => Some(facts.model.clone()),
         "user" => facts.user.clone(),
         "session" => facts.session.clone(),
+        "episode" => facts.headers.get("x-routeplane-episode").cloned(),
         "last_tool" => facts.last_tool.clone(),
         "key" => facts.key.clone(),
         "header" => facts.headers.get(&parameter.to_lowercase()).cloned(),
@@ -255,6 +258,7 @@ fn text_fact() -> impl Strategy<Value = TextFact> {
         Just(TextFact::Model),
         Just(TextFact::User),
         Just(TextFact::Session),
+        Just(TextFact::Episode),
         Just(TextFact::LastTool),
         Just(TextFact::Key),
         "[a-c]".prop_map(|name| TextFact::KeyAttribute(name.into())),
@@ -369,7 +373,7 @@ fn an_expression() -> impl Strategy<Value = Expression> {
     let at = |text: String| Spanned::new(text, NOWHERE);
     let leaf = prop_oneof![
         "[a-z0-9-]{1,4}/[a-zA-Z0-9._:/@+-]{0,6}[a-z0-9]".prop_map(move |name| Expression::Target(at(name))),
-        "[a-z0-9_.]{1,4}".prop_map(move |name| Expression::Preset(at(name))),
+        "[a-z0-9_.]{1,4}|[a-z\"\\\\ ä/:@>-]{1,6}".prop_map(move |name| Expression::Preset(at(name))),
         Just(Expression::AsRequested(NOWHERE)),
         (400u16..600, prop::option::of(a_text())).prop_map(|(status, text)| Expression::Deny {
             status: Spanned::new(status, NOWHERE),
@@ -378,7 +382,7 @@ fn an_expression() -> impl Strategy<Value = Expression> {
         }),
     ];
     leaf.prop_recursive(4, 24, 3, |inner| {
-        let arm = (0u32..100).prop_map(|weight| Spanned::new(weight, NOWHERE));
+        let arm = prop_oneof![(0u32..100).prop_map(f64::from), 0.0..100.0].prop_map(|weight| Spanned::new(weight, NOWHERE));
         prop_oneof![
             prop::collection::vec(inner.clone(), 2..4).prop_map(Expression::Fallback),
             prop::collection::vec((arm, inner), 1..4).prop_map(|arms| Expression::Split { arms, span: NOWHERE }),

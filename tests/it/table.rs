@@ -162,6 +162,57 @@ fn a_split_draws_by_weight_and_falls_back_in_order() {
 }
 
 #[test]
+fn after_a_failed_arm_the_rest_is_drawn_with_the_same_number() {
+    let text = r#"
+providers: { box: { protocol: openai-chat, base_url: "http://10.0.0.7:8000/v1" } }
+presets: { one: "split(0.7 box/a, 0.2 box/b, 0.1 box/c, 0 box/z, 0 box/y)" }
+"#;
+    let table = table(text, &[]);
+    let shape = RequestShape::new("@one");
+    for (draw, order) in
+        [(0.0, "abczy"), (0.699, "acbzy"), (0.701, "baczy"), (0.88, "bcazy"), (0.95, "cbazy"), (1.0, "cbazy")]
+    {
+        assert_eq!(attempts(&table, &shape, draw).concat(), order, "{draw}");
+    }
+}
+
+/// The draws of TensorZero, which keep the users of a running experiment where they are.
+#[test]
+fn an_episode_is_drawn_as_tensorzero_draws_it() {
+    let preset = |name: &str, weights: &str| format!("  {name}: {{ route: \"{weights}\", sticky: episode }}\n");
+    let sets = [
+        "split(0.7 box/a, 0.2 box/b, 0.1 box/c) > box/d",
+        // A candidate of weight 0 comes after the fallbacks.
+        "split(1 box/a, 1 box/b) > box/d > box/c",
+    ];
+    let one = |number: u32| format!("019b0000-0000-7000-8000-{number:012}");
+    for (number, function, fraction, orders) in [
+        (1, "generate_haiku", 0.969_987_433, ["cbad", "badc"]),
+        (1, "draft_email", 0.201_949_517, ["abcd", "abdc"]),
+        (2, "generate_haiku", 0.558_341_791, ["abcd", "badc"]),
+        (2, "draft_email", 0.879_404_815, ["bcad", "badc"]),
+        (3, "generate_haiku", 0.050_966_396, ["abcd", "abdc"]),
+        (4, "draft_email", 0.366_575_710, ["abcd", "abdc"]),
+    ] {
+        let drawn = routeplane::rule::facts::episode_fraction(function, &one(number));
+        assert!((drawn - fraction).abs() < 1e-9, "{function} {number}: {drawn}");
+        for (set, order) in sets.iter().zip(orders) {
+            let text = format!(
+                "providers: {{ box: {{ protocol: openai-chat, base_url: \"http://10.0.0.7:8000/v1\" }} }}\npresets:\n{}",
+                preset(function, set)
+            );
+            let table = table(&text, &[]);
+            let mut shape = RequestShape::new(format!("@{function}"));
+            // However the id is spelled.
+            for id in [one(number), one(number).to_uppercase()] {
+                shape.headers.insert("x-routeplane-episode".to_owned(), id);
+                assert_eq!(attempts(&table, &shape, 0.5).concat(), order, "{function} {number} {set}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_sticky_split_gives_one_user_one_arm() {
     let table = table(SPLITS, &[]);
     let first = |preset: &str, user: usize, draw: f64| {

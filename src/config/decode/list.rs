@@ -84,6 +84,30 @@ impl NameRule for Name {
     }
 }
 
+/// Names of presets: any text on one line, so that the names of another gateway can be kept. An expression quotes those
+/// that are not [`Name`]s: `@"my preset"`.
+pub struct PresetKey;
+
+impl NameRule for PresetKey {
+    const WHAT: &'static str = "names";
+    const PATTERN: Option<&'static str> = Some("^[^@\\x00-\\x1f][^\\x00-\\x1f]*$");
+
+    fn check(key: &Spanned<String>, diagnostics: &mut Diagnostics) -> bool {
+        let name = &key.value;
+        if !name.is_empty() && !name.starts_with('@') && !name.chars().any(char::is_control) {
+            return true;
+        }
+        let diagnostic = Diagnostic::new(Code::BadName, format!("`{}` cannot be the name of a preset", shorten(name)))
+            .label(key.span, "not a name");
+        let bare = name.trim_start_matches('@');
+        diagnostics.push(match bare.len() < name.len() && !bare.is_empty() && !bare.chars().any(char::is_control) {
+            true => diagnostic.help("write it without `@`; expressions name it with `@`").fix(key.span, bare),
+            false => diagnostic.help("a name is any text on one line that does not begin with `@`"),
+        });
+        true
+    }
+}
+
 /// HTTP header names.
 pub struct HeaderKey;
 
@@ -133,16 +157,16 @@ impl<K: NameRule, R: Reader> Reader for Map<K, R> {
 }
 
 /// A mapping from names to mappings that know their name.
-pub struct Named<R>(PhantomData<R>);
+pub struct Named<R, K = Name>(PhantomData<(R, K)>);
 
-impl<R: NamedReader> Reader for Named<R> {
+impl<R: NamedReader, K: NameRule> Reader for Named<R, K> {
     type Value = Vec<R::Value>;
-    const SHAPE: Shape = Shape::Map { names: Name::WHAT, pattern: Name::PATTERN, values: &R::SHAPE };
+    const SHAPE: Shape = Shape::Map { names: K::WHAT, pattern: K::PATTERN, values: &R::SHAPE };
 
     fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self::Value> {
         read_entries(node, &Self::SHAPE, diagnostics, |key, value, diagnostics| {
             // An entry with a bad name stays, so that uses of the name are not reported as well.
-            Name::check(key, diagnostics);
+            K::check(key, diagnostics);
             R::read_named(key, value, diagnostics)
         })
     }

@@ -135,7 +135,7 @@ impl Shape {
             Shape::Size => "a size in bytes".to_owned(),
             Shape::Word => "text".to_owned(),
             Shape::Secret => "a reference to a secret".to_owned(),
-            Shape::Failure => "a status, `5xx`, `timeout`, `connect` or `empty`".to_owned(),
+            Shape::Failure => "a status, `5xx`, `timeout`, `connect`, `empty` or `any`".to_owned(),
             Shape::Expression => "a target expression".to_owned(),
             Shape::Rules => "a block of rules".to_owned(),
             Shape::Json => "any value".to_owned(),

@@ -55,24 +55,24 @@ impl TextRule for Address {
     }
 }
 
-/// `user`, `session` or `header:NAME`.
+/// `user`, `session`, `episode` or `header:NAME`.
 pub struct Sticky;
 
 impl TextRule for Sticky {
     const SHAPE: Shape = Shape::Text {
-        what: "`user`, `session` or `header:NAME`",
+        what: "`user`, `session`, `episode` or `header:NAME`",
         example: "user",
-        pattern: Some("^(user|session|header:[A-Za-z0-9-]+)$"),
+        pattern: Some("^(user|session|episode|header:[A-Za-z0-9-]+)$"),
     };
 
     fn check(text: &str) -> Result<(), (String, String)> {
         let header = text.strip_prefix("header:").is_some_and(|name| http::HeaderName::try_from(name).is_ok());
-        if header || matches!(text, "user" | "session") {
+        if header || matches!(text, "user" | "session" | "episode") {
             return Ok(());
         }
         Err((
             format!("`{}` cannot make a choice sticky", shorten(text)),
-            "write `user`, `session`, or `header:` and a header's name, e.g. `header:x-session`".to_owned(),
+            "write `user`, `session`, `episode`, or `header:` and a header's name, e.g. `header:x-session`".to_owned(),
         ))
     }
 }
@@ -196,6 +196,12 @@ words! {
     InvalidPolicy = ["pass", "repair", "retry", "fallback", "error"];
     /// Whether a form may be asked for in words.
     DegradePolicy = ["allow", "refuse"];
+    /// Which failures lead to the next target.
+    FallThroughWord = ["usual", "any"];
+    /// What is tried again.
+    RetryAround = ["target", "chain"];
+    /// What times bound.
+    TimeoutAround = ["request", "preset"];
     /// How a target gets the request.
     LaneWord = ["pass-through", "translated", "refused"];
 }

@@ -99,7 +99,7 @@ impl Reader for RetryOn {
             }
         };
         let status = word.text.parse::<u16>().is_ok_and(|status| (400..600).contains(&status));
-        if status || matches!(word.text.as_str(), "5xx" | "timeout" | "connect" | "empty") {
+        if status || matches!(word.text.as_str(), "5xx" | "timeout" | "connect" | "empty" | "any") {
             return Some(word.spanned());
         }
         let message = format!("`{}` is not a failure that can be retried", shorten(&word.text));

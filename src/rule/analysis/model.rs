@@ -6,7 +6,7 @@ use super::encode::{Encoding, Number, NumberVariable, TextVariable};
 use super::solver::Lit;
 use super::texts::Asked;
 use crate::glob::Glob;
-use crate::rule::facts::{self, SESSION_HEADERS};
+use crate::rule::facts::{self, EPISODE_HEADER, SESSION_HEADERS};
 use crate::rule::predicate::ValueFact;
 use crate::rule::request::RequestShape;
 use crate::rule::{Facts, FlagFact, NumberFact, OutputKind, ReasoningLevel, TextFact};
@@ -282,6 +282,7 @@ fn own_text<'s>(shape: &'s RequestShape, fact: &TextFact) -> Option<&'s str> {
         TextFact::User => shape.user.as_ref(),
         TextFact::Header(name) => shape.headers.get(&**name),
         TextFact::Session => SESSION_HEADERS.iter().find_map(|name| shape.headers.get(*name)),
+        TextFact::Episode => shape.headers.get(EPISODE_HEADER),
         TextFact::Model | TextFact::LastTool | TextFact::Key | TextFact::KeyAttribute(_) | TextFact::Tag(_) => None,
     };
     text.map(String::as_str)
@@ -295,6 +296,7 @@ fn put_text(shape: &mut RequestShape, fact: &TextFact, text: String) {
             let [first, ..] = SESSION_HEADERS;
             shape.headers.insert(first.to_owned(), text);
         }
+        TextFact::Episode => drop(shape.headers.insert(EPISODE_HEADER.to_owned(), text)),
         TextFact::LastTool => shape.last_tool = Some(text),
         TextFact::Header(name) => drop(shape.headers.insert(name.to_string(), text)),
         TextFact::Tag(name) => drop(shape.tags.insert(name.to_string(), text)),

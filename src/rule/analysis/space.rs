@@ -12,7 +12,7 @@
 use std::collections::BTreeMap;
 
 use super::texts::Legal;
-use crate::rule::facts::{self, SESSION_HEADERS, USER_HEADER, tag_header};
+use crate::rule::facts::{self, EPISODE_HEADER, SESSION_HEADERS, USER_HEADER, tag_header};
 use crate::rule::predicate::{Atom, Predicate, ValueFact};
 use crate::rule::request::RequestShape;
 use crate::rule::{Facts, NumberFact, TextFact};
@@ -74,7 +74,7 @@ impl Space {
                 })
             }
             Atom::Text { fact: TextFact::Model, .. } => Some("every request names a model".to_owned()),
-            Atom::Text { fact: TextFact::Header(_) | TextFact::Session, .. } => {
+            Atom::Text { fact: TextFact::Header(_) | TextFact::Session | TextFact::Episode, .. } => {
                 Some("the names and values of headers are printable ASCII, without blanks at their ends".to_owned())
             }
             Atom::Value { fact: fact @ ValueFact::Protocol, .. } => {
@@ -106,6 +106,7 @@ impl Space {
             TextFact::Session if SESSION_HEADERS.iter().any(|name| self.asks_for(name)) => {
                 Some(Linked { facts: SESSION_HEADERS.iter().map(|name| header(name)).collect() })
             }
+            TextFact::Episode if self.asks_for(EPISODE_HEADER) => Some(Linked { facts: vec![header(EPISODE_HEADER)] }),
             TextFact::Tag(name) if self.asks_for(&tag_header(name)) => {
                 Some(Linked { facts: vec![header(&tag_header(name)), fact.clone()] })
             }
@@ -120,7 +121,7 @@ impl Space {
     pub(super) fn legal(fact: &TextFact) -> Option<Legal> {
         match fact {
             TextFact::Header(name) => http::HeaderName::try_from(&**name).ok().map(|_| Legal::Header),
-            TextFact::Session => Some(Legal::Header),
+            TextFact::Session | TextFact::Episode => Some(Legal::Header),
             _ => Some(Legal::Any),
         }
     }

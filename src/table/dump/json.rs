@@ -120,12 +120,17 @@ fn route(table: &RoutingTable, node: &RouteNode) -> Value {
             json!({ "fallback": members.iter().map(|member| route(table, member)).collect::<Vec<_>>() })
         }
         RouteNode::Split { arms, sticky, .. } => json!({
-            "split": arms.iter().map(|(weight, arm)| json!({ "weight": weight, "route": route(table, arm) })).collect::<Vec<_>>(),
+            "split": arms.iter().map(|(weight, arm)| json!({ "weight": number(*weight), "route": route(table, arm) })).collect::<Vec<_>>(),
             "sticky": sticky.as_ref().map(ToString::to_string),
         }),
         RouteNode::AsRequested(index) => json!({ "as_requested": { "settings": settings(table, *index) } }),
         RouteNode::Deny { status, text } => json!({ "deny": { "status": status, "text": text } }),
     }
+}
+
+/// Whole numbers without a fraction.
+fn number(weight: f64) -> Value {
+    if weight.fract() == 0.0 { json!(weight as u64) } else { json!(weight) }
 }
 
 fn settings(table: &RoutingTable, index: SettingsIdx) -> Vec<String> {

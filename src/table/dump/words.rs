@@ -7,9 +7,10 @@ use http::{HeaderName, HeaderValue};
 use crate::provider::Provider;
 use crate::provider::catalogue::Prices;
 use crate::provider::identity::{CloudIdentity, Credentials};
+use crate::rule::ast::PresetName;
 use crate::rule::predicate::Quoted;
-use crate::table::settings::{AnswerForm, OnForeignReasoning, RetryOn, Settings};
 use crate::table::{ClientKey, FilesPolicy, Kept, Lane, Limits, ReloadSettings, RoutingTable, SettingsIdx, WatchMode};
+use crate::table::settings::{AnswerForm, OnForeignReasoning, Retries, RetryOn, Scope, Settings};
 use crate::wire::Operation;
 use crate::wire::quirk::Quirks;
 
@@ -20,7 +21,13 @@ pub fn settings_words(settings: &Settings, base: &Settings) -> Vec<String> {
     words.extend(settings.overrides.iter().map(|(name, value)| format!("{name}:={value}")));
     words.extend(settings.system.iter().map(|system| system_words(system)));
     words.extend(differing(timeout_words(settings), timeout_words(base)));
-    words.extend(differing(retry_words(settings), retry_words(base)));
+    words.extend([("whole", settings.timeouts.whole), ("stream", settings.timeouts.stream)].into_iter().filter_map(
+        |(name, time)| time.map(|time| format!("timeout {name} {}", duration(time))),
+    ));
+    words.extend(differing(retry_words(&settings.retries), retry_words(&base.retries)));
+    words.extend(settings.scopes.iter().map(scope_words));
+    let through = settings.fall_through;
+    words.extend((through != base.fall_through).then(|| format!("fall_through {}", through.word())));
     words.extend(settings.headers.set.iter().map(|(name, value)| format!("header {name}: {}", header(name, value))));
     words.extend(settings.headers.remove.iter().map(|name| format!("without header {name}")));
     words.extend(settings.body.set.iter().map(|(pointer, value)| format!("body {pointer}={value}")));
@@ -115,8 +122,16 @@ fn timeout_words(settings: &Settings) -> Vec<String> {
     .into()
 }
 
-fn retry_words(settings: &Settings) -> Vec<String> {
-    let retries = &settings.retries;
+/// What a preset says of everything that it leads to.
+fn scope_words(scope: &Scope) -> String {
+    let times = [("whole", scope.whole), ("stream", scope.stream), ("first_token", scope.first_token)];
+    let times =
+        times.into_iter().filter_map(|(name, time)| time.map(|time| format!("timeout {name} {}", duration(time))));
+    let words: Vec<String> = scope.retries.iter().flat_map(retry_words).chain(times).collect();
+    format!("around {}: {}", PresetName(&scope.preset), words.join(" and "))
+}
+
+fn retry_words(retries: &Retries) -> Vec<String> {
     let on: Vec<String> = retries.on.iter().map(|on| retry_on(*on)).collect();
     vec![
         format!("{} attempt{}", retries.attempts, if retries.attempts == 1 { "" } else { "s" }),
@@ -132,13 +147,14 @@ fn retry_on(on: RetryOn) -> String {
         RetryOn::Timeout => "timeout".to_owned(),
         RetryOn::Connect => "connect".to_owned(),
         RetryOn::Empty => "empty".to_owned(),
+        RetryOn::Any => "any failure".to_owned(),
     }
 }
 
 pub(super) fn defaults(table: &RoutingTable) -> String {
     let Some(base) = table.settings(SettingsIdx::BASE) else { return String::new() };
     let mut words = timeout_words(base);
-    words.extend(retry_words(base));
+    words.extend(retry_words(&base.retries));
     let foreign = base.on_foreign_reasoning;
     words
         .extend((foreign != OnForeignReasoning::default()).then(|| format!("on_foreign_reasoning {}", foreign.word())));
