@@ -11,8 +11,8 @@ use super::decode::list::{AnyKey, ByProtocol, HeaderKey, List, Map, Named, OneOr
 use super::decode::mapping;
 use super::decode::secret::{HeaderValue, Secret};
 use super::decode::texts::{
-    Address, Any, DegradePolicy, FallThroughWord, ForeignReasoning, HostingWord, InvalidPolicy, LaneWord, LossPolicy, ProtocolFact,
-    RetryAround, Sticky, TimeoutAround, Timezone, Transport, Url, Variable, Watch,
+    Address, Any, DegradePolicy, FallThroughWord, ForeignReasoning, HostingWord, InvalidPolicy, LaneWord, LossPolicy,
+    ProtocolFact, RetryAround, Sticky, TimeoutAround, Timezone, Transport, Url, Variable, Watch,
 };
 use super::decode::value::{RetryOn, Route, Rules, Version};
 use crate::source::{SourceText, Span, Spanned};

@@ -221,7 +221,8 @@ fn texts(entries: &[(Spanned<String>, Spanned<String>)]) -> Vec<(Box<str>, Box<s
 fn times(entry: Option<&TimeoutEntry>, layer: &mut Layer) {
     let Some(entry) = entry else { return };
     let TimeoutEntry { connect, first_token, idle, total, keep_alive, whole, stream, around: _ } = entry;
-    layer.timeout = [connect, first_token, idle, total, keep_alive, whole, stream].map(|time| time.map(|time| time.value));
+    layer.timeout =
+        [connect, first_token, idle, total, keep_alive, whole, stream].map(|time| time.map(|time| time.value));
 }
 
 fn retries(entry: Option<&RetriesEntry>, layer: &mut Layer, diagnostics: &mut Diagnostics) {

@@ -6,9 +6,9 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use super::structured::Correction;
+use crate::table::settings::{FallThrough, OnInvalid, Retries, RetryOn, Settings};
 use crate::upstream::SendError;
 use crate::wire::Operation;
-use crate::table::settings::{FallThrough, OnInvalid, Retries, RetryOn, Settings};
 use crate::wire::ir::{Error, ErrorKind};
 use crate::wire::proof;
 use crate::wire::structured::watch::INVALID;

@@ -136,9 +136,7 @@ impl Facts for RequestFacts<'_, '_> {
                 named.map(Cow::Borrowed).or_else(|| self.header(USER_HEADER))
             }
             TextFact::Session => SESSION_HEADERS.iter().find_map(|name| self.header(name)),
-            TextFact::Episode => {
-                self.assumed.episode.map(Cow::Borrowed).or_else(|| self.header(EPISODE_HEADER))
-            }
+            TextFact::Episode => self.assumed.episode.map(Cow::Borrowed).or_else(|| self.header(EPISODE_HEADER)),
             TextFact::LastTool => self.last_tool().map(Cow::Borrowed),
             TextFact::Key => self.key.map(|key| Cow::Borrowed(&*key.id)),
             TextFact::KeyAttribute(name) => {

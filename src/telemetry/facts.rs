@@ -52,11 +52,12 @@ impl Named {
             found.node(&route.node);
         }
         let header = |name: Box<str>| (format!("header({name})").into(), TextFact::Header(name));
+        let episode = found.episode.then(|| (Cow::Borrowed("episode"), TextFact::Episode));
         let tag = |name: Box<str>| (format!("tag({name})").into(), Inside::Text(TextFact::Tag(name)));
         let tool = |name: Box<str>| (format!("tool({name})").into(), Inside::Flag(FlagFact::Tool(name)));
         let headers = found.headers.into_iter().filter(|name| !SECRET.contains(&&**name));
         Named {
-            texts: headers.take(MOST).map(header).collect(),
+            texts: headers.take(MOST).map(header).chain(episode).collect(),
             inside: found.tags.into_iter().map(tag).chain(found.tools.into_iter().map(tool)).take(MOST).collect(),
         }
     }
@@ -133,6 +134,8 @@ struct Found {
     headers: BTreeSet<Box<str>>,
     tags: BTreeSet<Box<str>>,
     tools: BTreeSet<Box<str>>,
+    /// `episode` is asked for.
+    episode: bool,
 }
 
 impl Found {
@@ -151,6 +154,7 @@ impl Found {
         match fact {
             TextFact::Header(name) => drop(self.headers.insert(name.clone())),
             TextFact::Tag(name) => drop(self.tags.insert(name.clone())),
+            TextFact::Episode => self.episode = true,
             TextFact::Model
             | TextFact::User
             | TextFact::Session

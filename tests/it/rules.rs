@@ -382,7 +382,8 @@ fn an_expression() -> impl Strategy<Value = Expression> {
         }),
     ];
     leaf.prop_recursive(4, 24, 3, |inner| {
-        let arm = prop_oneof![(0u32..100).prop_map(f64::from), 0.0..100.0].prop_map(|weight| Spanned::new(weight, NOWHERE));
+        let arm =
+            prop_oneof![(0u32..100).prop_map(f64::from), 0.0..100.0].prop_map(|weight| Spanned::new(weight, NOWHERE));
         prop_oneof![
             prop::collection::vec(inner.clone(), 2..4).prop_map(Expression::Fallback),
             prop::collection::vec((arm, inner), 1..4).prop_map(|arms| Expression::Split { arms, span: NOWHERE }),

@@ -42,9 +42,12 @@ pub(super) fn refuse_outside_presets(document: &Document, diagnostics: &mut Diag
     for (word, wanted) in [(retries, "chain"), (timeout, "preset")] {
         let Some(word) = word.filter(|word| word.value == wanted) else { continue };
         diagnostics.push(
-            Diagnostic::new(Code::BadValue, format!("`around: {wanted}` is said of a preset, and this is for the whole file"))
-                .label(word.span, "around what?")
-                .help("write it in the preset that it is about"),
+            Diagnostic::new(
+                Code::BadValue,
+                format!("`around: {wanted}` is said of a preset, and this is for the whole file"),
+            )
+            .label(word.span, "around what?")
+            .help("write it in the preset that it is about"),
         );
     }
 }

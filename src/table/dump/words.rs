@@ -9,8 +9,8 @@ use crate::provider::catalogue::Prices;
 use crate::provider::identity::{CloudIdentity, Credentials};
 use crate::rule::ast::PresetName;
 use crate::rule::predicate::Quoted;
-use crate::table::{ClientKey, FilesPolicy, Kept, Lane, Limits, ReloadSettings, RoutingTable, SettingsIdx, WatchMode};
 use crate::table::settings::{AnswerForm, OnForeignReasoning, Retries, RetryOn, Scope, Settings};
+use crate::table::{ClientKey, FilesPolicy, Kept, Lane, Limits, ReloadSettings, RoutingTable, SettingsIdx, WatchMode};
 use crate::wire::Operation;
 use crate::wire::quirk::Quirks;
 
@@ -21,9 +21,11 @@ pub fn settings_words(settings: &Settings, base: &Settings) -> Vec<String> {
     words.extend(settings.overrides.iter().map(|(name, value)| format!("{name}:={value}")));
     words.extend(settings.system.iter().map(|system| system_words(system)));
     words.extend(differing(timeout_words(settings), timeout_words(base)));
-    words.extend([("whole", settings.timeouts.whole), ("stream", settings.timeouts.stream)].into_iter().filter_map(
-        |(name, time)| time.map(|time| format!("timeout {name} {}", duration(time))),
-    ));
+    words.extend(
+        [("whole", settings.timeouts.whole), ("stream", settings.timeouts.stream)]
+            .into_iter()
+            .filter_map(|(name, time)| time.map(|time| format!("timeout {name} {}", duration(time)))),
+    );
     words.extend(differing(retry_words(&settings.retries), retry_words(&base.retries)));
     words.extend(settings.scopes.iter().map(scope_words));
     let through = settings.fall_through;
