@@ -52,7 +52,7 @@ impl Named {
             found.node(&route.node);
         }
         let header = |name: Box<str>| (format!("header({name})").into(), TextFact::Header(name));
-        let episode = found.episode.then(|| (Cow::Borrowed("episode"), TextFact::Episode));
+        let episode = found.episode.then_some((Cow::Borrowed("episode"), TextFact::Episode));
         let tag = |name: Box<str>| (format!("tag({name})").into(), Inside::Text(TextFact::Tag(name)));
         let tool = |name: Box<str>| (format!("tool({name})").into(), Inside::Flag(FlagFact::Tool(name)));
         let headers = found.headers.into_iter().filter(|name| !SECRET.contains(&&**name));
