@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::Gateway;
 use super::estimate::Underway;
@@ -136,7 +136,7 @@ pub async fn run(this: &Try<'_, '_, '_, '_>) -> Result<Answer, Failure> {
     let mut health = health::begin(this);
     let started = Instant::now();
     let mut result = match identity::of(&place) {
-        Some(tokens) => identity::send(this, &mut place, tokens).await,
+        Some(tokens) => Box::pin(identity::send(this, &mut place, tokens)).await,
         None => {
             place.credential = place.state.keys.pick().cloned();
             send(this, &place).await
@@ -149,7 +149,7 @@ pub async fn run(this: &Try<'_, '_, '_, '_>) -> Result<Answer, Failure> {
         place.counters.failed("reasoning_refused");
         place.proofs = Proofs::Bare;
         // A request without proofs is refused here, and then the upstream's own words stay.
-        match send(this, &place).await {
+        match Box::pin(send(this, &place)).await {
             Err(Failure::Refused(_)) => {}
             other => result = other,
         }
@@ -226,20 +226,17 @@ async fn exchanged(
         false => Failure::FirstToken(limit),
     };
     if let Translation::Embed(batches) = &prepared.translation {
-        let embedding = embed::run(this, place, &prepared, batches);
-        return tokio::time::timeout_at(*deadline, embedding).await.unwrap_or_else(|_| Err(late()));
+        let embedding = Box::pin(embed::run(this, place, &prepared, batches));
+        return timeout_at(*deadline, embedding).await.unwrap_or_else(|_| Err(late()));
     }
-    let head = tokio::time::timeout_at(first, exchange::call(this, place, &prepared, stream, timeouts));
-    let response = head.await.unwrap_or_else(|_| Err(late()))?;
+    let head = timeout_at(first, exchange::call(this, place, &prepared, stream, timeouts)).await;
+    let response = head.unwrap_or_else(|_| Err(late()))?;
     let response = exchange::refuse_errors(place, &prepared, response).await?;
     if stream {
-        let opening = open::open(this, place, prepared, response);
-        tokio::time::timeout_at(opened, opening).await.unwrap_or_else(|_| Err(late()))
+        timeout_at(opened, open::open(this, place, prepared, response)).await.unwrap_or_else(|_| Err(late()))
     } else if incoming.call.operation.relayed().is_some() && !opaque::is_json(response.headers()) {
-        let opening = opaque::open(this, place, response);
-        tokio::time::timeout_at(*deadline, opening).await.unwrap_or_else(|_| Err(late()))
+        timeout_at(*deadline, opaque::open(this, place, response)).await.unwrap_or_else(|_| Err(late()))
     } else {
-        let reading = whole::whole(this, place, prepared, response);
-        tokio::time::timeout_at(*deadline, reading).await.unwrap_or_else(|_| Err(late()))
+        timeout_at(*deadline, whole::whole(this, place, prepared, response)).await.unwrap_or_else(|_| Err(late()))
     }
 }

@@ -1,7 +1,7 @@
 //! The end of the time that a stop of the gateway leaves to requests: what is still being answered says so to its caller, in the
 //! caller's dialect, instead of breaking off.
 
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
@@ -22,12 +22,11 @@ impl Cut {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// `work`, unless the cut comes first.
+    /// `work`, unless the cut comes first. It comes pinned: by value, it would lie in the caller's future twice.
     ///
     /// # Errors
     /// What `work` says, or that the gateway stops.
-    pub async fn or<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        let mut work = pin!(work);
+    pub async fn or<T>(&self, mut work: Pin<&mut impl Future<Output = Result<T, Error>>>) -> Result<T, Error> {
         std::future::poll_fn(|cx| match work.as_mut().poll(cx) {
             Poll::Pending if self.is_made() => Poll::Ready(Err(stopping())),
             other => other,
