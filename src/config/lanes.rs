@@ -23,7 +23,7 @@ fn lane(provider: &Provider, set: usize, caller: ProtocolId, operation: Operatio
     if let Some((endpoint, _)) = authenticated().find(|(_, endpoint)| endpoint.protocol == caller) {
         return Lane::Passthrough { endpoint };
     }
-    if operation.relayed().is_none()
+    if (operation.relayed().is_none() || operation == Operation::Rerank)
         && let Some((endpoint, _)) = authenticated().find(|(_, endpoint)| endpoint.protocol.codec().is_some())
     {
         return Lane::Translate { endpoint };

@@ -23,7 +23,7 @@ pub fn text(bytes: usize) -> u64 {
 pub fn request(body: &[u8], translation: &Translation) -> u64 {
     match translation {
         Translation::Generate(request) => estimate_tokens(request),
-        Translation::None | Translation::Embed(_) | Translation::CountTokens => document(body),
+        Translation::None | Translation::Embed(_) | Translation::CountTokens | Translation::Rerank => document(body),
     }
 }
 

@@ -90,6 +90,8 @@ pub enum Translation {
     Generate(Box<ir::Request>),
     Embed(Box<Batches>),
     CountTokens,
+    /// The answer has the caller's shape.
+    Rerank,
 }
 
 /// Makes the body for one try.
@@ -106,7 +108,8 @@ pub fn body(incoming: &Incoming<'_, '_>, attempt: &Attempt<'_>, toward: &Toward<
     let relay = match attempt.lane(incoming.call.protocol, incoming.call.operation) {
         // What the upstream calls otherwise is written, and read, by the hub.
         Lane::Passthrough { .. }
-            if incoming.call.operation == Operation::Embed && toward.quirks.embed_output_dimension =>
+            if incoming.call.operation == Operation::Embed
+                && (toward.quirks.embed_output_dimension || toward.quirks.embed_predictions) =>
         {
             Relay::Translated
         }

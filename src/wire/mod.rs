@@ -499,7 +499,7 @@ pub trait StreamEncoder: Send {
 /// Vectors, in the client's role: we ask an upstream for them.
 pub trait Embeddings: Sync {
     /// Most inputs of one call; more of them become several calls.
-    fn most_inputs(&self, _model: &str) -> usize {
+    fn most_inputs(&self, _destination: &Destination<'_>) -> usize {
         usize::MAX
     }
 

@@ -29,6 +29,8 @@ pub struct Quirks {
     /// An embeddings request has the vectors' length in `output_dimension`, and knows neither `user` nor
     /// `encoding_format: float` (Voyage).
     pub embed_output_dimension: bool,
+    /// Vectors are asked for as predictions of a model, `:predict` (Vertex).
+    pub embed_predictions: bool,
     /// A rerank request has its limit in `top_k`, and the answer its results in `data` (Voyage).
     pub rerank_top_k: bool,
     /// Whose signatures of reasoning the upstream makes and takes. Endpoints that name the same issuer take each other's;
@@ -62,6 +64,7 @@ impl Quirks {
                 other => other,
             },
             plain_token_counts: self.plain_token_counts || more.plain_token_counts,
+            embed_predictions: self.embed_predictions || more.embed_predictions,
             embed_output_dimension: self.embed_output_dimension || more.embed_output_dimension,
             rerank_top_k: self.rerank_top_k || more.rerank_top_k,
             reasoning_issuer: more.reasoning_issuer.clone().or_else(|| self.reasoning_issuer.clone()),

@@ -7,6 +7,8 @@ use smallvec::SmallVec;
 
 use super::envelope::{self, Edit, Envelope};
 use super::json;
+use super::ir::Error;
+use super::loss::Losses;
 use super::outline::Outline;
 
 /// A rerank request for an upstream that limits the results with `top_k`.
@@ -18,6 +20,31 @@ pub fn request_by_top_k(envelope: &Envelope<'_>, body: &Bytes, model: &str) -> S
     }
     edits.push(Edit::Set("model", Cow::Owned(json::quoted(model).into_bytes())));
     envelope.splice(body, &edits)
+}
+
+/// A rerank request for Cohere's models of Bedrock (`InvokeModel`): the path names the model, and members that it does not
+/// know are refused there.
+///
+/// # Errors
+/// Models of other vendors, which Bedrock asks by another service.
+pub fn request_at_bedrock(envelope: &Envelope<'_>, model: &str, losses: &mut Losses) -> Result<Vec<u8>, Error> {
+    const KNOWN: [&str; 4] = ["query", "documents", "top_n", "max_tokens_per_doc"];
+    if !model.contains("cohere.rerank-") {
+        let message = format!("how `{model}` takes a request to rerank is not known; Cohere's models of Bedrock are");
+        return Err(Error::invalid(message).with_code("unsupported_model").with_param("model"));
+    }
+    let mut out = Vec::new();
+    json::object(&mut out, |body| {
+        for entry in envelope.members.entries().iter().filter(|entry| KNOWN.contains(&&*entry.key)) {
+            body.key(&entry.key).extend_from_slice(entry.value.as_bytes());
+        }
+        // Of the second version are the shapes that callers write.
+        body.field("api_version", &2);
+    });
+    let unknown = envelope.members.entries().iter().map(|entry| &*entry.key).filter(|name| !KNOWN.contains(name));
+    let unknown = unknown.filter(|name| *name != "model");
+    unknown.for_each(|name| losses.dropped(name.to_owned(), "the model at Bedrock has no such member"));
+    Ok(out)
 }
 
 /// The answer of such an upstream, with its results in `results`; any other answer as it is.

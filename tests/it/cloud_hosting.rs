@@ -431,3 +431,34 @@ async fn each_makers_models_at_vertex_go_their_own_way() {
     assert_eq!(targets[1], format!("{place}/endpoints/openapi/chat/completions"));
     assert_eq!(upstream.requests()[1].request.json()["model"], "meta/llama-3.3-70b-instruct-maas");
 }
+
+#[tokio::test]
+async fn vectors_at_vertex_are_predictions() {
+    let prediction = |value: f64| json!({ "embeddings": { "values": [value], "statistics": { "token_count": 2 } } });
+    let one = json!({ "predictions": [prediction(0.5)] });
+    let two = json!({ "predictions": [prediction(0.5), prediction(-1.0)] });
+    let said = |body: &Value| respond(200, "application/json", body.to_string().into_bytes());
+    let upstream = MockUpstream::start([said(&two), said(&one), said(&one), said(&one)]).await;
+    let (sandbox, _metadata) = vertex(&upstream).await;
+    let daemon = sandbox.start(&[]).await;
+    let body = json!({ "model": "vertex/text-embedding-005", "input": ["a", "b"], "dimensions": 256 });
+    let got = http_client::post(daemon.address, "/v1/embeddings", &body).await.expect_status(200).json();
+    assert_eq!((&got["data"][1]["embedding"], &got["usage"]["prompt_tokens"]), (&json!([-1.0]), &json!(4)));
+    // The models named after Gemini take one text a call.
+    let body = json!({ "model": "vertex/gemini-embedding-001", "input": ["a", "b"] });
+    let got = http_client::post(daemon.address, "/v1/embeddings", &body).await.expect_status(200).json();
+    assert_eq!((got["data"].as_array().unwrap().len(), &got["usage"]["prompt_tokens"]), (2, &json!(4)));
+    // Google's own callers ask in the form of AI Studio.
+    let body = json!({ "content": { "parts": [{ "text": "a" }] }, "taskType": "RETRIEVAL_QUERY" });
+    let target = "/v1beta/models/vertex/text-embedding-005:embedContent";
+    let got = http_client::post(daemon.address, target, &body).await.expect_status(200).json();
+    assert_eq!(got["embedding"]["values"], json!([0.5]));
+    let seen = upstream.requests();
+    let model = "/v1/projects/p/locations/us-east5/publishers/google/models/text-embedding-005:predict";
+    assert_eq!(seen[0].request.path(), model);
+    let instances = json!([{ "content": "a" }, { "content": "b" }]);
+    let expected = json!({ "instances": instances, "parameters": { "outputDimensionality": 256 } });
+    assert_eq!(seen[0].request.json(), expected);
+    let last = json!({ "instances": [{ "content": "a", "task_type": "RETRIEVAL_QUERY" }] });
+    assert_eq!((seen[3].request.path(), seen[3].request.json()), (model, last));
+}

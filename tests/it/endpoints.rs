@@ -182,6 +182,29 @@ async fn one_batch_that_fails_fails_them_all() {
 }
 
 #[tokio::test]
+async fn coheres_models_of_bedrock_rerank() {
+    let said = r#"{"results":[{"index":1,"relevance_score":0.9}]}"#;
+    let refusal = Act::Respond { status: 400, headers: Vec::new(), body: br#"{"message":"too long"}"#.to_vec() };
+    let mock = MockUpstream::start([answers("application/json", said), refusal]).await;
+    let entry = providers(&[("up", "bedrock-converse", &mock)]).replace(", key:", ", operations: [rerank], key:");
+    let gateway = Gateway::start(&format!("{entry}retries: {{ attempts: 1 }}\n")).await;
+    let mut body = json!({
+        "model": "up/cohere.rerank-v3-5:0", "query": "q", "documents": ["a", "b"], "top_n": 1, "return_documents": true,
+    });
+    let got = http_client::post(gateway.address, "/v1/rerank", &body).await.expect_status(200);
+    assert_eq!((got.text().as_str(), got.header("x-routeplane-losses")), (said, Some("return_documents=dropped")));
+    let seen = mock.only_request().request;
+    assert_eq!(seen.path(), "/model/cohere.rerank-v3-5%3A0/invoke");
+    assert_eq!(seen.json(), json!({ "query": "q", "documents": ["a", "b"], "top_n": 1, "api_version": 2 }));
+    let got = http_client::post(gateway.address, "/v2/rerank", &body).await.expect_status(400);
+    assert_eq!(got.json()["error"]["message"], "too long", "in the caller's dialect");
+    body["model"] = json!("up/amazon.rerank-v1:0");
+    let got = http_client::post(gateway.address, "/v1/rerank", &body).await.expect_status(400);
+    assert_eq!(got.json()["error"]["code"], "unsupported_model");
+    assert_eq!(mock.requests().len(), 2);
+}
+
+#[tokio::test]
 async fn vectors_and_rerank_in_other_words() {
     let mock = MockUpstream::start([
         answers(

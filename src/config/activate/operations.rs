@@ -15,7 +15,9 @@ pub(super) fn operations(written: Written<'_>) -> Result<Box<[Operation]>, Probl
         ProtocolId::AnthropicMessages => {
             operation.is_of_kept() && protocols().all(|protocol| protocol.value != ProtocolId::OpenAiChat)
         }
-        ProtocolId::OpenAiResponses | ProtocolId::Gemini | ProtocolId::BedrockConverse => false,
+        // Cohere's models have the shape of Cohere there, too.
+        ProtocolId::BedrockConverse => *operation == Operation::Rerank,
+        ProtocolId::OpenAiResponses | ProtocolId::Gemini => false,
     };
     let operations = match written.layers.pick(|entry| entry.operations.as_ref()) {
         Some(listed) => listed.iter().map(relayed).collect::<Result<Vec<_>, _>>()?,

@@ -54,7 +54,7 @@ pub(super) async fn open(
             }
             (pipe, translated(&head.headers, incoming.call.protocol))
         }
-        Translation::Embed(_) | Translation::CountTokens => {
+        Translation::Embed(_) | Translation::CountTokens | Translation::Rerank => {
             return Err(Failure::Refused(Error::invalid("this operation does not stream")));
         }
     };

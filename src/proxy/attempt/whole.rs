@@ -67,6 +67,7 @@ pub(super) async fn whole(
         Translation::None if incoming.call.operation == Operation::Rerank && place.quirks.rerank_top_k => {
             (forwarded(&head.headers), rerank::answer_in_results(body))
         }
+        Translation::Rerank => (translated(&head.headers, incoming.call.protocol), body),
         Translation::None => {
             if let Some(session) = incoming.session.filter(|session| session.notes_ids())
                 && let Some(id) = std::str::from_utf8(&body).ok().and_then(history::id_of)

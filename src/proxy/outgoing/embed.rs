@@ -44,7 +44,7 @@ fn bodies(
     destination: &Destination<'_>,
     losses: &mut Losses,
 ) -> Result<Vec<Pieces>, Error> {
-    let batches = request.input.batches(to.most_inputs(destination.model)).into_iter();
+    let batches = request.input.batches(to.most_inputs(destination)).into_iter();
     let bodies = batches.enumerate().map(|(at, input)| {
         let batch = EmbedRequest { input, ..request.clone() };
         let (mut out, mut lost) = (Vec::new(), Losses::default());

@@ -9,7 +9,7 @@ use crate::proxy::structured::AnswerForm;
 use crate::table::Attempt;
 use crate::wire::ir::{self, Error};
 use crate::wire::loss::Losses;
-use crate::wire::{Destination, Operation};
+use crate::wire::{Destination, Operation, rerank};
 
 pub(super) fn translated(
     incoming: &Incoming<'_, '_>,
@@ -30,6 +30,10 @@ pub(super) fn translated(
     let mut form = AnswerForm::default();
     let translation = match incoming.call.operation {
         Operation::Embed => return embed::translated(incoming, document, toward, &destination),
+        Operation::Rerank => {
+            out = rerank::request_at_bedrock(incoming.envelope, attempt.model, &mut losses)?;
+            Translation::Rerank
+        }
         Operation::CountTokens => {
             let mut request = incoming.inbound.decode_request(&incoming.head, document)?;
             fit(&mut request, &mut losses)?;

@@ -74,8 +74,8 @@ impl Protocol for BedrockConverse {
 }
 
 impl Embeddings for BedrockConverse {
-    fn most_inputs(&self, model: &str) -> usize {
-        embeddings::most_inputs(model)
+    fn most_inputs(&self, destination: &Destination<'_>) -> usize {
+        embeddings::most_inputs(destination.model)
     }
 
     fn encode_request(
@@ -167,7 +167,7 @@ impl Outbound for BedrockConverse {
             Operation::Generate if stream => "converse-stream",
             Operation::Generate => "converse",
             Operation::CountTokens => "count-tokens",
-            Operation::Embed => "invoke",
+            Operation::Embed | Operation::Rerank => "invoke",
             _ => return None,
         };
         Some(format!("/model/{}/{method}", utf8_percent_encode(model, SEGMENT)))

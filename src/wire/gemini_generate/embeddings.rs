@@ -1,8 +1,8 @@
-//! `embedContent` (one content, one vector) and `batchEmbedContents`.
+//! `embedContent` (one content, one vector) and `batchEmbedContents`; at Vertex, `:predict`.
 
 use serde_json::value::RawValue;
 
-use super::{member, note, path};
+use super::{member, note, path, predict};
 use crate::wire::ir::{EmbedInput, EmbedRequest, EmbedResponse, Encoding, Error, ErrorKind, Usage};
 use crate::wire::json::{self, Ext, Object};
 use crate::wire::loss::Losses;
@@ -81,6 +81,12 @@ fn decode_one(mut request: Object<'_>) -> Result<One, Error> {
     Ok(One { text, dimensions, ext: request.rest() })
 }
 
+/// Most texts of one call. <https://ai.google.dev/gemini-api/docs/embeddings>: a batch holds at most a hundred.
+pub(super) fn most_inputs(destination: &Destination<'_>) -> usize {
+    const BATCH: usize = 100;
+    if destination.quirks.embed_predictions { predict::most_inputs(destination.model) } else { BATCH }
+}
+
 /// Writes a batch, also for one text.
 ///
 /// # Errors
@@ -98,6 +104,9 @@ pub(super) fn encode_request(
     let native = request.origin == ProtocolId::Gemini;
     if request.user.is_some() {
         losses.dropped("user", "Gemini has no member for the caller's user");
+    }
+    if destination.quirks.embed_predictions {
+        return predict::encode_request(request, texts, destination.model, out, losses);
     }
     if !native {
         request.ext.keys().for_each(|key| losses.dropped(key.to_owned(), "Gemini has no such member"));
@@ -131,6 +140,9 @@ pub(super) fn decode_response(body: &[u8]) -> Result<EmbedResponse, Error> {
 
 fn read_response(body: &[u8]) -> Result<EmbedResponse, Error> {
     let mut body = Object::parse(member::text(body)?)?;
+    if let Some(predictions) = body.array("predictions")? {
+        return predict::decode_response(predictions);
+    }
     let given = match (body.array("embeddings")?, body.take("embedding")) {
         (Some(several), _) => several,
         (None, Some(one)) => vec![one],

@@ -23,6 +23,7 @@ mod note;
 mod part;
 mod path;
 mod peek;
+mod predict;
 mod preset;
 mod rename;
 mod request;
@@ -239,9 +240,8 @@ impl Outbound for Gemini {
 }
 
 impl Embeddings for Gemini {
-    /// <https://ai.google.dev/gemini-api/docs/embeddings>: a batch holds at most a hundred.
-    fn most_inputs(&self, _model: &str) -> usize {
-        100
+    fn most_inputs(&self, destination: &Destination<'_>) -> usize {
+        embeddings::most_inputs(destination)
     }
 
     fn encode_request(
