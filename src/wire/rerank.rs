@@ -6,8 +6,8 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::envelope::{self, Edit, Envelope};
-use super::json;
 use super::ir::Error;
+use super::json;
 use super::loss::Losses;
 use super::outline::Outline;
 
