@@ -18,6 +18,7 @@ use crate::diagnostic::render::render;
 use crate::diagnostic::{Code, Diagnostics, Severity, github, json, sarif};
 use crate::live::candidate::{self, Cause, Compiled, Evaluation, Inputs, Refusal};
 use crate::live::files::Snapshot;
+use crate::proxy::explain::front_end;
 use crate::source::SourceMap;
 
 /// Prove the configuration file, offline: the same judgement as that of a reload, and the file's own tests
@@ -106,7 +107,7 @@ pub(super) fn evaluate(inputs: &Inputs) -> Result<Evaluation, Refusal> {
     let mut others = BTreeSet::new();
     loop {
         let snapshot = Snapshot::read(inputs.config.as_deref(), &others);
-        let evaluation = candidate::evaluate(&candidate::front_end, inputs, &snapshot)?;
+        let evaluation = candidate::evaluate(&front_end, inputs, &snapshot)?;
         let known = others.len();
         others.extend(evaluation.unlisted.iter().cloned());
         if others.len() == known {

@@ -21,6 +21,7 @@ use crate::live::{Live, LiveTable, findings};
 use crate::proxy::Gateway;
 use crate::proxy::admin::{self, AdminState};
 use crate::proxy::doors::Doors;
+use crate::proxy::explain::front_end;
 use crate::telemetry::Sinks;
 use crate::telemetry::logs::{self, LogFormat};
 use crate::telemetry::metrics::Metrics;
@@ -114,7 +115,7 @@ struct Started {
 
 /// Compiles, prepares, binds; serves only when all of that has worked.
 async fn start(inputs: Inputs) -> Result<Started, Refusal> {
-    let compiler = Compiler::new(Arc::new(candidate::front_end));
+    let compiler = Compiler::new(Arc::new(front_end));
     let mut snapshot = Snapshot::read(inputs.config.as_deref(), &BTreeSet::new());
     let first = compiler.candidate(&inputs, &mut snapshot).await?;
     findings::warn(&first.warnings, &first.sources);

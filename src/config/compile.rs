@@ -10,7 +10,8 @@ use super::layer::Layers;
 use super::resolve::{self, NamedRoute, Names};
 use super::routes::{self, Expander, PresetRoute, Targets};
 use super::rules::{self, ReadRule};
-use super::{Env, Files, Proof, check, output, own_address, prove, tensorzero, tests};
+use super::own_tests::{self, World};
+use super::{Env, Files, Proof, Tests, check, output, own_address, prove, tensorzero};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::rule::ast::{Expression, PresetName};
 use crate::rule::predicate::Predicate;
@@ -28,6 +29,7 @@ pub struct Context<'c> {
     pub env: &'c Env,
     pub files: &'c dyn Files,
     pub sources: &'c SourceMap,
+    pub tests: Tests,
 }
 
 /// Compiles `document`. The table is there unless an error was reported; the secrets that the file itself holds are kept
@@ -42,7 +44,9 @@ pub fn document(
     let table = table(document, &written, context, &mut secrets, diagnostics).filter(|_| !diagnostics.has_errors());
     let mut proof = Proof::default();
     if let Some(table) = &table {
-        tests::run(document, table, diagnostics);
+        if let Tests::Run(carry) = context.tests {
+            own_tests::run(document, &World { table, files: context.files, carry }, diagnostics);
+        }
         proof = prove::file(
             &prove::File { document, expressions: &written.expressions, rules: &written.rules, table },
             diagnostics,

@@ -8,6 +8,7 @@ pub mod json;
 pub mod leaf;
 pub mod list;
 pub(crate) mod mapping;
+pub mod moment;
 pub mod secret;
 pub mod shape;
 pub mod texts;

@@ -12,7 +12,8 @@ use super::decode::mapping;
 use super::decode::secret::{HeaderValue, Secret};
 use super::decode::texts::{
     Address, Any, DegradePolicy, FallThroughWord, ForeignReasoning, HostingWord, InvalidPolicy, LaneWord, LossPolicy,
-    ProtocolFact, RetryAround, Sticky, TimeoutAround, Timezone, Transport, Url, Variable, Watch,
+    Moment, OutputFact, ProtocolFact, ReasoningFact, RetryAround, Sticky, TimeoutAround, Timezone, Transport, Url,
+    Variable, Watch, WeekdayFact,
 };
 use super::decode::value::{RetryOn, Route, Rules, Version};
 use crate::source::{SourceText, Span, Spanned};
@@ -462,16 +463,25 @@ mapping! {
     pub struct TestRequest {
         /// The model asked for.
         "model" => model: Option<Spanned<String>> as Text<Any>,
-        /// The caller's protocol: `chat`, `responses`, `messages`, `gemini`, `embeddings`.
+        /// The caller's protocol: `chat`, `responses`, `messages`, `gemini`, `converse`, `embeddings`.
         "protocol" default "chat" => protocol: Option<Spanned<String>> as Choice<ProtocolFact>,
+        /// A recorded JSON body instead of facts: the path of a file, seen from this one. Its facts are those that a caller's
+        /// request would have; `model` and `stream` go into it, headers and key beside it.
+        "body" => body: Option<Spanned<String>> as Text<Any>,
         /// Headers of the request.
         "headers" => headers: Vec<(Spanned<String>, Spanned<String>)> as Map<HeaderKey, Word>,
         /// A stream is asked for.
         "stream" default "false" => stream: Option<Spanned<bool>> as Flag,
         /// The user named in the request.
         "user" => user: Option<Spanned<String>> as Text<Any>,
+        /// The session that the request belongs to.
+        "session" => session: Option<Spanned<String>> as Text<Any>,
         /// The id of the client key.
         "key" => key: Option<Spanned<String>> as Text<Any>,
+        /// Attributes that the client key has; without `key`, the first key of the file that has them.
+        "key_attributes" => key_attributes: Vec<(Spanned<String>, Spanned<String>)> as Map<AnyKey, Word>,
+        /// Tags of the request.
+        "tags" => tags: Vec<(Spanned<String>, Spanned<String>)> as Map<AnyKey, Word>,
         /// Tokens of the input; `150k` and `1M` are numbers too.
         "input_tokens" => input_tokens: Option<Spanned<u64>> as Whole,
         /// The limit of the answer that is asked for.
@@ -480,8 +490,22 @@ mapping! {
         "messages" => messages: Option<Spanned<u64>> as Whole,
         /// Names of the tools offered.
         "tools" => tools: Vec<Spanned<String>> as OneOrMore<Text<Any>>,
+        /// The tool whose result the last message brings.
+        "last_tool" => last_tool: Option<Spanned<String>> as Text<Any>,
         /// How many images.
         "images" => images: Option<Spanned<u64>> as Whole,
+        /// How many files.
+        "files" => files: Option<Spanned<u64>> as Whole,
+        /// How many pieces of audio.
+        "audio" => audio: Option<Spanned<u64>> as Whole,
+        /// The form of the answer that is asked for: `text`, `json`, `schema`.
+        "output" default "text" => output: Option<Spanned<String>> as Choice<OutputFact>,
+        /// How much thinking is asked for: `none`, `minimal`, `low`, `medium`, `high`, `max`.
+        "reasoning" default "none" => reasoning: Option<Spanned<String>> as Choice<ReasoningFact>,
+        /// The hour of the day, 0 to 23, on the file's clock.
+        "hour" default "0" => hour: Option<Spanned<u64>> as Whole,
+        /// The day of the week, on the file's clock.
+        "weekday" default "mon" => weekday: Option<Spanned<String>> as Choice<WeekdayFact>,
     }
 }
 
@@ -492,8 +516,22 @@ mapping! {
     pub struct TestGiven {
         /// Targets (`provider/model`) or providers that are down.
         "down" => down: Vec<Spanned<String>> as OneOrMore<Text<Any>>,
-        /// The random draw, 0 to 1.
-        "draw" => draw: Option<Spanned<f64>> as Fraction,
+        /// Targets or providers that have failed, or asked to be left alone: tried where nothing else is left.
+        "cooling" => cooling: Vec<Spanned<String>> as OneOrMore<Text<Any>>,
+        /// How long answers of a target or provider take, to their first content and to their end:
+        /// `{ openai/gpt-5: 800ms }`.
+        "latency" => latency: Vec<(Spanned<String>, Spanned<Duration>)> as Map<AnyKey, DurationText>,
+        /// Requests that are on their way to a target or provider.
+        "in_flight" => in_flight: Vec<(Spanned<String>, Spanned<u64>)> as Map<AnyKey, Whole>,
+        /// How often every `round_robin` has chosen before.
+        "turn" default "0" => turn: Option<Spanned<u64>> as Whole,
+        /// What models cost for this test, by target: `{ openai/gpt-5: { input: 1.25, output: 10 } }`.
+        "prices" => prices: Vec<(Spanned<String>, PricesEntry)> as Map<AnyKey, PricesEntry>,
+        /// When it happens: a point in time (`2026-11-21T22:15:00Z`), read on the file's clock, or a day and an hour there
+        /// (`sat 22:15`).
+        "time" => time: Option<Spanned<String>> as Text<Moment>,
+        /// The random draw, from 0 up to 1.
+        "draw" default "0" => draw: Option<Spanned<f64>> as Fraction,
     }
 }
 
@@ -514,5 +552,14 @@ mapping! {
         "denied" => denied: Option<Spanned<u64>> as Whole,
         /// The lane of the first attempt: `pass-through`, `translated` or `refused`.
         "lane" => lane: Option<Spanned<String>> as Choice<LaneWord>,
+        /// Every field that the first attempt does not get as the caller meant it, in any order; `[]`: there is none. Needs a
+        /// `body`.
+        "losses" => losses: Option<Vec<Spanned<String>>> as OneOrMore<Text<Any>>,
+        /// Whether the first attempt loses something of what the caller meant. Needs a `body`.
+        "degraded" => degraded: Option<Spanned<bool>> as Flag,
+        /// The most that the first attempt may cost, in USD: the input, and the longest answer that the request allows.
+        "max_cost" => max_cost: Option<Spanned<f64>> as Fraction,
+        /// Headers that presets set on the upstream's request of the first attempt.
+        "header" => header: Vec<(Spanned<String>, Spanned<String>)> as Map<HeaderKey, Word>,
     }
 }

@@ -15,6 +15,7 @@ mod layer;
 pub mod node;
 mod output;
 mod own_address;
+mod own_tests;
 mod prove;
 pub mod reference;
 mod resolve;
@@ -22,7 +23,6 @@ mod routes;
 mod rules;
 pub mod schema;
 mod tensorzero;
-mod tests;
 pub mod yaml;
 
 use std::collections::BTreeMap;
@@ -31,6 +31,7 @@ use std::net::SocketAddr;
 use crate::diagnostic::Diagnostics;
 use crate::source::{SourceId, SourceMap};
 use crate::table::RoutingTable;
+use crate::table::explain::Carry;
 use document::{Document, LiteralSecret};
 pub use prove::{Coverage, Proof, notes};
 
@@ -58,8 +59,23 @@ pub struct Compilation {
     pub proof: Proof,
 }
 
-/// Compiles the user's file, or the built-in defaults, into a table.
+/// What becomes of the file's own tests.
+#[derive(Clone, Copy)]
+pub enum Tests {
+    /// They are run, and one that fails is an error. What they expect of losses is judged by what the request path carries,
+    /// where that is given.
+    Run(Option<Carry>),
+    /// They are left alone: two files are compared by somebody who runs them himself.
+    Leave,
+}
+
+/// Compiles the user's file, or the built-in defaults, into a table. What tests expect of losses is not judged.
 pub fn compile(inputs: Inputs<'_>) -> Compilation {
+    compile_with(inputs, Tests::Run(None))
+}
+
+/// Compiles the user's file, or the built-in defaults, into a table.
+pub fn compile_with(inputs: Inputs<'_>, tests: Tests) -> Compilation {
     let known = known::providers();
     let mut sources = known.sources.clone();
     let mut diagnostics = Diagnostics::default();
@@ -76,6 +92,7 @@ pub fn compile(inputs: Inputs<'_>) -> Compilation {
         env: inputs.env,
         files: inputs.files,
         sources: &sources,
+        tests,
     };
     let (table, literals, proof) = match &document {
         Some(document) => compile::document(document, &context, &mut diagnostics),

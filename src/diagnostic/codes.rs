@@ -107,6 +107,9 @@ codes! {
     TestFailed = 160, Error;
     TestUnknownName = 161, Error;
     TestWithoutExpectation = 162, Error;
+    TestContradiction = 163, Error;
+    TestBody = 164, Error;
+    TestTwice = 165, Warning;
 
     // 180–199: the reload itself
     ConfigMissing = 180, Error;

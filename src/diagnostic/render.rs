@@ -63,11 +63,16 @@ fn handler(style: Style) -> GraphicalReportHandler {
 }
 
 /// `text` in lines of at most [`WIDTH`] characters, broken at spaces, but not inside backticks: what is to be typed stays
-/// in one piece.
+/// in one piece. Lines that it has already are kept.
 fn wrapped(text: &str) -> String {
-    let mut out = String::new();
+    visible(text).split('\n').map(wrapped_line).collect::<Vec<_>>().join("\n")
+}
+
+fn wrapped_line(line: &str) -> String {
+    let text = line.trim_start_matches(' ');
+    let mut out = " ".repeat(line.len() - text.len());
     let mut column = 0;
-    for piece in pieces(&visible(text)) {
+    for piece in pieces(text) {
         let width = piece.chars().count();
         if column > 0 {
             let fits = column + 1 + width <= WIDTH;

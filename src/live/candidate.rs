@@ -13,12 +13,13 @@ use tokio::sync::Semaphore;
 use super::Live;
 use super::files::{Snapshot, SnapshotFiles, Unreadable, field, folder_of};
 use crate::config::document::LiteralSecret;
-use crate::config::{self, Env, Proof};
+use crate::config::{self, Env, Proof, Tests};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::provider::{HeaderText, SecretRef};
 use crate::source::{SourceMap, Span};
 use crate::state::Runtime;
 use crate::table::RoutingTable;
+use crate::table::explain::Carry;
 
 /// Between two reads that must agree: a file that is being written differs.
 const SETTLE: Duration = Duration::from_millis(50);
@@ -60,13 +61,19 @@ pub struct Compiled {
 /// The front end, as this module sees it. A parameter, so that a test can make it slow, or fail.
 pub type Compile = dyn Fn(&Inputs, &Snapshot) -> Evaluation + Send + Sync;
 
-/// The real front end.
+/// The front end without the request path: what tests of the file expect of losses is not judged.
 pub fn front_end(inputs: &Inputs, snapshot: &Snapshot) -> Evaluation {
+    front_end_with(inputs, snapshot, None)
+}
+
+/// The real front end; `carry` is what the request path does with a body.
+pub fn front_end_with(inputs: &Inputs, snapshot: &Snapshot, carry: Option<Carry>) -> Evaluation {
     let files = SnapshotFiles::new(snapshot);
     let name = inputs.config.as_ref().map(|path| path.display().to_string());
     let text = snapshot.text().unwrap_or_default();
     let file = name.as_deref().map(|name| (name, text));
-    let compilation = config::compile(config::Inputs { file, listen: inputs.listen, env: &inputs.env, files: &files });
+    let compiled = config::Inputs { file, listen: inputs.listen, env: &inputs.env, files: &files };
+    let compilation = config::compile_with(compiled, Tests::Run(carry));
     let (literals, tests, proof) = (compilation.literals, compilation.tests, compilation.proof);
     Evaluation {
         sources: compilation.sources,

@@ -1,5 +1,6 @@
 //! Decides about a request that is not sent, on the same way as one that is: path, envelope, facts, decision.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
@@ -9,10 +10,12 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::facts::{Assumed, RequestFacts};
-use super::ingress::{self, Ingress};
+use super::ingress::{self, Call, Ingress};
 use super::outgoing::proofs::Proofs;
 use super::outgoing::{self, Incoming, Toward};
 use super::respond;
+use crate::live::candidate::{self, Evaluation};
+use crate::live::files::Snapshot;
 use crate::table::explain::{Explanation, explain};
 use crate::table::{Attempt, Draw, Health, HealthView, Lane, Outcome, RoutingTable};
 use crate::wire::loss::Losses;
@@ -157,6 +160,38 @@ pub fn request<'t, T>(
         }
     }
     Ok(show(&explanation))
+}
+
+/// The front end that `check`, `start` and every reload use: tests of the file see what the request path would lose.
+pub fn front_end(inputs: &candidate::Inputs, snapshot: &Snapshot) -> Evaluation {
+    candidate::front_end_with(inputs, snapshot, Some(carry))
+}
+
+/// What a target would not get of a recorded request as it was.
+fn carry(facts: &RequestFacts<'_, '_>, attempt: &Attempt<'_>) -> Option<Result<Losses, String>> {
+    let head = facts.head;
+    let call = Call {
+        protocol: facts.protocol,
+        operation: head.operation,
+        path_model: head.path_model.map(Cow::Borrowed),
+        path_stream: head.path_stream,
+        alt_sse: head.alt_sse,
+    };
+    let body = Bytes::copy_from_slice(facts.body);
+    let incoming = Incoming {
+        call: &call,
+        head,
+        codec: facts.protocol.codec()?,
+        inbound: facts.inbound,
+        headers: facts.headers,
+        query: None,
+        body: &body,
+        envelope: facts.envelope,
+        session: None,
+        decoded: OnceLock::new(),
+        checker: OnceLock::new(),
+    };
+    losses(&incoming, attempt)
 }
 
 /// What the target would not get as it was, `None` where it gets nothing whatever the request.

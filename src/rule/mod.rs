@@ -89,7 +89,7 @@ pub enum OutputKind {
 
 impl OutputKind {
     /// The kind at this position of [`facts::OUTPUT`].
-    fn at(position: u64) -> OutputKind {
+    pub(crate) fn at(position: u64) -> OutputKind {
         [OutputKind::Json, OutputKind::Schema]
             .into_iter()
             .find(|kind| *kind as u64 == position)
@@ -110,7 +110,7 @@ pub enum ReasoningLevel {
 
 impl ReasoningLevel {
     /// The level at this position of [`facts::REASONING`].
-    fn at(position: u64) -> ReasoningLevel {
+    pub(crate) fn at(position: u64) -> ReasoningLevel {
         use ReasoningLevel::{High, Low, Max, Medium, Minimal, None};
         [Minimal, Low, Medium, High, Max].into_iter().find(|level| *level as u64 == position).unwrap_or(None)
     }

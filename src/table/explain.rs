@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::dump::{lane_word, settings_words};
 use super::health::Condition;
 use super::select::{Attempt, Decision, Draw, HealthView, NotFound, Outcome};
+use super::facts::RequestFacts;
 use super::{Lane, RoutingTable, SettingsIdx};
 use crate::rule::predicate::Predicate;
 use crate::rule::{Facts, OutputKind};
@@ -67,6 +68,10 @@ pub struct AttemptExplained<'t> {
     /// It is not tried because of its condition.
     pub left_out: bool,
 }
+
+/// Makes the request that a target would get, and says what of the caller's is not in it as it was; or why the target gets
+/// none. `None` where it gets none whatever the request. The request path has the one function of this kind.
+pub type Carry = fn(&RequestFacts<'_, '_>, &Attempt<'_>) -> Option<Result<Losses, String>>;
 
 /// Decides about a request, and says why.
 pub fn explain<'t>(
@@ -128,6 +133,15 @@ fn failed(part: &Predicate, facts: &dyn Facts) -> Failed {
 }
 
 impl Explanation<'_> {
+    /// Adds what each attempt would lose of this request.
+    pub fn add_losses(&mut self, facts: &RequestFacts<'_, '_>, carry: Carry) {
+        if let Outcome::Attempts { attempts, .. } = &self.decision.outcome {
+            for (explained, attempt) in self.attempts.iter_mut().zip(attempts) {
+                explained.losses = carry(facts, attempt);
+            }
+        }
+    }
+
     pub fn json(&self) -> Value {
         let outcome = match &self.decision.outcome {
             Outcome::Attempts { .. } => json!({

@@ -38,6 +38,7 @@ mod mock_upstream;
 mod objects;
 mod on_loss;
 mod operate;
+mod own_tests;
 mod pipes;
 mod providers;
 mod proxy;

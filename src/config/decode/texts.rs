@@ -1,6 +1,7 @@
 //! The kinds of text that the file has, and the words of its choices.
 
 use super::leaf::{TextRule, Words};
+use super::moment;
 use super::secret::is_variable;
 use super::shape::Shape;
 use crate::config::yaml::shorten;
@@ -137,6 +138,29 @@ impl TextRule for BasePath {
     }
 }
 
+/// `sat 22:15`, `22:15`, or `2026-11-21T22:15:00Z`.
+pub struct Moment;
+
+impl TextRule for Moment {
+    const SHAPE: Shape = Shape::Text {
+        what: "a day and an hour, or a point in time",
+        example: "sat 22:15",
+        pattern: Some("^((mon|tue|wed|thu|fri|sat|sun) )?[0-9]{2}:[0-9]{2}$|^[0-9]{4}-[0-9]{2}-[0-9]{2}T.+$"),
+    };
+
+    fn check(text: &str) -> Result<(), (String, String)> {
+        match moment::read(text, 0) {
+            Some(_) => Ok(()),
+            None => Err((
+                format!("`{}` is not a time that can be used here", shorten(text)),
+                "write a day and an hour (`sat 22:15`), an hour alone (`22:15`), or a point in time with its distance from \
+                 UTC (`2026-11-21T22:15:00Z`, `2026-11-21T22:15:00+02:00`)"
+                    .to_owned(),
+            )),
+        }
+    }
+}
+
 /// The name of an environment variable.
 pub struct Variable;
 
@@ -187,7 +211,13 @@ words! {
     /// How requests reach a provider.
     Transport = ["http", "demo"];
     /// The rule fact `protocol`.
-    ProtocolFact = ["chat", "responses", "messages", "gemini", "embeddings"];
+    ProtocolFact = ["chat", "responses", "messages", "gemini", "converse", "embeddings"];
+    /// The rule fact `output`.
+    OutputFact = ["text", "json", "schema"];
+    /// The rule fact `reasoning`.
+    ReasoningFact = ["none", "minimal", "low", "medium", "high", "max"];
+    /// The rule fact `weekday`.
+    WeekdayFact = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
     /// What becomes of a request that would lose something.
     LossPolicy = ["allow", "warn", "refuse"];
     /// What becomes of another vendor's reasoning.
