@@ -151,7 +151,8 @@ impl<'t, 'd> Builder<'t, 'd> {
             return place;
         }
         let (start, end) = (place.start as usize, place.end as usize);
-        Span::new(self.source, self.offsets.skip_properties(start, style), end)
+        // Properties of a broken text may end behind the value that they belong to.
+        Span::new(self.source, self.offsets.skip_properties(start, style).min(end), end)
     }
 
     fn document_start(&self, place: Span) -> Result<(), Diagnostic> {
