@@ -10,9 +10,9 @@ use super::document::{Document, TestEntry, TestExpect};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean};
 use crate::rule::Facts;
 use crate::source::{Span, Spanned};
-use crate::table::{Attempt, RoutingTable};
 use crate::table::explain::{Carry, explain};
 use crate::table::facts::RequestFacts;
+use crate::table::{Attempt, RoutingTable};
 use expect::Case;
 
 /// What tests are decided with.
@@ -119,19 +119,8 @@ fn place(test: &TestEntry) -> Span {
 }
 
 fn says_nothing(expect: &TestExpect) -> bool {
-    let TestExpect {
-        rule,
-        route,
-        attempts,
-        served_by,
-        denied,
-        lane,
-        losses,
-        degraded,
-        max_cost,
-        header,
-        span: _,
-    } = expect;
+    let TestExpect { rule, route, attempts, served_by, denied, lane, losses, degraded, max_cost, header, span: _ } =
+        expect;
     let texts = [route, served_by, lane].into_iter().all(Option::is_none);
     let lists = [attempts, losses].into_iter().all(Option::is_none);
     let numbers = rule.is_none() && denied.is_none() && max_cost.is_none() && degraded.is_none();

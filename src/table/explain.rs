@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::dump::{lane_word, settings_words};
+use super::facts::RequestFacts;
 use super::health::Condition;
 use super::select::{Attempt, Decision, Draw, HealthView, NotFound, Outcome};
-use super::facts::RequestFacts;
 use super::{Lane, RoutingTable, SettingsIdx};
 use crate::rule::predicate::Predicate;
 use crate::rule::{Facts, OutputKind};

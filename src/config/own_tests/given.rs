@@ -21,11 +21,7 @@ const COOLING: Duration = Duration::from_secs(30);
 /// Answers that have been seen of a target whose latency a test says: enough to believe it.
 const SAMPLES: u64 = 1_000;
 
-pub(super) fn read<'t>(
-    given: &TestGiven,
-    table: &'t RoutingTable,
-    diagnostics: &mut Diagnostics,
-) -> Option<Given<'t>> {
+pub(super) fn read<'t>(given: &TestGiven, table: &'t RoutingTable, diagnostics: &mut Diagnostics) -> Option<Given<'t>> {
     let health = health(given, table, diagnostics);
     let draw = draw(given.draw, diagnostics);
     Some(Given { health: health?, draw: draw? })
@@ -108,5 +104,10 @@ pub(super) fn priced(
 fn of(written: &PricesEntry) -> Prices {
     let PricesEntry { input, output, cache_read, cache_write } = written;
     let price = |price: &Option<Spanned<f64>>| price.map(|price| price.value);
-    Prices { input: price(input), output: price(output), cache_read: price(cache_read), cache_write: price(cache_write) }
+    Prices {
+        input: price(input),
+        output: price(output),
+        cache_read: price(cache_read),
+        cache_write: price(cache_write),
+    }
 }

@@ -84,11 +84,7 @@ impl Request<'_> {
 const MIDNIGHT_OF_A_MONDAY: u64 = 4 * 86_400;
 
 /// Reads the request of `test`. `None` where something is wrong with it.
-pub(super) fn read<'t>(
-    test: &'t TestEntry,
-    world: &World<'t>,
-    diagnostics: &mut Diagnostics,
-) -> Option<Request<'t>> {
+pub(super) fn read<'t>(test: &'t TestEntry, world: &World<'t>, diagnostics: &mut Diagnostics) -> Option<Request<'t>> {
     let request = &test.request;
     let key = client_key(request, world.table, diagnostics);
     let time = time(test, world.table, diagnostics);
@@ -188,7 +184,8 @@ fn recorded<'t>(
     let body = match body {
         Ok(body) => body,
         Err(problem) => {
-            diagnostics.push(unusable(problem, "paths are seen from the configuration file; the body is a JSON object"));
+            diagnostics
+                .push(unusable(problem, "paths are seen from the configuration file; the body is a JSON object"));
             return None;
         }
     };
@@ -261,7 +258,9 @@ fn client_key<'t>(
     let named = |key: &&ClientKey| request.key.as_ref().is_none_or(|id| *key.id == *id.value);
     let has = |key: &&ClientKey| {
         let wanted = request.key_attributes.iter();
-        wanted.clone().all(|(name, value)| key.attributes.get(name.value.as_str()).map(|it| &**it) == Some(&value.value))
+        wanted
+            .clone()
+            .all(|(name, value)| key.attributes.get(name.value.as_str()).map(|it| &**it) == Some(&value.value))
     };
     let found = table.keys.iter().filter(named).find(has);
     if found.is_none() {
@@ -275,11 +274,7 @@ fn client_key<'t>(
 }
 
 /// Hour and weekday on the file's clock, as far as the test says them.
-fn time(
-    test: &TestEntry,
-    table: &RoutingTable,
-    diagnostics: &mut Diagnostics,
-) -> Option<(Option<u64>, Option<u64>)> {
+fn time(test: &TestEntry, table: &RoutingTable, diagnostics: &mut Diagnostics) -> Option<(Option<u64>, Option<u64>)> {
     if let Some(hour) = test.request.hour.filter(|hour| hour.value > 23) {
         diagnostics.push(
             Diagnostic::new(Code::BadValue, format!("a day has no hour {}", hour.value))

@@ -56,7 +56,8 @@ fn is_route(name: &str, table: &RoutingTable) -> bool {
 
 /// `provider/model` of a provider that the table has; any model may be asked of it.
 fn is_target(name: &str, table: &RoutingTable) -> bool {
-    name.split_once('/').is_some_and(|(provider, model)| table.provider_names.contains_key(provider) && !model.is_empty())
+    name.split_once('/')
+        .is_some_and(|(provider, model)| table.provider_names.contains_key(provider) && !model.is_empty())
 }
 
 // === what cannot come together
@@ -123,8 +124,16 @@ fn with_body(test: &TestEntry, findings: &mut Vec<Diagnostic>) {
         ("max_tokens", request.max_tokens.map(|count| count.span), ""),
         ("output", request.output.as_ref().map(|output| output.span), ""),
         ("reasoning", request.reasoning.as_ref().map(|level| level.span), ""),
-        ("session", request.session.as_ref().map(|session| session.span), "; sessions are named by `headers: { x-routeplane-session: ... }`"),
-        ("tags", request.tags.first().map(|(name, _)| name.span), "; a tag may also be a header, `x-routeplane-tag-NAME`"),
+        (
+            "session",
+            request.session.as_ref().map(|session| session.span),
+            "; sessions are named by `headers: { x-routeplane-session: ... }`",
+        ),
+        (
+            "tags",
+            request.tags.first().map(|(name, _)| name.span),
+            "; a tag may also be a header, `x-routeplane-tag-NAME`",
+        ),
     ];
     for (name, span, more) in facts {
         let Some(span) = span else { continue };
