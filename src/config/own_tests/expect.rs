@@ -10,12 +10,15 @@ use crate::table::{Attempt, Decision, Outcome};
 use crate::wire::Operation;
 use crate::wire::loss::Losses;
 
+/// What becomes of a request on its way to a target, as [`Carry`](crate::table::explain::Carry) tells it.
+type Carried = Option<Result<Losses, String>>;
+
 /// One request and what was decided about it.
 pub(super) struct Case<'c, 't> {
     pub(super) facts: &'c dyn Facts,
     pub(super) decision: &'c Decision<'t>,
     /// What an attempt would lose of the request; `None` where nobody can tell.
-    pub(super) lost: &'c dyn Fn(&Attempt<'_>) -> Option<Option<Result<Losses, String>>>,
+    pub(super) lost: &'c dyn Fn(&Attempt<'_>) -> Option<Carried>,
 }
 
 impl<'c, 't> Case<'c, 't> {

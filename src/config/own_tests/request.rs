@@ -19,7 +19,7 @@ use crate::wire::{Head, Inbound, Operation, ProtocolId};
 
 pub(super) enum Request<'t> {
     Described(Box<RequestShape>),
-    Recorded(Recorded<'t>),
+    Recorded(Box<Recorded<'t>>),
 }
 
 /// A body, and what stands beside it.
@@ -47,7 +47,7 @@ impl Request<'_> {
     ) -> Result<T, String> {
         let recorded = match self {
             Request::Described(shape) => return Ok(then(&**shape, None)),
-            Request::Recorded(recorded) => recorded,
+            Request::Recorded(recorded) => &**recorded,
         };
         let Recorded { protocol, inbound, operation, path_model, path_stream, headers, body, key, assumed } = recorded;
         let head = Head {
@@ -90,7 +90,7 @@ pub(super) fn read<'t>(test: &'t TestEntry, world: &World<'t>, diagnostics: &mut
     let time = time(test, world.table, diagnostics);
     let read = match &request.body {
         None => Some(Request::Described(Box::new(described(request)))),
-        Some(path) => recorded(request, path, world, diagnostics).map(Request::Recorded),
+        Some(path) => recorded(request, path, world, diagnostics).map(|recorded| Request::Recorded(Box::new(recorded))),
     };
     let (key, (hour, weekday), mut read) = (key?, time?, read?);
     match &mut read {
