@@ -10,6 +10,7 @@ mod control;
 mod daemon;
 mod exit;
 mod explain;
+mod fmt;
 pub mod init;
 mod models;
 mod output;
@@ -17,6 +18,7 @@ mod providers;
 mod reference;
 mod refusal;
 mod reload;
+mod replace;
 mod schema;
 mod start;
 mod status;
@@ -52,6 +54,7 @@ enum Command {
     Status(status::Args),
     Reload(reload::Args),
     Check(check::Args),
+    Fmt(fmt::Args),
     Explain(explain::Args),
     Models(models::Args),
     Providers(providers::Args),
@@ -81,6 +84,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Status(args) => status::run(&args, &env),
         Command::Reload(args) => reload::run(&args, &env),
         Command::Check(args) => check::run(&args, &env),
+        Command::Fmt(args) => fmt::run(&args, &env),
         Command::Explain(args) => explain::run(&args, &env),
         Command::Models(args) => models::run(&args, &env),
         Command::Providers(args) => providers::run(&args, &env),

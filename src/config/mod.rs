@@ -9,6 +9,7 @@ pub mod compile;
 pub mod decode;
 pub mod document;
 mod expand;
+pub mod format;
 pub mod known;
 mod lanes;
 mod layer;

@@ -3,6 +3,7 @@
 //! YAML 1.2, one document. Duplicate keys, merge keys, tags and keys that are not text are refused with the way to write
 //! it; anchors may expand within a budget. Time and memory are bounded by [`MAX_BYTES`], [`MAX_DEPTH`], [`MAX_NODES`].
 
+pub(crate) mod layout;
 mod offsets;
 mod scalar;
 

@@ -1,7 +1,9 @@
-//! From text to [`ast`](super::ast). The only file that names pest.
+//! From text to [`ast`](super::ast). This file and `words` alone name pest.
 //!
 //! Each rule is parsed by itself, so that one bad rule does not hide the next. Nesting is bounded before the parser sees
 //! the text: its recursion cannot overflow the stack.
+
+pub mod words;
 
 use std::ops::Range;
 

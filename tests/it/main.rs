@@ -22,6 +22,7 @@ mod endpoints;
 mod failover;
 mod faults;
 mod functions;
+mod fmt;
 mod gateway;
 mod generated;
 mod harness;
