@@ -297,7 +297,7 @@ pub(crate) fn comments(text: &str, root: &Value) -> Vec<Range<usize>> {
     collect(root, &mut leaves);
     let mut comments = Vec::new();
     let mut from = 0;
-    for leaf in leaves.into_iter().chain([text.len()..text.len()]) {
+    for leaf in leaves.into_iter().chain(std::iter::once(text.len()..text.len())) {
         let mut at = from;
         for line in text.get(from..leaf.start).unwrap_or("").split_inclusive('\n') {
             if let Some(hash) = comment_in(text, at, line) {
