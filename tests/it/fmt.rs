@@ -80,8 +80,10 @@ fn every_file_keeps_its_meaning_and_is_formatted_once() {
 
 const WIDER: &str = "wider indentation";
 
-/// Ways of writing a file otherwise without saying anything else.
-const MANGLES: &[(&str, fn(&str) -> String)] = &[
+/// A way of writing a file otherwise without saying anything else, and its name.
+type Mangle = (&'static str, fn(&str) -> String);
+
+const MANGLES: &[Mangle] = &[
     (WIDER, wider),
     ("white space at the ends of lines", |text| {
         text.lines().map(|line| format!("{line}{}\n", if line.trim().is_empty() { "" } else { "  " })).collect()
