@@ -68,6 +68,9 @@ fn spawn(args: &start::Args, log: &File) -> io::Result<Child> {
         command.args(["--listen", &listen.to_string()]);
     }
     command.args(["--log-format", args.log_format.name()]);
+    if let Some(place) = &args.access_log {
+        command.args(["--access-log", place]);
+    }
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log.try_clone()?);
     command.spawn()
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -22,9 +23,13 @@ use crate::proxy::Gateway;
 use crate::proxy::admin::{self, AdminState};
 use crate::proxy::doors::Doors;
 use crate::proxy::explain::front_end;
-use crate::telemetry::Sinks;
+use crate::table::telemetry::{AccessLog, FactDepth, LineFormat, Place};
 use crate::telemetry::logs::{self, LogFormat};
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::{Sinks, access_log};
+
+/// How long the last records may take to get where they go.
+const LAST_RECORDS: Duration = Duration::from_secs(5);
 
 /// Start the gateway
 ///
@@ -42,6 +47,9 @@ pub(super) struct Args {
     /// The form of the log, which goes to stderr
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(super) log_format: LogFormat,
+    /// One line for each model call, to `stdout`, `stderr` or a file, instead of the file's `access_log`
+    #[arg(long, value_name = "PLACE")]
+    pub(super) access_log: Option<String>,
     /// This is the process in the background
     #[arg(long, hide = true)]
     pub(super) background: bool,
@@ -68,17 +76,28 @@ pub(super) fn run(args: &Args, env: Env) -> Exit {
     let config = config_file::find(args.config.config.as_deref(), &env);
     let config = config.map(|path| std::path::absolute(&path).unwrap_or(path));
     let inputs = Inputs { config, listen: args.listen, env };
-    match runtime.block_on(serve(inputs)) {
+    let log = args.access_log.as_ref().map(|to| AccessLog {
+        to: Place::from_text(to),
+        format: LineFormat::default(),
+        facts: FactDepth::default(),
+    });
+    let here = std::env::current_dir().unwrap_or_default();
+    let access_log = log.map(|log| access_log::Settings::of(&log, &here));
+    if let Some(problem) = access_log.as_ref().and_then(|log| log.probe().err()) {
+        complain(problem);
+        return Exit::Failed;
+    }
+    match runtime.block_on(serve(inputs, access_log)) {
         Ok(()) => Exit::Done,
         Err(refused) => refusal::report(&refused),
     }
 }
 
 /// Everything from the first look at the file to the last request.
-async fn serve(inputs: Inputs) -> Result<(), Refusal> {
+async fn serve(inputs: Inputs, access_log: Option<access_log::Settings>) -> Result<(), Refusal> {
     // Before anything else: a signal that comes during the start is answered after it.
     let mut signals = Signals::new();
-    let started = start(inputs).await?;
+    let started = start(inputs, access_log).await?;
     let mut registered = Registered::new(&started);
     print(banner::text(&started.live.load(), started.config.as_deref(), started.board.status().listen));
     service_manager::ready("generation 1 is live");
@@ -86,7 +105,10 @@ async fn serve(inputs: Inputs) -> Result<(), Refusal> {
     loop {
         tokio::select! {
             signal = signals.next() => match signal {
-                Asked::Reload => started.reloads.ask(),
+                Asked::Reload => {
+                    started.sinks.reopen();
+                    started.reloads.ask();
+                }
                 Asked::Stop => break,
             },
             Ok(()) = changes.changed() => registered.follow(changes.borrow_and_update().listen),
@@ -99,6 +121,9 @@ async fn serve(inputs: Inputs) -> Result<(), Refusal> {
         () = started.doors.close(limit) => tracing::info!("stopped"),
         () = signals.stop() => tracing::warn!("stopped at once"),
     }
+    let sinks = started.sinks;
+    // What is not written by then is lost.
+    let _ = tokio::task::spawn_blocking(move || sinks.flush(LAST_RECORDS)).await;
     Ok(())
 }
 
@@ -108,13 +133,14 @@ struct Started {
     live: Arc<LiveTable>,
     board: Arc<Board>,
     reloads: Handle,
+    sinks: Arc<Sinks>,
     doors: Arc<Doors>,
     token: String,
     folder: Option<PathBuf>,
 }
 
 /// Compiles, prepares, binds; serves only when all of that has worked.
-async fn start(inputs: Inputs) -> Result<Started, Refusal> {
+async fn start(inputs: Inputs, access_log: Option<access_log::Settings>) -> Result<Started, Refusal> {
     let compiler = Compiler::new(Arc::new(front_end));
     let mut snapshot = Snapshot::read(inputs.config.as_deref(), &BTreeSet::new());
     let first = compiler.candidate(&inputs, &mut snapshot).await?;
@@ -130,7 +156,8 @@ async fn start(inputs: Inputs) -> Result<Started, Refusal> {
     let board = Arc::new(Board::new(inputs.config.clone(), bound.address, &origin.id, metrics.clone()));
     let (reloads, requests) = reload::channel();
     let token = new_token();
-    let sinks = Sinks::start(metrics.telemetry.clone());
+    let sinks = Sinks::start(metrics.telemetry.clone(), access_log);
+    sinks.apply(&live.load().runtime.telemetry);
     let admin = AdminState {
         live: live.clone(),
         board: board.clone(),
@@ -141,7 +168,7 @@ async fn start(inputs: Inputs) -> Result<Started, Refusal> {
     let gateway = Gateway {
         live: live.clone(),
         traffic: metrics.traffic.clone(),
-        sinks,
+        sinks: sinks.clone(),
         responses: Arc::default(),
         side: admin::router(admin),
     };
@@ -151,12 +178,13 @@ async fn start(inputs: Inputs) -> Result<Started, Refusal> {
         live: live.clone(),
         board: board.clone(),
         reloads,
+        sinks: sinks.clone(),
         doors: doors.clone(),
         token,
         folder: daemon::folder(&inputs.env),
     };
     let listeners = Arc::new(doors);
-    reload::spawn(Parts { inputs, live, board, listeners, compiler, remind: reload::REMIND }, origin, requests);
+    reload::spawn(Parts { inputs, live, board, sinks, listeners, compiler, remind: reload::REMIND }, origin, requests);
     (bound.serve)();
     Ok(started)
 }

@@ -11,7 +11,7 @@ use super::own_tests::{self, World};
 use super::resolve::{self, NamedRoute, Names};
 use super::routes::{self, Expander, PresetRoute, Targets};
 use super::rules::{self, ReadRule};
-use super::{Env, Files, Proof, Tests, check, output, own_address, prove, tensorzero};
+use super::{Env, Files, Proof, Tests, check, output, own_address, prove, telemetry, tensorzero};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::rule::ast::{Expression, PresetName};
 use crate::rule::predicate::Predicate;
@@ -91,6 +91,7 @@ fn table(
     }
     let keys = check::keys(&document.keys, secrets, diagnostics);
     let limits = check::limits(document.limits.as_ref(), diagnostics);
+    let access_log = telemetry::access_log(document.access_log.as_ref(), diagnostics);
     let kept = check::kept(document.responses.as_ref(), diagnostics);
     let provider_names =
         document.providers.iter().chain(context.known).map(|entry| entry.name.value.as_str()).collect();
@@ -126,6 +127,7 @@ fn table(
         tensorzero: surface.map(Box::new),
         files,
         reload: check::reload(document.reload.as_ref()),
+        access_log,
         provider_names: (0..).map(ProviderIdx).zip(&providers).map(|(index, p)| (p.name.clone(), index)).collect(),
         providers: providers.into(),
         targets,

@@ -11,9 +11,9 @@ use super::decode::list::{AnyKey, ByProtocol, HeaderKey, List, Map, Named, OneOr
 use super::decode::mapping;
 use super::decode::secret::{HeaderValue, Secret};
 use super::decode::texts::{
-    Address, Any, DegradePolicy, FallThroughWord, ForeignReasoning, HostingWord, InvalidPolicy, LaneWord, LossPolicy,
-    Moment, OutputFact, ProtocolFact, ReasoningFact, RetryAround, Sticky, TimeoutAround, Timezone, Transport, Url,
-    Variable, Watch, WeekdayFact,
+    Address, Any, DegradePolicy, FactWord, FallThroughWord, ForeignReasoning, HostingWord, InvalidPolicy, LaneWord,
+    LineWord, LossPolicy, Moment, OutputFact, ProtocolFact, ReasoningFact, RetryAround, Sticky, TimeoutAround,
+    Timezone, Transport, Url, Variable, Watch, WeekdayFact,
 };
 use super::decode::value::{RetryOn, Route, Rules, Version};
 use crate::source::{SourceText, Span, Spanned};
@@ -60,6 +60,8 @@ mapping! {
         "files" => files: Option<FilesEntry> as FilesEntry,
         /// How changes of this file are noticed.
         "reload" => reload: Option<ReloadEntry> as ReloadEntry,
+        /// One line for each model call: to `stdout`, `stderr`, or a file.
+        "access_log" => access_log: Option<AccessLogEntry> as AccessLogEntry,
     }
 }
 
@@ -437,6 +439,23 @@ mapping! {
         "poll_interval" => poll_interval: Option<Spanned<Duration>> as DurationText,
         /// Accept a file that lost half of its routes or all of its rules; otherwise it counts as half written.
         "allow_shrink" default "false" => allow_shrink: Option<Spanned<bool>> as Flag,
+    }
+}
+
+mapping! {
+    /// One line for each model call, without any text of a prompt or an answer. `access_log: stdout` is
+    /// `access_log: { to: stdout }`.
+    #[called = "the access log"]
+    #[derive(Debug, Clone)]
+    pub struct AccessLogEntry spanned span: Span, faulty faulty, short "to", {
+        /// `stdout`, `stderr`, or the path of a file, which is looked for in the folder of this one. A file may be moved away at
+        /// any time: lines go on in a new one.
+        "to" => to: Option<Spanned<String>> as Text<Any>,
+        /// `json`, `text`, or `auto`: a line for people on a terminal, JSON everywhere else.
+        "format" default "auto" => format: Option<Spanned<String>> as Choice<LineWord>,
+        /// The facts that rules may ask for: those that the decision looked at and those that cost nothing (`known`), all of
+        /// them, for which every request is read (`all`), or none.
+        "facts" default "known" => facts: Option<Spanned<String>> as Choice<FactWord>,
     }
 }
 

@@ -23,6 +23,7 @@ mod resolve;
 mod routes;
 mod rules;
 pub mod schema;
+mod telemetry;
 mod tensorzero;
 pub mod yaml;
 

@@ -20,6 +20,7 @@ use super::{Live, LiveTable, findings};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::table::RoutingTable;
 use crate::table::diff::diff;
+use crate::telemetry::Sinks;
 use crate::telemetry::metrics::ReloadResult;
 
 /// Quiet time after the last sign of a change.
@@ -114,6 +115,8 @@ pub struct Parts {
     pub inputs: Inputs,
     pub live: Arc<LiveTable>,
     pub board: Arc<Board>,
+    /// Where records of requests go; a reload may change that.
+    pub sinks: Arc<Sinks>,
     pub listeners: Arc<dyn Listeners>,
     pub compiler: Compiler,
     /// Between two reminders that the file is refused: [`REMIND`], but for tests.
@@ -264,7 +267,10 @@ impl Reloader {
         drop(old);
 
         // Nothing fails from here on.
-        let retired = self.parts.live.swap(Arc::new(Live { table, generation, runtime }));
+        let live = Arc::new(Live { table, generation, runtime });
+        let retired = self.parts.live.swap(live.clone());
+        self.parts.sinks.apply(&live.runtime.telemetry);
+        drop(live);
         let listen = self.move_listener(bound, &retired.table);
         self.parts.listeners.limit(connections);
         // The reaper lives as long as the process.

@@ -123,7 +123,7 @@ impl World {
         let live =
             Arc::new(LiveTable::new(Live { table: first.compiled.table, generation: 1, runtime: Runtime::default() }));
         let metrics = Arc::new(Metrics::new());
-        let board = Arc::new(Board::new(inputs.config.clone(), listen, &first.origin.id, metrics));
+        let board = Arc::new(Board::new(inputs.config.clone(), listen, &first.origin.id, metrics.clone()));
         let ports = Ports::default();
         let served = ports.served.clone();
         let (handle, requests) = reload::channel();
@@ -131,6 +131,7 @@ impl World {
             inputs,
             live: live.clone(),
             board: board.clone(),
+            sinks: crate::telemetry::Sinks::start(metrics.telemetry.clone(), None),
             listeners: Arc::new(ports),
             compiler,
             remind: REMIND,

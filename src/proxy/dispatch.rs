@@ -188,7 +188,7 @@ async fn generate(
     };
     let draw = Draw(fastrand::f64());
     let decision = live.table.select(&facts, &Taking(&live.runtime.health), draw);
-    recorded::decided(&mut trail.entry, &decision, draw, &facts, &live.runtime.recorded);
+    recorded::decided(&mut trail.entry, &decision, draw, &facts, (&live.runtime.recorded, gateway.sinks.facts()));
     let route = decision.route.to_string();
     let attempts = targets(&decision, &facts.envelope.model)?;
     let reachable = session.as_ref().map(|session| session.reachable(attempts)).transpose()?;

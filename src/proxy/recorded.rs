@@ -5,6 +5,7 @@ use http::HeaderMap;
 use super::pipe::Pipe;
 use crate::rule::facts::TAG_HEADERS;
 use crate::table::facts::RequestFacts;
+use crate::table::telemetry::FactDepth;
 use crate::table::{Decision, Draw, Outcome as Decided};
 use crate::telemetry::Entry;
 use crate::telemetry::entry::{Answered, DRAINING};
@@ -21,7 +22,7 @@ pub(super) fn decided(
     decision: &Decision<'_>,
     draw: Draw,
     request: &RequestFacts<'_, '_>,
-    named: &Named,
+    (named, depth): (&Named, FactDepth),
 ) {
     entry.note(|record, now| {
         record.decided = Some(now);
@@ -32,7 +33,11 @@ pub(super) fn decided(
         record.route = Some((&*decision.route).into());
         record.draw = Some(draw.0);
         record.tags = tags(request.headers);
-        record.facts = named.of_request(request, request.request.get().is_some());
+        record.facts = match depth {
+            FactDepth::None => Vec::new(),
+            FactDepth::Known => named.of_request(request, request.request.get().is_some()),
+            FactDepth::All => named.of_request(request, true),
+        };
         if let Decided::Attempts { skipped, .. } = &decision.outcome {
             let down = skipped.iter().take(MOST).map(|attempt| Skipped {
                 target: format!("{}/{}", attempt.provider.name, attempt.model).into(),

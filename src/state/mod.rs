@@ -25,6 +25,7 @@ use crate::provider::{Endpoint, HeaderText, Provider, SecretRef};
 use crate::table::RoutingTable;
 use crate::telemetry::facts::Named;
 use crate::telemetry::traffic::ProviderCounters;
+use crate::telemetry::{Wanted, access_log};
 use crate::upstream::Pools;
 
 /// The run-time side of one table: everything that is made of secrets or connections.
@@ -36,6 +37,8 @@ pub struct Runtime {
     pub client_keys: ClientKeys,
     /// Which facts records of requests hold.
     pub recorded: Named,
+    /// Where records of requests go.
+    pub telemetry: Wanted,
     pub health: TargetHealth,
 }
 
@@ -85,8 +88,11 @@ impl Runtime {
         let client_keys = ClientKeys::resolve(table, &secrets, &mut problems);
         let recorded = Named::of(table);
         let health = TargetHealth::prepare(table, previous.map(|runtime| &runtime.health));
+        let telemetry =
+            Wanted { access_log: table.access_log.as_ref().map(|log| access_log::Settings::of(log, folder)) };
+        problems.extend(telemetry.access_log.iter().filter_map(|log| log.probe().err()));
         if problems.is_empty() {
-            Ok(Runtime { pools, providers, client_keys, recorded, health })
+            Ok(Runtime { pools, providers, client_keys, recorded, telemetry, health })
         } else {
             Err(problems)
         }

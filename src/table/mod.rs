@@ -10,6 +10,7 @@ pub mod route;
 pub mod select;
 pub mod settings;
 pub mod target;
+pub mod telemetry;
 pub mod tensorzero;
 
 use std::collections::BTreeMap;
@@ -59,6 +60,8 @@ pub struct RoutingTable {
     pub tensorzero: Option<Box<tensorzero::Surface>>,
     pub files: FilesPolicy,
     pub reload: ReloadSettings,
+    /// One line for each model call, where the file asks for that.
+    pub access_log: Option<telemetry::AccessLog>,
     pub providers: Box<[Provider]>,
     pub targets: Box<[Target]>,
     /// Combined settings of presets; entry 0 holds the file's defaults.

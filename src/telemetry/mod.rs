@@ -5,14 +5,17 @@
 //! | `record` | one model call, as plain data |
 //! | `entry` | a record while its request is on its way |
 //! | `sinks`, `recent` | where finished records go; the last of them, in memory |
+//! | `access_log`, `line` | one line for each model call |
 //! | `facts` | which facts of a request a record holds |
 //! | `metrics`, `traffic` | the metrics of `/metrics` |
 //! | `logs` | the program's own log |
 //! | `clock` | points in time as logs write them |
 
+pub mod access_log;
 pub mod clock;
 pub mod entry;
 pub mod facts;
+mod line;
 pub mod logs;
 pub mod metrics;
 pub mod recent;
@@ -23,3 +26,9 @@ pub mod traffic;
 pub use entry::Entry;
 pub use record::Record;
 pub use sinks::Sinks;
+
+/// What the file wants of telemetry, with paths and secrets resolved.
+#[derive(Default, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    pub access_log: Option<access_log::Settings>,
+}

@@ -153,6 +153,20 @@ pub enum Outcome {
     CutOff,
 }
 
+impl Outcome {
+    /// As in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Outcome::Ok => "ok",
+            Outcome::Refused => "refused",
+            Outcome::Failed => "failed",
+            Outcome::BrokeOff => "broke_off",
+            Outcome::CallerLeft => "caller_left",
+            Outcome::CutOff => "cut_off",
+        }
+    }
+}
+
 /// The error that the caller was told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fault {

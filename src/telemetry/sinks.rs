@@ -1,14 +1,16 @@
 //! Where finished records go. The request path puts them into a bounded queue and goes on; one thread takes them out and
 //! does everything that may wait: the list of recent requests, the access log, the exporters.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::metrics::TelemetryMetrics;
 use super::recent::Recent;
 use super::record::Record;
+use super::{Wanted, access_log};
+use crate::table::telemetry::FactDepth;
 
 /// Records that may wait. What comes on top is dropped, and counted.
 const QUEUE: usize = 4096;
@@ -19,27 +21,73 @@ const REST: Duration = Duration::from_millis(20);
 pub struct Sinks {
     queue: SyncSender<Message>,
     wanted: AtomicBool,
+    /// Position in [`FactDepth::ALL`].
+    facts: AtomicU8,
     recent: Arc<Recent>,
     metrics: TelemetryMetrics,
+    /// From the command line: wins over the file.
+    access_log: Option<access_log::Settings>,
+    /// What is in force. Reloads alone take this lock.
+    applied: Mutex<Wanted>,
 }
 
 enum Message {
     Record(Box<Record>),
-    /// Answer when everything before this is done.
+    /// Records behind this go there.
+    AccessLog(Option<access_log::Handle>),
+    /// Files are opened anew.
+    Reopen,
+    /// Dropped when everything before this is where it belongs.
     Flush(SyncSender<()>),
 }
 
 impl Sinks {
     /// Starts the thread. Without one (the system gives no more threads) records are dropped and counted.
-    pub fn start(metrics: TelemetryMetrics) -> Arc<Sinks> {
+    /// An `access_log` that is given here wins over every file's.
+    pub fn start(metrics: TelemetryMetrics, access_log: Option<access_log::Settings>) -> Arc<Sinks> {
         let (queue, records) = sync_channel(QUEUE);
         let recent = Arc::new(Recent::default());
-        let recorder = Recorder { recent: recent.clone() };
+        let recorder = Recorder { recent: recent.clone(), access_log: None };
         let thread = std::thread::Builder::new().name("telemetry".to_owned());
         if let Err(error) = thread.spawn(move || recorder.run(&records)) {
             tracing::error!(%error, "no thread for telemetry: no request is recorded");
         }
-        Arc::new(Sinks { queue, wanted: AtomicBool::new(true), recent, metrics })
+        Arc::new(Sinks {
+            queue,
+            wanted: AtomicBool::new(true),
+            facts: AtomicU8::new(FactDepth::default() as u8),
+            recent,
+            metrics,
+            access_log,
+            applied: Mutex::default(),
+        })
+    }
+
+    /// What is put from now on goes where `wanted` says; what has been put goes where it was meant to go. May wait for the
+    /// recorder: not for the request path.
+    pub fn apply(&self, wanted: &Wanted) {
+        let wanted = Wanted { access_log: self.access_log.clone().or_else(|| wanted.access_log.clone()) };
+        let mut applied = self.applied.lock().unwrap_or_else(PoisonError::into_inner);
+        if applied.access_log != wanted.access_log {
+            let handle = wanted.access_log.clone().map(|log| access_log::Handle::start(log, self.metrics.clone()));
+            let facts = wanted.access_log.as_ref().map_or(FactDepth::default(), |log| log.facts);
+            self.facts.store(facts as u8, Ordering::Relaxed);
+            // Without a recorder nothing goes anywhere, which has been said.
+            let _ = self.queue.send(Message::AccessLog(handle));
+        }
+        *applied = wanted;
+    }
+
+    /// Which facts records are to hold.
+    pub fn facts(&self) -> FactDepth {
+        let at = usize::from(self.facts.load(Ordering::Relaxed));
+        FactDepth::ALL.get(at).copied().unwrap_or_default()
+    }
+
+    /// Opens log files anew, as those who rotate them ask for with SIGHUP.
+    pub fn reopen(&self) {
+        // Where the queue is full, files are looked at soon anyway.
+        let _ = self.queue.try_send(Message::Reopen);
     }
 
     /// Whether records are worth the making.
@@ -63,7 +111,7 @@ impl Sinks {
     pub fn flush(&self, limit: Duration) {
         let (done, wait) = sync_channel(1);
         if self.queue.try_send(Message::Flush(done)).is_ok() {
-            // What takes longer is lost with the process.
+            // Nothing is sent: everybody who has it drops it when done. What takes longer is lost with the process.
             let _ = wait.recv_timeout(limit);
         }
     }
@@ -72,11 +120,12 @@ impl Sinks {
 /// What the thread works with.
 struct Recorder {
     recent: Arc<Recent>,
+    access_log: Option<access_log::Handle>,
 }
 
 impl Recorder {
     /// Until the last of those who may put records is gone.
-    fn run(self, records: &Receiver<Message>) {
+    fn run(mut self, records: &Receiver<Message>) {
         while let Ok(message) = records.recv() {
             self.take(message);
             while let Ok(message) = records.try_recv() {
@@ -86,13 +135,18 @@ impl Recorder {
         }
     }
 
-    fn take(&self, message: Message) {
+    fn take(&mut self, message: Message) {
         match message {
-            Message::Record(record) => self.recent.keep(Arc::from(record)),
-            Message::Flush(done) => {
-                // Whoever asked may have stopped waiting.
-                let _ = done.try_send(());
+            Message::Record(record) => {
+                let record = Arc::from(record);
+                if let Some(log) = &self.access_log {
+                    log.put(Arc::clone(&record));
+                }
+                self.recent.keep(record);
             }
+            Message::AccessLog(handle) => self.access_log = handle,
+            Message::Reopen => self.access_log.iter().for_each(access_log::Handle::reopen),
+            Message::Flush(done) => self.access_log.iter().for_each(|log| log.flush(done.clone())),
         }
     }
 }
@@ -107,7 +161,7 @@ mod tests {
 
     #[test]
     fn what_is_put_is_kept_in_order() {
-        let sinks = Sinks::start(Metrics::new().telemetry);
+        let sinks = Sinks::start(Metrics::new().telemetry, None);
         for number in 0..100 {
             sinks.put(Record::new(SystemTime::UNIX_EPOCH, &number.to_string(), 1, ProtocolId::Gemini));
         }
@@ -121,8 +175,15 @@ mod tests {
     fn nobody_waits_for_a_full_queue() {
         let metrics = Metrics::new();
         let (queue, records) = sync_channel(2);
-        let sinks =
-            Sinks { queue, wanted: AtomicBool::new(true), recent: Arc::default(), metrics: metrics.telemetry.clone() };
+        let sinks = Sinks {
+            queue,
+            wanted: AtomicBool::new(true),
+            facts: AtomicU8::new(0),
+            recent: Arc::default(),
+            metrics: metrics.telemetry.clone(),
+            access_log: None,
+            applied: Mutex::default(),
+        };
         for _ in 0..5 {
             sinks.put(Record::new(SystemTime::UNIX_EPOCH, "r", 1, ProtocolId::Gemini));
         }

@@ -196,6 +196,10 @@ macro_rules! words {
 }
 
 words! {
+    /// How a line of the access log is written.
+    LineWord = ["auto", "json", "text"];
+    /// Which facts a line of the access log holds.
+    FactWord = ["none", "known", "all"];
     /// How the file is watched.
     Watch = ["auto", "poll", "off"];
     /// Whose service speaks a protocol.

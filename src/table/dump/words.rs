@@ -10,6 +10,7 @@ use crate::provider::identity::{CloudIdentity, Credentials};
 use crate::rule::ast::PresetName;
 use crate::rule::predicate::Quoted;
 use crate::table::settings::{AnswerForm, OnForeignReasoning, Retries, RetryOn, Scope, Settings};
+use crate::table::telemetry::AccessLog;
 use crate::table::{ClientKey, FilesPolicy, Kept, Lane, Limits, ReloadSettings, RoutingTable, SettingsIdx, WatchMode};
 use crate::wire::Operation;
 use crate::wire::quirk::Quirks;
@@ -185,6 +186,10 @@ pub(super) fn files(files: &FilesPolicy) -> Option<String> {
 pub(super) fn reload(reload: &ReloadSettings) -> String {
     let shrink = if reload.allow_shrink { ", shrinking allowed" } else { "" };
     format!("watch {}, poll every {}{shrink}", watch(reload.watch), duration(reload.poll_interval))
+}
+
+pub(super) fn access_log(log: &AccessLog) -> String {
+    format!("to {}, format {}, facts {}", log.to.text(), log.format.word(), log.facts.word())
 }
 
 pub(super) fn watch(mode: WatchMode) -> &'static str {

@@ -1,0 +1,83 @@
+//! What the file says of telemetry.
+
+/// One line for each model call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessLog {
+    pub to: Place,
+    pub format: LineFormat,
+    pub facts: FactDepth,
+}
+
+/// Where lines go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    Stdout,
+    Stderr,
+    /// A path; relative ones are looked for in the configuration's folder.
+    File(Box<str>),
+}
+
+impl Place {
+    pub fn from_text(text: &str) -> Place {
+        match text {
+            "stdout" => Place::Stdout,
+            "stderr" => Place::Stderr,
+            path => Place::File(path.into()),
+        }
+    }
+
+    pub fn text(&self) -> &str {
+        match self {
+            Place::Stdout => "stdout",
+            Place::Stderr => "stderr",
+            Place::File(path) => path,
+        }
+    }
+}
+
+/// How a line is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LineFormat {
+    /// For people on a terminal, JSON everywhere else.
+    #[default]
+    Auto,
+    Json,
+    Text,
+}
+
+impl LineFormat {
+    pub const ALL: [LineFormat; 3] = [LineFormat::Auto, LineFormat::Json, LineFormat::Text];
+
+    /// The word for it in the file.
+    pub fn word(self) -> &'static str {
+        match self {
+            LineFormat::Auto => "auto",
+            LineFormat::Json => "json",
+            LineFormat::Text => "text",
+        }
+    }
+}
+
+/// Which facts of a request are recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FactDepth {
+    None,
+    /// Those that the decision has looked at, and those that cost nothing.
+    #[default]
+    Known,
+    /// All of them; every request is read for it.
+    All,
+}
+
+impl FactDepth {
+    pub const ALL: [FactDepth; 3] = [FactDepth::None, FactDepth::Known, FactDepth::All];
+
+    /// The word for it in the file.
+    pub fn word(self) -> &'static str {
+        match self {
+            FactDepth::None => "none",
+            FactDepth::Known => "known",
+            FactDepth::All => "all",
+        }
+    }
+}
