@@ -114,7 +114,7 @@ fn table(
     let mut arena = routes(&mut expander, rules, diagnostics)?;
     let nested = nested(&arena, &mut expander.layers, diagnostics)?;
     let models = models(&mut expander.targets);
-    let Expander { targets, layers, .. } = expander;
+    let Expander { targets, layers, turns, .. } = expander;
     let (targets, wildcards) = targets.finish();
     let mut table = RoutingTable {
         id: "".into(),
@@ -139,7 +139,7 @@ fn table(
         wildcards,
         inactive,
         nested,
-        turns: Box::default(),
+        turns: turns.into(),
         rule_index: RuleIndex::new(&arena.rules),
         rules: arena.rules.into(),
     };

@@ -84,8 +84,6 @@ fn presets_in<'e>(expression: &'e Expression, named: &mut HashSet<&'e str>) {
         Expression::Preset(name) => {
             named.insert(&name.value);
         }
-        Expression::Fallback(members) => members.iter().for_each(|member| presets_in(member, named)),
-        Expression::Split { arms, .. } => arms.iter().for_each(|(_, arm)| presets_in(arm, named)),
-        Expression::Target(_) | Expression::AsRequested(_) | Expression::Deny { .. } => {}
+        other => other.parts().into_iter().for_each(|part| presets_in(part, named)),
     }
 }

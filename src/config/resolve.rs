@@ -29,9 +29,7 @@ pub(super) struct Names<'n> {
 pub(super) fn targets<'e>(expression: &'e Expression, visit: &mut dyn FnMut(&'e Spanned<String>)) {
     match expression {
         Expression::Target(name) => visit(name),
-        Expression::Fallback(members) => members.iter().for_each(|member| targets(member, visit)),
-        Expression::Split { arms, .. } => arms.iter().for_each(|(_, arm)| targets(arm, visit)),
-        Expression::Preset(_) | Expression::AsRequested(_) | Expression::Deny { .. } => {}
+        other => other.parts().into_iter().for_each(|part| targets(part, visit)),
     }
 }
 
@@ -39,9 +37,7 @@ pub(super) fn targets<'e>(expression: &'e Expression, visit: &mut dyn FnMut(&'e 
 fn presets<'e>(expression: &'e Expression, visit: &mut dyn FnMut(&'e Spanned<String>)) {
     match expression {
         Expression::Preset(name) => visit(name),
-        Expression::Fallback(members) => members.iter().for_each(|member| presets(member, visit)),
-        Expression::Split { arms, .. } => arms.iter().for_each(|(_, arm)| presets(arm, visit)),
-        Expression::Target(_) | Expression::AsRequested(_) | Expression::Deny { .. } => {}
+        other => other.parts().into_iter().for_each(|part| presets(part, visit)),
     }
 }
 
@@ -78,7 +74,25 @@ impl<'n> Names<'n> {
                     self.check_inner(arm, diagnostics);
                 }
             }
+            Expression::Choose { by, members, span } => {
+                if members.len() < 2 {
+                    diagnostics.push(
+                        Diagnostic::new(Code::NothingToChoose, format!("`{}` has nothing to choose from", by.name()))
+                            .label(*span, "one member")
+                            .help("add another, or write the target alone"),
+                    );
+                }
+                self.check_parts(expression, diagnostics);
+            }
+            Expression::Hedge { .. } | Expression::Shadow { .. } => self.check_parts(expression, diagnostics),
             Expression::AsRequested(_) | Expression::Deny { .. } => {}
+        }
+    }
+
+    fn check_parts(&mut self, expression: &Expression, diagnostics: &mut Diagnostics) {
+        for part in expression.parts() {
+            refuse_deny(part, diagnostics);
+            self.check_inner(part, diagnostics);
         }
     }
 

@@ -10,8 +10,9 @@ use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::provider::Provider;
 use crate::rule::TextFact;
 use crate::rule::ast::Expression;
+use crate::rule::strategies::Choice;
 use crate::source::{Span, Spanned};
-use crate::table::{Lanes, Leaf, ProviderIdx, RouteNode, SettingsIdx, Target, TargetIdx};
+use crate::table::{ChooseBy, Lanes, Leaf, ProviderIdx, RouteNode, SettingsIdx, Target, TargetIdx, TurnIdx};
 
 /// Targets of one route, of all routes, and how deep presets and parentheses may nest.
 const ROUTE_LEAVES: usize = 10_000;
@@ -100,6 +101,8 @@ pub(super) struct Expander<'d, 'p> {
     expanded: HashMap<Inherited, Option<(RouteNode, usize)>>,
     leaves: usize,
     splits: usize,
+    /// Names of what takes turns.
+    pub(super) turns: Vec<Box<str>>,
 }
 
 /// A preset, and the settings and stickiness around it.
@@ -118,7 +121,7 @@ struct Place<'s> {
 impl<'d, 'p> Expander<'d, 'p> {
     pub(super) fn new(presets: Vec<PresetRoute<'d>>, targets: Targets<'p>, layers: Layers) -> Expander<'d, 'p> {
         let by_name = presets.iter().enumerate().map(|(index, preset)| (preset.name.value.as_str(), index)).collect();
-        Expander { presets, by_name, targets, layers, expanded: HashMap::new(), leaves: 0, splits: 0 }
+        Expander { presets, by_name, targets, layers, expanded: HashMap::new(), leaves: 0, splits: 0, turns: Vec::new() }
     }
 
     /// The route of the preset at `index`.
@@ -229,11 +232,59 @@ impl<'d, 'p> Expander<'d, 'p> {
                     leaves,
                 ))
             }
+            Expression::Choose { by, members, .. } => {
+                let (nodes, leaves) = self.expressions(members.iter(), &inner)?;
+                let by = match by {
+                    Choice::RoundRobin => ChooseBy::Turn(self.turn(format!("{} {expression}", place.salt))),
+                    Choice::Cheapest => ChooseBy::Price,
+                    Choice::Fastest => ChooseBy::FirstToken,
+                    Choice::LeastBusy => ChooseBy::InFlight,
+                };
+                Some((RouteNode::Choose { by, members: nodes.into() }, leaves))
+            }
+            Expression::Hedge { first, second, after, .. } => {
+                let ([first, second], leaves) = self.pair(first, second, &inner)?;
+                Some((RouteNode::Hedge { first, second, after: after.value }, leaves))
+            }
+            Expression::Shadow { main, mirror, sample, .. } => {
+                let ([main, mirror], leaves) = self.pair(main, mirror, &inner)?;
+                Some((RouteNode::Shadow { main, mirror, sample: sample.value }, leaves))
+            }
             Expression::AsRequested(_) => Some((RouteNode::AsRequested(place.outer), 1)),
             Expression::Deny { status, text, .. } => {
                 Some((RouteNode::Deny { status: status.value, text: text.as_deref().map(Into::into) }, 1))
             }
         }
+    }
+
+    fn expressions<'e>(
+        &mut self,
+        members: impl Iterator<Item = &'e Expression>,
+        place: &Place<'_>,
+    ) -> Option<(Vec<RouteNode>, usize)> {
+        let mut nodes = Vec::new();
+        let mut leaves = 0;
+        for member in members {
+            let (node, count) = self.expression(member, place)?;
+            leaves = within(leaves + count)?;
+            nodes.push(node);
+        }
+        Some((nodes, leaves))
+    }
+
+    fn pair(&mut self, first: &Expression, second: &Expression, place: &Place<'_>) -> Option<([Box<RouteNode>; 2], usize)> {
+        let (first, one) = self.expression(first, place)?;
+        let (second, two) = self.expression(second, place)?;
+        Some(([Box::new(first), Box::new(second)], within(one + two)?))
+    }
+
+    /// The turn of this name, new or known. Equal expressions in one preset take turns together.
+    fn turn(&mut self, name: String) -> TurnIdx {
+        let at = self.turns.iter().position(|known| **known == *name).unwrap_or_else(|| {
+            self.turns.push(name.into());
+            self.turns.len() - 1
+        });
+        TurnIdx(u32::try_from(at).unwrap_or(u32::MAX))
     }
 
     /// Members of one expression that reach the same target with the same settings.
@@ -252,12 +303,8 @@ impl<'d, 'p> Expander<'d, 'p> {
         diagnostics: &mut Diagnostics,
     ) {
         match expression {
-            Expression::Fallback(members) => {
-                members.iter().for_each(|member| self.duplicates(member, seen, diagnostics));
-            }
-            Expression::Split { arms, .. } => {
-                arms.iter().for_each(|(_, arm)| self.duplicates(arm, seen, diagnostics));
-            }
+            // A copy of a request may go to the same model.
+            Expression::Shadow { main, .. } => self.duplicates(main, seen, diagnostics),
             Expression::Target(name) | Expression::Preset(name) => {
                 let place = Place { outer: SettingsIdx::BASE, sticky: None, salt: "", depth: 0 };
                 let Some((node, _)) = self.expression(expression, &place) else { return };
@@ -271,7 +318,7 @@ impl<'d, 'p> Expander<'d, 'p> {
                     seen.entry(leaf).or_insert(name);
                 });
             }
-            Expression::AsRequested(_) | Expression::Deny { .. } => {}
+            other => other.parts().into_iter().for_each(|part| self.duplicates(part, seen, diagnostics)),
         }
     }
 }
@@ -290,9 +337,8 @@ fn collect(node: &RouteNode, leaves: &mut HashSet<Leaf>) {
         RouteNode::Leaf(leaf) => {
             leaves.insert(*leaf);
         }
-        RouteNode::Fallback(members) => members.iter().for_each(|member| collect(member, leaves)),
-        RouteNode::Split { arms, .. } => arms.iter().for_each(|(_, arm)| collect(arm, leaves)),
-        RouteNode::AsRequested(_) | RouteNode::Deny { .. } => {}
+        RouteNode::Shadow { main, .. } => collect(main, leaves),
+        other => other.parts().for_each(|part| collect(part, leaves)),
     }
 }
 
@@ -316,9 +362,7 @@ pub(super) fn settings_of<'n>(
                 requested.insert(*settings);
                 all.insert(*settings);
             }
-            RouteNode::Fallback(members) => open.extend(members),
-            RouteNode::Split { arms, .. } => open.extend(arms.iter().map(|(_, arm)| arm)),
-            RouteNode::Deny { .. } => {}
+            other => open.extend(other.parts()),
         }
     }
     requested.remove(&SettingsIdx::BASE);

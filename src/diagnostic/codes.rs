@@ -82,7 +82,6 @@ codes! {
     TypeMismatch = 102, Error;
     LiveStateInCondition = 103, Error;
     NestingTooDeep = 104, Error;
-    PlannedStrategy = 105, Error;
     UnknownStrategy = 106, Error;
     BadNumber = 107, Error;
     BadWeight = 108, Error;
@@ -96,6 +95,11 @@ codes! {
     UnreachedFallback = 117, Warning;
     UnusedPreset = 118, Warning;
     UnusedProvider = 119, Warning;
+    BadArgument = 120, Error;
+    IncompleteStrategy = 121, Error;
+    BadAmount = 122, Error;
+    NothingToChoose = 123, Warning;
+    UnknownPrice = 124, Warning;
 
     // 140–159: secrets and environment
     LiteralSecret = 140, Warning;

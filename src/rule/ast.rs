@@ -1,8 +1,10 @@
 //! Rules and target expressions as written: names, not yet things, each with its place.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::predicate::{Comparison, Quoted};
+use super::strategies::{After, Choice, Sample};
 use crate::source::{Span, Spanned};
 
 /// One rule.
@@ -78,6 +80,25 @@ pub enum Expression {
         arms: Vec<(Spanned<f64>, Expression)>,
         span: Span,
     },
+    /// `cheapest(a/b, c/d)` and its like.
+    Choose {
+        by: Choice,
+        members: Vec<Expression>,
+        span: Span,
+    },
+    Hedge {
+        first: Box<Expression>,
+        second: Box<Expression>,
+        after: Spanned<Duration>,
+        span: Span,
+    },
+    Shadow {
+        main: Box<Expression>,
+        mirror: Box<Expression>,
+        /// In hundredths of a percent.
+        sample: Spanned<u32>,
+        span: Span,
+    },
     AsRequested(Span),
     Deny {
         status: Spanned<u16>,
@@ -91,7 +112,12 @@ impl Expression {
     pub fn span(&self) -> Span {
         match self {
             Expression::Target(name) | Expression::Preset(name) => name.span,
-            Expression::Split { span, .. } | Expression::AsRequested(span) | Expression::Deny { span, .. } => *span,
+            Expression::Split { span, .. }
+            | Expression::Choose { span, .. }
+            | Expression::Hedge { span, .. }
+            | Expression::Shadow { span, .. }
+            | Expression::AsRequested(span)
+            | Expression::Deny { span, .. } => *span,
             Expression::Fallback(members) => {
                 members.first().map_or(Span::new(crate::source::SourceId(0), 0, 0), Expression::span)
             }
@@ -108,6 +134,21 @@ impl fmt::Display for PresetName<'_> {
         match self.0.chars().all(bare) && !self.0.is_empty() {
             true => write!(f, "@{}", self.0),
             false => write!(f, "@{}", Quoted(self.0)),
+        }
+    }
+}
+
+impl Expression {
+    /// The expressions that it is made of, in the order in which they are written.
+    pub fn parts(&self) -> Vec<&Expression> {
+        match self {
+            Expression::Target(_) | Expression::Preset(_) | Expression::AsRequested(_) | Expression::Deny { .. } => {
+                Vec::new()
+            }
+            Expression::Fallback(members) | Expression::Choose { members, .. } => members.iter().collect(),
+            Expression::Split { arms, .. } => arms.iter().map(|(_, arm)| arm).collect(),
+            Expression::Hedge { first, second, .. } => vec![first, second],
+            Expression::Shadow { main, mirror, .. } => vec![main, mirror],
         }
     }
 }
@@ -135,6 +176,20 @@ impl fmt::Display for Expression {
                     write!(f, "{separator}{} {arm}", weight.value)?;
                 }
                 f.write_str(")")
+            }
+            Expression::Choose { by, members, .. } => {
+                write!(f, "{}(", by.name())?;
+                for (at, member) in members.iter().enumerate() {
+                    let separator = if at > 0 { ", " } else { "" };
+                    write!(f, "{separator}{member}")?;
+                }
+                f.write_str(")")
+            }
+            Expression::Hedge { first, second, after, .. } => {
+                write!(f, "hedge({first}, {second}, after {})", After(after.value))
+            }
+            Expression::Shadow { main, mirror, sample, .. } => {
+                write!(f, "shadow({main}, mirror {mirror}, sample {})", Sample(sample.value))
             }
             Expression::AsRequested(_) => f.write_str("as requested"),
             Expression::Deny { status, text: None, .. } => write!(f, "deny {}", status.value),

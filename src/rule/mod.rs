@@ -12,7 +12,7 @@ pub mod lines;
 pub mod parse;
 pub mod predicate;
 pub mod request;
-mod strategies;
+pub mod strategies;
 mod types;
 
 use std::borrow::Cow;

@@ -14,6 +14,7 @@ use super::{Lane, ProviderIdx, Route, RouteNode, RoutingTable, Rule, RuleOutcome
 use crate::provider::{AuthScheme, Endpoint, HeaderText, Provider, Transport};
 use crate::rule::ast::PresetName;
 use crate::rule::predicate::{Predicate, Quoted};
+use crate::rule::strategies::{After, Sample};
 use crate::wire::hosting::Hosting;
 use crate::wire::{Operation, ProtocolId};
 
@@ -262,7 +263,7 @@ fn rule_text(table: &RoutingTable, rule: &Rule) -> String {
         RuleOutcome::Route(index) => match table.route(index) {
             // A preset's route stands at the preset, and a single target in the rule itself.
             Some(Route { name, node })
-                if !name.starts_with('@') && matches!(node, RouteNode::Fallback(_) | RouteNode::Split { .. }) =>
+                if !name.starts_with('@') && node.parts().next().is_some() =>
             {
                 format!("{}\n{}", rule.text, route_text(table, node))
             }
@@ -305,6 +306,19 @@ fn route_lines(table: &RoutingTable, node: &RouteNode, depth: usize, lead: &str,
             for (weight, arm) in arms {
                 route_lines(table, arm, depth + 1, &format!("{weight} "), lines);
             }
+        }
+        RouteNode::Choose { by, members } => {
+            lines.push(format!("{indent}{lead}{}", by.choice().name()));
+            members.iter().for_each(|member| route_lines(table, member, depth + 1, "", lines));
+        }
+        RouteNode::Hedge { first, second, after } => {
+            lines.push(format!("{indent}{lead}hedge after {}", After(*after)));
+            [first, second].iter().for_each(|member| route_lines(table, member, depth + 1, "", lines));
+        }
+        RouteNode::Shadow { main, mirror, sample } => {
+            lines.push(format!("{indent}{lead}shadow sample {}", Sample(*sample)));
+            route_lines(table, main, depth + 1, "", lines);
+            route_lines(table, mirror, depth + 1, "mirror ", lines);
         }
         RouteNode::AsRequested(settings) => {
             lines.push(format!("{indent}{lead}as requested{}", with_settings(table, *settings)));

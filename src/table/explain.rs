@@ -67,6 +67,10 @@ pub struct AttemptExplained<'t> {
     pub condition: Condition,
     /// It is not tried because of its condition.
     pub left_out: bool,
+    /// It runs beside the attempt at this position (from 0), and those behind that, once so long has passed without content.
+    pub hedge: Option<(usize, Duration)>,
+    /// Who gets a copy of the request where this target answers.
+    pub mirror: Option<String>,
 }
 
 /// Makes the request that a target would get, and says what of the caller's is not in it as it was; or why the target gets
@@ -100,10 +104,24 @@ pub fn explain<'t>(
         losses: None,
         condition: attempt.condition,
         left_out,
+        hedge: None,
+        mirror: None,
     };
     let (attempts, skipped) = match &decision.outcome {
-        Outcome::Attempts { attempts, skipped } => {
-            let tried = attempts.iter().map(|attempt| explained(attempt, false)).collect();
+        Outcome::Attempts { attempts, skipped, races, mirrors } => {
+            let mut tried: Vec<AttemptExplained<'t>> =
+                attempts.iter().map(|attempt| explained(attempt, false)).collect();
+            for race in races {
+                if let Some(second) = tried.get_mut(race.second) {
+                    second.hedge = Some((race.from, race.after));
+                }
+            }
+            for mirror in mirrors {
+                let Attempt { provider, model, .. } = &mirror.attempt;
+                for main in tried.iter_mut().take(mirror.until).skip(mirror.from) {
+                    main.mirror = Some(format!("{}/{model}", provider.name));
+                }
+            }
             (tried, skipped.iter().map(|attempt| explained(attempt, true)).collect())
         }
         Outcome::Deny { .. } | Outcome::NotFound(_) => (Vec::new(), Vec::new()),
@@ -194,6 +212,8 @@ impl AttemptExplained<'_> {
                 Condition::Cooling(pause) => Some(pause.as_millis()),
                 Condition::Up | Condition::Down => None,
             },
+            "hedge_after_ms": self.hedge.map(|(_, after)| after.as_millis()),
+            "mirror": self.mirror,
             "refusal": self.losses.as_ref().and_then(|losses| losses.as_ref().err()),
         })
     }
@@ -259,6 +279,12 @@ impl fmt::Display for AttemptExplained<'_> {
             Some(Err(refusal)) => write!(f, ", refused: {refusal}")?,
             Some(Ok(losses)) if !losses.is_empty() => write!(f, ", loses: {losses}")?,
             Some(Ok(_)) | None => {}
+        }
+        if let Some((beside, after)) = self.hedge {
+            write!(f, ", beside {} where that has no content after {} ms", beside + 1, after.as_millis())?;
+        }
+        if let Some(mirror) = &self.mirror {
+            write!(f, ", compared with {mirror}")?;
         }
         match (self.condition, self.left_out) {
             (Condition::Up, _) => Ok(()),

@@ -1,5 +1,6 @@
 //! The routing table: everything about routing, compiled, immutable, printable. Plain data in arenas; indices, no pointers.
 
+mod choose;
 pub mod diff;
 pub mod dump;
 pub mod explain;
@@ -17,8 +18,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 pub use health::{Condition, Health, HealthView, Vitals};
-pub use route::{Leaf, Route, RouteNode, Rule, RuleOutcome};
-pub use select::{Attempt, Decision, Draw, Outcome};
+pub use route::{ChooseBy, Leaf, Route, RouteNode, Rule, RuleOutcome};
+pub use select::{Attempt, Decision, Draw, Mirror, Outcome, Race};
 pub use settings::Settings;
 pub use target::{Lane, Lanes, Target};
 

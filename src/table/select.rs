@@ -8,10 +8,13 @@ use smallvec::SmallVec;
 
 use super::health::Condition;
 pub use super::health::{AllUp, HealthView};
-use super::{Lane, Leaf, Route, RouteNode, RoutingTable, RuleOutcome, Settings, SettingsIdx, Target, TargetIdx};
+use super::{
+    Lane, Leaf, Route, RouteNode, RoutingTable, RuleOutcome, Settings, SettingsIdx, Target, TargetIdx, TurnIdx,
+};
 use crate::diagnostic::did_you_mean;
 use crate::provider::Provider;
 use crate::rule::{Facts, TextFact, facts};
+use crate::wire::ir::Usage;
 use crate::wire::{Operation, ProtocolId};
 
 /// The randomness of one decision: a number in `0.0..1.0`, drawn by the caller of [`RoutingTable::select`].
@@ -38,6 +41,10 @@ pub enum Outcome<'t> {
         attempts: SmallVec<[Attempt<'t>; 4]>,
         /// Left out because of their health: [`Attempt::condition`].
         skipped: SmallVec<[Attempt<'t>; 2]>,
+        /// Parts of `attempts` that run beside each other; inner ones before outer ones.
+        races: SmallVec<[Race; 1]>,
+        /// Who gets a copy of this very request.
+        mirrors: Vec<Mirror<'t>>,
     },
     /// A rule or preset refuses the request.
     Deny { status: u16, text: Option<&'t str> },
@@ -63,6 +70,24 @@ impl<'t> Attempt<'t> {
     pub fn lane(&self, caller: ProtocolId, operation: Operation) -> &'t Lane {
         self.target.lane(self.provider, self.model, caller, operation)
     }
+}
+
+/// A hedge, by positions in the attempts: `from..second` begins, `second..until` begins where the first has no content
+/// after a time, or fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Race {
+    pub from: usize,
+    pub second: usize,
+    pub until: usize,
+    pub after: Duration,
+}
+
+/// A copy for a second target, where one of the attempts `from..until` answers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mirror<'t> {
+    pub from: usize,
+    pub until: usize,
+    pub attempt: Attempt<'t>,
 }
 
 /// Why a name leads nowhere.
@@ -160,18 +185,32 @@ fn split_name(name: &str) -> Option<(&str, &str)> {
     (!provider.is_empty() && !model.is_empty()).then_some((provider, model))
 }
 
+/// Attempts that belong together.
+#[derive(Default)]
+pub(super) struct Part<'t> {
+    pub(super) attempts: SmallVec<[Attempt<'t>; 4]>,
+    pub(super) skipped: SmallVec<[Attempt<'t>; 2]>,
+    pub(super) races: SmallVec<[Race; 1]>,
+    pub(super) mirrors: Vec<Mirror<'t>>,
+}
+
 /// One walk through the routes, collecting attempts.
-struct Walk<'t, 'h> {
-    table: &'t RoutingTable,
-    facts: &'t dyn Facts,
-    health: &'h dyn HealthView,
-    draw: Draw,
+pub(super) struct Walk<'t, 'h> {
+    pub(super) table: &'t RoutingTable,
+    pub(super) facts: &'t dyn Facts,
+    pub(super) health: &'h dyn HealthView,
+    pub(super) draw: Draw,
     /// Splits met so far: each gets a draw of its own.
     splits: u64,
+    /// Other numbers drawn so far.
+    pub(super) drawn: u64,
+    /// Turns taken in this decision.
+    pub(super) turns: Vec<(TurnIdx, u64)>,
+    /// Tokens of the request and of its answer, once somebody has asked.
+    pub(super) size: Option<Usage>,
     /// The caller's own name has been looked up: a preset that says `as requested` cannot mean itself.
     looked_up: bool,
-    attempts: SmallVec<[Attempt<'t>; 4]>,
-    skipped: SmallVec<[Attempt<'t>; 2]>,
+    pub(super) part: Part<'t>,
     denied: Option<(u16, Option<&'t str>)>,
     nothing: Option<NotFound<'t>>,
 }
@@ -184,15 +223,17 @@ impl<'t, 'h> Walk<'t, 'h> {
             health,
             draw,
             splits: 0,
+            drawn: 0,
+            turns: Vec::new(),
+            size: None,
             looked_up: false,
-            attempts: SmallVec::new(),
-            skipped: SmallVec::new(),
+            part: Part::default(),
             denied: None,
             nothing: None,
         }
     }
 
-    fn node(&mut self, node: &'t RouteNode, outer: SettingsIdx) {
+    pub(super) fn node(&mut self, node: &'t RouteNode, outer: SettingsIdx) {
         if self.denied.is_some() {
             return;
         }
@@ -203,6 +244,9 @@ impl<'t, 'h> Walk<'t, 'h> {
             }
             RouteNode::Fallback(members) => members.iter().for_each(|member| self.node(member, outer)),
             RouteNode::Split { arms, sticky, salt } => self.split(arms, sticky.as_ref(), salt, outer),
+            RouteNode::Choose { by, members } => self.choose(*by, members, outer),
+            RouteNode::Hedge { first, second, after } => self.hedge(first, second, *after, outer),
+            RouteNode::Shadow { main, mirror, sample } => self.shadow(main, mirror, *sample, outer),
             RouteNode::AsRequested(settings) => {
                 self.requested(self.nested(outer, *settings));
             }
@@ -269,33 +313,34 @@ impl<'t, 'h> Walk<'t, 'h> {
         }
         attempt.condition = self.health.condition(leaf.target, model);
         match attempt.condition {
-            Condition::Up => self.attempts.push(attempt),
-            Condition::Cooling(_) | Condition::Down => self.skipped.push(attempt),
+            Condition::Up => self.part.attempts.push(attempt),
+            Condition::Cooling(_) | Condition::Down => self.part.skipped.push(attempt),
         }
     }
 
     /// A target that has just failed is not tried again under another name. Long chains are not searched: the compiler
     /// has warned of their duplicates.
-    fn has(&self, attempt: &Attempt<'t>) -> bool {
+    pub(super) fn has(&self, attempt: &Attempt<'t>) -> bool {
         const SEARCHED: usize = 64;
         let same = |other: &Attempt<'t>| {
             other.leaf.settings == attempt.leaf.settings
                 && other.target.provider == attempt.target.provider
                 && other.model == attempt.model
         };
-        self.attempts.iter().take(SEARCHED).any(same) || self.skipped.iter().take(SEARCHED).any(same)
+        self.part.attempts.iter().take(SEARCHED).any(same) || self.part.skipped.iter().take(SEARCHED).any(same)
     }
 
     /// Where every target is cooling, they are tried all the same, the one that is ready first first: an answer that may fail
     /// is better than none.
     fn take_the_last_resort(&mut self) {
-        for attempt in std::mem::take(&mut self.skipped) {
+        let Part { attempts, skipped, .. } = &mut self.part;
+        for attempt in std::mem::take(skipped) {
             match attempt.condition {
-                Condition::Up | Condition::Cooling(_) => self.attempts.push(attempt),
-                Condition::Down => self.skipped.push(attempt),
+                Condition::Up | Condition::Cooling(_) => attempts.push(attempt),
+                Condition::Down => skipped.push(attempt),
             }
         }
-        self.attempts.sort_by_key(|attempt| match attempt.condition {
+        attempts.sort_by_key(|attempt| match attempt.condition {
             Condition::Cooling(pause) => pause,
             Condition::Up | Condition::Down => Duration::ZERO,
         });
@@ -310,16 +355,17 @@ impl<'t, 'h> Walk<'t, 'h> {
     }
 
     fn outcome(mut self) -> Outcome<'t> {
-        if self.attempts.is_empty() && self.skipped.is_empty() {
+        if self.part.attempts.is_empty() && self.part.skipped.is_empty() {
             if let Some((status, text)) = self.denied {
                 return Outcome::Deny { status, text };
             }
             return Outcome::NotFound(self.nothing.unwrap_or(NotFound::Unknown { suggestion: None }));
         }
-        if self.attempts.is_empty() {
+        if self.part.attempts.is_empty() {
             self.take_the_last_resort();
         }
-        Outcome::Attempts { attempts: self.attempts, skipped: self.skipped }
+        let Part { attempts, skipped, races, mirrors } = self.part;
+        Outcome::Attempts { attempts, skipped, races, mirrors }
     }
 }
 
@@ -339,7 +385,7 @@ fn drawn(weights: impl Iterator<Item = f64> + Clone, draw: f64) -> Option<usize>
 }
 
 /// SplitMix64 over the draw's bits: the `count`-th number of this decision.
-fn scrambled(draw: f64, count: u64) -> f64 {
+pub(super) fn scrambled(draw: f64, count: u64) -> f64 {
     let mut z = draw.to_bits().wrapping_add(count.wrapping_mul(0x9E37_79B9_7F4A_7C15));
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);

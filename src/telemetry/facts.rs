@@ -165,13 +165,9 @@ impl Found {
     }
 
     fn node(&mut self, node: &RouteNode) {
-        match node {
-            RouteNode::Split { arms, sticky, .. } => {
-                sticky.iter().for_each(|fact| self.text(fact));
-                arms.iter().for_each(|(_, arm)| self.node(arm));
-            }
-            RouteNode::Fallback(members) => members.iter().for_each(|member| self.node(member)),
-            RouteNode::Leaf(_) | RouteNode::AsRequested(_) | RouteNode::Deny { .. } => {}
+        if let RouteNode::Split { sticky, .. } = node {
+            sticky.iter().for_each(|fact| self.text(fact));
         }
+        node.parts().for_each(|part| self.node(part));
     }
 }

@@ -57,6 +57,7 @@ mod sandbox;
 mod sdk;
 mod security;
 mod silent_drops;
+mod strategies;
 mod structured;
 mod table;
 mod tidy;

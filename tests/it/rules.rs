@@ -1,8 +1,11 @@
 //! The rule language: what conditions mean, and that printing, parsing, compiling and evaluating agree.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 use routeplane::diagnostic::Diagnostics;
 use routeplane::glob::Glob;
+use routeplane::rule::strategies::Choice;
 use routeplane::rule::ast::{Check, Condition, Expression, Literal, Test};
 use routeplane::rule::predicate::{Atom, Comparison, Predicate, TextTest, ValueFact, ValueTest};
 use routeplane::rule::request::RequestShape;
@@ -386,7 +389,21 @@ fn an_expression() -> impl Strategy<Value = Expression> {
             prop_oneof![(0u32..100).prop_map(f64::from), 0.0..100.0].prop_map(|weight| Spanned::new(weight, NOWHERE));
         prop_oneof![
             prop::collection::vec(inner.clone(), 2..4).prop_map(Expression::Fallback),
-            prop::collection::vec((arm, inner), 1..4).prop_map(|arms| Expression::Split { arms, span: NOWHERE }),
+            prop::collection::vec((arm, inner.clone()), 1..4).prop_map(|arms| Expression::Split { arms, span: NOWHERE }),
+            (prop::sample::select(Choice::ALL.to_vec()), prop::collection::vec(inner.clone(), 1..4))
+                .prop_map(|(by, members)| Expression::Choose { by, members, span: NOWHERE }),
+            (inner.clone(), inner.clone(), 0..600_000u64).prop_map(|(first, second, ms)| Expression::Hedge {
+                first: first.into(),
+                second: second.into(),
+                after: Spanned::new(Duration::from_millis(ms), NOWHERE),
+                span: NOWHERE
+            }),
+            (inner.clone(), inner, 1..=10_000u32).prop_map(|(main, mirror, sample)| Expression::Shadow {
+                main: main.into(),
+                mirror: mirror.into(),
+                sample: Spanned::new(sample, NOWHERE),
+                span: NOWHERE
+            }),
         ]
     })
 }

@@ -48,9 +48,7 @@ pub(super) fn translations(table: &RoutingTable) -> Vec<Translation<'_>> {
 fn collect(node: &RouteNode, leaves: &mut Vec<Leaf>) {
     match node {
         RouteNode::Leaf(leaf) => leaves.push(*leaf),
-        RouteNode::Fallback(nodes) => nodes.iter().for_each(|node| collect(node, leaves)),
-        RouteNode::Split { arms, .. } => arms.iter().for_each(|(_, node)| collect(node, leaves)),
-        RouteNode::AsRequested(_) | RouteNode::Deny { .. } => {}
+        other => other.parts().for_each(|part| collect(part, leaves)),
     }
 }
 

@@ -73,6 +73,7 @@ impl<'f> File<'f> {
 pub(super) fn file(file: &File<'_>, diagnostics: &mut Diagnostics) -> Proof {
     let conditions = file.rules.iter().map(|rule| rule.when_span).collect();
     targets::check_fallbacks(file, diagnostics);
+    targets::check_prices(file, diagnostics);
     if file.rules.is_empty() {
         return Proof { coverage: Coverage::Unknown, conditions };
     }

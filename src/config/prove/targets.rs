@@ -5,14 +5,17 @@ use std::collections::{HashMap, HashSet};
 use super::File;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::provider::catalogue::{self, Capability, Mode, Model};
+use crate::provider::cost::cost;
 use crate::rule::NumberFact;
 use crate::rule::analysis::{Prover, Verdict};
 use crate::rule::ast::Expression;
 use crate::rule::facts;
 use crate::rule::predicate::{Atom, Comparison, Predicate, ValueFact, ValueTest};
 use crate::rule::request::RequestShape;
+use crate::rule::strategies::Choice;
 use crate::source::{Span, Spanned};
 use crate::table::RouteNode;
+use crate::wire::ir::Usage;
 
 // === what targets can do
 
@@ -155,12 +158,71 @@ fn targets<'f>(file: &File<'f>, expression: &'f Expression) -> Vec<(&'f Spanned<
                     open.push((inner, outer.or(Some(name.span))));
                 }
             }
-            Expression::Fallback(members) => open.extend(members.iter().rev().map(|member| (member, outer))),
-            Expression::Split { arms, .. } => open.extend(arms.iter().rev().map(|(_, arm)| (arm, outer))),
-            Expression::AsRequested(_) | Expression::Deny { .. } => {}
+            other => open.extend(other.parts().into_iter().rev().map(|part| (part, outer))),
         }
     }
     targets
+}
+
+// === prices that nobody knows
+
+/// Reports members of `cheapest` whose price is neither in the catalogue nor in the file.
+pub(super) fn check_prices(file: &File<'_>, diagnostics: &mut Diagnostics) {
+    let rules = file.rules.iter().map(|rule| &rule.then);
+    let mut open: Vec<&Expression> = file.expressions.iter().flatten().chain(rules).collect();
+    let mut told = HashSet::new();
+    while let Some(expression) = open.pop() {
+        if let Expression::Choose { by: Choice::Cheapest, members, .. } = expression {
+            let first = members.iter().flat_map(|member| first_targets(file, member));
+            let unknown = first.filter(|(name, _)| !has_price(file, &name.value));
+            for (name, outer) in unknown.filter(|(name, _)| told.insert(name.span)) {
+                diagnostics.push(unknown_price(name, outer));
+            }
+        }
+        open.extend(expression.parts());
+    }
+}
+
+/// The targets that an expression may try first.
+fn first_targets<'f>(file: &File<'f>, expression: &'f Expression) -> Vec<(&'f Spanned<String>, Option<Span>)> {
+    let mut targets = Vec::new();
+    let mut seen = HashSet::new();
+    let mut open = vec![(expression, None)];
+    while let Some((expression, outer)) = open.pop() {
+        match expression {
+            Expression::Target(name) => targets.push((name, outer)),
+            Expression::Preset(name) if seen.insert(name.value.as_str()) => {
+                open.extend(file.preset(&name.value).map(|inner| (inner, outer.or(Some(name.span)))));
+            }
+            Expression::Fallback(_) | Expression::Hedge { .. } | Expression::Shadow { .. } => {
+                open.extend(expression.parts().first().map(|first| (*first, outer)));
+            }
+            other => open.extend(other.parts().into_iter().map(|part| (part, outer))),
+        }
+    }
+    targets
+}
+
+fn has_price(file: &File<'_>, name: &str) -> bool {
+    let one = Usage { input: Some(1), output: Some(1), ..Usage::default() };
+    let priced = || {
+        let (provider, model) = crate::config::resolve::split_target(name)?;
+        let provider = file.table.provider(*file.table.provider_names.get(provider)?)?;
+        // What makes embeddings has no answer to pay for.
+        let prices = provider.prices_of(model)?;
+        let row = provider.catalogue.as_deref().and_then(|catalogue| catalogue::find(catalogue, model));
+        let mode = row.map(|model| model.mode);
+        let usage = if mode == Some(Mode::Embedding) { Usage { output: None, ..one } } else { one };
+        cost(&usage, &prices)
+    };
+    priced().is_some()
+}
+
+fn unknown_price(name: &Spanned<String>, outer: Option<Span>) -> Diagnostic {
+    let diagnostic = Diagnostic::new(Code::UnknownPrice, format!("nobody knows what `{}` costs", name.value))
+        .label(name.span, "comes last, whatever it costs");
+    let diagnostic = outer.into_iter().fold(diagnostic, |diagnostic, outer| diagnostic.label(outer, "leads there"));
+    diagnostic.help("write its price, in USD per million tokens, under `prices:` of its provider")
 }
 
 // === fallbacks that nothing comes to
@@ -193,9 +255,9 @@ fn after_a_refusal(file: &File<'_>, members: &[Expression], diagnostics: &mut Di
 fn refuses(node: &RouteNode) -> bool {
     match node {
         RouteNode::Deny { .. } => true,
-        RouteNode::Fallback(members) => members.iter().any(refuses),
-        RouteNode::Split { arms, .. } => arms.iter().any(|(_, arm)| refuses(arm)),
-        RouteNode::Leaf(_) | RouteNode::AsRequested(_) => false,
+        // What a mirror refuses concerns nobody.
+        RouteNode::Shadow { main, .. } => refuses(main),
+        other => other.parts().any(refuses),
     }
 }
 

@@ -89,9 +89,7 @@ impl<'f> Used<'f> {
                         open.extend(file.preset(&name.value));
                     }
                 }
-                Expression::Fallback(members) => open.extend(members),
-                Expression::Split { arms, .. } => open.extend(arms.iter().map(|(_, arm)| arm)),
-                Expression::AsRequested(_) | Expression::Deny { .. } => {}
+                other => open.extend(other.parts()),
             }
         }
     }
@@ -115,9 +113,7 @@ fn open_rules(file: &File<'_>, by_rule: &[Option<Box<RequestShape>>]) -> Vec<Opt
 fn as_requested(node: &RouteNode) -> bool {
     match node {
         RouteNode::AsRequested(_) => true,
-        RouteNode::Fallback(members) => members.iter().any(as_requested),
-        RouteNode::Split { arms, .. } => arms.iter().any(|(_, arm)| as_requested(arm)),
-        RouteNode::Leaf(_) | RouteNode::Deny { .. } => false,
+        other => other.parts().any(as_requested),
     }
 }
 

@@ -127,6 +127,18 @@ fn route(table: &RoutingTable, node: &RouteNode) -> Value {
             "split": arms.iter().map(|(weight, arm)| json!({ "weight": number(*weight), "route": route(table, arm) })).collect::<Vec<_>>(),
             "sticky": sticky.as_ref().map(ToString::to_string),
         }),
+        RouteNode::Choose { by, members } => json!({
+            by.choice().name(): members.iter().map(|member| route(table, member)).collect::<Vec<_>>(),
+        }),
+        RouteNode::Hedge { first, second, after } => json!({
+            "hedge": [route(table, first), route(table, second)],
+            "after_ms": after.as_millis(),
+        }),
+        RouteNode::Shadow { main, mirror, sample } => json!({
+            "shadow": route(table, main),
+            "mirror": route(table, mirror),
+            "sample_percent": f64::from(*sample) / 100.0,
+        }),
         RouteNode::AsRequested(index) => json!({ "as_requested": { "settings": settings(table, *index) } }),
         RouteNode::Deny { status, text } => json!({ "deny": { "status": status, "text": text } }),
     }
