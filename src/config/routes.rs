@@ -121,7 +121,16 @@ struct Place<'s> {
 impl<'d, 'p> Expander<'d, 'p> {
     pub(super) fn new(presets: Vec<PresetRoute<'d>>, targets: Targets<'p>, layers: Layers) -> Expander<'d, 'p> {
         let by_name = presets.iter().enumerate().map(|(index, preset)| (preset.name.value.as_str(), index)).collect();
-        Expander { presets, by_name, targets, layers, expanded: HashMap::new(), leaves: 0, splits: 0, turns: Vec::new() }
+        Expander {
+            presets,
+            by_name,
+            targets,
+            layers,
+            expanded: HashMap::new(),
+            leaves: 0,
+            splits: 0,
+            turns: Vec::new(),
+        }
     }
 
     /// The route of the preset at `index`.
@@ -272,7 +281,12 @@ impl<'d, 'p> Expander<'d, 'p> {
         Some((nodes, leaves))
     }
 
-    fn pair(&mut self, first: &Expression, second: &Expression, place: &Place<'_>) -> Option<([Box<RouteNode>; 2], usize)> {
+    fn pair(
+        &mut self,
+        first: &Expression,
+        second: &Expression,
+        place: &Place<'_>,
+    ) -> Option<([Box<RouteNode>; 2], usize)> {
         let (first, one) = self.expression(first, place)?;
         let (second, two) = self.expression(second, place)?;
         Some(([Box::new(first), Box::new(second)], within(one + two)?))

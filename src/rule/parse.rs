@@ -316,8 +316,9 @@ impl Reader<'_> {
 
     /// Every argument that is a plain expression, taken out of `arguments`.
     fn members(&self, arguments: &mut Arguments<'_>, diagnostics: &mut Diagnostics) -> Option<Vec<Expression>> {
-        let (members, rest) =
-            std::mem::take(&mut arguments.rest).into_iter().partition(|part: &Pair<'_, Rule>| part.as_rule() == Rule::expression);
+        let (members, rest) = std::mem::take(&mut arguments.rest)
+            .into_iter()
+            .partition(|part: &Pair<'_, Rule>| part.as_rule() == Rule::expression);
         arguments.rest = rest;
         let members: Vec<Pair<'_, Rule>> = members;
         all(members.into_iter().map(|member| self.expression(member, diagnostics)))
@@ -328,10 +329,12 @@ impl Reader<'_> {
         let after = arguments.take(Rule::timing, "after");
         arguments.refuse_rest(self, diagnostics)?;
         let (Ok([first, second]), Some(after)) = (<[Expression; 2]>::try_from(members), after) else {
-            diagnostics.push(arguments.incomplete("`hedge` takes two targets and the time after which the second starts"));
+            diagnostics
+                .push(arguments.incomplete("`hedge` takes two targets and the time after which the second starts"));
             return None;
         };
-        let after = self.amount(after, strategies::duration, "a time of at most ten minutes: `1500ms`, `2s`", diagnostics)?;
+        let after =
+            self.amount(after, strategies::duration, "a time of at most ten minutes: `1500ms`, `2s`", diagnostics)?;
         Some(Expression::Hedge { first: first.into(), second: second.into(), after, span: arguments.span })
     }
 
@@ -341,7 +344,8 @@ impl Reader<'_> {
         let sample = arguments.take(Rule::timing, "sample");
         arguments.refuse_rest(self, diagnostics)?;
         let (Ok([main]), Some(mirror), Some(sample)) = (<[Expression; 1]>::try_from(members), mirror, sample) else {
-            diagnostics.push(arguments.incomplete("`shadow` takes a target, its `mirror`, and the `sample` that is compared"));
+            diagnostics
+                .push(arguments.incomplete("`shadow` takes a target, its `mirror`, and the `sample` that is compared"));
             return None;
         };
         let mirror = self.last_expression(mirror.into_inner(), diagnostics)?;

@@ -36,8 +36,16 @@ pub const STRATEGIES: [(&str, &str, &str); 7] = [
     ("cheapest", "cheapest(a/b, c/d)", "the cheapest first, by the price of this request's shape"),
     ("fastest", "fastest(a/b, c/d)", "the quickest first, by the time to the first token"),
     ("least_busy", "least_busy(a/b, c/d)", "the one with the fewest requests in flight first"),
-    ("hedge", "hedge(a/b, c/d, after 1500ms)", "starts the second where the first has no content by then; the slower is cancelled"),
-    ("shadow", "shadow(a/b, mirror c/d, sample 5%)", "answers from the first, and compares a part of the requests with the second"),
+    (
+        "hedge",
+        "hedge(a/b, c/d, after 1500ms)",
+        "starts the second where the first has no content by then; the slower is cancelled",
+    ),
+    (
+        "shadow",
+        "shadow(a/b, mirror c/d, sample 5%)",
+        "answers from the first, and compares a part of the requests with the second",
+    ),
 ];
 
 /// The diagnostic for a call that is no strategy.
@@ -118,13 +126,19 @@ mod tests {
 
     #[test]
     fn times_and_samples_are_read_and_written() {
-        for (text, ms, printed) in
-            [("1500ms", 1_500, "1500ms"), ("1.5s", 1_500, "1500ms"), ("2000ms", 2_000, "2s"), ("2m", 120_000, "120s"), ("0s", 0, "0s")]
-        {
+        for (text, ms, printed) in [
+            ("1500ms", 1_500, "1500ms"),
+            ("1.5s", 1_500, "1500ms"),
+            ("2000ms", 2_000, "2s"),
+            ("2m", 120_000, "120s"),
+            ("0s", 0, "0s"),
+        ] {
             let read = duration(text).unwrap();
             assert_eq!((read.as_millis(), After(read).to_string().as_str()), (ms, printed));
         }
-        for (text, hundredths, printed) in [("5%", 500, "5%"), ("0.5%", 50, "0.5%"), ("12.25%", 1_225, "12.25%"), ("0.05%", 5, "0.05%")] {
+        for (text, hundredths, printed) in
+            [("5%", 500, "5%"), ("0.5%", 50, "0.5%"), ("12.25%", 1_225, "12.25%"), ("0.05%", 5, "0.05%")]
+        {
             assert_eq!((sample(text), Sample(hundredths).to_string().as_str()), (Some(hundredths), printed));
         }
         assert!(["", "5", "5x", "1e3s", "-1s", "11m", "1h"].iter().all(|text| duration(text).is_none()));

@@ -262,9 +262,7 @@ fn rule_text(table: &RoutingTable, rule: &Rule) -> String {
         RuleOutcome::AsRequested => rule.text.to_string(),
         RuleOutcome::Route(index) => match table.route(index) {
             // A preset's route stands at the preset, and a single target in the rule itself.
-            Some(Route { name, node })
-                if !name.starts_with('@') && node.parts().next().is_some() =>
-            {
+            Some(Route { name, node }) if !name.starts_with('@') && node.parts().next().is_some() => {
                 format!("{}\n{}", rule.text, route_text(table, node))
             }
             _ => rule.text.to_string(),

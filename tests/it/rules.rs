@@ -5,10 +5,10 @@ use std::time::Duration;
 use proptest::prelude::*;
 use routeplane::diagnostic::Diagnostics;
 use routeplane::glob::Glob;
-use routeplane::rule::strategies::Choice;
 use routeplane::rule::ast::{Check, Condition, Expression, Literal, Test};
 use routeplane::rule::predicate::{Atom, Comparison, Predicate, TextTest, ValueFact, ValueTest};
 use routeplane::rule::request::RequestShape;
+use routeplane::rule::strategies::Choice;
 use routeplane::rule::{
     Facts, FlagFact, NumberFact, OutputKind, ReasoningLevel, TextFact, compile, facts, lines, parse,
 };
@@ -389,7 +389,8 @@ fn an_expression() -> impl Strategy<Value = Expression> {
             prop_oneof![(0u32..100).prop_map(f64::from), 0.0..100.0].prop_map(|weight| Spanned::new(weight, NOWHERE));
         prop_oneof![
             prop::collection::vec(inner.clone(), 2..4).prop_map(Expression::Fallback),
-            prop::collection::vec((arm, inner.clone()), 1..4).prop_map(|arms| Expression::Split { arms, span: NOWHERE }),
+            prop::collection::vec((arm, inner.clone()), 1..4)
+                .prop_map(|arms| Expression::Split { arms, span: NOWHERE }),
             (prop::sample::select(Choice::ALL.to_vec()), prop::collection::vec(inner.clone(), 1..4))
                 .prop_map(|(by, members)| Expression::Choose { by, members, span: NOWHERE }),
             (inner.clone(), inner.clone(), 0..600_000u64).prop_map(|(first, second, ms)| Expression::Hedge {

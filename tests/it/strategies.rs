@@ -152,7 +152,10 @@ fn a_hedge_stands_beside_what_it_hedges() {
     assert_eq!(races("@sure"), [(0, 2, 3, 1_500)]);
     assert_eq!(races("@surest"), [(1, 2, 3, 1_000), (0, 1, 3, 3_000)]);
     let explained = explain(&table, &RequestShape::new("@sure"), &Health::new(&table), Draw(0.0)).to_string();
-    assert!(explained.contains("3. up/c, pass-through, beside 1 where that has no content after 1500 ms"), "{explained}");
+    assert!(
+        explained.contains("3. up/c, pass-through, beside 1 where that has no content after 1500 ms"),
+        "{explained}"
+    );
     // With one side down there is nothing to hedge.
     let mut health = Health::new(&table);
     health.down("up/c").unwrap();
@@ -168,7 +171,8 @@ fn a_shadow_falls_on_a_part_of_the_requests_and_changes_none() {
     let mut mirrored = 0;
     for n in 0..4_000 {
         let shape = RequestShape::new("@seen");
-        let Outcome::Attempts { attempts, mirrors, .. } = table.select(&shape, &health, Draw(f64::from(n) / 4e3)).outcome
+        let Outcome::Attempts { attempts, mirrors, .. } =
+            table.select(&shape, &health, Draw(f64::from(n) / 4e3)).outcome
         else {
             panic!("attempts")
         };
