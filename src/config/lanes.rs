@@ -63,6 +63,10 @@ fn refusal(provider: &Provider, operation: Operation, usable: Option<&Endpoint>)
         (None, Operation::Generate) => format!("`{name}` speaks no protocol"),
         (None, Operation::Embed) => format!("`{name}` has no embeddings that this version can reach"),
         (None, Operation::CountTokens) => format!("`{name}` does not count tokens"),
+        (None, Operation::Compact) => format!(
+            "`{name}` does not compact conversations, which only upstreams of OpenAI Responses do; ask for a model of one, or \
+             send the conversation as it is"
+        ),
         (None, relayed) => format!(
             "`{name}` has no {}, as far as is known here; if it has, list it in `operations` of the provider",
             relayed.name()

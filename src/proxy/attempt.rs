@@ -37,9 +37,10 @@ use crate::state::{Credential, ProviderState};
 use crate::table::{Attempt, Lane};
 use crate::telemetry::record::Account;
 use crate::telemetry::traffic::ProviderCounters;
-use crate::wire::ir::{Error, ErrorKind};
+use crate::wire::ir::{self, Error, ErrorKind};
 use crate::wire::loss::Losses;
 use crate::wire::quirk::Quirks;
+use crate::wire::stops::Stops;
 use crate::wire::{Operation, Outbound};
 
 /// A good answer.
@@ -109,6 +110,11 @@ impl Place<'_> {
 }
 
 impl Place<'_> {
+    /// What ends the answer to `request` that the upstream knows nothing of.
+    fn stops(&self, request: &ir::Request) -> Option<Stops> {
+        Stops::of(request.sampling.stop.as_deref()).filter(|_| self.outbound.lacks_stops())
+    }
+
     /// The failure that an error in a stream is. An upstream may repeat the key that it got.
     fn in_stream(&self, mut error: Error) -> Failure {
         let mut message = std::mem::take(&mut error.message).into_bytes();

@@ -82,6 +82,7 @@ pub fn read<'a>(method: &Method, uri: &'a Uri, headers: &HeaderMap) -> Ingress<'
         "/v1/responses/input_tokens" | "/responses/input_tokens" => {
             fixed(ProtocolId::OpenAiResponses, Operation::CountTokens)
         }
+        "/v1/responses/compact" | "/responses/compact" => fixed(ProtocolId::OpenAiResponses, Operation::Compact),
         _ => match Operation::at(path.strip_prefix("/v1").unwrap_or(path)) {
             Some(operation) => fixed(ProtocolId::OpenAiChat, operation),
             None => below(method, uri, headers),
@@ -232,6 +233,7 @@ mod tests {
         check("POST", "/v1/responses", "openai-responses Generate -");
         check("POST", "/responses", "openai-responses Generate -");
         check("POST", "/v1/responses/input_tokens", "openai-responses CountTokens -");
+        check("POST", "/v1/responses/compact", "openai-responses Compact -");
         check("GET", "/v1/responses/resp_1", "stored resp_1 Show");
         check("DELETE", "/responses/resp_1", "stored resp_1 Delete");
         check("POST", "/v1/responses/resp_1/cancel", "stored resp_1 Cancel");

@@ -100,9 +100,9 @@ pub enum Translation {
 /// What the target cannot carry, in words for the caller.
 pub fn body(incoming: &Incoming<'_, '_>, attempt: &Attempt<'_>, toward: &Toward<'_>) -> Result<Prepared, Error> {
     // Parameters and system texts are for models that answer.
-    let edited = match incoming.call.operation.relayed() {
-        Some(_) => None,
-        None => preset::document(incoming, attempt.settings, toward.quirks)?,
+    let edited = match incoming.call.operation.takes_settings() {
+        false => None,
+        true => preset::document(incoming, attempt.settings, toward.quirks)?,
     };
     let translated = || translate::translated(incoming, edited.as_ref(), attempt, toward);
     let relay = match attempt.lane(incoming.call.protocol, incoming.call.operation) {

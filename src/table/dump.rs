@@ -213,6 +213,10 @@ fn lanes_text(target: &Target) -> String {
     let callers =
         || ProtocolId::ALL.into_iter().filter(|caller| caller.codec().and_then(|codec| codec.inbound()).is_some());
     for operation in Operation::ALL.into_iter().filter(|operation| operation.relayed().is_none()) {
+        // Only its inventor's callers know it, and only upstreams of theirs have it.
+        if operation == Operation::Compact {
+            continue;
+        }
         let lanes: Vec<(ProtocolId, &Lane)> =
             callers().map(|caller| (caller, target.lanes.get(caller, operation))).collect();
         if operation != Operation::Generate && lanes.iter().all(|(_, lane)| matches!(lane, Lane::Refused(_))) {

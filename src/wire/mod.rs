@@ -25,6 +25,7 @@ pub mod proof;
 pub mod quirk;
 pub mod rerank;
 pub mod schema;
+pub mod stops;
 pub mod structured;
 mod tool_ids;
 
@@ -331,6 +332,11 @@ pub trait Outbound: Sync {
 
     /// Removes from a request's `ext` what this protocol's decoder kept of the wanted form's spelling.
     fn forget_form(&self, _ext: &mut json::Ext) {}
+
+    /// Whether requests have no member for stop texts, so that answers are cut at them here ([`stops`]).
+    fn lacks_stops(&self) -> bool {
+        false
+    }
 
     /// Writes the request for `destination`. What cannot be carried goes to `losses`; a form of the answer that the
     /// protocol has no member for counts as that, see [`structured::request::prepare`].

@@ -9,6 +9,8 @@ pub enum Operation {
     Embed,
     /// How many tokens a request would take.
     CountTokens,
+    /// A conversation made shorter by its provider (OpenAI Responses).
+    Compact,
     /// Documents sorted by how well they answer a query, in Cohere's and Jina's shape.
     Rerank,
     /// OpenAI's older `/completions`, a text that goes on.
@@ -54,6 +56,7 @@ const TABLE: [(Operation, &str, Option<Relayed>); Operation::COUNT] = [
     (Operation::Generate, "generate", None),
     (Operation::Embed, "embed", None),
     (Operation::CountTokens, "count_tokens", None),
+    (Operation::Compact, "compact", None),
     (Operation::Rerank, "rerank", json("/rerank")),
     (Operation::Complete, "completions", json("/completions")),
     (Operation::Moderate, "moderations", json("/moderations")),
@@ -76,11 +79,12 @@ const fn multipart(path: &'static str) -> Option<Relayed> {
 }
 
 impl Operation {
-    pub const COUNT: usize = 14;
+    pub const COUNT: usize = 15;
     pub const ALL: [Operation; Operation::COUNT] = [
         Operation::Generate,
         Operation::Embed,
         Operation::CountTokens,
+        Operation::Compact,
         Operation::Rerank,
         Operation::Complete,
         Operation::Moderate,
@@ -122,6 +126,11 @@ impl Operation {
         TABLE.iter().find(|(_, _, relayed)| here(relayed)).map(|(operation, ..)| *operation)
     }
 
+    /// Whether a model says something new: parameters and system texts of presets are for such calls.
+    pub fn takes_settings(self) -> bool {
+        self.relayed().is_none() && self != Operation::Compact
+    }
+
     /// Whether its streamed form is one whose end is known: other streams are events of the vendor's own.
     pub fn streams(self) -> bool {
         matches!(self, Operation::Generate | Operation::Complete)
@@ -129,7 +138,14 @@ impl Operation {
 
     /// Whether what it counts are tokens of text.
     pub fn is_of_text(self) -> bool {
-        matches!(self, Operation::Generate | Operation::Embed | Operation::CountTokens | Operation::Complete)
+        matches!(
+            self,
+            Operation::Generate
+                | Operation::Embed
+                | Operation::CountTokens
+                | Operation::Compact
+                | Operation::Complete
+        )
     }
 
     /// Position in [`Operation::ALL`], for arrays indexed by operation.

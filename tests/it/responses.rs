@@ -380,3 +380,58 @@ async fn a_web_socket_is_refused_so_that_clients_go_on_without() {
     assert_eq!(answer.clone().expect_status(426).header("connection"), Some("close"), "{answer:?}");
     assert!(Caller::Responses.error(&answer.json()).1.contains("`stream: true`"), "{answer:?}");
 }
+
+#[tokio::test]
+async fn a_conversation_is_compacted_by_its_provider_alone() {
+    let setup = Setup::start(Caller::Responses, "retries: { attempts: 1 }\npresets: { p: { route: up/m1, params: { temperature: 0 } } }\n").await;
+    let sent = r#"{ "model": "p",  "input": [{"type":"message","role":"user","content":"case:text"}], "novelty": 1 }"#;
+    for path in ["/v1/responses/compact", "/responses/compact"] {
+        let got = http_client::request(setup.gateway.address, "POST", path, &[], sent.as_bytes()).await;
+        got.expect_status(200);
+        let seen = setup.mock.requests().pop().unwrap().request;
+        let expected = sent.replace("\"p\"", "\"m1\"");
+        assert_eq!((seen.path(), seen.text()), ("/v1/responses/compact", expected), "as it is, without parameters");
+    }
+    let setup = Setup::start(Caller::Messages, "").await;
+    let body = json!({ "model": "up/m1", "input": "a" });
+    let got = http_client::post(setup.gateway.address, "/v1/responses/compact", &body).await.expect_status(400);
+    let message = got.json()["error"]["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("does not compact conversations"), "{message}");
+    assert!(setup.mock.requests().is_empty());
+}
+
+#[tokio::test]
+async fn stop_texts_cut_answers_of_an_upstream_that_takes_none() {
+    let setup = Setup::start(Caller::Responses, "").await;
+    let at = dialect::TEXT.find(' ').unwrap();
+    let (kept, stop) = (&dialect::TEXT[..at], &dialect::TEXT[at..at + 3]);
+    let ask = async |stream: bool| {
+        let body = json!({
+            "model": "up/m1", "messages": [{ "role": "user", "content": "case:text" }], "stop": [stop], "stream": stream,
+            "stream_options": stream.then(|| json!({ "include_usage": true })),
+        });
+        let got = http_client::post(setup.gateway.address, "/v1/chat/completions", &body).await.expect_status(200);
+        assert!(got.header("x-routeplane-losses").is_some_and(|losses| losses.starts_with("stop=emulated")), "{got:?}");
+        assert!(!setup.seen().contains("\"stop\""), "{}", setup.seen());
+        got
+    };
+    let whole = ask(false).await.json();
+    assert_eq!(whole["choices"][0]["message"]["content"], kept);
+    assert_eq!(whole["choices"][0]["finish_reason"], "stop");
+    assert_eq!(whole["usage"]["completion_tokens"], dialect::TEXT_TOKENS, "what it took, not what is shown of it");
+    let events = ask(true).await.json_events();
+    let said: String =
+        events.iter().filter_map(|event| event["choices"][0]["delta"]["content"].as_str()).collect();
+    let usage = events.iter().find_map(|event| event["usage"]["completion_tokens"].as_u64());
+    assert_eq!((said.as_str(), usage), (kept, Some(dialect::TEXT_TOKENS)));
+    // To callers whose protocol tells it, it is told which one was met.
+    let body = json!({
+        "model": "up/m1", "max_tokens": 99, "messages": [{ "role": "user", "content": "case:text" }],
+        "stop_sequences": ["never", stop],
+    });
+    let headers = Caller::Messages.headers();
+    let body = body.to_string();
+    let got = http_client::request(setup.gateway.address, "POST", "/v1/messages", headers, body.as_bytes()).await;
+    let got = got.expect_status(200).json();
+    assert_eq!((&got["stop_reason"], &got["stop_sequence"]), (&json!("stop_sequence"), &json!(stop)));
+}

@@ -43,6 +43,10 @@ pub(super) async fn open(
             let answering = responses::answering(incoming, request).map_err(Failure::Refused)?;
             let encoder = incoming.inbound.answer_encoder(&incoming.head, &answering);
             let decoder = place.outbound.stream_decoder(&place.quirks);
+            let decoder = match place.stops(request) {
+                Some(stops) => stops.stream(decoder),
+                None => decoder,
+            };
             let decoder = prepared.form.decoder(decoder, &slot);
             let decoder = match proofs::seal(incoming, attempt, &place.toward(None), request) {
                 Some(seal) => seal.stream(decoder),

@@ -78,6 +78,9 @@ pub(super) async fn whole(
         }
         Translation::Generate(request) => {
             let mut answer = place.outbound.decode_response(&body, &place.quirks).map_err(bad)?;
+            if let Some(stops) = place.stops(&request) {
+                stops.cut(&mut answer);
+            }
             verdict = prepared.form.settle(&mut answer).inspect_err(|_| place.counters.judged("invalid"))?;
             if let Some(seal) = proofs::seal(incoming, attempt, &place.toward(None), &request) {
                 seal.response(&mut answer);

@@ -13,6 +13,7 @@ use crate::wire::ir::{
 use crate::wire::json::{self, Ext, ObjectWriter};
 use crate::wire::loss::Losses;
 use crate::wire::tool_ids::ToolIds;
+use crate::wire::stops::Stops;
 use crate::wire::{Destination, ProtocolId};
 
 /// OpenAI refuses a smaller limit.
@@ -344,9 +345,11 @@ fn write_sampling(sampling: &Sampling, body: &mut ObjectWriter<'_>, losses: &mut
     body.optional("temperature", &sampling.temperature);
     body.optional("top_p", &sampling.top_p);
     body.optional("top_logprobs", &sampling.top_logprobs);
+    if Stops::of(sampling.stop.as_deref()).is_some() {
+        losses.emulated("stop", "the answer is cut where a stop text begins");
+    }
     for (member, given) in [
         ("top_k", sampling.top_k.is_some()),
-        ("stop", sampling.stop.as_ref().is_some_and(|texts| !texts.is_empty())),
         ("seed", sampling.seed.is_some()),
         ("frequency_penalty", sampling.frequency_penalty.as_ref().is_some_and(|n| n.as_f64() != Some(0.0))),
         ("presence_penalty", sampling.presence_penalty.as_ref().is_some_and(|n| n.as_f64() != Some(0.0))),

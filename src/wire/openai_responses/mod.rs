@@ -133,6 +133,7 @@ impl Outbound for OpenAiResponses {
         match operation {
             Operation::Generate => Some("/responses".to_owned()),
             Operation::CountTokens => Some("/responses/input_tokens".to_owned()),
+            Operation::Compact => Some("/responses/compact".to_owned()),
             _ => None,
         }
     }
@@ -152,6 +153,10 @@ impl Outbound for OpenAiResponses {
             dialect: Dialect::OpenAi,
         };
         plan.under(quirks.structured_output)
+    }
+
+    fn lacks_stops(&self) -> bool {
+        true
     }
 
     fn forget_form(&self, ext: &mut json::Ext) {

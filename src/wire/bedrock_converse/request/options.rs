@@ -23,6 +23,7 @@ pub(super) struct Options<'a> {
     stop: Vec<&'a String>,
     thinking: Thinking,
     user: Option<&'a str>,
+    metadata: Vec<(String, String)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +55,7 @@ pub(super) fn plan<'a>(
         stop: sampling.stop.iter().flatten().filter(|text| !text.trim().is_empty()).collect(),
         thinking: Thinking::Unsaid,
         user: request.user.as_deref().filter(|user| is_metadata(user)),
+        metadata: metadata(request, losses),
     };
     if let Some(reasoning) = &request.reasoning {
         options.think(reasoning, around, losses);
@@ -182,8 +184,11 @@ impl Options<'_> {
             body.field("additionalModelResponseFieldPaths", &["/stop_sequence"]);
         }
         self.write_schema(body);
-        if let Some(user) = self.user {
-            body.object("requestMetadata", |metadata| metadata.field("user_id", user));
+        if self.user.is_some() || !self.metadata.is_empty() {
+            body.object("requestMetadata", |metadata| {
+                metadata.optional("user_id", &self.user);
+                self.metadata.iter().for_each(|(key, value)| metadata.field(key, value));
+            });
         }
     }
 
@@ -228,6 +233,27 @@ fn report_form(request: &Request, losses: &mut Losses) {
     }
 }
 
+/// What of the caller's metadata `requestMetadata` takes: texts, sixteen of them together with the user's name.
+fn metadata(request: &Request, losses: &mut Losses) -> Vec<(String, String)> {
+    const MOST: usize = 16;
+    let Some(given) = request.metadata.as_deref().filter(|metadata| !json::says_nothing(metadata)) else {
+        return Vec::new();
+    };
+    let object = json::Object::of(given).ok();
+    let members = object.as_ref().map(|object| object.members()).unwrap_or_default();
+    let user = request.user.is_some();
+    let fitting = members.iter().filter_map(|member| {
+        let value = json::str_of(member.value)?;
+        let fits = !member.key.is_empty() && is_metadata(&member.key) && is_metadata(&value);
+        (fits && !(user && member.key == "user_id")).then(|| (member.key.to_string(), value.into_owned()))
+    });
+    let taken: Vec<(String, String)> = fitting.take(MOST - usize::from(user)).collect();
+    if taken.len() < members.len() || object.is_none() {
+        losses.degraded("metadata", "Converse takes 16 short texts of letters, digits and a few signs");
+    }
+    taken
+}
+
 /// Whether `requestMetadata` takes the text as a value.
 fn is_metadata(text: &str) -> bool {
     let legal = |c: char| c.is_ascii_alphanumeric() || c.is_ascii_whitespace() || ":_@$#=/+,-.".contains(c);
@@ -244,7 +270,6 @@ fn report(request: &Request, options: &Options<'_>, losses: &mut Losses) {
         ("n", sampling.candidates.is_some_and(|count| count != 1)),
         ("logprobs", sampling.logprobs == Some(true)),
         ("top_logprobs", sampling.top_logprobs.is_some_and(|count| count > 0)),
-        ("metadata", request.metadata.as_deref().is_some_and(|metadata| !json::says_nothing(metadata))),
         ("user", request.user.is_some() && options.user.is_none()),
         ("stop", sampling.stop.as_ref().is_some_and(|stop| stop.len() > options.stop.len())),
     ] {
