@@ -140,11 +140,7 @@ impl Operation {
     pub fn is_of_text(self) -> bool {
         matches!(
             self,
-            Operation::Generate
-                | Operation::Embed
-                | Operation::CountTokens
-                | Operation::Compact
-                | Operation::Complete
+            Operation::Generate | Operation::Embed | Operation::CountTokens | Operation::Compact | Operation::Complete
         )
     }
 

@@ -282,7 +282,11 @@ mod tests {
         for (texts, parts, expected, stop) in cases {
             let stops = stops(texts);
             let whole = cut(&stops, parts);
-            assert_eq!((whole.0.as_slice(), whole.1.stop_sequence.as_deref()), (&expected.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>()[..], stop), "{texts:?}");
+            assert_eq!(
+                (whole.0.as_slice(), whole.1.stop_sequence.as_deref()),
+                (&expected.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>()[..], stop),
+                "{texts:?}"
+            );
             assert_eq!(whole.1.reason == FinishReason::StopSequence, stop.is_some());
             for piece in 1..4 {
                 assert_eq!(cut_stream(&stops, parts, piece), whole, "{texts:?} by {piece}");

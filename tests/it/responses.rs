@@ -383,7 +383,11 @@ async fn a_web_socket_is_refused_so_that_clients_go_on_without() {
 
 #[tokio::test]
 async fn a_conversation_is_compacted_by_its_provider_alone() {
-    let setup = Setup::start(Caller::Responses, "retries: { attempts: 1 }\npresets: { p: { route: up/m1, params: { temperature: 0 } } }\n").await;
+    let setup = Setup::start(
+        Caller::Responses,
+        "retries: { attempts: 1 }\npresets: { p: { route: up/m1, params: { temperature: 0 } } }\n",
+    )
+    .await;
     let sent = r#"{ "model": "p",  "input": [{"type":"message","role":"user","content":"case:text"}], "novelty": 1 }"#;
     for path in ["/v1/responses/compact", "/responses/compact"] {
         let got = http_client::request(setup.gateway.address, "POST", path, &[], sent.as_bytes()).await;
@@ -420,8 +424,7 @@ async fn stop_texts_cut_answers_of_an_upstream_that_takes_none() {
     assert_eq!(whole["choices"][0]["finish_reason"], "stop");
     assert_eq!(whole["usage"]["completion_tokens"], dialect::TEXT_TOKENS, "what it took, not what is shown of it");
     let events = ask(true).await.json_events();
-    let said: String =
-        events.iter().filter_map(|event| event["choices"][0]["delta"]["content"].as_str()).collect();
+    let said: String = events.iter().filter_map(|event| event["choices"][0]["delta"]["content"].as_str()).collect();
     let usage = events.iter().find_map(|event| event["usage"]["completion_tokens"].as_u64());
     assert_eq!((said.as_str(), usage), (kept, Some(dialect::TEXT_TOKENS)));
     // To callers whose protocol tells it, it is told which one was met.

@@ -12,8 +12,8 @@ use crate::wire::ir::{
 };
 use crate::wire::json::{self, Ext, ObjectWriter};
 use crate::wire::loss::Losses;
-use crate::wire::tool_ids::ToolIds;
 use crate::wire::stops::Stops;
+use crate::wire::tool_ids::ToolIds;
 use crate::wire::{Destination, ProtocolId};
 
 /// OpenAI refuses a smaller limit.

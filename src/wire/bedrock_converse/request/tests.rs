@@ -244,7 +244,8 @@ fn a_schema_is_sent_as_text() {
 fn metadata_is_carried_as_far_as_converse_takes_it() {
     let (body, losses) = from_chat(CLAUDE, json!({ "messages": hi(), "metadata": { "team": "lab 1", "run": "7" } }));
     assert_eq!((&body["requestMetadata"], losses.as_str()), (&json!({ "team": "lab 1", "run": "7" }), ""));
-    let odd = json!({ "messages": hi(), "user": "u1", "metadata": { "a": "ok", "b": "naïve", "user_id": "x", "c": 1 } });
+    let odd =
+        json!({ "messages": hi(), "user": "u1", "metadata": { "a": "ok", "b": "naïve", "user_id": "x", "c": 1 } });
     let (body, losses) = from_chat(CLAUDE, odd);
     assert_eq!(body["requestMetadata"], json!({ "user_id": "u1", "a": "ok" }));
     assert_eq!(losses, "metadata=degraded");
