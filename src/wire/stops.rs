@@ -268,9 +268,12 @@ mod tests {
         (texts, finish.unwrap())
     }
 
+    /// Stop texts, the texts of an answer, what is left of these, the stop text that was met.
+    type Case = (&'static [&'static str], &'static [&'static str], &'static [&'static str], Option<&'static str>);
+
     #[test]
     fn an_answer_ends_where_a_stop_text_is_complete_first() {
-        let cases: [(&[&str], &[&str], &[&str], Option<&str>); 7] = [
+        let cases: [Case; 7] = [
             (&["END"], &["one END two"], &["one "], Some("END")),
             (&["END"], &["one EN", "D two"], &["one EN", "D two"], None),
             (&["END"], &["one", "tEND", "three"], &["one", "t"], Some("END")),
