@@ -4,14 +4,12 @@
 //! would not have given to a caller of its own, and whatever comes out of one, the vendor verifies. The check finds texts
 //! that were cut or mangled on the way.
 
-use std::sync::LazyLock;
-
-use aho_corasick::AhoCorasick;
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose};
 
 use crate::wire::ProtocolId;
+use crate::wire::needle::Needle;
 
 const PREFIX: &str = "rp1.";
 /// How base64 of [`PREFIX`] begins, whatever follows.
@@ -137,11 +135,12 @@ impl Token {
 /// Whether a body may hold a token. A text that happens to contain the prefix is found too, which costs a detour through
 /// the hub and nothing else.
 pub fn is_in(body: &[u8]) -> bool {
-    PREFIXES.as_ref().is_none_or(|prefixes| prefixes.is_match(body))
+    PREFIXES.iter().any(|prefix| prefix.is_in(body))
 }
 
-/// Both ways to begin, found in one pass: every body of a conversation is searched.
-static PREFIXES: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| AhoCorasick::new([PREFIX, PREFIX_BASE64]).ok());
+/// Measured on 120 KB of words: two searches for one text each take 9 us, one search for both (Aho-Corasick) 160, and 20 with
+/// its vector instructions.
+static PREFIXES: [Needle; 2] = [Needle::new(PREFIX), Needle::new(PREFIX_BASE64)];
 
 /// The group as a token has it: itself where its characters and its length allow, else its hash.
 fn tag(group: &str) -> String {
