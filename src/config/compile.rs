@@ -11,7 +11,7 @@ use super::own_tests::{self, World};
 use super::resolve::{self, NamedRoute, Names};
 use super::routes::{self, Expander, PresetRoute, Targets};
 use super::rules::{self, ReadRule};
-use super::{Env, Files, Proof, Tests, check, output, own_address, prove, telemetry, tensorzero};
+use super::{Env, Files, Proof, Templates, Tests, check, output, own_address, prove, telemetry, tensorzero};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::rule::ast::{Expression, PresetName};
 use crate::rule::predicate::Predicate;
@@ -28,6 +28,7 @@ pub struct Context<'c> {
     pub listen: Option<SocketAddr>,
     pub env: &'c Env,
     pub files: &'c dyn Files,
+    pub templates: &'c Templates,
     pub sources: &'c SourceMap,
     pub tests: Tests,
 }
@@ -98,7 +99,7 @@ fn table(
     let files = check::files(document.files.as_ref(), &document.keys, &provider_names, diagnostics);
     let mut layers = Layers::new(document, diagnostics);
     let settings: Vec<SettingsIdx> =
-        document.presets.iter().map(|entry| layers.add(entry, context.files, diagnostics)).collect();
+        document.presets.iter().map(|entry| layers.add(entry, context.files, context.templates, diagnostics)).collect();
 
     let written = expressions.iter().flatten().chain(rules.iter().map(|rule| &rule.then));
     let presets = document.presets.iter().zip(expressions).map(|(entry, expression)| (entry, expression.as_ref()));

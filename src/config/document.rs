@@ -11,9 +11,9 @@ use super::decode::list::{AnyKey, ByProtocol, HeaderKey, List, Map, Named, OneOr
 use super::decode::mapping;
 use super::decode::secret::{HeaderValue, Secret};
 use super::decode::texts::{
-    Address, Any, DegradePolicy, FactWord, FallThroughWord, ForeignReasoning, HostingWord, InvalidPolicy, LaneWord,
-    LineWord, LossPolicy, Moment, OutputFact, ProtocolFact, ReasoningFact, RetryAround, Sticky, TimeoutAround,
-    Timezone, Transport, Url, Variable, Watch, WeekdayFact,
+    Address, Any, DegradePolicy, FactWord, FallThroughWord, ForeignReasoning, HostingWord, InvalidPolicy, JsonModeWord,
+    LaneWord, LineWord, LossPolicy, Moment, OutputFact, ProtocolFact, ReasoningFact, RetryAround, Sticky, TemplateForm,
+    TimeoutAround, Timezone, Transport, Url, Variable, Watch, WeekdayFact,
 };
 use super::decode::value::{RetryOn, Route, Rules, Version};
 use crate::source::{SourceText, Span, Spanned};
@@ -41,6 +41,8 @@ mapping! {
         /// The clock of the facts `hour` and `weekday`: `UTC`, or the distance from it, such as `+02:00`. It knows no summer
         /// time.
         "timezone" default "UTC" => timezone: Option<Spanned<String>> as Text<Timezone>,
+        /// The folder below which templates may include others. Without it, they may include those that this file names.
+        "template_root" => template_root: Option<Spanned<String>> as Text<Any>,
         /// Tests that `routeplane check` decides offline.
         "tests" => tests: Vec<TestEntry> as List<TestEntry>,
         /// How long a request may take, for every target that no preset says otherwise of.
@@ -271,6 +273,14 @@ mapping! {
         "params" => params: Vec<(Spanned<String>, Spanned<String>)> as Map<AnyKey, Json>,
         /// Parameters that a request cannot change.
         "override" => override_: Vec<(Spanned<String>, Spanned<String>)> as Map<AnyKey, Json>,
+        /// MiniJinja templates by name. `system`, `user` and `assistant` are those of the roles; a request brings arguments for any of
+        /// them in a part `{ "type": "template", "name": ..., "arguments": {...} }`.
+        "templates" => templates: Vec<(Spanned<String>, TemplateEntry)> as Map<AnyKey, TemplateEntry>,
+        /// Templates around every plain text of a role: `{ user: prompts/user.j2 }`. The text is `system_text`, `user_text` or
+        /// `assistant_text`.
+        "wrappers" => wrappers: Vec<(Spanned<String>, Spanned<String>)> as Map<AnyKey, Text<Any>>,
+        /// What the arguments of templates must satisfy: files with a JSON Schema, by the template's name.
+        "arguments" => arguments: Vec<(Spanned<String>, Spanned<String>)> as Map<AnyKey, Json>,
         /// How long a request may take.
         "timeout" => timeout: Option<TimeoutEntry> as TimeoutEntry,
         /// When and how often one target is tried again.
@@ -284,6 +294,9 @@ mapping! {
         "body" => body: Option<BodyEditsEntry> as BodyEditsEntry,
         /// A JSON Schema for the answers of requests that ask for none: the schema itself, or the path of a `.json` file.
         "output" => output: Option<Spanned<String>> as Json,
+        /// How the form is asked for where the request names none: not at all (`off`), as any JSON (`on`), by the target's own means
+        /// for `output` (`strict`), or as the arguments of a tool that must be called (`tool`).
+        "json_mode" => json_mode: Option<Spanned<String>> as Choice<JsonModeWord>,
         /// An answer that does not have the form that was asked for passes unseen (`pass`), is mended where that invents
         /// nothing (`repair`), is asked for once more (`retry`), makes way for the next target (`fallback`), or becomes an
         /// error (`error`). With `repair`, `retry` and `fallback` a stream is held until its end.
@@ -297,6 +310,20 @@ mapping! {
         /// shown go as plain text in their place (`text`), or the target is not asked while a tool call waits for its answer
         /// (`skip`).
         "on_foreign_reasoning" default "strip" => on_foreign_reasoning: Option<Spanned<String>> as Choice<ForeignReasoning>,
+    }
+}
+
+mapping! {
+    /// A template. `system: prompts/system.j2` is `system: { path: prompts/system.j2 }`.
+    #[called = "a template"]
+    #[derive(Debug, Clone)]
+    pub struct TemplateEntry short "path", {
+        /// Its file, from the folder of the configuration. `.html` and `.xml` are escaped as HTML, `.json`, `.yaml` and `.js` as
+        /// JSON, whether `.j2`, `.jinja` or `.jinja2` follows or not.
+        "path" => path: Option<Spanned<String>> as Text<Any>,
+        /// `named` is made of arguments that a request brings for it. `legacy`, of a role and without a schema, is made of every
+        /// plain text of the role: `system_text`, `user_text`, `assistant_text`.
+        "form" default "named" => form: Option<Spanned<String>> as Choice<TemplateForm>,
     }
 }
 

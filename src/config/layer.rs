@@ -8,8 +8,8 @@ use http::{HeaderName, HeaderValue};
 
 mod scope;
 
-use super::Files;
 use super::document::{BodyEditsEntry, Document, HeaderEditsEntry, PresetEntry, RetriesEntry, TimeoutEntry};
+use super::{Files, Templates};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::source::Spanned;
 use crate::table::SettingsIdx;
@@ -17,6 +17,8 @@ use crate::table::settings::{
     AnswerForm, BodyEdits, Degrade, FallThrough, HeaderEdits, OnForeignReasoning, OnInvalid, OnLoss, Retries, RetryOn,
     Scope, Settings, Timeouts,
 };
+use crate::wire::structured::mode::JsonMode;
+use crate::wire::template::Prompts;
 
 /// What one preset, or several nested ones, say. Everything may be left unsaid.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -24,6 +26,7 @@ struct Layer {
     params: Vec<(Box<str>, Box<str>)>,
     overrides: Vec<(Box<str>, Box<str>)>,
     system: Option<Box<str>>,
+    prompts: Prompts,
     timeout: [Option<Duration>; 7],
     attempts: Option<u32>,
     retry_on: Option<Box<[RetryOn]>>,
@@ -38,6 +41,7 @@ struct Layer {
     on_loss: Option<OnLoss>,
     on_foreign_reasoning: Option<OnForeignReasoning>,
     output: Option<Box<str>>,
+    json_mode: Option<JsonMode>,
     on_invalid: Option<OnInvalid>,
     degrade: Option<Degrade>,
     variant: Option<Box<str>>,
@@ -52,6 +56,7 @@ impl Layer {
             params: joined(&self.params, &inner.params),
             overrides: joined(&self.overrides, &inner.overrides),
             system: self.system.clone().or_else(|| inner.system.clone()),
+            prompts: self.prompts.over(&inner.prompts),
             timeout,
             attempts: self.attempts.or(inner.attempts),
             retry_on: self.retry_on.clone().or_else(|| inner.retry_on.clone()),
@@ -66,6 +71,7 @@ impl Layer {
             on_loss: self.on_loss.or(inner.on_loss),
             on_foreign_reasoning: self.on_foreign_reasoning.or(inner.on_foreign_reasoning),
             output: self.output.clone().or_else(|| inner.output.clone()),
+            json_mode: self.json_mode.or(inner.json_mode),
             on_invalid: self.on_invalid.or(inner.on_invalid),
             degrade: self.degrade.or(inner.degrade),
             variant: inner.variant.clone().or_else(|| self.variant.clone()),
@@ -80,6 +86,7 @@ impl Layer {
             params: self.params.clone().into(),
             overrides: self.overrides.clone().into(),
             system: self.system.clone(),
+            prompts: self.prompts.clone(),
             timeouts: Timeouts {
                 connect: connect.unwrap_or(timeouts.connect),
                 first_token: first_token.unwrap_or(timeouts.first_token),
@@ -103,6 +110,7 @@ impl Layer {
             on_foreign_reasoning: self.on_foreign_reasoning.unwrap_or_default(),
             answers: AnswerForm {
                 output: self.output.clone(),
+                json_mode: self.json_mode,
                 on_invalid: self.on_invalid.unwrap_or_default(),
                 degrade: self.degrade.unwrap_or_default(),
             },
@@ -151,17 +159,25 @@ impl Layers {
     }
 
     /// Adds a preset's own settings; [`SettingsIdx::BASE`] where it has none.
-    pub(super) fn add(&mut self, entry: &PresetEntry, files: &dyn Files, diagnostics: &mut Diagnostics) -> SettingsIdx {
+    pub(super) fn add(
+        &mut self,
+        entry: &PresetEntry,
+        files: &dyn Files,
+        templates: &Templates,
+        diagnostics: &mut Diagnostics,
+    ) -> SettingsIdx {
         let mut layer = Layer {
             params: texts(&entry.params),
             overrides: texts(&entry.override_),
             system: entry.system.as_ref().and_then(|system| system_text(system, files, diagnostics)),
+            prompts: templates.of(entry, files, diagnostics),
             on_loss: entry.on_loss.as_ref().and_then(|word| on_loss(&word.value)),
             on_foreign_reasoning: entry
                 .on_foreign_reasoning
                 .as_ref()
                 .and_then(|word| on_foreign_reasoning(&word.value)),
             output: entry.output.as_ref().and_then(|output| super::output::schema(output, files, diagnostics)),
+            json_mode: entry.json_mode.as_ref().and_then(|word| JsonMode::from_word(&word.value)),
             on_invalid: entry.on_invalid.as_ref().and_then(|word| on_invalid(&word.value)),
             degrade: entry.degrade.as_ref().and_then(|word| degrade(&word.value)),
             variant: self.variants.get(entry.name.value.as_str()).cloned(),
@@ -327,12 +343,9 @@ fn system_text(written: &Spanned<String>, files: &dyn Files, diagnostics: &mut D
     };
     if let Some(sign) = ["{{", "{%", "{#"].into_iter().find(|sign| text.contains(sign)) {
         diagnostics.push(
-            Diagnostic::new(
-                Code::BadSystem,
-                format!("the system text holds `{sign}`, and templates are not filled in"),
-            )
-            .label(written.span, if is_path { "in this file" } else { "in this text" })
-            .help("this version sends the text as it is; write it without placeholders"),
+            Diagnostic::new(Code::BadSystem, format!("the system text holds `{sign}`, and is no template"))
+                .label(written.span, if is_path { "in this file" } else { "in this text" })
+                .help("a text is sent as it is; a template is written `templates: { system: prompts/system.j2 }`"),
         );
         return None;
     }

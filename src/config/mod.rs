@@ -24,6 +24,7 @@ mod routes;
 mod rules;
 pub mod schema;
 mod telemetry;
+mod templates;
 mod tensorzero;
 pub mod yaml;
 
@@ -36,6 +37,7 @@ use crate::table::RoutingTable;
 use crate::table::explain::Carry;
 use document::{Document, LiteralSecret};
 pub use prove::{Coverage, Proof, notes};
+pub use templates::Templates;
 
 /// What a table is made from.
 #[derive(Clone, Copy)]
@@ -88,8 +90,13 @@ pub fn compile_with(inputs: Inputs<'_>, tests: Tests) -> Compilation {
         }
         None => Some(Document::default()),
     };
+    let templates = match &document {
+        Some(document) => Templates::read(document, inputs.files, &mut sources, &mut diagnostics),
+        None => Templates::read(&Document::default(), inputs.files, &mut sources, &mut diagnostics),
+    };
     let context = compile::Context {
         known: &known.entries,
+        templates: &templates,
         listen: inputs.listen,
         env: inputs.env,
         files: inputs.files,

@@ -12,10 +12,21 @@ use crate::source::Spanned;
 use crate::wire::json::{self, Kind};
 use crate::wire::structured::check::{Checker, Verdict};
 
-/// The schema, as JSON text: written in the file, or in the file that it names.
+/// The schema of `output`, as JSON text.
 pub(super) fn schema(written: &Spanned<String>, files: &dyn Files, diagnostics: &mut Diagnostics) -> Option<Box<str>> {
+    json_schema("output", Code::BadOutput, written, files, diagnostics)
+}
+
+/// A JSON Schema, as JSON text: written in the file, or in the file that it names. `key` is where it stands.
+pub(super) fn json_schema(
+    key: &str,
+    code: Code,
+    written: &Spanned<String>,
+    files: &dyn Files,
+    diagnostics: &mut Diagnostics,
+) -> Option<Box<str>> {
     let mut wrong = |message: String, label: &str, help: &str| {
-        diagnostics.push(Diagnostic::new(Code::BadOutput, message).label(written.span, label).help(help));
+        diagnostics.push(Diagnostic::new(code, message).label(written.span, label).help(help));
     };
     let path = serde_json::from_str::<String>(&written.value).ok();
     let text = match &path {
@@ -36,7 +47,7 @@ pub(super) fn schema(written: &Spanned<String>, files: &dyn Files, diagnostics: 
     let raw: Option<Box<RawValue>> = serde_json::from_str(&text).ok();
     let Some(raw) = raw.filter(|raw| json::kind(raw) == Kind::Object) else {
         wrong(
-            "`output` is not a JSON Schema".to_owned(),
+            format!("`{key}` is not a JSON Schema"),
             &format!("{here} must be a JSON object"),
             "write a schema, e.g. `{ type: object, properties: { answer: { type: string } }, required: [answer] }`",
         );
@@ -44,7 +55,7 @@ pub(super) fn schema(written: &Spanned<String>, files: &dyn Files, diagnostics: 
     };
     if let Verdict::Unchecked(why) = Checker::of_schema(&raw).text("null") {
         wrong(
-            format!("`output` cannot be used: {why}"),
+            format!("`{key}` cannot be used: {why}"),
             &format!("the schema {here}"),
             "references must stay within the schema, and it must be one of JSON Schema draft 4 to 2020-12",
         );

@@ -74,6 +74,7 @@ codes! {
     BadOutput = 90, Error;
     BadBound = 91, Error;
     NoFallback = 92, Warning;
+    BadTemplate = 93, Error;
     BadTensorzero = 96, Error;
 
     // 100–139: rules and route expressions

@@ -104,7 +104,11 @@ pub fn body(incoming: &Incoming<'_, '_>, attempt: &Attempt<'_>, toward: &Toward<
         false => None,
         true => preset::document(incoming, attempt.settings, toward.quirks)?,
     };
-    let translated = || translate::translated(incoming, edited.as_ref(), attempt, toward);
+    let passes = matches!(attempt.lane(incoming.call.protocol, incoming.call.operation), Lane::Passthrough { .. });
+    let rendered = if passes { preset::rendered(incoming, edited.as_ref(), attempt.settings)? } else { None };
+    let is_rendered = rendered.is_some();
+    let edited = rendered.or(edited);
+    let translated = || translate::translated(incoming, edited.as_ref(), is_rendered, attempt, toward);
     let relay = match attempt.lane(incoming.call.protocol, incoming.call.operation) {
         // What the upstream calls otherwise is written, and read, by the hub.
         Lane::Passthrough { .. }

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 
+use crate::wire::structured::mode::JsonMode;
+use crate::wire::template::Prompts;
+
 /// Combined settings of the presets on the way to a target. The outer preset wins over the inner, the caller's own
 /// parameters over `params`, and `overrides` over everything.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -15,6 +18,8 @@ pub struct Settings {
     pub overrides: Box<[(Box<str>, Box<str>)]>,
     /// A system text put before the caller's own.
     pub system: Option<Box<str>>,
+    /// Templates that make texts of the request.
+    pub prompts: Prompts,
     pub timeouts: Timeouts,
     pub retries: Retries,
     pub fall_through: FallThrough,
@@ -35,6 +40,8 @@ pub struct Settings {
 pub struct AnswerForm {
     /// A JSON Schema, as JSON text, for requests that ask for none.
     pub output: Option<Box<str>>,
+    /// How the form is asked for, where the file says so.
+    pub json_mode: Option<JsonMode>,
     pub on_invalid: OnInvalid,
     pub degrade: Degrade,
 }

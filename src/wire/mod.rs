@@ -27,6 +27,7 @@ pub mod rerank;
 pub mod schema;
 pub mod stops;
 pub mod structured;
+pub mod template;
 mod tool_ids;
 
 use std::fmt;

@@ -54,7 +54,21 @@ impl Gateway {
 
     /// As [`Gateway::start`], with more variables in the environment.
     pub(crate) async fn start_with(yaml: &str, environment: &[(&str, &str)]) -> Gateway {
+        Gateway::start_in(tempfile::tempdir().unwrap(), yaml, environment).await
+    }
+
+    /// As [`Gateway::start`], with `files` beside its own.
+    pub(crate) async fn start_beside(yaml: &str, files: &[(&str, &str)]) -> Gateway {
         let folder = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let path = folder.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        Gateway::start_in(folder, yaml, &[]).await
+    }
+
+    async fn start_in(folder: tempfile::TempDir, yaml: &str, environment: &[(&str, &str)]) -> Gateway {
         let (file, log) = (folder.path().join("routeplane.yaml"), folder.path().join("log"));
         std::fs::write(&file, yaml).unwrap();
         let output = std::fs::File::create(&log).unwrap();

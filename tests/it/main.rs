@@ -42,6 +42,7 @@ mod on_loss;
 mod operate;
 mod own_tests;
 mod pipes;
+mod prompts;
 mod providers;
 mod proxy;
 mod quirks;

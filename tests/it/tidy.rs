@@ -34,6 +34,7 @@ const KEPT_TO: &[(&str, &[&str])] = &[
         "saphyr_parser",
         &["src/config/yaml.rs", "src/config/yaml/layout.rs", "src/config/yaml/offsets.rs", "src/config/yaml/scalar.rs"],
     ),
+    ("minijinja", &["src/wire/template/engine.rs"]),
     ("pest", &["src/rule/parse.rs", "src/rule/parse/words.rs"]),
     ("miette", &["src/diagnostic/render.rs"]),
     ("notify", &["src/live/watch.rs"]),

@@ -232,6 +232,10 @@ words! {
     DegradePolicy = ["allow", "refuse"];
     /// Which failures lead to the next target.
     FallThroughWord = ["usual", "any"];
+    /// How JSON is asked for.
+    JsonModeWord = ["off", "on", "strict", "tool"];
+    /// What a template is made of.
+    TemplateForm = ["named", "legacy"];
     /// What is tried again.
     RetryAround = ["target", "chain"];
     /// What times bound.

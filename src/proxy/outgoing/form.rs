@@ -27,10 +27,11 @@ pub(super) fn needs_the_hub(
     let settings = &attempt.settings.answers;
     let looks = settings.on_invalid != OnInvalid::Pass;
     let plan = plan(attempt, toward);
-    if incoming.call.operation != Operation::Generate || (!looks && settings.output.is_none() && plan.is_native()) {
+    let says = settings.output.is_some() || settings.json_mode.is_some();
+    if incoming.call.operation != Operation::Generate || (!looks && !says && plan.is_native()) {
         return Ok(false);
     }
-    if settings.output.is_some() {
+    if says {
         return Ok(true);
     }
     let asks = |envelope: &Envelope<'_>| {
@@ -63,6 +64,7 @@ pub(super) fn apply(
     losses: &mut Losses,
 ) -> Result<AnswerForm, Error> {
     let settings = &attempt.settings.answers;
+    let mode = settings.json_mode.map(|mode| mode.asked(asked.output.as_ref()));
     if let Some(schema) = settings.output.as_deref() {
         ask_for(schema, asked, toward);
     }
@@ -76,7 +78,10 @@ pub(super) fn apply(
         request::correct(asked, &correction.answer, &correction.fault);
     }
     let target = (toward.endpoint.protocol, toward.outbound);
-    let applied = request::prepare(asked, target, &plan(attempt, toward), losses);
+    let applied = match mode {
+        Some(mode) => mode.prepare(asked, target, &plan(attempt, toward), losses),
+        None => request::prepare(asked, target, &plan(attempt, toward), losses),
+    };
     if settings.degrade == Degrade::Refuse && matches!(applied.means, Some(Means::Prompt)) {
         return Err(would_degrade(attempt, "only in words"));
     }

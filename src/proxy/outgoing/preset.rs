@@ -4,15 +4,18 @@
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use super::Incoming;
+use super::{Incoming, decoded};
 use crate::table::settings::{BodyEdits, Settings};
 use crate::upstream::Pieces;
 use crate::wire::envelope::{Edit, Envelope};
-use crate::wire::ir::{Error, ErrorKind};
+use crate::wire::ir::{self, Error, ErrorKind};
 use crate::wire::json::Object;
+use crate::wire::loss::Losses;
 use crate::wire::multipart;
 use crate::wire::pointer;
 use crate::wire::quirk::Quirks;
+use crate::wire::template::render;
+use crate::wire::{Destination, Operation};
 
 /// The caller's document with the preset's parameters in it, as if the caller had written them; `None` where the preset
 /// adds nothing.
@@ -21,7 +24,9 @@ pub(super) fn document(
     settings: &Settings,
     quirks: &Quirks,
 ) -> Result<Option<Bytes>, Error> {
-    if settings.params.is_empty() && settings.overrides.is_empty() && settings.system.is_none() {
+    // Before a text that a template makes it stands once that is made.
+    let system = settings.system.as_ref().filter(|_| !settings.prompts.has_system());
+    if settings.params.is_empty() && settings.overrides.is_empty() && system.is_none() {
         return Ok(None);
     }
     let mut edits: Vec<(String, String)> = Vec::new();
@@ -58,11 +63,45 @@ pub(super) fn document(
         edits.push((member.to_string(), value));
     }
     let mut edits: Vec<Edit<'_>> = edits.iter().map(|(key, value)| Edit::Set(key, value.as_bytes().into())).collect();
-    if let Some(system) = &settings.system {
+    if let Some(system) = system {
         edits.extend(incoming.inbound.prepend_system(incoming.envelope, system));
     }
     let pieces = incoming.envelope.splice(incoming.body, &edits);
     Ok(Some(Pieces::new(pieces).join()))
+}
+
+/// The caller's document with the texts that templates make; `None` where there are no templates.
+pub(super) fn rendered(
+    incoming: &Incoming<'_, '_>,
+    edited: Option<&Bytes>,
+    settings: &Settings,
+) -> Result<Option<Bytes>, Error> {
+    if settings.prompts.is_empty() || !matches!(incoming.call.operation, Operation::Generate | Operation::CountTokens) {
+        return Ok(None);
+    }
+    let Some(own) = incoming.codec.outbound() else { return Ok(None) };
+    let mut request = match edited {
+        Some(edited) => incoming.inbound.decode_request(&incoming.head, edited)?,
+        None => decoded(incoming)?.clone(),
+    };
+    render(&mut request, settings)?;
+    let quirks = Quirks::default();
+    let destination = Destination { model: &incoming.envelope.model, quirks: &quirks, max_output_tokens: None };
+    let (mut out, mut losses) = (Vec::new(), Losses::default());
+    match incoming.call.operation {
+        Operation::CountTokens => own.encode_count_tokens(&request, &destination, &mut out, &mut losses)?,
+        _ => own.encode_request(&request, &destination, &mut out, &mut losses)?,
+    }
+    Ok(Some(out.into()))
+}
+
+/// Puts the texts that templates make into the request.
+pub(super) fn render(request: &mut ir::Request, settings: &Settings) -> Result<(), Error> {
+    if settings.prompts.is_empty() && !render::asks_for_templates(request) {
+        return Ok(());
+    }
+    let lead = settings.system.as_deref().filter(|_| settings.prompts.has_system());
+    render::apply(request, &settings.prompts, lead)
 }
 
 /// How many answers the caller wants at once.

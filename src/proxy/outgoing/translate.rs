@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Incoming, Prepared, Toward, Translation, decoded, embed, form, proofs};
+use super::{Incoming, Prepared, Toward, Translation, decoded, embed, form, preset, proofs};
 use crate::provider::catalogue;
 use crate::proxy::pipe::Terms;
 use crate::proxy::structured::AnswerForm;
@@ -14,6 +14,7 @@ use crate::wire::{Destination, Operation, rerank};
 pub(super) fn translated(
     incoming: &Incoming<'_, '_>,
     edited: Option<&Bytes>,
+    is_rendered: bool,
     attempt: &Attempt<'_>,
     toward: &Toward<'_>,
 ) -> Result<Prepared, Error> {
@@ -36,6 +37,9 @@ pub(super) fn translated(
         }
         Operation::CountTokens => {
             let mut request = incoming.inbound.decode_request(&incoming.head, document)?;
+            if !is_rendered {
+                preset::render(&mut request, attempt.settings)?;
+            }
             fit(&mut request, &mut losses)?;
             form::apply(incoming, &mut request, attempt, toward, &mut losses)?;
             outbound.encode_count_tokens(&request, &destination, &mut out, &mut losses)?;
@@ -46,6 +50,9 @@ pub(super) fn translated(
                 Some(edited) => incoming.inbound.decode_request(&incoming.head, edited)?,
                 None => decoded(incoming)?.clone(),
             };
+            if !is_rendered {
+                preset::render(&mut request, attempt.settings)?;
+            }
             // A target of the caller's own protocol may have the state.
             if endpoint.protocol != incoming.call.protocol {
                 incoming.inbound.refuse_state(&request)?;

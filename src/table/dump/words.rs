@@ -14,6 +14,7 @@ use crate::table::telemetry::AccessLog;
 use crate::table::{ClientKey, FilesPolicy, Kept, Lane, Limits, ReloadSettings, RoutingTable, SettingsIdx, WatchMode};
 use crate::wire::Operation;
 use crate::wire::quirk::Quirks;
+use crate::wire::template::{Prompts, Template};
 
 /// What `settings` has that `base` does not have, in words; of a system text its beginning and a digest.
 pub fn settings_words(settings: &Settings, base: &Settings) -> Vec<String> {
@@ -21,6 +22,7 @@ pub fn settings_words(settings: &Settings, base: &Settings) -> Vec<String> {
     words.extend(settings.params.iter().map(|(name, value)| format!("{name}={value}")));
     words.extend(settings.overrides.iter().map(|(name, value)| format!("{name}:={value}")));
     words.extend(settings.system.iter().map(|system| system_words(system)));
+    words.extend(prompt_words(&settings.prompts));
     words.extend(differing(timeout_words(settings), timeout_words(base)));
     words.extend(
         [("whole", settings.timeouts.whole), ("stream", settings.timeouts.stream)]
@@ -36,6 +38,7 @@ pub fn settings_words(settings: &Settings, base: &Settings) -> Vec<String> {
     words.extend(settings.body.set.iter().map(|(pointer, value)| format!("body {pointer}={value}")));
     words.extend(settings.body.remove.iter().map(|pointer| format!("without body {pointer}")));
     words.extend(settings.answers.output.iter().map(|schema| output_words(schema)));
+    words.extend(settings.answers.json_mode.map(|mode| format!("json_mode {}", mode.word())));
     let AnswerForm { on_invalid, degrade, .. } = &settings.answers;
     words.extend((*on_invalid != base.answers.on_invalid).then(|| format!("on_invalid {}", on_invalid.word())));
     words.extend((*degrade != base.answers.degrade).then(|| format!("degrade {}", degrade.word())));
@@ -101,6 +104,21 @@ fn system_words(text: &str) -> String {
     let beginning: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN).collect();
     let digest = blake3::hash(text.as_bytes()).to_hex();
     format!("system {} ... ({} bytes, {})", Quoted(&beginning), text.len(), digest.chars().take(16).collect::<String>())
+}
+
+fn prompt_words(prompts: &Prompts) -> impl Iterator<Item = String> {
+    let templates = prompts.templates.iter().map(|template| {
+        let schema = template.schema.as_ref().map_or(String::new(), |schema| {
+            format!(", {}", output_words(&schema.text).replacen("output", "arguments", 1))
+        });
+        let Template { name, path, form, digest, .. } = template;
+        format!("template {name} from {path} ({}, {digest}{schema})", form.word())
+    });
+    let wrappers = prompts
+        .wrappers
+        .iter()
+        .map(|wrapper| format!("{} texts in {} ({})", wrapper.speaker.word(), wrapper.path, wrapper.digest));
+    templates.chain(wrappers)
 }
 
 fn output_words(schema: &str) -> String {

@@ -8,6 +8,7 @@
 pub mod answer;
 pub mod check;
 pub mod mend;
+pub mod mode;
 pub mod request;
 pub mod stream;
 mod text;

@@ -63,7 +63,7 @@ fn json(
     Applied { means: Some(means), ..Applied::default() }
 }
 
-fn mentions_json(request: &Request) -> bool {
+pub(super) fn mentions_json(request: &Request) -> bool {
     let mut parts = request.messages.iter().flat_map(|message| &message.parts);
     parts.any(|part| matches!(part, Part::Text(text) if text.text.to_ascii_lowercase().contains("json")))
 }
@@ -202,7 +202,7 @@ fn tool(asked: Asked<'_>) -> Applied {
     };
     tools.push(Tool { kind, ext: Ext::default() });
     request.tool_choice = Some(ToolChoice::Tool(name.clone()));
-    Applied { means: Some(Means::Tool), tool: Some(name), wrapped: is_wrapped, in_words: false }
+    Applied { means: Some(Means::Tool), tool: Some(name), wrapped: is_wrapped, ..Applied::default() }
 }
 
 impl Asked<'_> {
@@ -233,7 +233,7 @@ impl Asked<'_> {
     }
 }
 
-fn forget(request: &mut Request, outbound: &dyn Outbound) {
+pub(super) fn forget(request: &mut Request, outbound: &dyn Outbound) {
     request.output = None;
     outbound.forget_form(&mut request.ext);
 }
@@ -260,7 +260,7 @@ fn instruct(request: &mut Request, text: String) {
     }
 }
 
-fn message(role: Role, text: String) -> Message {
+pub(super) fn message(role: Role, text: String) -> Message {
     Message {
         role,
         role_raw: None,

@@ -242,7 +242,7 @@ fn seen(events: Vec<Event>, applied: &Applied) -> Candidate {
 }
 
 fn by_tool() -> Applied {
-    Applied { means: Some(Means::Tool), tool: Some("respond_with_schema".into()), wrapped: true, in_words: false }
+    Applied { means: Some(Means::Tool), tool: Some("respond_with_schema".into()), wrapped: true, ..Applied::default() }
 }
 
 #[test]
