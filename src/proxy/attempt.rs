@@ -41,6 +41,7 @@ use crate::wire::ir::{self, Error, ErrorKind};
 use crate::wire::loss::Losses;
 use crate::wire::quirk::Quirks;
 use crate::wire::stops::Stops;
+use crate::wire::tensorzero::Told;
 use crate::wire::{Operation, Outbound};
 
 /// A good answer.
@@ -121,6 +122,12 @@ impl Place<'_> {
         self.scrub(&mut message);
         error.message = String::from_utf8_lossy(&message).into_owned();
         Failure::InStream(error)
+    }
+
+    /// What an answer of TensorZero's surface tells of itself, where this is one.
+    fn told(&self, this: &Try<'_, '_, '_, '_>) -> Option<Arc<Told>> {
+        let inference = this.incoming.surface?;
+        Some(inference.told(this.attempt, self.endpoint.protocol, this.tariff()))
     }
 
     /// What the upstream's request depends on.

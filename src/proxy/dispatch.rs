@@ -23,13 +23,15 @@ use super::outgoing::{self, Incoming};
 use super::respond::{self, Trail};
 use super::responses::stored::{self, Question};
 use super::scopes::{Bounds, Scopes, Step};
-use super::{Gateway, ResponseBody, guard, models, objects, receive, recorded, responses};
+use super::tensorzero::doors::Door;
+use super::{Gateway, ResponseBody, guard, models, objects, receive, recorded, responses, tensorzero};
 use crate::live::Live;
 use crate::state::health::Taking;
 use crate::table::select::NotFound;
 use crate::table::settings::{OnLoss, Retries};
 use crate::table::{Attempt, Decision, Draw, Outcome};
 use crate::telemetry::Entry;
+use crate::wire::envelope::Envelope;
 use crate::wire::ir::{Error, ErrorKind};
 use crate::wire::{Inbound, Operation, ProtocolId};
 
@@ -47,12 +49,17 @@ pub async fn handle(
         Trail { request_id: respond::request_id(request.headers()), generation: live.generation, ..Trail::default() };
     let (parts, body) = request.into_parts();
     let (method, uri, headers) = (&parts.method, &parts.uri, &parts.headers);
-    let ingress = ingress::read(method, uri, headers);
+    let surface = live.table.tensorzero.as_deref();
+    let ingress = surface
+        .and_then(|surface| tensorzero::doors::read(surface, method, uri.path()))
+        .unwrap_or_else(|| ingress::read(method, uri, headers));
     let protocol = match &ingress {
         Ingress::Call(call) => call.protocol,
         Ingress::Models { dialect, .. } | Ingress::MethodNotAllowed { dialect } => *dialect,
         Ingress::Stored(_) | Ingress::WebSocket => ProtocolId::OpenAiResponses,
         Ingress::Object(object) => object.dialect,
+        Ingress::TensorZero(Door::Models) => ProtocolId::TensorZeroChat,
+        Ingress::TensorZero(_) => ProtocolId::TensorZero,
         Ingress::Side => ProtocolId::OpenAiChat,
     };
     let Some(inbound) = respond::dialect(protocol) else { return bare(StatusCode::INTERNAL_SERVER_ERROR) };
@@ -85,6 +92,10 @@ pub async fn handle(
             }
             Err(error) => Err(error),
         },
+        Ingress::TensorZero(door) => match guard::client_key(&live, headers, uri) {
+            Err(error) if !door.is_open() => Err(error),
+            _ => tensorzero::other::answer(gateway, &live, door, (headers, body), &trail).await,
+        },
         Ingress::Models { dialect, id } => guard::client_key(&live, headers, uri)
             .and_then(|_| models::answer(&live.table, dialect, id.as_deref(), &trail)),
         Ingress::Call(call) => match guard::client_key(&live, headers, uri) {
@@ -96,6 +107,7 @@ pub async fn handle(
         },
     };
     let response = response.unwrap_or_else(|error| respond::error(inbound, error, "gateway", &trail));
+    let response = tensorzero::other::versioned(protocol, response);
     gateway.traffic.answered(protocol, response.status().as_u16());
     closed(response, &mut trail)
 }
@@ -171,6 +183,13 @@ async fn generate(
         Some(continued) => (continued, inbound.peek(&head, continued)?),
         None => (&body, envelope),
     };
+    let surface = tensorzero::begin(live, &call, inbound, (&envelope, body, headers))?;
+    let (surface, read) = surface.unzip();
+    let envelope = match &surface {
+        Some(inference) => Envelope { model: inference.meaning().to_owned().into(), ..envelope },
+        None => envelope,
+    };
+    let episode = surface.as_ref().map(|inference| inference.episode().to_string());
     let request_id = trail.request_id.clone();
     let facts = RequestFacts {
         protocol: call.protocol,
@@ -182,7 +201,7 @@ async fn generate(
         key: client,
         request_id: &request_id,
         request: OnceLock::new(),
-        assumed: Assumed::default(),
+        assumed: Assumed { episode: episode.as_deref(), ..Assumed::default() },
         utc_offset: live.table.utc_offset,
         clock: super::now,
     };
@@ -190,7 +209,13 @@ async fn generate(
     let decision = live.table.select(&facts, &Taking(&live.runtime.health), draw);
     recorded::decided(&mut trail.entry, &decision, draw, &facts, (&live.runtime.recorded, gateway.sinks.facts()));
     let route = decision.route.to_string();
-    let attempts = targets(&decision, &facts.envelope.model)?;
+    if let Some(inference) = &surface {
+        trail.entry.note(|record, _| record.tags.extend(inference.tags()));
+    }
+    let attempts = targets(&decision, &facts.envelope.model).map_err(|error| match &surface {
+        Some(inference) => tensorzero::undecided(inference, error),
+        None => error,
+    })?;
     let reachable = session.as_ref().map(|session| session.reachable(attempts)).transpose()?;
     let attempts = reachable.as_deref().unwrap_or(attempts);
     let incoming = Incoming {
@@ -203,7 +228,8 @@ async fn generate(
         body,
         envelope: &envelope,
         session: session.as_ref(),
-        decoded: OnceLock::new(),
+        surface: surface.as_ref(),
+        decoded: read.flatten().map_or_else(OnceLock::new, OnceLock::from),
         checker: OnceLock::new(),
     };
     let stream = envelope.stream && call.operation.streams();
@@ -217,7 +243,15 @@ async fn generate(
             Ok(respond::answer(answer, trail))
         }
         Err(Last::Estimate) => estimate(&incoming, trail),
-        Err(Last::Failure(failure)) => Ok(give_up(inbound, *failure, trail)),
+        Err(Last::Failure(failure)) => match &surface {
+            Some(inference) => {
+                let (failure, target) = *failure;
+                let error = tensorzero::failed(inference, failure, &target);
+                trail.target = Some(target);
+                Ok(respond::error(inbound, error, "upstream", trail))
+            }
+            None => Ok(give_up(inbound, *failure, trail)),
+        },
     }
 }
 
@@ -300,6 +334,9 @@ impl Walk<'_, '_, '_> {
             let failure = match self.one(attempt, &target, &bounds, trail).await {
                 Ok(answer) => {
                     trail.target = Some(target);
+                    if let Some(inference) = self.incoming.surface {
+                        inference.answered(self.gateway, trail, attempt);
+                    }
                     return Ok(answer);
                 }
                 Err(failure) => failure,

@@ -142,6 +142,7 @@ pub fn request<'t, T>(
     let mut explanation = explain(table, &facts, &health, Draw(given.draw));
     let body = Bytes::copy_from_slice(&pretended.body);
     let incoming = Incoming {
+        surface: None,
         call: &call,
         head,
         codec,
@@ -179,6 +180,7 @@ fn carry(facts: &RequestFacts<'_, '_>, attempt: &Attempt<'_>) -> Option<Result<L
     };
     let body = Bytes::copy_from_slice(facts.body);
     let incoming = Incoming {
+        surface: None,
         call: &call,
         head,
         codec: facts.protocol.codec()?,

@@ -6,6 +6,7 @@ use http::header::UPGRADE;
 use http::{HeaderMap, Method, Uri};
 
 use super::objects::path::{self as objects, Object};
+use super::tensorzero::doors::Door;
 use crate::wire::{Head, Operation, ProtocolId};
 
 /// What a request line asks for.
@@ -23,6 +24,8 @@ pub enum Ingress<'a> {
     WebSocket,
     /// A path of a model call, with a method that it does not have.
     MethodNotAllowed { dialect: ProtocolId },
+    /// Something of TensorZero's surface that is no call of a model.
+    TensorZero(Door),
     /// Everything else: administration, health, unknown paths.
     Side,
 }
@@ -221,6 +224,7 @@ mod tests {
             Ingress::Object(object) => format!("{} {:?}", object.kind.name(), object.deed),
             Ingress::WebSocket => "websocket".to_owned(),
             Ingress::MethodNotAllowed { dialect } => format!("405 {dialect}"),
+            Ingress::TensorZero(door) => format!("{door:?}"),
             Ingress::Side => "side".to_owned(),
         };
         assert_eq!(text, expect, "{method} {uri}");

@@ -48,12 +48,14 @@ mod scopes;
 pub mod server;
 pub mod stream;
 pub mod structured;
+pub mod tensorzero;
 
 use std::sync::Arc;
 
 pub use body::ResponseBody;
 
 use crate::live::LiveTable;
+use crate::state::inferences::Inferences;
 use crate::state::responses::Responses;
 use crate::table::facts;
 use crate::telemetry::Sinks;
@@ -67,6 +69,8 @@ pub struct Gateway {
     pub sinks: Arc<Sinks>,
     /// Answers of Responses calls that others may go on from.
     pub responses: Arc<Responses>,
+    /// Inferences that feedback may be given about.
+    pub inferences: Arc<Inferences>,
     /// `/admin/*`, `/metrics`, `/livez`, `/readyz`, `/`.
     pub side: axum::Router,
 }

@@ -65,7 +65,11 @@ fn page(dialect: ProtocolId, listed: &[Listed<'_>]) -> Value {
             "last_id": listed.last().map(|model| model.id),
         }),
         ProtocolId::Gemini => json!({ "models": entries }),
-        ProtocolId::OpenAiChat | ProtocolId::OpenAiResponses | ProtocolId::BedrockConverse => {
+        ProtocolId::OpenAiChat
+        | ProtocolId::OpenAiResponses
+        | ProtocolId::BedrockConverse
+        | ProtocolId::TensorZero
+        | ProtocolId::TensorZeroChat => {
             json!({ "object": "list", "data": entries })
         }
     }
@@ -94,7 +98,11 @@ fn entry(dialect: ProtocolId, model: &Listed<'_>) -> Value {
             }
             entry
         }
-        ProtocolId::OpenAiChat | ProtocolId::OpenAiResponses | ProtocolId::BedrockConverse => {
+        ProtocolId::OpenAiChat
+        | ProtocolId::OpenAiResponses
+        | ProtocolId::BedrockConverse
+        | ProtocolId::TensorZero
+        | ProtocolId::TensorZeroChat => {
             json!({"id": model.id, "object": "model", "created": 0, "owned_by": model.owner})
         }
     }

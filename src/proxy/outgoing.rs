@@ -22,6 +22,7 @@ use super::ingress::Call;
 use super::pipe::Terms;
 use super::responses::Session;
 use super::structured::{AnswerForm, Correction};
+use super::tensorzero::Inference;
 use crate::provider::Endpoint;
 use crate::table::settings::BodyEdits;
 use crate::table::{Attempt, Lane};
@@ -45,6 +46,8 @@ pub struct Incoming<'r, 'b> {
     pub envelope: &'r Envelope<'b>,
     /// Of a Responses call: the answers before and after it.
     pub session: Option<&'r Session>,
+    /// Of a call of TensorZero's surface: what it says beyond its conversation.
+    pub surface: Option<&'r Inference<'r>>,
     /// The document in the hub, read by the first try that needs it unedited.
     pub decoded: OnceLock<ir::Request>,
     /// The compiled schema of the answer, and its text: most tries of a request want the same.
@@ -145,6 +148,9 @@ pub fn body(incoming: &Incoming<'_, '_>, attempt: &Attempt<'_>, toward: &Toward<
                 *body = preset::edit_body(body, edits)?;
             }
         }
+    }
+    if let Some(inference) = incoming.surface {
+        prepared.body = inference.edit_body(prepared.body, attempt)?;
     }
     Ok(prepared)
 }

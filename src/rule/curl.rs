@@ -57,7 +57,7 @@ impl Said {
             return ("/v1/embeddings".to_owned(), body);
         }
         match shape.protocol {
-            ProtocolId::OpenAiChat => self.chat(shape, &mut body),
+            ProtocolId::OpenAiChat | ProtocolId::TensorZero | ProtocolId::TensorZeroChat => self.chat(shape, &mut body),
             ProtocolId::AnthropicMessages => self.messages(shape, &mut body),
             ProtocolId::Gemini | ProtocolId::OpenAiResponses | ProtocolId::BedrockConverse => {
                 self.other(shape, &mut body)

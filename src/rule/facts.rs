@@ -230,7 +230,11 @@ pub(super) fn number_name(fact: NumberFact) -> &'static str {
 
 /// Position in [`PROTOCOL`].
 pub(super) fn protocol_position(protocol: ProtocolId, embeddings: bool) -> u64 {
-    if embeddings { ProtocolId::COUNT as u64 } else { protocol.index() as u64 }
+    let protocol = match protocol {
+        ProtocolId::TensorZero | ProtocolId::TensorZeroChat => ProtocolId::OpenAiChat,
+        other => other,
+    };
+    if embeddings { ProtocolId::ALL.len() as u64 } else { protocol.index() as u64 }
 }
 
 /// The bucket, 0 to 99, of whoever a request belongs to: the same on every replica and after every reload.

@@ -4,11 +4,12 @@
 pub mod client_keys;
 pub mod credentials;
 pub mod health;
+pub mod inferences;
 pub mod responses;
 pub mod tokens;
 pub mod uris;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use http::{HeaderName, HeaderValue};
@@ -35,6 +36,8 @@ pub struct Runtime {
     /// By [`ProviderIdx`](crate::table::ProviderIdx).
     pub providers: Box<[ProviderState]>,
     pub client_keys: ClientKeys,
+    /// Where feedback of TensorZero's surface is written.
+    pub feedback: Option<PathBuf>,
     /// Which facts records of requests hold.
     pub recorded: Named,
     /// Where records of requests go.
@@ -86,13 +89,15 @@ impl Runtime {
         let state = |provider| provider_state(provider, &secrets, (&pools, carried), &mut problems);
         let providers: Box<[ProviderState]> = table.providers.iter().map(state).collect();
         let client_keys = ClientKeys::resolve(table, &secrets, &mut problems);
+        let feedback = table.tensorzero.as_ref().and_then(|surface| surface.feedback_file.as_deref());
+        let feedback = feedback.map(|file| folder.join(file));
         let recorded = Named::of(table);
         let health = TargetHealth::prepare(table, previous.map(|runtime| &runtime.health));
         let telemetry =
             Wanted { access_log: table.access_log.as_ref().map(|log| access_log::Settings::of(log, folder)) };
         problems.extend(telemetry.access_log.iter().filter_map(|log| log.probe().err()));
         if problems.is_empty() {
-            Ok(Runtime { pools, providers, client_keys, recorded, telemetry, health })
+            Ok(Runtime { pools, providers, client_keys, recorded, telemetry, health, feedback })
         } else {
             Err(problems)
         }

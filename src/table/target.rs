@@ -57,7 +57,7 @@ pub struct Lanes([[Lane; ProtocolId::COUNT]; Operation::COUNT]);
 impl Lanes {
     /// Asks `lane` for each of them.
     pub fn new(lane: impl Fn(ProtocolId, Operation) -> Lane) -> Lanes {
-        Lanes(Operation::ALL.map(|operation| ProtocolId::ALL.map(|caller| lane(caller, operation))))
+        Lanes(Operation::ALL.map(|operation| ProtocolId::CALLERS.map(|caller| lane(caller, operation))))
     }
 
     pub fn get(&self, caller: ProtocolId, operation: Operation) -> &Lane {

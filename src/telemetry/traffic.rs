@@ -92,7 +92,7 @@ impl Traffic {
         let counter = |protocol: ProtocolId, status| {
             requests.get_or_create(&RequestLabels { protocol: protocol.name(), status }).clone()
         };
-        let requests_by = ProtocolId::ALL.map(|protocol| CLASSES.map(|status| counter(protocol, status)));
+        let requests_by = ProtocolId::CALLERS.map(|protocol| CLASSES.map(|status| counter(protocol, status)));
         let traffic = Traffic {
             requests_by,
             requests,

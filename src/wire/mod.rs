@@ -28,6 +28,7 @@ pub mod schema;
 pub mod stops;
 pub mod structured;
 pub mod template;
+pub mod tensorzero;
 mod tool_ids;
 
 use std::fmt;
@@ -55,11 +56,29 @@ pub enum ProtocolId {
     AnthropicMessages,
     Gemini,
     BedrockConverse,
+    /// TensorZero's native form, which only callers speak.
+    #[serde(rename = "tensorzero")]
+    TensorZero,
+    /// TensorZero's variety of Chat Completions, which only callers speak.
+    #[serde(rename = "tensorzero-chat")]
+    TensorZeroChat,
 }
 
 impl ProtocolId {
-    pub const COUNT: usize = 5;
-    pub const ALL: [ProtocolId; ProtocolId::COUNT] = [
+    /// How many callers may speak.
+    pub const COUNT: usize = 7;
+    /// Those that callers may speak: [`ProtocolId::ALL`], and what no upstream speaks.
+    pub const CALLERS: [ProtocolId; ProtocolId::COUNT] = [
+        ProtocolId::OpenAiChat,
+        ProtocolId::OpenAiResponses,
+        ProtocolId::AnthropicMessages,
+        ProtocolId::Gemini,
+        ProtocolId::BedrockConverse,
+        ProtocolId::TensorZero,
+        ProtocolId::TensorZeroChat,
+    ];
+    /// Those that both callers and upstreams may speak.
+    pub const ALL: [ProtocolId; 5] = [
         ProtocolId::OpenAiChat,
         ProtocolId::OpenAiResponses,
         ProtocolId::AnthropicMessages,
@@ -75,6 +94,8 @@ impl ProtocolId {
             ProtocolId::AnthropicMessages => "anthropic-messages",
             ProtocolId::Gemini => "gemini",
             ProtocolId::BedrockConverse => "bedrock-converse",
+            ProtocolId::TensorZero => "tensorzero",
+            ProtocolId::TensorZeroChat => "tensorzero-chat",
         }
     }
 
@@ -86,6 +107,8 @@ impl ProtocolId {
             ProtocolId::AnthropicMessages => "messages",
             ProtocolId::Gemini => "gemini",
             ProtocolId::BedrockConverse => "converse",
+            // What a request of TensorZero's says, to rules, is what one of Chat Completions does.
+            ProtocolId::TensorZero | ProtocolId::TensorZeroChat => "chat",
         }
     }
 
@@ -93,14 +116,14 @@ impl ProtocolId {
         ProtocolId::ALL.into_iter().find(|id| id.name() == name)
     }
 
-    /// Position in [`ProtocolId::ALL`], for arrays indexed by protocol.
+    /// Position in [`ProtocolId::CALLERS`], for arrays indexed by protocol.
     pub fn index(self) -> usize {
         self as usize
     }
 
     /// The protocol's codec, `None` while this build has none (the room exists, the wire does not).
     pub fn codec(self) -> Option<&'static dyn Protocol> {
-        PROTOCOLS.iter().copied().find(|p| p.id() == self)
+        PROTOCOLS.iter().chain(CALLERS_ONLY).copied().find(|p| p.id() == self)
     }
 }
 
@@ -110,7 +133,7 @@ impl fmt::Display for ProtocolId {
     }
 }
 
-/// Every protocol that this build speaks. Registration is one line here.
+/// Every protocol that this build speaks in both roles. Registration is one line here.
 pub static PROTOCOLS: &[&dyn Protocol] = &[
     &openai_chat::OpenAiChat,
     &anthropic_messages::AnthropicMessages,
@@ -118,6 +141,9 @@ pub static PROTOCOLS: &[&dyn Protocol] = &[
     &bedrock_converse::BedrockConverse,
     &openai_responses::OpenAiResponses,
 ];
+
+/// Protocols that only callers speak.
+pub static CALLERS_ONLY: &[&dyn Protocol] = &[&tensorzero::Native, &tensorzero::Chat];
 
 /// One wire protocol. The two roles are separate because a protocol may offer only one of them.
 pub trait Protocol: Sync {
@@ -168,6 +194,10 @@ pub struct Answering<'a> {
     pub previous: Option<&'a str>,
     /// Seconds since 1970, for upstreams that do not date their answers.
     pub now: u64,
+    /// What answers of TensorZero's surface tell of themselves.
+    pub told: Option<&'a std::sync::Arc<tensorzero::Told>>,
+    /// The whole answer as the upstream gave it.
+    pub raw: Option<&'a [u8]>,
 }
 
 /// The server's role of a protocol: reads callers' requests, writes answers.

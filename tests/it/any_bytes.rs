@@ -396,6 +396,7 @@ mod tests {
             ProtocolId::AnthropicMessages => "/anthropic_messages/",
             ProtocolId::Gemini => "/gemini_generate/",
             ProtocolId::BedrockConverse => "/bedrock_converse/",
+            ProtocolId::TensorZero | ProtocolId::TensorZeroChat => "/tensorzero/",
         }
     }
 

@@ -206,7 +206,11 @@ fn normal(protocol: ProtocolId, document: &Value) -> Value {
             document
         }
         ProtocolId::Gemini => standard_base64(camel(document)),
-        ProtocolId::OpenAiResponses | ProtocolId::AnthropicMessages | ProtocolId::BedrockConverse => document.clone(),
+        ProtocolId::OpenAiResponses
+        | ProtocolId::AnthropicMessages
+        | ProtocolId::BedrockConverse
+        | ProtocolId::TensorZero
+        | ProtocolId::TensorZeroChat => document.clone(),
     }
 }
 

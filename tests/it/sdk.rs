@@ -293,10 +293,19 @@ fn folder(name: &str, files: &[&str]) -> (PathBuf, bool) {
     (folder, filled)
 }
 
+/// Python with what `requirements` (a path below `tests/`) pin, installed once.
+pub(crate) async fn python_with(name: &str, requirements: &str) -> PathBuf {
+    install(name, &format!("../{requirements}")).await
+}
+
 async fn install_python() -> PathBuf {
-    let (folder, filled) = folder("python", &["python/requirements.txt"]);
+    install("python", "python/requirements.txt").await
+}
+
+async fn install(name: &str, requirements: &str) -> PathBuf {
+    let (folder, filled) = folder(name, &[requirements]);
     if !filled {
-        let requirements = Path::new(ROOT).join("tests/sdk/python/requirements.txt");
+        let requirements = Path::new(ROOT).join("tests/sdk").join(requirements);
         let missing = "install Python 3 with its `venv` module (Debian: apt-get install python3-venv)";
         step(Command::new("python3").args(["-m", "venv"]).arg(&folder), missing).await;
         let pip = folder.join("bin/pip");

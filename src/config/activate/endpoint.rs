@@ -222,6 +222,8 @@ fn auth(written: Written<'_>, base_url: &BaseUrl, env: &Env) -> Result<AuthSchem
         ProtocolId::AnthropicMessages => AuthScheme::Header(HeaderName::from_static("x-api-key")),
         ProtocolId::Gemini => AuthScheme::Header(HeaderName::from_static("x-goog-api-key")),
         ProtocolId::BedrockConverse => AuthScheme::Bearer,
+        // No upstream speaks these, so no endpoint does.
+        ProtocolId::TensorZero | ProtocolId::TensorZeroChat => AuthScheme::None,
     })
 }
 
@@ -249,9 +251,12 @@ fn protocol_headers(protocol: ProtocolId) -> Vec<(HeaderName, HeaderText)> {
             HeaderName::from_static("anthropic-version"),
             HeaderText::Literal(HeaderValue::from_static("2023-06-01")),
         )],
-        ProtocolId::OpenAiChat | ProtocolId::OpenAiResponses | ProtocolId::Gemini | ProtocolId::BedrockConverse => {
-            Vec::new()
-        }
+        ProtocolId::OpenAiChat
+        | ProtocolId::OpenAiResponses
+        | ProtocolId::Gemini
+        | ProtocolId::BedrockConverse
+        | ProtocolId::TensorZero
+        | ProtocolId::TensorZeroChat => Vec::new(),
     }
 }
 

@@ -17,7 +17,7 @@ pub(super) fn operations(written: Written<'_>) -> Result<Box<[Operation]>, Probl
         }
         // Cohere's models have the shape of Cohere there, too.
         ProtocolId::BedrockConverse => *operation == Operation::Rerank,
-        ProtocolId::OpenAiResponses | ProtocolId::Gemini => false,
+        ProtocolId::OpenAiResponses | ProtocolId::Gemini | ProtocolId::TensorZero | ProtocolId::TensorZeroChat => false,
     };
     let operations = match written.layers.pick(|entry| entry.operations.as_ref()) {
         Some(listed) => listed.iter().map(relayed).collect::<Result<Vec<_>, _>>()?,

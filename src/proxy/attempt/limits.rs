@@ -64,7 +64,9 @@ pub(super) fn translated(headers: &HeaderMap, caller: ProtocolId, now: SystemTim
         | ProtocolId::OpenAiResponses
         | ProtocolId::AnthropicMessages
         | ProtocolId::Gemini
-        | ProtocolId::BedrockConverse => as_they_came(headers),
+        | ProtocolId::BedrockConverse
+        | ProtocolId::TensorZero
+        | ProtocolId::TensorZeroChat => as_they_came(headers),
     }
 }
 

@@ -17,10 +17,10 @@ use crate::table::settings::RetryOn;
 use crate::telemetry::record::Account;
 use crate::telemetry::traffic::StreamRecord;
 use crate::upstream;
-use crate::wire::Operation;
 use crate::wire::frame::Framing;
 use crate::wire::ir::{Error, ErrorKind};
 use crate::wire::structured::watch::Slot;
+use crate::wire::{Answering, Operation};
 
 /// Opens a stream up to its first content.
 pub(super) async fn open(
@@ -40,7 +40,9 @@ pub(super) async fn open(
     let (pipe, mut headers) = match &prepared.translation {
         Translation::None => (Pipe::relay(incoming.inbound, place.outbound, prepared.terms), forwarded(&head.headers)),
         Translation::Generate(request) => {
+            let told = place.told(this);
             let answering = responses::answering(incoming, request).map_err(Failure::Refused)?;
+            let answering = Answering { told: told.as_ref(), ..answering };
             let encoder = incoming.inbound.answer_encoder(&incoming.head, &answering);
             let decoder = place.outbound.stream_decoder(&place.quirks);
             let decoder = match place.stops(request) {

@@ -22,7 +22,7 @@ use crate::upstream;
 use crate::upstream::body::Broken;
 use crate::wire::ir::{Error, Usage};
 use crate::wire::openai_responses::history;
-use crate::wire::{Operation, rerank};
+use crate::wire::{Answering, Operation, rerank};
 
 /// Most bytes of a whole answer.
 const WHOLE_LIMIT: usize = 64 << 20;
@@ -87,7 +87,9 @@ pub(super) async fn whole(
             }
             recorded::answer(&mut account, &answer);
             let mut out = Vec::with_capacity(body.len());
+            let told = place.told(this);
             let answering = responses::answering(incoming, &request).map_err(bad)?;
+            let answering = Answering { told: told.as_ref(), raw: Some(&body), ..answering };
             incoming.inbound.encode_answer(&answering, &answer, &mut out, &mut losses);
             if let Some(keeper) = incoming.session.and_then(Session::keeper) {
                 keeper.keep(out.clone());

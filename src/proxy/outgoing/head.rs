@@ -63,6 +63,9 @@ pub fn request(
     for name in &attempt.settings.headers.remove {
         headers.remove(name);
     }
+    if let Some(inference) = incoming.surface {
+        inference.edit_headers(headers, attempt);
+    }
     request
 }
 

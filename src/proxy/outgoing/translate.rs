@@ -57,6 +57,9 @@ pub(super) fn translated(
             if endpoint.protocol != incoming.call.protocol {
                 incoming.inbound.refuse_state(&request)?;
             }
+            if let Some(inference) = incoming.surface {
+                inference.shape(&mut request, attempt, endpoint.protocol);
+            }
             fit(&mut request, &mut losses)?;
             form = form::apply(incoming, &mut request, attempt, toward, &mut losses)?;
             outbound.encode_request(&request, &destination, &mut out, &mut losses)?;

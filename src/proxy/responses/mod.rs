@@ -193,9 +193,9 @@ impl Keeper {
 /// A document that is not of its protocol.
 pub fn answering<'a>(incoming: &'a Incoming<'_, '_>, sent: &'a ir::Request) -> Result<Answering<'a>, Error> {
     let Some(session) = incoming.session else {
-        return Ok(Answering { request: sent, id: None, previous: None, now: 0 });
+        return Ok(Answering { request: sent, id: None, previous: None, now: 0, told: None, raw: None });
     };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
     let request = outgoing::decoded(incoming)?;
-    Ok(Answering { request, id: Some(&session.id), previous: session.previous.as_deref(), now })
+    Ok(Answering { request, id: Some(&session.id), previous: session.previous.as_deref(), now, told: None, raw: None })
 }

@@ -217,6 +217,8 @@ fn list(protocol: ProtocolId) -> &'static str {
         ProtocolId::AnthropicMessages => include_str!("anthropic_messages.tsv"),
         ProtocolId::Gemini => include_str!("gemini_generate.tsv"),
         ProtocolId::BedrockConverse => include_str!("bedrock_converse.tsv"),
+        // Read into the hub as Chat Completions; nobody documents them elsewhere.
+        ProtocolId::TensorZero | ProtocolId::TensorZeroChat => "",
     }
 }
 

@@ -77,6 +77,7 @@ fn folder(protocol: ProtocolId) -> &'static str {
         ProtocolId::AnthropicMessages => "anthropic_messages",
         ProtocolId::Gemini => "gemini_generate",
         ProtocolId::BedrockConverse => "bedrock_converse",
+        ProtocolId::TensorZero | ProtocolId::TensorZeroChat => "tensorzero",
     }
 }
 

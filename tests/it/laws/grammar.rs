@@ -15,6 +15,7 @@ pub(crate) fn check(protocol: ProtocolId, stream: &[u8], case: &str) {
         ProtocolId::Gemini => gemini(&frames, case),
         ProtocolId::OpenAiResponses => responses(&frames, case),
         ProtocolId::BedrockConverse => converse(&frames, case),
+        ProtocolId::TensorZero | ProtocolId::TensorZeroChat => panic!("{case}: only callers speak it"),
     }
 }
 

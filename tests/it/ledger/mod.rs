@@ -32,6 +32,7 @@ fn pairs() -> Vec<(ProtocolId, ProtocolId)> {
 fn models(target: ProtocolId) -> &'static [&'static str] {
     match target {
         ProtocolId::OpenAiChat | ProtocolId::OpenAiResponses => &["gpt-5", "m"],
+        ProtocolId::TensorZero | ProtocolId::TensorZeroChat => &["m"],
         ProtocolId::AnthropicMessages => {
             &["claude-opus-4-6", "claude-opus-4-7", "claude-haiku-4-5", "claude-3-haiku", "m"]
         }

@@ -20,6 +20,7 @@ fn title(protocol: ProtocolId) -> &'static str {
         ProtocolId::AnthropicMessages => "Anthropic Messages",
         ProtocolId::Gemini => "Google generateContent",
         ProtocolId::BedrockConverse => "Bedrock Converse",
+        ProtocolId::TensorZero | ProtocolId::TensorZeroChat => "TensorZero",
     }
 }
 
@@ -30,6 +31,7 @@ fn short(protocol: ProtocolId) -> &'static str {
         ProtocolId::AnthropicMessages => "Anthropic",
         ProtocolId::Gemini => "Gemini",
         ProtocolId::BedrockConverse => "Converse",
+        ProtocolId::TensorZero | ProtocolId::TensorZeroChat => "TensorZero",
     }
 }
 

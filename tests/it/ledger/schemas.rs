@@ -35,7 +35,7 @@ fn schema(protocol: ProtocolId) -> Option<Value> {
         ProtocolId::OpenAiResponses => Some(openai("CreateResponse")),
         ProtocolId::Gemini => Some(google("GenerateContentRequest")),
         ProtocolId::BedrockConverse => Some(bedrock("ConverseRequest")),
-        ProtocolId::AnthropicMessages => None,
+        ProtocolId::AnthropicMessages | ProtocolId::TensorZero | ProtocolId::TensorZeroChat => None,
     }
 }
 
@@ -253,7 +253,7 @@ fn answer_schema(protocol: ProtocolId) -> Option<Value> {
         ProtocolId::OpenAiResponses => Some(openai("Response")),
         ProtocolId::Gemini => Some(google("GenerateContentResponse")),
         ProtocolId::BedrockConverse => Some(bedrock("ConverseResponse")),
-        ProtocolId::AnthropicMessages => None,
+        ProtocolId::AnthropicMessages | ProtocolId::TensorZero | ProtocolId::TensorZeroChat => None,
     }
 }
 
@@ -285,7 +285,11 @@ fn every_translated_answer_fits_the_published_schema() {
 /// Paths of the documented members of a request: the first level, and what the published types say of the levels below.
 fn documented(protocol: ProtocolId) -> BTreeSet<String> {
     let nested: &[(&str, &str)] = match protocol {
-        ProtocolId::OpenAiChat | ProtocolId::OpenAiResponses | ProtocolId::AnthropicMessages => &[],
+        ProtocolId::OpenAiChat
+        | ProtocolId::OpenAiResponses
+        | ProtocolId::AnthropicMessages
+        | ProtocolId::TensorZero
+        | ProtocolId::TensorZeroChat => &[],
         ProtocolId::Gemini => &[
             ("GenerationConfig", "generationConfig."),
             ("ThinkingConfig", "generationConfig.thinkingConfig."),

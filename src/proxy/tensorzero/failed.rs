@@ -1,0 +1,31 @@
+//! What a caller of the surface is told when nothing answered. TensorZero never shows an upstream's own status: 502 where
+//! several variants could have answered, 500 where one was asked for.
+
+use super::Inference;
+use crate::proxy::failure::Failure;
+use crate::wire::ir::{Error, ErrorKind};
+use crate::wire::tensorzero::Face;
+
+/// The error after the last failure.
+pub fn failed(inference: &Inference<'_>, failure: Failure, target: &str) -> Error {
+    let pinned = inference.call.variant.is_some() || inference.face == Face::Embeddings;
+    let late = matches!(failure, Failure::Deadline(_) | Failure::FirstToken(_));
+    let cause = failure.into_error(target);
+    let (status, what) = match (pinned, late) {
+        (true, true) => (408, "the variant took too long"),
+        (true, false) => (500, "no provider of it answered"),
+        (false, _) => (502, "every variant failed"),
+    };
+    let message = format!("{what}: {target}: {}", cause.message);
+    Error { code: cause.code, ..Error::new(ErrorKind::Upstream, message).with_status(status) }
+}
+
+/// The error of a decision that leads to no target: what was asked for is known, so it is no fault of the caller's, unless a
+/// rule says so.
+pub fn undecided(inference: &Inference<'_>, error: Error) -> Error {
+    if error.code.as_deref() == Some("denied") {
+        return error;
+    }
+    let pinned = inference.call.variant.is_some() || inference.face == Face::Embeddings;
+    error.with_status(if pinned { 500 } else { 502 })
+}

@@ -1,0 +1,191 @@
+//! Whole answers, written.
+
+use serde_json::value::RawValue;
+
+use super::told::{self, Told};
+use crate::wire::Answering;
+use crate::wire::ir::{Candidate, Part, Reasoning, Request, Response, ToolCall, ToolKind};
+use crate::wire::json::{self, ObjectWriter};
+use crate::wire::loss::Losses;
+use crate::wire::structured::check::{Checker, Verdict};
+
+/// Writes an answer in OpenAI's form.
+pub(super) fn chat(told: &Told, response: &Response, raw: Option<&[u8]>, out: &mut Vec<u8>, losses: &mut Losses) {
+    let none = Vec::new();
+    let parts = response.candidates.first().map_or(&none, |candidate| &candidate.parts);
+    let finish = finish_of(response).map_or("stop", told::chat_finish);
+    json::object(out, |answer| {
+        answer.field("id", &told.inference_id);
+        answer.field("episode_id", &told.episode_id);
+        answer.array("choices", [parts], |parts, out| {
+            json::object(out, |choice| {
+                choice.field("index", &0);
+                choice.field("finish_reason", finish);
+                choice.object("message", |message| chat_message(told, parts, message, losses));
+            });
+        });
+        answer.field("created", &told.now);
+        answer.field("model", &told.name);
+        answer.field("system_fingerprint", "");
+        answer.field("service_tier", &());
+        answer.field("object", "chat.completion");
+        answer.object("usage", |counts| told.chat_usage(response.usage.as_ref(), counts));
+        told.raw("tensorzero_", raw, answer);
+    });
+}
+
+fn finish_of(response: &Response) -> Option<crate::wire::ir::FinishReason> {
+    response.candidates.first()?.finish.as_ref().map(|finish| finish.reason)
+}
+
+fn chat_message(told: &Told, parts: &[Part], message: &mut ObjectWriter<'_>, losses: &mut Losses) {
+    message.field("role", "assistant");
+    if told.json {
+        message.field("content", &value_of(parts));
+        return;
+    }
+    let texts: Vec<&str> = parts.iter().filter_map(said).collect();
+    message.field("content", &if texts.is_empty() { None } else { Some(texts.concat()) });
+    let calls: Vec<&ToolCall> = parts.iter().filter_map(call_of).collect();
+    if !calls.is_empty() {
+        message.array("tool_calls", calls, chat_call);
+    }
+    let thoughts: Vec<(usize, &Reasoning)> = parts.iter().enumerate().filter_map(thought_of).collect();
+    if !thoughts.is_empty() {
+        message.array("tensorzero_extra_content", thoughts, |(at, thought), out| {
+            json::object(out, |block| {
+                block.field("type", "thought");
+                block.field("insert_index", &at);
+                write_thought(told, thought, block);
+            });
+        });
+    }
+    report(parts, losses);
+}
+
+/// Writes the members of a thought.
+fn write_thought(told: &Told, thought: &Reasoning, block: &mut ObjectWriter<'_>) {
+    if !thought.text.is_empty() {
+        block.field("text", &thought.text);
+    }
+    block.optional("signature", &thought.signature.as_ref().map(|signature| &signature.value));
+    block.field("provider_type", told.provider_type);
+}
+
+fn chat_call(call: &ToolCall, out: &mut Vec<u8>) {
+    json::object(out, |writer| {
+        writer.field("id", call.id.as_deref().unwrap_or_default());
+        writer.field("type", "function");
+        writer.object("function", |function| {
+            function.field("name", &call.name);
+            function.field("arguments", &call.arguments);
+        });
+    });
+}
+
+fn said(part: &Part) -> Option<&str> {
+    match part {
+        Part::Text(text) | Part::Refusal(text) => Some(&text.text),
+        _ => None,
+    }
+}
+
+fn call_of(part: &Part) -> Option<&ToolCall> {
+    if let Part::ToolCall(call) = part { Some(call) } else { None }
+}
+
+fn thought_of((at, part): (usize, &Part)) -> Option<(usize, &Reasoning)> {
+    if let Part::Reasoning(thought) = part { Some((at, thought)) } else { None }
+}
+
+/// The text of a JSON function's answer: the last that was said, or the arguments of the last call.
+fn value_of(parts: &[Part]) -> Option<&str> {
+    parts.iter().rev().find_map(|part| said(part).or_else(|| call_of(part).map(|call| &*call.arguments)))
+}
+
+/// Media and parts that nobody knows have no place here.
+fn report(parts: &[Part], losses: &mut Losses) {
+    for part in parts {
+        match part {
+            Part::Media(_) => losses.dropped("content.media", "answers of this surface carry no media"),
+            Part::Opaque(opaque) => {
+                losses.dropped_part("content", &opaque.raw, "only the provider whose word it is understands this part");
+            }
+            Part::Text(_) | Part::Refusal(_) | Part::Reasoning(_) | Part::ToolCall(_) | Part::ToolResult(_) => {}
+        }
+    }
+}
+
+/// Writes a native answer.
+pub(super) fn native(
+    told: &Told,
+    answering: &Answering<'_>,
+    response: &Response,
+    out: &mut Vec<u8>,
+    losses: &mut Losses,
+) {
+    let empty = Candidate { parts: Vec::new(), finish: None, ext: json::Ext::default() };
+    let candidate = response.candidates.first().unwrap_or(&empty);
+    json::object(out, |answer| {
+        told.native_head(answer);
+        if told.json {
+            answer.object("output", |output| write_value(told, &candidate.parts, output));
+        } else {
+            let blocks = candidate.parts.iter().filter(|part| has_block(part));
+            answer.array("content", blocks, |part, out| block(told, answering.request, part, out));
+            report(&candidate.parts, losses);
+        }
+        answer.object("usage", |counts| told.native_usage(response.usage.as_ref(), counts));
+        told.raw("", answering.raw, answer);
+        answer.field("finish_reason", &candidate.finish.as_ref().map(|finish| told::native_finish(finish.reason)));
+    });
+}
+
+fn has_block(part: &Part) -> bool {
+    matches!(part, Part::Text(_) | Part::Refusal(_) | Part::Reasoning(_) | Part::ToolCall(_))
+}
+
+fn block(told: &Told, request: &Request, part: &Part, out: &mut Vec<u8>) {
+    json::object(out, |block| {
+        if let Some(text) = said(part) {
+            block.field("type", "text");
+            block.field("text", text);
+        } else if let Some(call) = call_of(part) {
+            block.field("type", "tool_call");
+            native_call(request, call, block);
+        } else if let Some((_, thought)) = thought_of((0, part)) {
+            block.field("type", "thought");
+            write_thought(told, thought, block);
+        }
+    });
+}
+
+/// A call as the model wrote it, and as it is meant: the name where such a tool was offered, the arguments where they are what
+/// its schema asks for.
+fn native_call(request: &Request, call: &ToolCall, block: &mut ObjectWriter<'_>) {
+    let offered = request.tools.iter().flatten().find_map(|tool| match &tool.kind {
+        ToolKind::Function { name, parameters, .. } if *name == call.name => Some(parameters.as_deref()),
+        ToolKind::Function { .. } | ToolKind::Opaque { .. } => None,
+    });
+    let fits = |parameters: Option<&RawValue>| {
+        let verdict = parameters.map(|schema| Checker::of_schema(schema).text(&call.arguments));
+        matches!(verdict, None | Some(Verdict::Valid | Verdict::Unchecked(_)))
+    };
+    let arguments = offered.filter(|parameters| fits(*parameters)).and_then(|_| json::raw(call.arguments.as_str()));
+    block.field("id", call.id.as_deref().unwrap_or_default());
+    block.field("raw_name", &call.name);
+    block.field("raw_arguments", &call.arguments);
+    block.field("name", &offered.map(|_| &call.name));
+    block.field("arguments", &arguments);
+}
+
+/// `{raw, parsed}`: what was said, and the value that it is, where it follows the schema.
+fn write_value(told: &Told, parts: &[Part], output: &mut ObjectWriter<'_>) {
+    let raw = value_of(parts);
+    let parsed = raw.and_then(json::raw).filter(|value| match told.schema.as_deref().and_then(json::raw) {
+        Some(schema) => matches!(Checker::of_schema(&schema).text(value.get()), Verdict::Valid | Verdict::Unchecked(_)),
+        None => true,
+    });
+    output.field("raw", &raw);
+    output.field("parsed", &parsed);
+}

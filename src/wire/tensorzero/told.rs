@@ -1,0 +1,161 @@
+//! What an answer tells of itself beside the model's words.
+
+use std::fmt;
+
+use crate::wire::ir::{FinishReason, Usage};
+use crate::wire::json::{self, ObjectWriter};
+
+/// The cost of usage in USD, where the file prices it.
+pub type Price = Box<dyn Fn(&Usage) -> Option<f64> + Send + Sync>;
+
+/// The ids and names of one answer, and what its caller wants to be told.
+pub struct Told {
+    pub inference_id: String,
+    pub episode_id: String,
+    /// As the member `model` of OpenAI's form names it.
+    pub name: String,
+    pub variant: String,
+    /// A JSON function answers: one value, not messages.
+    pub json: bool,
+    /// Schema of that value, as JSON text.
+    pub schema: Option<Box<str>>,
+    pub include_usage: bool,
+    pub include_raw_response: bool,
+    pub include_raw_usage: bool,
+    pub include_original_response: bool,
+    /// Of the one call of a model that the answer is made of.
+    pub model_inference_id: String,
+    /// TensorZero's name of the provider's kind.
+    pub provider_type: &'static str,
+    pub api_type: &'static str,
+    /// Seconds since 1970.
+    pub now: u64,
+    pub price: Price,
+}
+
+impl fmt::Debug for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Told")
+            .field("inference_id", &self.inference_id)
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Told {
+    /// Of an answer that has no ids.
+    pub(super) fn unnamed(model: &str) -> Told {
+        Told {
+            inference_id: String::new(),
+            episode_id: String::new(),
+            name: model.to_owned(),
+            variant: model.to_owned(),
+            json: false,
+            schema: None,
+            include_usage: true,
+            include_raw_response: false,
+            include_raw_usage: false,
+            include_original_response: false,
+            model_inference_id: String::new(),
+            provider_type: "",
+            api_type: "",
+            now: 0,
+            price: Box::new(|_| None),
+        }
+    }
+
+    /// Writes the ids that every native answer and chunk begins with.
+    pub(super) fn native_head(&self, object: &mut ObjectWriter<'_>) {
+        object.field("inference_id", &self.inference_id);
+        object.field("episode_id", &self.episode_id);
+        object.field("variant_name", &self.variant);
+    }
+
+    /// Usage in OpenAI's words. Nothing is told of what is not known.
+    pub(super) fn chat_usage(&self, usage: Option<&Usage>, counts: &mut ObjectWriter<'_>) {
+        let usage = usage.copied().unwrap_or_default();
+        counts.optional("prompt_tokens", &usage.input);
+        counts.optional("completion_tokens", &usage.output);
+        if let (Some(input), Some(output)) = (usage.input, usage.output) {
+            counts.field("total_tokens", &input.saturating_add(output));
+        }
+        if let Some(cached) = usage.cache_read {
+            counts.object("prompt_tokens_details", |details| details.field("cached_tokens", &cached));
+        }
+        counts.optional("tensorzero_provider_cache_write_input_tokens", &usage.cache_write);
+        counts.field("tensorzero_cost", &(self.price)(&usage));
+    }
+
+    /// Usage in TensorZero's words.
+    pub(super) fn native_usage(&self, usage: Option<&Usage>, counts: &mut ObjectWriter<'_>) {
+        let usage = usage.copied().unwrap_or_default();
+        counts.field("input_tokens", &usage.input);
+        counts.field("output_tokens", &usage.output);
+        counts.optional("provider_cache_read_input_tokens", &usage.cache_read);
+        counts.optional("provider_cache_write_input_tokens", &usage.cache_write);
+        counts.field("cost", &(self.price)(&usage));
+    }
+
+    /// Writes what the upstream said as it came, where the caller wants that. `prefix`: before the names of the members.
+    pub(super) fn raw(&self, prefix: &str, body: Option<&[u8]>, object: &mut ObjectWriter<'_>) {
+        let Some(text) = body.and_then(|body| std::str::from_utf8(body).ok()) else { return };
+        if self.include_raw_usage {
+            let usage = usage_member(text);
+            let usages: Vec<&serde_json::value::RawValue> = usage.iter().map(|raw| &**raw).collect();
+            object.array(&format!("{prefix}raw_usage"), usages, |usage, out| {
+                self.entry(|entry| entry.raw("data", usage), out)
+            });
+        }
+        if self.include_raw_response {
+            object.array(&format!("{prefix}raw_response"), [text], |text, out| {
+                self.entry(|entry| entry.field("data", text), out);
+            });
+        }
+        if self.include_original_response {
+            object.field(&format!("{prefix}original_response"), text);
+        }
+    }
+
+    /// One call of a model, in the lists of raw things.
+    fn entry(&self, data: impl FnOnce(&mut ObjectWriter<'_>), out: &mut Vec<u8>) {
+        json::object(out, |entry| {
+            entry.field("model_inference_id", &self.model_inference_id);
+            entry.field("provider_type", self.provider_type);
+            entry.field("api_type", self.api_type);
+            data(entry);
+        });
+    }
+}
+
+/// What a whole answer of an upstream says of usage, under the names that protocols have for it.
+fn usage_member(text: &str) -> Option<Box<serde_json::value::RawValue>> {
+    let object = json::Object::parse(text).ok()?;
+    let member = ["usage", "usageMetadata"].into_iter().find_map(|key| object.get(key))?;
+    Some(member.to_owned())
+}
+
+/// A finish reason in OpenAI's words.
+pub(super) fn chat_finish(reason: FinishReason) -> &'static str {
+    match reason {
+        FinishReason::ToolCalls => "tool_calls",
+        FinishReason::Length | FinishReason::ContextWindow => "length",
+        FinishReason::ContentFilter | FinishReason::Refusal => "content_filter",
+        FinishReason::Stop
+        | FinishReason::StopSequence
+        | FinishReason::Pause
+        | FinishReason::Malformed
+        | FinishReason::Other => "stop",
+    }
+}
+
+/// A finish reason in TensorZero's words.
+pub(super) fn native_finish(reason: FinishReason) -> &'static str {
+    match reason {
+        FinishReason::Stop => "stop",
+        FinishReason::StopSequence => "stop_sequence",
+        FinishReason::ToolCalls => "tool_call",
+        FinishReason::Length | FinishReason::ContextWindow => "length",
+        FinishReason::ContentFilter | FinishReason::Refusal => "content_filter",
+        FinishReason::Pause | FinishReason::Malformed | FinishReason::Other => "unknown",
+    }
+}
