@@ -20,6 +20,8 @@ pub struct Quirks {
     pub structured_output: StructuredOutput,
     /// `reasoning_effort` is refused.
     pub no_reasoning_effort: bool,
+    /// Which member of Chat Completions says how much to think, in requests that come in another protocol.
+    pub reasoning_member: ReasoningMember,
     /// Thoughts stand in the content of an answer, between `<think>` and `</think>` at its beginning.
     pub think_tags: bool,
     /// The member in which the upstream expects reasoning of earlier turns back.
@@ -58,6 +60,10 @@ impl Quirks {
                 other => other,
             },
             no_reasoning_effort: self.no_reasoning_effort || more.no_reasoning_effort,
+            reasoning_member: match more.reasoning_member {
+                ReasoningMember::ReasoningEffort => self.reasoning_member,
+                other => other,
+            },
             think_tags: self.think_tags || more.think_tags,
             reasoning_replay: match more.reasoning_replay {
                 ReasoningReplay::None => self.reasoning_replay,
@@ -114,4 +120,21 @@ pub enum ReasoningReplay {
     Reasoning,
     /// As `reasoning_details`, verbatim (OpenRouter).
     ReasoningDetails,
+}
+
+/// The member of Chat Completions that says how much to think.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReasoningMember {
+    /// `reasoning_effort`, a word.
+    #[default]
+    ReasoningEffort,
+    /// `reasoning: { effort | max_tokens | enabled, exclude }` (OpenRouter).
+    Reasoning,
+    /// `thinking: { type: enabled | disabled }` (DeepSeek, Z.ai, Moonshot).
+    Thinking,
+    /// `enable_thinking`, and `thinking_budget` in tokens (Alibaba).
+    EnableThinking,
+    /// `chat_template_kwargs: { enable_thinking }` (vLLM, SGLang).
+    ChatTemplate,
 }

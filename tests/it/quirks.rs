@@ -2,7 +2,7 @@
 
 use routeplane::wire::ProtocolId;
 use routeplane::wire::loss::Losses;
-use routeplane::wire::quirk::{MaxTokensMember, Quirks, ReasoningReplay};
+use routeplane::wire::quirk::{MaxTokensMember, Quirks, ReasoningMember, ReasoningReplay};
 use serde_json::{Value, json};
 
 use crate::laws::fixtures::{destination, head, inbound, outbound};
@@ -177,4 +177,69 @@ fn documents_go_as_files_or_as_text() {
         ])
     );
     assert_eq!(losses, "messages.content.document=emulated");
+}
+
+#[test]
+fn how_much_to_think_is_said_in_the_upstreams_own_member() {
+    let budget = |tokens: u64| json!({ "max_tokens": 9000, "thinking": { "type": "enabled", "budget_tokens": tokens } });
+    let off = || json!({ "thinking": { "type": "disabled" } });
+    let effort = |word: &str| json!({ "output_config": { "effort": word } });
+    let cases = [
+        (ReasoningMember::Reasoning, budget(2000), json!({ "reasoning": { "max_tokens": 2000 } }), ""),
+        (ReasoningMember::Reasoning, off(), json!({ "reasoning": { "effort": "none" } }), ""),
+        (ReasoningMember::Reasoning, effort("low"), json!({ "reasoning": { "effort": "low" } }), ""),
+        (
+            ReasoningMember::Reasoning,
+            effort("max"),
+            json!({ "reasoning": { "effort": "xhigh" } }),
+            "reasoning_effort=degraded",
+        ),
+        (
+            ReasoningMember::Thinking,
+            budget(2000),
+            json!({ "thinking": { "type": "enabled" } }),
+            "reasoning.budget=degraded",
+        ),
+        (ReasoningMember::Thinking, off(), json!({ "thinking": { "type": "disabled" } }), ""),
+        (
+            ReasoningMember::EnableThinking,
+            budget(2000),
+            json!({ "enable_thinking": true, "thinking_budget": 2000 }),
+            "",
+        ),
+        (ReasoningMember::EnableThinking, off(), json!({ "enable_thinking": false }), ""),
+        (
+            ReasoningMember::EnableThinking,
+            effort("low"),
+            json!({ "enable_thinking": true, "thinking_budget": 2048 }),
+            "reasoning_effort=degraded",
+        ),
+        (
+            ReasoningMember::ChatTemplate,
+            effort("high"),
+            json!({ "chat_template_kwargs": { "enable_thinking": true } }),
+            "reasoning_effort=degraded",
+        ),
+        (ReasoningMember::ChatTemplate, off(), json!({ "chat_template_kwargs": { "enable_thinking": false } }), ""),
+    ];
+    for (member, asked, expected, lost) in cases {
+        let (body, losses) = anthropic(&asked, &Quirks { reasoning_member: member, ..Quirks::default() });
+        let members = ["reasoning", "reasoning_effort", "thinking", "enable_thinking", "thinking_budget", "chat_template_kwargs"];
+        let said: serde_json::Map<String, Value> = (body.as_object().unwrap().iter())
+            .filter(|(key, _)| members.contains(&key.as_str()))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
+        assert_eq!((Value::Object(said), losses.as_str()), (expected, lost), "{member:?}: {asked}");
+    }
+    // Gemini's callers say whether they want to see the thoughts.
+    let hidden = json!({
+        "contents": [{ "parts": [{ "text": "hi" }] }],
+        "generationConfig": { "thinkingConfig": { "thinkingBudget": -1, "includeThoughts": false } },
+    });
+    let quirks = Quirks { reasoning_member: ReasoningMember::Reasoning, ..Quirks::default() };
+    let (body, losses) = translated(ProtocolId::Gemini, &hidden, &quirks);
+    assert_eq!((&body["reasoning"], losses.as_str()), (&json!({ "enabled": true, "exclude": true }), ""));
+    // Whoever speaks Chat Completions writes what the upstream knows.
+    let own = json!({ "model": "m", "messages": [], "reasoning_effort": "low" });
+    assert_eq!(translated(ProtocolId::OpenAiChat, &own, &quirks).0["reasoning_effort"], "low");
 }

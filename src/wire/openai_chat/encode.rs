@@ -1,7 +1,7 @@
 //! Requests, written for an upstream.
 
-use super::{conversation, nested, request, tools};
-use crate::wire::ir::{MaxTokensSpelling, OutputFormat, ReasoningEffort, Request, Sampling, StopShape, Tool, ToolKind};
+use super::{conversation, knob, nested, tools};
+use crate::wire::ir::{MaxTokensSpelling, OutputFormat, Request, Sampling, StopShape, Tool, ToolKind};
 use crate::wire::json::{self, ObjectWriter};
 use crate::wire::loss::Losses;
 use crate::wire::quirk::{MaxTokensMember, Quirks};
@@ -18,7 +18,7 @@ pub(super) fn encode(request: &Request, destination: &Destination<'_>, out: &mut
         body.optional("parallel_tool_calls", &request.parallel_tool_calls);
         write_output(request, &mut body);
         write_sampling(&request.sampling, own, &mut body);
-        write_reasoning(request, &mut body);
+        knob::write(request, &mut body);
         if request.stream || request.stream_given {
             body.field("stream", &request.stream);
         }
@@ -32,14 +32,14 @@ pub(super) fn encode(request: &Request, destination: &Destination<'_>, out: &mut
 }
 
 /// The members of the request's body, each written only where the upstream takes it.
-struct Body<'w, 'o, 'a> {
+pub(super) struct Body<'w, 'o, 'a> {
     writer: &'w mut ObjectWriter<'o>,
-    quirks: &'a Quirks,
-    losses: &'a mut Losses,
+    pub(super) quirks: &'a Quirks,
+    pub(super) losses: &'a mut Losses,
 }
 
 impl Body<'_, '_, '_> {
-    fn write(&mut self, key: &str, value: impl FnOnce(&mut Vec<u8>)) {
+    pub(super) fn write(&mut self, key: &str, value: impl FnOnce(&mut Vec<u8>)) {
         if self.quirks.refused_members.iter().any(|member| member == key) {
             self.losses.dropped(key.to_owned(), "this upstream refuses it");
         } else {
@@ -47,11 +47,11 @@ impl Body<'_, '_, '_> {
         }
     }
 
-    fn field<T: serde::Serialize + ?Sized>(&mut self, key: &str, value: &T) {
+    pub(super) fn field<T: serde::Serialize + ?Sized>(&mut self, key: &str, value: &T) {
         self.write(key, |out| json::write(value, out));
     }
 
-    fn optional<T: serde::Serialize>(&mut self, key: &str, value: &Option<T>) {
+    pub(super) fn optional<T: serde::Serialize>(&mut self, key: &str, value: &Option<T>) {
         if let Some(value) = value {
             self.field(key, value);
         }
@@ -176,44 +176,6 @@ fn write_sampling(sampling: &Sampling, own: bool, body: &mut Body<'_, '_, '_>) {
     body.optional("n", candidates);
     body.optional("logprobs", logprobs);
     body.optional("top_logprobs", top_logprobs);
-}
-
-fn write_reasoning(request: &Request, body: &mut Body<'_, '_, '_>) {
-    let Some(reasoning) = &request.reasoning else { return };
-    reasoning.report_unmodelled(body.losses);
-    if reasoning.include.is_some() {
-        body.losses.dropped("reasoning.include", "the upstream decides what it shows of its thoughts");
-    }
-    let effort = match (reasoning.effort, reasoning.budget) {
-        (Some(effort), _) => Some(effort),
-        (None, Some(budget)) => effort_of_budget(budget, body.losses),
-        (None, None) => None,
-    };
-    let Some(effort) = effort else { return };
-    if body.quirks.no_reasoning_effort {
-        body.losses.dropped("reasoning_effort", "this upstream refuses it");
-    } else if effort == ReasoningEffort::None && request.origin != ProtocolId::OpenAiChat {
-        // Most models refuse the word, and those that do not reason refuse the member.
-        body.losses.degraded("reasoning_effort", "thinking was turned off; the upstream's default stands");
-    } else {
-        body.field("reasoning_effort", request::word_of_effort(effort));
-    }
-}
-
-/// The effort nearest to a budget: the budgets that providers give for their efforts, cut halfway.
-fn effort_of_budget(budget: i64, losses: &mut Losses) -> Option<ReasoningEffort> {
-    let effort = match budget {
-        ..0 => {
-            losses.emulated("reasoning.budget", "a model that is told nothing thinks as much as it deems right");
-            return None;
-        }
-        0 => ReasoningEffort::None,
-        1..=4096 => ReasoningEffort::Low,
-        4097..=12_288 => ReasoningEffort::Medium,
-        12_289.. => ReasoningEffort::High,
-    };
-    losses.degraded("reasoning.budget", "Chat Completions has words for the effort, not a number of tokens");
-    Some(effort)
 }
 
 /// A translated stream asks for usage, which the gateway meters; the caller's own wish decides what it is shown.

@@ -14,6 +14,7 @@ mod conversation;
 mod embeddings;
 mod encode;
 mod finish;
+mod knob;
 mod message;
 mod nested;
 mod observe;
