@@ -181,7 +181,8 @@ fn documents_go_as_files_or_as_text() {
 
 #[test]
 fn how_much_to_think_is_said_in_the_upstreams_own_member() {
-    let budget = |tokens: u64| json!({ "max_tokens": 9000, "thinking": { "type": "enabled", "budget_tokens": tokens } });
+    let budget =
+        |tokens: u64| json!({ "max_tokens": 9000, "thinking": { "type": "enabled", "budget_tokens": tokens } });
     let off = || json!({ "thinking": { "type": "disabled" } });
     let effort = |word: &str| json!({ "output_config": { "effort": word } });
     let cases = [
@@ -224,7 +225,8 @@ fn how_much_to_think_is_said_in_the_upstreams_own_member() {
     ];
     for (member, asked, expected, lost) in cases {
         let (body, losses) = anthropic(&asked, &Quirks { reasoning_member: member, ..Quirks::default() });
-        let members = ["reasoning", "reasoning_effort", "thinking", "enable_thinking", "thinking_budget", "chat_template_kwargs"];
+        let members =
+            ["reasoning", "reasoning_effort", "thinking", "enable_thinking", "thinking_budget", "chat_template_kwargs"];
         let said: serde_json::Map<String, Value> = (body.as_object().unwrap().iter())
             .filter(|(key, _)| members.contains(&key.as_str()))
             .map(|(key, value)| (key.clone(), value.clone()))

@@ -129,7 +129,8 @@ fn tokens(reasoning: &ReasoningRequest, body: &mut Body<'_, '_, '_>) {
         (_, Some(budget)) if reasoning.effort != Some(ReasoningEffort::None) => u64::try_from(budget).ok(),
         (Some(effort), _) => {
             if effort != ReasoningEffort::None {
-                body.losses.degraded("reasoning_effort", "the upstream has a number of tokens, not words for the effort");
+                body.losses
+                    .degraded("reasoning_effort", "the upstream has a number of tokens, not words for the effort");
             }
             Some(effort.budget())
         }
