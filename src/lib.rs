@@ -8,6 +8,7 @@
 //! | [`wire`], [`rule`], [`provider`] | protocols and their hub; the rule language; what a provider is |
 //! | [`table`] | the compiled, immutable routing table and the one decision function |
 //! | [`config`] | from the file to the table; pure |
+//! | [`import`] | from other gateways' configurations to ours; pure |
 //! | [`state`], [`live`], [`upstream`] | what changes at run time; the live table and its reloads; connections |
 //! | [`telemetry`], [`proxy`] | metrics and logs; the request path |
 //! | [`cli`] | the commands |
@@ -17,6 +18,7 @@ pub mod cli;
 pub mod config;
 pub mod diagnostic;
 pub mod glob;
+pub mod import;
 pub mod live;
 pub mod provider;
 pub mod proxy;

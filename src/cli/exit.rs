@@ -29,10 +29,12 @@ exits! {
     Done = 0;
     /// Something that is not the configuration kept the command from running.
     Failed = 1;
-    /// The command line is wrong.
+    /// The command line is wrong. For `import-tensorzero` also: imported, with warnings.
     Usage = 2;
-    /// `check` has findings.
+    /// `check` has findings. For `import-tensorzero`: imported, with a loss that breaks requests.
     Findings = 3;
+    /// `import-tensorzero`: TensorZero itself would refuse the input.
+    Refused = 4;
     /// The configuration file is not there.
     NoInput = 66;
     /// The address is in use, or no running gateway can be reached.

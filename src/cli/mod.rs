@@ -11,6 +11,7 @@ mod daemon;
 mod exit;
 mod explain;
 mod fmt;
+mod import;
 pub mod init;
 mod models;
 mod output;
@@ -56,6 +57,7 @@ enum Command {
     Check(check::Args),
     Fmt(fmt::Args),
     Explain(explain::Args),
+    ImportTensorzero(import::Args),
     Models(models::Args),
     Providers(providers::Args),
     /// Print the JSON Schema of the configuration file
@@ -86,6 +88,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Check(args) => check::run(&args, &env),
         Command::Fmt(args) => fmt::run(&args, &env),
         Command::Explain(args) => explain::run(&args, &env),
+        Command::ImportTensorzero(args) => import::run(&args, &env),
         Command::Models(args) => models::run(&args, &env),
         Command::Providers(args) => providers::run(&args, &env),
         Command::Schema => schema::run(),

@@ -104,6 +104,9 @@ mapping! {
     #[called = "a provider"]
     #[derive(Debug, Clone)]
     pub struct ProviderEntry named name, spanned span: Span, faulty faulty, {
+        /// The known provider that it is another one of: what this entry does not say is as it is there. Without it, the known
+        /// provider of the same name, where there is one.
+        "like" => like: Option<Spanned<String>> as Text<Any>,
         /// Its name for people.
         "title" => title: Option<Spanned<String>> as Text<Any>,
         /// Where its API is described.

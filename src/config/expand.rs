@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::Env;
 use super::activate::{self, Problem};
 use super::document::{CredentialsEntry, Document, LiteralSecret, ProviderEntry, SecretText};
-use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean};
 use crate::provider::{HeaderText, Provider, SecretRef};
 use crate::source::{Span, Spanned};
 
@@ -67,7 +67,14 @@ pub(super) fn providers(
         let name = entry.name.value.as_str();
         named.insert(name);
         hide_passwords(entry, diagnostics);
-        one(&mut expansion, name, by_name.get(name).copied(), Some(entry), secrets, diagnostics);
+        let known = match &entry.like {
+            Some(like) => known_of(like, &by_name, diagnostics),
+            None => by_name.get(name).copied(),
+        };
+        // What an unknown `like` leaves unsaid needs no second complaint.
+        let unlike = entry.like.is_some() && known.is_none();
+        let entry = if unlike { &ProviderEntry { faulty: true, ..entry.clone() } } else { entry };
+        one(&mut expansion, name, known, Some(entry), secrets, diagnostics);
     }
     for preset in known.iter().filter(|entry| !named.contains(entry.name.value.as_str())) {
         let name = preset.name.value.as_str();
@@ -76,6 +83,25 @@ pub(super) fn providers(
         one(&mut expansion, name, Some(preset), entry.as_ref(), secrets, diagnostics);
     }
     expansion
+}
+
+/// The known provider that an entry is like.
+fn known_of<'k>(
+    like: &Spanned<String>,
+    by_name: &HashMap<&str, &'k ProviderEntry>,
+    diagnostics: &mut Diagnostics,
+) -> Option<&'k ProviderEntry> {
+    let known = by_name.get(like.value.as_str()).copied();
+    if known.is_none() {
+        let diagnostic =
+            Diagnostic::new(Code::UnknownProvider, format!("no known provider is called `{}`", like.value))
+                .label(like.span, "not known");
+        diagnostics.push(match did_you_mean(&like.value, by_name.keys().copied()) {
+            Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(like.span, near.to_owned()),
+            None => diagnostic.help("`routeplane providers --all` lists them"),
+        });
+    }
+    known
 }
 
 /// A URL with a user name or password is refused, and not shown.
@@ -91,6 +117,7 @@ fn empty_entry(name: &str, span: Span) -> ProviderEntry {
         name: Spanned::new(name.to_owned(), span),
         span,
         faulty: false,
+        like: None,
         title: None,
         docs: None,
         protocols: None,

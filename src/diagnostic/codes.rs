@@ -1,7 +1,8 @@
 //! Every diagnostic's code. A number that appeared in a release is never used again.
 //!
 //! Ranges: 1–19 YAML, 20–59 shape of the document, 60–99 names, providers and targets, 100–139 rules and route
-//! expressions, 140–159 secrets and environment, 160–179 tests, 180–199 the reload itself.
+//! expressions, 140–159 secrets and environment, 160–179 tests, 180–199 the reload itself, 200–219 files of
+//! other gateways.
 
 use super::Severity;
 
@@ -126,6 +127,16 @@ codes! {
     CompileFailed = 186, Error;
     Draining = 187, Error;
     ListenExposed = 188, Error;
+
+    // 200–219: files of other gateways
+    NotToml = 200, Error;
+    SettingUnknown = 201, Error;
+    SettingType = 202, Error;
+    SettingValue = 203, Error;
+    SettingMissing = 204, Error;
+    SettingTwice = 205, Error;
+    SettingName = 206, Error;
+    SettingFile = 207, Error;
 }
 
 impl std::fmt::Display for Code {

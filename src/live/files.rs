@@ -122,6 +122,14 @@ pub(super) fn field(hasher: &mut blake3::Hasher, bytes: &[u8]) {
     hasher.update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
 }
 
+/// The text of one file, within the same bounds.
+///
+/// # Errors
+/// Why it cannot be read.
+pub fn read_text(path: &Path) -> Result<String, Unreadable> {
+    String::from_utf8(read(path)?.to_vec()).map_err(|_| Unreadable::NotText)
+}
+
 fn read(path: &Path) -> Content {
     let metadata = std::fs::metadata(path).map_err(|error| unreadable(&error))?;
     if metadata.is_dir() {

@@ -30,6 +30,7 @@ mod harness;
 mod health;
 mod hostile_wire;
 mod http_client;
+mod import;
 mod init;
 mod keep_alive;
 mod lanes;

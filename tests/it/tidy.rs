@@ -13,6 +13,7 @@ const LAYERS: &[&str] = &[
     "rule",
     "table",
     "config",
+    "import",
     "upstream",
     "telemetry",
     "state",
@@ -22,7 +23,7 @@ const LAYERS: &[&str] = &[
 ];
 
 /// Modules that do no IO, have no clock and know no runtime.
-const PURE: &[&str] = &["source", "diagnostic", "glob", "wire", "provider", "rule", "table", "config"];
+const PURE: &[&str] = &["source", "diagnostic", "glob", "wire", "provider", "rule", "table", "config", "import"];
 
 /// What pure modules do not name.
 const IMPURE: &[&str] =
@@ -36,6 +37,7 @@ const KEPT_TO: &[(&str, &[&str])] = &[
     ),
     ("minijinja", &["src/wire/template/engine.rs"]),
     ("pest", &["src/rule/parse.rs", "src/rule/parse/words.rs"]),
+    ("toml_edit", &["src/import/toml.rs"]),
     ("miette", &["src/diagnostic/render.rs"]),
     ("notify", &["src/live/watch.rs"]),
     ("arc_swap", &["src/live/mod.rs", "src/state/tokens/mod.rs"]),

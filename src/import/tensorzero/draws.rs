@@ -1,0 +1,253 @@
+//! Which variant answers: weights and experiments, as a route.
+
+use std::collections::BTreeMap;
+
+use super::Converter;
+use super::names::reference;
+use super::variants::says_something;
+use crate::diagnostic::Severity;
+use crate::import::toml::{Entry, Node, Value};
+
+/// The order in which variants are drawn.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Draw {
+    /// By weight, in the order of their names, which is the order of the draw.
+    pub(super) candidates: Vec<(String, f64)>,
+    /// When all of them have failed, in this order.
+    pub(super) fallbacks: Vec<String>,
+    /// When these have failed, too: drawn evenly.
+    pub(super) last: Vec<String>,
+}
+
+impl Draw {
+    fn evenly<'n>(names: impl Iterator<Item = &'n str>) -> Draw {
+        let mut candidates: Vec<(String, f64)> = names.map(|name| (name.to_owned(), 1.0)).collect();
+        candidates.sort_by(|a, b| a.0.cmp(&b.0));
+        Draw { candidates, ..Draw::default() }
+    }
+
+    /// Without those that cannot run.
+    pub(super) fn of_runnable(mut self, runs: impl Fn(&str) -> bool) -> Draw {
+        self.candidates.retain(|(name, _)| runs(name));
+        self.fallbacks.retain(|name| runs(name));
+        self.last.retain(|name| runs(name));
+        self
+    }
+
+    /// The route; empty where nothing is drawn.
+    pub(super) fn route(&self, presets: &BTreeMap<String, String>) -> String {
+        let at = |name: &String| presets.get(name).map(|preset| reference(preset)).unwrap_or_default();
+        let evenly = |names: &[String]| names.iter().map(|name| (name.clone(), 1.0)).collect::<Vec<_>>();
+        let mut steps = Vec::new();
+        steps.extend(drawn(&self.candidates, &at));
+        steps.extend(self.fallbacks.iter().map(at));
+        steps.extend(drawn(&evenly(&self.last), &at));
+        steps.join(" > ")
+    }
+
+    pub(super) fn is_drawn(&self) -> bool {
+        self.candidates.len() > 1 || self.last.len() > 1
+    }
+
+    /// Numbers in the middle of each candidate's share, and the candidate: for tests.
+    pub(super) fn middles(&self) -> Vec<(f64, &str)> {
+        let total: f64 = self.candidates.iter().map(|(_, weight)| weight).sum();
+        let mut before = 0.0;
+        let middles = self.candidates.iter().map(|(name, weight)| {
+            let middle = (before + weight / 2.0) / total;
+            before += weight;
+            ((middle * 10_000.0).round() / 10_000.0, name.as_str())
+        });
+        middles.collect()
+    }
+}
+
+fn drawn(candidates: &[(String, f64)], at: &impl Fn(&String) -> String) -> Option<String> {
+    match candidates {
+        [] => None,
+        [(only, _)] => Some(at(only)),
+        several => {
+            let arms = several.iter().map(|(name, weight)| format!("{weight} {}", at(name)));
+            Some(format!("split({})", arms.collect::<Vec<_>>().join(", ")))
+        }
+    }
+}
+
+impl Converter<'_> {
+    /// The draw of a function, with a verdict for everything that says so.
+    pub(super) fn draw(&mut self, function: &str, node: &Node) -> Draw {
+        let variants = node.get("variants").map(Node::entries).unwrap_or_default();
+        match node.get("experimentation").filter(|node| node.get("type").is_some()) {
+            Some(experiment) => self.experiment(function, experiment, variants),
+            None => self.weights(variants),
+        }
+    }
+
+    /// The deprecated `weight` of variants; without any, all alike.
+    fn weights(&mut self, variants: &[Entry]) -> Draw {
+        let weighed: Vec<(&Entry, f64)> =
+            variants.iter().filter_map(|entry| Some((entry, entry.node.get("weight")?.number()?))).collect();
+        let only = variants.len() == 1;
+        if weighed.iter().all(|(_, weight)| *weight <= 0.0) {
+            for (entry, _) in &weighed {
+                if let (Some(leaf), false) = (entry.node.get("weight"), only) {
+                    self.ledger.adapted(
+                        leaf,
+                        Severity::Warning,
+                        "all weights are 0: TensorZero then draws among all variants alike, and so does the route",
+                    );
+                } else if let Some(leaf) = entry.node.get("weight") {
+                    self.ledger.carried(leaf, "the only variant");
+                }
+            }
+            return Draw::evenly(variants.iter().map(|entry| entry.key.as_str()));
+        }
+        let mut draw = Draw::default();
+        for entry in variants {
+            let leaf = entry.node.get("weight");
+            match leaf.and_then(Node::number) {
+                Some(weight) if weight > 0.0 => draw.candidates.push((entry.key.clone(), weight)),
+                Some(_) => {}
+                None => draw.fallbacks.push(entry.key.clone()),
+            }
+            match (leaf, leaf.and_then(Node::number)) {
+                (Some(leaf), _) if only => self.ledger.carried(leaf, "the only variant"),
+                (Some(leaf), Some(weight)) if weight > 0.0 => self.ledger.adapted(
+                    leaf,
+                    Severity::Info,
+                    "deprecated since 2026.3.1; the share in the function's `split`",
+                ),
+                (Some(leaf), _) => self.ledger.adapted(
+                    leaf,
+                    Severity::Warning,
+                    "weight 0: as in TensorZero the variant is never drawn, and answers only requests that name it",
+                ),
+                (None, _) => {}
+            }
+        }
+        draw.candidates.sort_by(|a, b| a.0.cmp(&b.0));
+        draw.fallbacks.sort();
+        draw
+    }
+
+    fn experiment(&mut self, function: &str, node: &Node, variants: &[Entry]) -> Draw {
+        let kind = node.text_of("type").unwrap_or_default();
+        let candidates = node.get("candidate_variants");
+        let mut draw = match candidates.map(|node| (&node.value, node)) {
+            Some((Value::Table(entries), _)) => shares(entries),
+            Some((_, list)) if says_something(list) => Draw::evenly(list.items().iter().filter_map(Node::text)),
+            Some(_) if kind != "uniform" => Draw::default(),
+            _ if node.get("fallback_variants").is_some_and(says_something) && kind == "uniform" => {
+                let fallbacks: Vec<&str> = node
+                    .get("fallback_variants")
+                    .map(Node::items)
+                    .unwrap_or_default()
+                    .iter()
+                    .filter_map(Node::text)
+                    .collect();
+                Draw::evenly(variants.iter().map(|entry| entry.key.as_str()).filter(|name| !fallbacks.contains(name)))
+            }
+            _ => Draw::evenly(variants.iter().map(|entry| entry.key.as_str())),
+        };
+        draw.fallbacks = node
+            .get("fallback_variants")
+            .map(Node::items)
+            .unwrap_or_default()
+            .iter()
+            .filter_map(Node::text)
+            .map(str::to_owned)
+            .collect();
+        match kind {
+            "adaptive" | "track_and_stop" => self.frozen(function, node, &mut draw),
+            "static" => self.ledger.carried(node, "the function's route"),
+            _ => self.ledger.adapted(node, Severity::Info, "the old name of `static`; the function's route"),
+        }
+        draw
+    }
+
+    /// A bandit does not learn here: its shares stay as they are.
+    fn frozen(&mut self, function: &str, node: &Node, draw: &mut Draw) {
+        let mut given: Vec<(String, f64)> = self
+            .freeze
+            .iter()
+            .filter(|freeze| freeze.function == function)
+            .map(|freeze| (freeze.variant.clone(), freeze.weight))
+            .collect();
+        given.sort_by(|a, b| a.0.cmp(&b.0));
+        if given.iter().any(|(_, weight)| *weight > 0.0) {
+            let rest = draw
+                .candidates
+                .iter()
+                .filter(|(name, _)| !given.iter().any(|(other, weight)| other == name && *weight > 0.0));
+            draw.last = rest.map(|(name, _)| name.clone()).collect();
+            draw.candidates = given.into_iter().filter(|(_, weight)| *weight > 0.0).collect();
+            self.ledger.adapted(
+                node,
+                Severity::Info,
+                "the bandit does not go on learning: the shares are those of `--freeze`",
+            );
+            return;
+        }
+        self.ledger.adapted(
+            node,
+            Severity::Warning,
+            format!("the bandit does not go on learning: its candidates have equal shares; `--freeze {function}=VARIANT:WEIGHT` sets them, e.g. to what TensorZero last computed"),
+        );
+    }
+
+    /// `experimentation.namespaces`: names, and their draws.
+    pub(super) fn namespaces(&mut self, function: &str, node: &Node) -> Vec<(String, Draw)> {
+        let variants = node.get("variants").map(Node::entries).unwrap_or_default();
+        let namespaces =
+            node.get("experimentation").and_then(|node| node.get("namespaces")).map(Node::entries).unwrap_or_default();
+        let mut out = Vec::new();
+        for entry in namespaces {
+            let draw = self.experiment(function, &entry.node, variants);
+            if draw.is_drawn() {
+                self.ledger.adapted(
+                    &entry.node,
+                    Severity::Warning,
+                    "the draw of a namespace is salted with its own preset's name: episodes may change their variant once",
+                );
+            }
+            out.push((entry.key.clone(), draw));
+        }
+        out
+    }
+}
+
+/// Candidates with weights; one of weight 0 is drawn when all else has failed.
+fn shares(entries: &[Entry]) -> Draw {
+    let mut draw = Draw::default();
+    for entry in entries {
+        let weight = entry.node.number().unwrap_or(0.0);
+        if weight > 0.0 {
+            draw.candidates.push((entry.key.clone(), weight));
+        } else {
+            draw.last.push(entry.key.clone());
+        }
+    }
+    draw.candidates.sort_by(|a, b| a.0.cmp(&b.0));
+    draw.last.sort();
+    draw
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routes_are_drawn_in_the_order_of_names() {
+        let presets: BTreeMap<String, String> =
+            ["a", "b", "c", "d"].map(|name| (name.to_owned(), format!("f.{name}"))).into();
+        let draw = Draw {
+            candidates: vec![("a".into(), 0.7), ("b".into(), 2.0)],
+            fallbacks: vec!["d".into()],
+            last: vec!["c".into()],
+        };
+        assert_eq!(draw.route(&presets), "split(0.7 @f.a, 2 @f.b) > @f.d > @f.c");
+        assert_eq!(draw.middles(), [(0.1296, "a"), (0.6296, "b")]);
+        let alone = draw.of_runnable(|name| name == "b" || name == "d");
+        assert_eq!(alone.route(&presets), "@f.b > @f.d");
+    }
+}

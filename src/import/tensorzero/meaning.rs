@@ -1,0 +1,534 @@
+//! What TensorZero looks at after the shape of a file: names that must exist, settings that exclude each other, files.
+
+use super::assets::{Assets, included};
+use super::kinds::{self, KINDS};
+use super::variants::ROLES;
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean};
+use crate::import::toml::{Entry, Node, Value, quoted};
+use crate::source::Span;
+
+/// Looks at a file whose shape is right.
+pub(super) struct Judge<'j, 'f> {
+    pub(super) root: &'j Node,
+    pub(super) assets: &'j mut Assets<'f>,
+    pub(super) diagnostics: &'j mut Diagnostics,
+}
+
+impl<'j> Judge<'j, '_> {
+    pub(super) fn file(&mut self) {
+        let root = self.root;
+        self.template_root();
+        for section in ["models", "embedding_models", "functions", "tools", "metrics"] {
+            for entry in section_of(root, section) {
+                self.name(entry);
+            }
+        }
+        for entry in section_of(root, "models") {
+            self.model(entry);
+        }
+        // Of an embedding model that cannot be asked the converter tells: TensorZero's own documentation has some.
+        for provider in
+            section_of(root, "embedding_models").iter().flat_map(|entry| section_of(&entry.node, "providers"))
+        {
+            self.name(provider);
+        }
+        for entry in section_of(root, "metrics") {
+            if matches!(entry.key.as_str(), "comment" | "demonstration") {
+                self.say(
+                    Code::SettingValue,
+                    format!("a metric cannot be called `{}`", entry.key),
+                    entry.key_span,
+                    "a kind of feedback of its own",
+                    "give it another name",
+                );
+            }
+        }
+        for entry in section_of(root, "tools") {
+            if let Some(leaf) = entry.node.get("parameters") {
+                self.schema(leaf);
+            }
+        }
+        for entry in section_of(root, "functions") {
+            self.function(entry);
+        }
+        self.rules();
+    }
+
+    fn say(&mut self, code: Code, message: String, place: Span, label: &str, help: &str) {
+        self.diagnostics.push(Diagnostic::new(code, message).label(place, label).help(help));
+    }
+
+    /// Templates that are named below the base path go along, and what they include.
+    fn template_root(&mut self) {
+        let access = self.root.get("gateway").and_then(|node| node.get("template_filesystem_access"));
+        if let Some(leaf) = access.and_then(|node| node.get("base_path")) {
+            let place = self.assets.place(leaf);
+            self.assets.includes.push(place);
+        }
+    }
+
+    /// Names that TensorZero keeps for itself.
+    fn name(&mut self, entry: &Entry) {
+        let taken = KINDS.iter().map(|kind| kind.name).chain(["tensorzero"]);
+        if let Some(prefix) =
+            entry.key.split_once("::").and_then(|(prefix, _)| taken.into_iter().find(|name| *name == prefix))
+        {
+            self.say(
+                Code::SettingValue,
+                format!("the name `{}` begins with `{prefix}::`", entry.key),
+                entry.key_span,
+                "TensorZero keeps such names for itself",
+                "give it a name without this beginning",
+            );
+        }
+    }
+
+    fn model(&mut self, entry: &Entry) {
+        let node = &entry.node;
+        let providers = node.get("providers").map(Node::entries).unwrap_or_default();
+        let routing = node.get("routing");
+        let items = routing.map(Node::items).unwrap_or_default();
+        let place = routing.map_or(entry.key_span, |node| node.span);
+        if items.is_empty() && routing.is_some() {
+            self.say(
+                Code::SettingValue,
+                format!("`routing` of the model `{}` names no provider", entry.key),
+                place,
+                "names nothing",
+                "list the names of the providers in the order in which they are tried",
+            );
+        }
+        for (index, item) in items.iter().enumerate() {
+            let name = item.text().unwrap_or_default();
+            if items.iter().take(index).any(|other| other.text() == Some(name)) {
+                self.say(
+                    Code::SettingValue,
+                    format!("`routing` names `{name}` twice"),
+                    item.span,
+                    "here again",
+                    "leave it once",
+                );
+            }
+            if !providers.iter().any(|provider| provider.key == name) {
+                let names = providers.iter().map(|provider| provider.key.as_str());
+                let help = match did_you_mean(name, names) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("describe it: `[models.{}.providers.{}]`", quoted(&entry.key), quoted(name)),
+                };
+                self.say(
+                    Code::SettingName,
+                    format!("the model `{}` has no provider `{name}`", entry.key),
+                    item.span,
+                    "is not described",
+                    &help,
+                );
+            }
+        }
+        for provider in providers {
+            self.name(provider);
+            if !items.iter().any(|item| item.text() == Some(&provider.key)) {
+                self.say(
+                    Code::SettingName,
+                    format!("the provider `{}` is not in `routing`", provider.key),
+                    provider.key_span,
+                    "would never be asked",
+                    "add it to `routing`, or remove its table",
+                );
+            }
+            let both = provider.node.get("model_id").is_some() && provider.node.get("endpoint_id").is_some();
+            let gemini = provider.node.text_of("type") == Some("gcp_vertex_gemini");
+            let neither =
+                gemini && provider.node.get("model_id").is_none() && provider.node.get("endpoint_id").is_none();
+            if both || neither {
+                self.say(
+                    Code::SettingMissing,
+                    format!("the provider `{}` needs `model_id` or `endpoint_id`", provider.key),
+                    provider.key_span,
+                    "one of both",
+                    "write one of them",
+                );
+            }
+        }
+    }
+
+    fn function(&mut self, entry: &Entry) {
+        let node = &entry.node;
+        self.function_files(node);
+        let tools = self.root.get("tools");
+        for item in node.get("tools").map(Node::items).unwrap_or_default() {
+            let name = item.text().unwrap_or_default();
+            if tools.and_then(|tools| tools.get(name)).is_none() {
+                let near = did_you_mean(name, section_of(self.root, "tools").iter().map(|tool| tool.key.as_str()));
+                let help = near.map_or_else(
+                    || format!("describe it: `[tools.{}]`", quoted(name)),
+                    |near| format!("did you mean `{near}`?"),
+                );
+                self.say(Code::SettingName, format!("there is no tool `{name}`"), item.span, "is not described", &help);
+            }
+        }
+        let variants = section_of(node, "variants");
+        if variants.is_empty() && node.get("variants").is_some() {
+            self.say(
+                Code::SettingMissing,
+                format!("the function `{}` has no variant", entry.key),
+                entry.key_span,
+                "needs one",
+                "write `[functions.NAME.variants.NAME]`",
+            );
+        }
+        for variant in variants {
+            self.variant(node, variant);
+        }
+        self.experiment(node.get("experimentation"), variants);
+    }
+
+    /// Schemas in two spellings, and their files.
+    fn function_files(&mut self, node: &Node) {
+        for role in ROLES {
+            let old = node.entry(&format!("{role}_schema"));
+            if let (Some(old), Some(new)) = (old, node.get("schemas").and_then(|schemas| schemas.entry(role))) {
+                self.diagnostics.push(
+                    Diagnostic::new(Code::SettingTwice, format!("the schema of `{role}` is named twice"))
+                        .label(new.key_span, "and here")
+                        .label(old.key_span, "named here")
+                        .help("leave one of them"),
+                );
+            }
+            if let Some(old) = old {
+                self.schema(&old.node);
+            }
+        }
+        for entry in section_of(node, "schemas") {
+            if let Some(leaf) = entry.node.get("path") {
+                self.schema(leaf);
+            }
+        }
+        if let Some(leaf) = node.get("output_schema") {
+            self.schema(leaf);
+        }
+    }
+
+    fn variant(&mut self, function: &Node, entry: &Entry) {
+        let node = &entry.node;
+        self.name(entry);
+        if let Some(weight) = node.get("weight").filter(|weight| weight.number().is_some_and(|weight| weight < 0.0)) {
+            self.say(
+                Code::SettingValue,
+                "a weight cannot be negative".to_owned(),
+                weight.span,
+                "less than 0",
+                "write 0 for a variant that is never drawn",
+            );
+        }
+        let json = function.text_of("type") == Some("json");
+        let kind = node.text_of("type").unwrap_or_default();
+        match kind {
+            "chat_completion" | "experimental_chain_of_thought" => {
+                self.completion(entry, json);
+                self.schemas_have_templates(function, entry, kind);
+                if !json && let Some(mode) = node.entry("json_mode").filter(|_| kind == "chat_completion") {
+                    self.say(
+                        Code::SettingValue,
+                        "`json_mode` belongs to JSON functions".to_owned(),
+                        mode.key_span,
+                        "this function has `type = \"chat\"`",
+                        "remove it, or make it a function of `type = \"json\"`",
+                    );
+                }
+            }
+            "experimental_dynamic_in_context_learning" => {
+                self.completion(entry, json);
+                if let Some(leaf) = node.get("system_instructions") {
+                    self.exists(leaf, false);
+                }
+            }
+            _ => self.candidates(function, entry, json),
+        }
+    }
+
+    /// Model, templates and form of the answer.
+    fn completion(&mut self, entry: &Entry, json: bool) {
+        self.known_model(&entry.node);
+        self.templates(&entry.node);
+        if json && entry.node.get("json_mode").is_none() {
+            self.say(
+                Code::SettingMissing,
+                format!("the variant `{}` of a JSON function has no `json_mode`", entry.key),
+                entry.key_span,
+                "needs `json_mode`",
+                "write `json_mode = \"strict\"` (or `on`, `tool`, `off`); TensorZero wants it since 2025.9.0",
+            );
+        }
+    }
+
+    fn known_model(&mut self, node: &Node) {
+        let Some(leaf) = node.get("model") else { return };
+        let name = leaf.text().unwrap_or_default();
+        if self.root.get("models").and_then(|models| models.get(name)).is_some() || kinds::shorthand(name).is_some() {
+            return;
+        }
+        let models = section_of(self.root, "models").iter().map(|model| model.key.as_str());
+        let prefix = name.split_once("::").map(|(prefix, _)| prefix);
+        let help = match (did_you_mean(name, models), prefix.and_then(kinds::of)) {
+            (Some(near), _) => format!("did you mean `{near}`?"),
+            (None, Some(kind)) => {
+                format!("`{}` has no short-hand names: describe the model by `[models.NAME]`", kind.name)
+            }
+            (None, None) => format!(
+                "describe it by `[models.{}]`, or name one of a provider, e.g. `openai::gpt-4o-mini`",
+                quoted(name)
+            ),
+        };
+        self.say(Code::SettingName, format!("there is no model `{name}`"), leaf.span, "is not described", &help);
+    }
+
+    fn templates(&mut self, node: &Node) {
+        for role in ROLES {
+            if let Some(leaf) = node.get(&format!("{role}_template")) {
+                self.template(leaf);
+            }
+            if let Some(leaf) = node.get("input_wrappers").and_then(|wrappers| wrappers.get(role)) {
+                self.template(leaf);
+            }
+            let new = node.get("templates").and_then(|templates| templates.entry(role));
+            let path = |entry: &Entry| entry.node.text_of("path").or(entry.node.text()).map(str::to_owned);
+            let pair = node.entry(&format!("{role}_template")).zip(new);
+            if let Some((old, new)) = pair.filter(|(old, new)| path(old) != path(new)) {
+                self.diagnostics.push(
+                    Diagnostic::new(Code::SettingTwice, format!("the template of `{role}` is named twice"))
+                        .label(new.key_span, "and here")
+                        .label(old.key_span, "named here")
+                        .help("leave one of them"),
+                );
+            }
+        }
+        for entry in section_of(node, "templates") {
+            if let Some(leaf) = entry.node.get("path") {
+                self.template(leaf);
+            }
+        }
+    }
+
+    /// Every schema of a function needs a template of its name in every variant.
+    fn schemas_have_templates(&mut self, function: &Node, entry: &Entry, kind: &str) {
+        let old = ROLES
+            .iter()
+            .filter(|role| function.get(&format!("{role}_schema")).is_some())
+            .map(|role| (*role).to_owned());
+        let new = section_of(function, "schemas").iter().map(|schema| schema.key.clone());
+        for name in old.chain(new).filter(|_| kind == "chat_completion") {
+            let named = entry.node.get("templates").is_some_and(|templates| templates.get(&name).is_some());
+            if named || entry.node.get(&format!("{name}_template")).is_some() {
+                continue;
+            }
+            self.say(
+                Code::SettingMissing,
+                format!("the variant `{}` has no template for the schema of `{name}`", entry.key),
+                entry.key_span,
+                "needs a template of that name",
+                &format!("name one: `templates.{name}.path = \"...\"`"),
+            );
+        }
+    }
+
+    fn candidates(&mut self, function: &Node, entry: &Entry, json: bool) {
+        for item in entry.node.get("candidates").map(Node::items).unwrap_or_default() {
+            self.known_variant(section_of(function, "variants"), item);
+        }
+        for (key, needs_mode) in [("evaluator", false), ("fuser", json)] {
+            let Some(judge) = entry.node.entry(key) else { continue };
+            self.known_model(&judge.node);
+            self.templates(&judge.node);
+            if needs_mode && judge.node.get("json_mode").is_none() {
+                self.say(
+                    Code::SettingMissing,
+                    format!("the `{key}` of a JSON function has no `json_mode`"),
+                    judge.key_span,
+                    "needs `json_mode`",
+                    "write `json_mode = \"strict\"`; TensorZero wants it since 2025.9.0",
+                );
+            }
+        }
+    }
+
+    fn known_variant(&mut self, variants: &[Entry], item: &Node) {
+        let name = item.text().unwrap_or_default();
+        if variants.iter().any(|variant| variant.key == name) {
+            return;
+        }
+        let near = did_you_mean(name, variants.iter().map(|variant| variant.key.as_str()));
+        let help =
+            near.map_or_else(|| "name a variant of this function".to_owned(), |near| format!("did you mean `{near}`?"));
+        self.say(Code::SettingName, format!("there is no variant `{name}`"), item.span, "is not described", &help);
+    }
+
+    fn experiment(&mut self, node: Option<&Node>, variants: &[Entry]) {
+        let Some(node) = node else { return };
+        if let Some(weight) = variants.iter().find_map(|variant| variant.node.entry("weight")) {
+            self.say(
+                Code::SettingTwice,
+                "`weight` and `experimentation` exclude each other".to_owned(),
+                weight.key_span,
+                "the function has `experimentation`, too",
+                "remove the weights of its variants",
+            );
+        }
+        let candidates = node.get("candidate_variants");
+        let mut seen: Vec<&str> = Vec::new();
+        let mut positive = candidates.is_none();
+        if let Some(Value::Table(entries)) = candidates.map(|node| &node.value) {
+            for entry in entries {
+                if !variants.iter().any(|variant| variant.key == entry.key) {
+                    let near = did_you_mean(&entry.key, variants.iter().map(|variant| variant.key.as_str()));
+                    let help = near.map_or_else(
+                        || "name a variant of this function".to_owned(),
+                        |near| format!("did you mean `{near}`?"),
+                    );
+                    self.say(
+                        Code::SettingName,
+                        format!("there is no variant `{}`", entry.key),
+                        entry.key_span,
+                        "is not described",
+                        &help,
+                    );
+                }
+                match entry.node.number() {
+                    Some(weight) if weight >= 0.0 => positive |= weight > 0.0,
+                    Some(_) => self.say(
+                        Code::SettingValue,
+                        "a weight cannot be negative".to_owned(),
+                        entry.node.span,
+                        "less than 0",
+                        "write 0 or more",
+                    ),
+                    None => self.say(
+                        Code::SettingType,
+                        format!("the weight of `{}` is not a number", entry.key),
+                        entry.node.span,
+                        "needs a number",
+                        "write e.g. `0.5`",
+                    ),
+                }
+                seen.push(&entry.key);
+            }
+        }
+        let listed = candidates.map(Node::items).unwrap_or_default();
+        positive |= !listed.is_empty();
+        let fallbacks = node.get("fallback_variants").map(Node::items).unwrap_or_default();
+        positive |= !fallbacks.is_empty();
+        for item in listed.iter().chain(fallbacks) {
+            self.known_variant(variants, item);
+            let name = item.text().unwrap_or_default();
+            if seen.contains(&name) {
+                self.say(
+                    Code::SettingTwice,
+                    format!("the variant `{name}` is listed twice"),
+                    item.span,
+                    "here again",
+                    "leave it once",
+                );
+            }
+            seen.push(name);
+        }
+        if !positive {
+            let place = candidates.map_or(node.span, |node| node.span);
+            self.say(
+                Code::SettingValue,
+                "the experiment has neither a candidate with a weight nor a fallback".to_owned(),
+                place,
+                "nothing can be drawn",
+                "give one of the variants a weight",
+            );
+        }
+        for namespace in section_of(node, "namespaces") {
+            self.experiment(Some(&namespace.node), &variants.iter().map(without_weight).collect::<Vec<_>>());
+        }
+    }
+
+    fn rules(&mut self) {
+        let rules = self.root.get("rate_limiting").and_then(|node| node.get("rules"));
+        for rule in rules.map(Node::items).unwrap_or_default() {
+            let always = rule.get("always").and_then(Node::flag) == Some(true);
+            if always == rule.get("priority").is_some() {
+                let place =
+                    rule.entry("priority").or_else(|| rule.entries().first()).map_or(rule.span, |entry| entry.key_span);
+                self.say(
+                    Code::SettingValue,
+                    "a rule has either a `priority` or `always = true`".to_owned(),
+                    place,
+                    "one of both",
+                    "write one of them",
+                );
+            }
+        }
+    }
+
+    // === files
+
+    fn template(&mut self, leaf: &Node) {
+        let Some(text) = self.exists(leaf, true) else { return };
+        let roots = self.assets.includes.clone();
+        let mut waiting = included(&text);
+        let mut seen = Vec::new();
+        while let Some(name) = waiting.pop() {
+            if seen.contains(&name) {
+                continue;
+            }
+            for root in &roots {
+                let place = super::assets::normal(&format!("{root}/{name}"));
+                if place.starts_with(&format!("{root}/"))
+                    && let Ok(text) = self.assets.take(&place)
+                {
+                    waiting.extend(included(&text));
+                }
+            }
+            seen.push(name);
+        }
+    }
+
+    fn schema(&mut self, leaf: &Node) {
+        let Some(text) = self.exists(leaf, true) else { return };
+        let is_object =
+            matches!(serde_json::from_str(&text), Ok(serde_json::Value::Object(_) | serde_json::Value::Bool(_)));
+        if !is_object {
+            self.say(
+                Code::SettingFile,
+                format!("`{}` is not a JSON Schema", leaf.text().unwrap_or_default()),
+                leaf.span,
+                "names this file",
+                "it must hold one JSON object",
+            );
+        }
+    }
+
+    /// The text of a file that must be there.
+    fn exists(&mut self, leaf: &Node, goes_along: bool) -> Option<String> {
+        let place = self.assets.place(leaf);
+        let text = if goes_along { self.assets.take(&place) } else { self.assets.look(&place) };
+        match text {
+            Ok(text) => Some(text),
+            Err(why) => {
+                self.say(
+                    Code::SettingFile,
+                    format!("cannot read `{}`: {why}", leaf.text().unwrap_or_default()),
+                    leaf.span,
+                    "names a file",
+                    "paths begin at the folder of the file that names them",
+                );
+                None
+            }
+        }
+    }
+}
+
+fn without_weight(entry: &Entry) -> Entry {
+    let mut entry = entry.clone();
+    if let Value::Table(entries) = &mut entry.node.value {
+        entries.retain(|entry| entry.key != "weight");
+    }
+    entry
+}
+
+fn section_of<'n>(node: &'n Node, name: &str) -> &'n [Entry] {
+    node.get(name).map(Node::entries).unwrap_or_default()
+}

@@ -1,0 +1,508 @@
+//! The keys of a `tensorzero.toml`, of today and deprecated ones, since 2024.9.
+
+use super::location::Forms;
+use super::shape::{Key, Shape, Typed, key, needed};
+use crate::diagnostic::Severity::Info;
+
+const TEXTS: Shape = Shape::List(&Shape::Text);
+const NOT_STORED: &str =
+    "nothing of a request is stored here: OpenTelemetry has it, see `docs/migrate-from-tensorzero.md`";
+const NO_OPTIMISATION: &str = "Routeplane does not fine-tune or optimise; nothing of a request depends on it";
+const NO_EVALUATION: &str = "evaluations do not run here; no request depends on it, and its files stay where they are";
+
+/// The whole file.
+pub(super) const FILE: &[Key] = &[
+    key("gateway", &Shape::Table(GATEWAY)),
+    key("clickhouse", &Shape::Table(&[key("disable_automatic_migrations", &Shape::Flag)])).missed(NOT_STORED),
+    // TensorZero itself takes unknown keys here.
+    key("postgres", &Shape::Any).missed(NOT_STORED),
+    key("rate_limiting", &Shape::Table(RATE_LIMITING)),
+    key("object_storage", &Shape::Any),
+    key("models", &Shape::Map(&Shape::Table(MODEL))),
+    key("embedding_models", &Shape::Map(&Shape::Table(EMBEDDING_MODEL))),
+    key("functions", &FUNCTIONS),
+    key("metrics", &Shape::Map(&Shape::Table(METRIC))),
+    key("tools", &Shape::Map(&Shape::Table(TOOL))),
+    key("evaluations", &Shape::Map(&Shape::Any)).idle(NO_EVALUATION),
+    key("provider_types", &Shape::Table(PROVIDER_TYPES)),
+    key("optimizers", &Shape::Map(&Shape::Any)).idle(NO_OPTIMISATION),
+    key("autopilot", &Shape::Any).idle(NO_OPTIMISATION),
+];
+
+const GATEWAY: &[Key] = &[
+    key("bind_address", &Shape::Text),
+    key("base_path", &Shape::Text),
+    key("debug", &Shape::Flag)
+        .adapted(Info, "how much is logged is said at the start: `RUST_LOG=debug routeplane start`"),
+    key("auth", &Shape::Table(AUTH)),
+    key("observability", &Shape::Table(OBSERVABILITY)),
+    key("export", &Shape::Table(&[key("otlp", &Shape::Table(&[key("traces", &Shape::Table(TRACES))]))])),
+    key(
+        "template_filesystem_access",
+        &Shape::Table(&[
+            key("enabled", &Shape::Flag).adapted(Info, "deprecated; `base_path` alone decides"),
+            key("base_path", &Shape::File),
+        ]),
+    ),
+    key("cache", &Shape::Table(CACHE)),
+    key(
+        "metrics",
+        &Shape::Table(&[key("tensorzero_inference_latency_overhead_seconds_buckets", &Shape::List(&Shape::Number))]),
+    )
+    .idle("Routeplane's own histograms have buckets of their own"),
+    key(
+        "relay",
+        &Shape::Table(&[
+            needed("gateway_url", &Shape::Url),
+            key("api_key_location", &Shape::Location(Forms::KeyOrNone)),
+        ]),
+    )
+    .lost("requests went to another TensorZero gateway; here models are asked at their providers. To keep the relay, add a provider with `protocol: openai-chat` at that gateway's `/openai/v1`"),
+    key("global_outbound_http_timeout_ms", &Shape::Whole),
+    key("global_outbound_http_intra_stream_read_timeout_ms", &Shape::Whole),
+    key("fetch_and_encode_input_files_before_inference", &Shape::Flag)
+        .missed("files are passed on by their URL where the provider takes URLs, and fetched where it does not"),
+    key("disable_pseudonymous_usage_analytics", &Shape::Flag).idle("Routeplane sends no usage data anywhere"),
+    key("unstable_error_json", &Shape::Flag).idle("error bodies have no `error_json`"),
+    key("unstable_disable_feedback_target_validation", &Shape::Flag)
+        .idle("feedback is not compared with stored inferences: there are none"),
+];
+
+const AUTH: &[Key] = &[
+    key("enabled", &Shape::Flag),
+    key("cache", &Shape::Table(&[key("enabled", &Shape::Flag), key("ttl_ms", &Shape::Whole)]))
+        .idle("keys are in memory; there is no look-up to cache"),
+];
+
+const OBSERVABILITY: &[Key] = &[
+    key("enabled", &Shape::Flag),
+    key("backend", &Shape::Text).missed(NOT_STORED),
+    key("async_writes", &Shape::Flag).idle(NOT_STORED),
+    key(
+        "batch_writes",
+        &Shape::Table(&[
+            key("enabled", &Shape::Flag),
+            key("flush_interval_ms", &Shape::Whole),
+            key("max_rows", &Shape::Whole),
+            key("max_rows_postgres", &Shape::Whole),
+            key("write_queue_capacity", &Shape::Whole),
+            key("__force_allow_embedded_batch_writes", &Shape::Flag),
+        ]),
+    )
+    .idle(NOT_STORED),
+    key("disable_automatic_migrations", &Shape::Flag).idle(NOT_STORED),
+];
+
+const TRACES: &[Key] = &[
+    key("enabled", &Shape::Flag),
+    key("format", &Shape::Word(&["opentelemetry", "openinference"])),
+    key("extra_headers", &Shape::Map(&Shape::Text)),
+    key("include_content", &Shape::Flag),
+];
+
+const CACHE: &[Key] = &[
+    key("enabled", &Shape::Flag),
+    key("backend", &Shape::Text),
+    key("valkey", &Shape::Table(&[key("ttl_s", &Shape::Whole)])),
+];
+
+const RATE_LIMITING: &[Key] = &[
+    key("enabled", &Shape::Flag),
+    key("backend", &Shape::Text),
+    key("default_cost", &Shape::Number),
+    key("rules", &Shape::List(&Shape::Table(RULE))),
+];
+
+const BUCKET: Shape = Shape::Either(
+    &Shape::Number,
+    &Shape::Table(&[needed("capacity", &Shape::Number), needed("refill_rate", &Shape::Number)]),
+);
+
+const RULE: &[Key] = &[
+    key("model_inferences_per_second", &BUCKET),
+    key("model_inferences_per_minute", &BUCKET),
+    key("model_inferences_per_hour", &BUCKET),
+    key("model_inferences_per_day", &BUCKET),
+    key("model_inferences_per_week", &BUCKET),
+    key("model_inferences_per_month", &BUCKET),
+    key("tokens_per_second", &BUCKET),
+    key("tokens_per_minute", &BUCKET),
+    key("tokens_per_hour", &BUCKET),
+    key("tokens_per_day", &BUCKET),
+    key("tokens_per_week", &BUCKET),
+    key("tokens_per_month", &BUCKET),
+    key("cost_per_second", &BUCKET),
+    key("cost_per_minute", &BUCKET),
+    key("cost_per_hour", &BUCKET),
+    key("cost_per_day", &BUCKET),
+    key("cost_per_week", &BUCKET),
+    key("cost_per_month", &BUCKET),
+    key("priority", &Shape::Whole),
+    key("always", &Shape::Flag),
+    key(
+        "scope",
+        &Shape::List(&Shape::Table(&[
+            key("tag_key", &Shape::Text),
+            key("tag_value", &Shape::Text),
+            key("api_key_public_id", &Shape::Text),
+        ])),
+    ),
+];
+
+pub(super) const TIMEOUTS: Shape = Shape::Table(&[
+    key("non_streaming", &Shape::Table(&[key("total_ms", &Shape::Whole)])),
+    key("streaming", &Shape::Table(&[key("ttft_ms", &Shape::Whole), key("total_ms", &Shape::Whole)])),
+]);
+
+const MODEL: &[Key] = &[
+    needed("routing", &TEXTS),
+    needed("providers", &PROVIDERS),
+    key("timeouts", &TIMEOUTS),
+    key("skip_relay", &Shape::Flag).idle("there is no relay here"),
+    key("namespace", &Shape::Text),
+];
+
+/// What is required of it is looked at with its meaning: the documentation has empty ones.
+const EMBEDDING_MODEL: &[Key] = &[
+    key("routing", &TEXTS),
+    key("providers", &PROVIDERS),
+    key("timeout_ms", &Shape::Whole),
+    key("timeouts", &TIMEOUTS),
+];
+
+const EDIT: Shape =
+    Shape::Table(&[needed("pointer", &Shape::Text), key("value", &Shape::Any), key("delete", &Shape::Flag)]);
+pub(super) const EXTRA_BODY: Shape = Shape::List(&EDIT);
+pub(super) const EXTRA_HEADERS: Shape = Shape::List(&Shape::Table(&[
+    needed("name", &Shape::Text),
+    key("value", &Shape::Text),
+    key("delete", &Shape::Flag),
+]));
+
+const COST: Shape = Shape::List(&Shape::Table(&[
+    key("pointer", &Shape::Text),
+    key("pointer_nonstreaming", &Shape::Text),
+    key("pointer_streaming", &Shape::Text),
+    key("cost_per_million", &Shape::Number),
+    key("cost_per_unit", &Shape::Number),
+    key("required", &Shape::Flag),
+]));
+
+const KEY: Shape = Shape::Location(Forms::Key);
+const KEY_OR_NONE: Shape = Shape::Location(Forms::KeyOrNone);
+const CLOUD: Shape = Shape::Location(Forms::Cloud);
+const NAME: Key = needed("model_name", &Shape::Text);
+const TOOLS_OF_PROVIDER: Key = key("provider_tools", &Shape::List(&Shape::Any));
+const THINK: Key = key("parse_think_blocks", &Shape::Flag)
+    .adapted(Info, "deprecated; thoughts between `<think>` tags are told apart where the provider sends them");
+
+/// Providers of models.
+pub(super) static PROVIDER: Typed = Typed {
+    what: "provider",
+    common: &[
+        key("extra_body", &EXTRA_BODY),
+        key("extra_headers", &EXTRA_HEADERS),
+        key("timeouts", &TIMEOUTS),
+        key("timeout_ms", &Shape::Whole),
+        key("discard_unknown_chunks", &Shape::Flag).adapted(
+            Info,
+            "events that a protocol does not know pass through, or are left out where the answer is translated",
+        ),
+        key("cost", &COST),
+        key("batch_cost", &COST).idle("there are no batches on this surface"),
+    ],
+    renamed: &[],
+    arms: &[
+        (
+            "anthropic",
+            &[
+                NAME,
+                key("api_base", &Shape::Url),
+                key("api_key_location", &KEY),
+                TOOLS_OF_PROVIDER,
+                key("beta_structured_outputs", &Shape::Flag)
+                    .idle("deprecated; structured outputs need no beta any more"),
+            ],
+        ),
+        (
+            "aws_bedrock",
+            &[
+                needed("model_id", &Shape::Text),
+                key("region", &Shape::Text),
+                key("endpoint_url", &Shape::Text),
+                key("api_key", &CLOUD),
+                key("access_key_id", &CLOUD),
+                key("secret_access_key", &CLOUD),
+                key("session_token", &CLOUD),
+                key("allow_auto_detect_region", &Shape::Flag)
+                    .adapted(Info, "deprecated; the region is looked for where AWS's own SDKs look"),
+            ],
+        ),
+        (
+            "aws_sagemaker",
+            &[
+                needed("endpoint_name", &Shape::Text),
+                needed("model_name", &Shape::Text),
+                needed("hosted_provider", &Shape::Word(&["openai", "tgi"])),
+                key("region", &Shape::Text),
+                key("endpoint_url", &Shape::Text),
+                key("api_key", &CLOUD),
+                key("access_key_id", &CLOUD),
+                key("secret_access_key", &CLOUD),
+                key("session_token", &CLOUD),
+                key("allow_auto_detect_region", &Shape::Flag),
+            ],
+        ),
+        (
+            "azure",
+            &[
+                needed("deployment_id", &Shape::Text),
+                needed("endpoint", &Shape::Endpoint),
+                key("api_key_location", &KEY),
+            ],
+        ),
+        ("deepseek", &[NAME, key("api_key_location", &KEY)]),
+        ("dummy", &[key("model_name", &Shape::Text), key("api_key_location", &KEY_OR_NONE)]),
+        ("fireworks", &[NAME, key("api_key_location", &KEY), THINK]),
+        (
+            "gcp_vertex_anthropic",
+            &[
+                needed("model_id", &Shape::Text),
+                needed("location", &Shape::Text),
+                needed("project_id", &Shape::Text),
+                key("credential_location", &CLOUD),
+                TOOLS_OF_PROVIDER,
+            ],
+        ),
+        (
+            "gcp_vertex_gemini",
+            &[
+                key("model_id", &Shape::Text),
+                key("endpoint_id", &Shape::Text),
+                needed("location", &Shape::Text),
+                needed("project_id", &Shape::Text),
+                key("credential_location", &CLOUD),
+            ],
+        ),
+        ("google_ai_studio_gemini", &[NAME, key("api_key_location", &KEY)]),
+        ("groq", &[NAME, key("api_key_location", &KEY_OR_NONE), key("reasoning_format", &Shape::Text)]),
+        ("hyperbolic", &[NAME, key("api_key_location", &KEY)]),
+        ("mistral", &[NAME, key("api_key_location", &KEY), key("prompt_mode", &Shape::Text)]),
+        (
+            "openai",
+            &[
+                NAME,
+                key("api_base", &Shape::Url),
+                key("api_key_location", &KEY_OR_NONE),
+                key("api_type", &Shape::Word(&["chat_completions", "responses"])),
+                key("include_encrypted_reasoning", &Shape::Flag),
+                TOOLS_OF_PROVIDER,
+                key("content_type_overrides", &Shape::Map(&Shape::Text))
+                    .missed("files travel in the form that their type has in the protocol"),
+            ],
+        ),
+        ("openrouter", &[NAME, key("api_key_location", &KEY_OR_NONE)]),
+        ("sglang", &[NAME, needed("api_base", &Shape::Url), key("api_key_location", &KEY_OR_NONE)]),
+        ("tgi", &[needed("api_base", &Shape::Url), key("api_key_location", &KEY_OR_NONE)]),
+        ("together", &[NAME, key("api_key_location", &KEY), THINK]),
+        ("vllm", &[NAME, needed("api_base", &Shape::Url), key("api_key_location", &KEY_OR_NONE)]),
+        ("xai", &[NAME, key("api_key_location", &KEY_OR_NONE)]),
+    ],
+};
+
+const FUNCTION_KEYS: &[Key] = &[
+    key("description", &Shape::Text),
+    key("system_schema", &Shape::File),
+    key("user_schema", &Shape::File),
+    key("assistant_schema", &Shape::File),
+    key("schemas", &Shape::Map(&Shape::Table(&[needed("path", &Shape::File)]))),
+    needed("variants", &VARIANTS),
+    key("experimentation", &EXPERIMENT),
+    key("evaluators", &Shape::Map(&Shape::Any)).idle(NO_EVALUATION),
+];
+
+static FUNCTION: Typed = Typed {
+    what: "function",
+    common: FUNCTION_KEYS,
+    renamed: &[],
+    arms: &[
+        (
+            "chat",
+            &[
+                key("tools", &TEXTS),
+                key(
+                    "tool_choice",
+                    &Shape::Either(
+                        &Shape::Word(&["none", "auto", "required"]),
+                        &Shape::Table(&[needed("specific", &Shape::Text)]),
+                    ),
+                ),
+                key("parallel_tool_calls", &Shape::Flag),
+            ],
+        ),
+        ("json", &[key("output_schema", &Shape::File)]),
+    ],
+};
+
+const RETRIES: Shape = Shape::Table(&[key("num_retries", &Shape::Whole), key("max_delay_s", &Shape::Number)]);
+
+pub(super) const JSON_MODES: &[&str] = &["off", "on", "strict", "tool", "implicit_tool"];
+
+const CHAT: &[Key] = &[
+    needed("model", &Shape::Text),
+    key("system_template", &Shape::File),
+    key("user_template", &Shape::File),
+    key("assistant_template", &Shape::File),
+    key("templates", &Shape::Map(&Shape::Table(&[needed("path", &Shape::File)]))),
+    key(
+        "input_wrappers",
+        &Shape::Table(&[key("system", &Shape::File), key("user", &Shape::File), key("assistant", &Shape::File)]),
+    ),
+    key("temperature", &Shape::Number),
+    key("top_p", &Shape::Number),
+    key("max_tokens", &Shape::Whole),
+    key("presence_penalty", &Shape::Number),
+    key("frequency_penalty", &Shape::Number),
+    key("seed", &Shape::Whole),
+    key("stop_sequences", &TEXTS),
+    key("reasoning_effort", &Shape::Text),
+    key("service_tier", &Shape::Word(&["auto", "default", "priority", "flex"])),
+    key("thinking_budget_tokens", &Shape::Whole),
+    key("verbosity", &Shape::Text),
+    key("json_mode", &Shape::Word(JSON_MODES)),
+    key("retries", &RETRIES),
+    key("extra_body", &EXTRA_BODY),
+    key("extra_headers", &EXTRA_HEADERS),
+];
+
+/// A best-of-n evaluator and a mixture's fuser: chat completions without a `type`.
+const JUDGE: Shape = Shape::Table(CHAT);
+
+static VARIANT: Typed = Typed {
+    what: "variant",
+    common: &[key("weight", &Shape::Number), key("timeouts", &TIMEOUTS), key("namespace", &Shape::Text)],
+    renamed: &[
+        ("experimental_best_of_n", "experimental_best_of_n_sampling"),
+        ("best_of_n_sampling", "experimental_best_of_n_sampling"),
+        ("mixture_of_n", "experimental_mixture_of_n"),
+        ("dicl", "experimental_dynamic_in_context_learning"),
+    ],
+    arms: &[
+        ("chat_completion", CHAT),
+        (
+            "experimental_best_of_n_sampling",
+            &[needed("candidates", &TEXTS), needed("evaluator", &JUDGE), key("timeout_s", &Shape::Number)],
+        ),
+        (
+            "experimental_mixture_of_n",
+            &[needed("candidates", &TEXTS), needed("fuser", &JUDGE), key("timeout_s", &Shape::Number)],
+        ),
+        (
+            "experimental_dynamic_in_context_learning",
+            &[
+                needed("embedding_model", &Shape::Text),
+                needed("k", &Shape::Whole),
+                needed("model", &Shape::Text),
+                key("system_instructions", &Shape::File),
+                key("max_distance", &Shape::Number),
+                key("temperature", &Shape::Number),
+                key("top_p", &Shape::Number),
+                key("max_tokens", &Shape::Whole),
+                key("presence_penalty", &Shape::Number),
+                key("frequency_penalty", &Shape::Number),
+                key("seed", &Shape::Whole),
+                key("stop_sequences", &TEXTS),
+                key("reasoning_effort", &Shape::Text),
+                key("service_tier", &Shape::Word(&["auto", "default", "priority", "flex"])),
+                key("thinking_budget_tokens", &Shape::Whole),
+                key("verbosity", &Shape::Text),
+                key("json_mode", &Shape::Word(JSON_MODES)),
+                key("retries", &RETRIES),
+                key("extra_body", &EXTRA_BODY),
+                key("extra_headers", &EXTRA_HEADERS),
+            ],
+        ),
+        ("experimental_chain_of_thought", CHAT),
+    ],
+};
+
+const SHARES: Shape = Shape::Either(&Shape::Text, &Shape::Any);
+const NAMESPACES: Key = key("namespaces", &EXPERIMENTS);
+const FALLBACKS: Key = key("fallback_variants", &TEXTS);
+const BANDIT: &[Key] = &[
+    key("algorithm", &Shape::Word(&["track_and_stop"])),
+    needed("metric", &Shape::Text),
+    key("candidate_variants", &TEXTS),
+    FALLBACKS,
+    key("min_samples_per_variant", &Shape::Whole),
+    key("delta", &Shape::Number),
+    key("epsilon", &Shape::Number),
+    key("update_period_s", &Shape::Whole),
+    key("min_prob", &Shape::Number),
+    key("max_samples_per_variant", &Shape::Whole),
+];
+
+const EXPERIMENTS_OF: &[(&str, &[Key])] = &[
+    ("static", &[needed("candidate_variants", &SHARES), FALLBACKS]),
+    ("adaptive", BANDIT),
+    ("uniform", &[key("candidate_variants", &TEXTS), FALLBACKS]),
+    ("static_weights", &[needed("candidate_variants", &Shape::Map(&Shape::Number)), FALLBACKS]),
+    ("track_and_stop", BANDIT),
+];
+
+static EXPERIMENTATION: Typed = Typed { what: "experiment", common: &[NAMESPACES], renamed: &[], arms: EXPERIMENTS_OF };
+
+/// Namespaces hold no namespaces.
+static OF_NAMESPACE: Typed = Typed { what: "experiment", common: &[], renamed: &[], arms: EXPERIMENTS_OF };
+
+const METRIC: &[Key] = &[
+    needed("type", &Shape::Word(&["boolean", "float"])),
+    needed("optimize", &Shape::Word(&["min", "max"])),
+    needed("level", &Shape::Word(&["inference", "episode"])),
+    key("description", &Shape::Text),
+];
+
+const TOOL: &[Key] = &[
+    needed("description", &Shape::Text),
+    needed("parameters", &Shape::File),
+    key("name", &Shape::Text),
+    key("strict", &Shape::Flag),
+];
+
+const DEFAULT_KEY: Key = key("defaults", &Shape::Table(&[key("api_key_location", &KEY_OR_NONE)]));
+const DEFAULT_CREDENTIAL: Key = key("defaults", &Shape::Table(&[key("credential_location", &CLOUD)]));
+const SFT: Key = key("sft", &Shape::Any).idle(NO_OPTIMISATION);
+const BATCH: Key = key("batch", &Shape::Any).idle("there are no batches on this surface");
+
+const PROVIDER_TYPES: &[Key] = &[
+    key("anthropic", &Shape::Table(&[DEFAULT_KEY])),
+    key("azure", &Shape::Table(&[DEFAULT_KEY])),
+    key("deepseek", &Shape::Table(&[DEFAULT_KEY])),
+    key("fireworks", &Shape::Table(&[DEFAULT_KEY, SFT])),
+    key("gcp_vertex_anthropic", &Shape::Table(&[DEFAULT_CREDENTIAL])),
+    key("gcp_vertex_gemini", &Shape::Table(&[DEFAULT_CREDENTIAL, SFT, BATCH])),
+    // As TensorZero's documentation has it.
+    key("google_ai_studio", &Shape::Table(&[DEFAULT_KEY])),
+    key("google_ai_studio_gemini", &Shape::Table(&[DEFAULT_KEY])),
+    key("groq", &Shape::Table(&[DEFAULT_KEY])),
+    key("hyperbolic", &Shape::Table(&[DEFAULT_KEY])),
+    key("mistral", &Shape::Table(&[DEFAULT_KEY])),
+    key("openai", &Shape::Table(&[DEFAULT_KEY])),
+    key("openrouter", &Shape::Table(&[DEFAULT_KEY])),
+    key("sglang", &Shape::Table(&[DEFAULT_KEY])),
+    key("tgi", &Shape::Table(&[DEFAULT_KEY])),
+    key("together", &Shape::Table(&[DEFAULT_KEY, SFT])),
+    key("vllm", &Shape::Table(&[DEFAULT_KEY])),
+    key("xai", &Shape::Table(&[DEFAULT_KEY])),
+];
+
+// Shapes that name a static are statics themselves.
+static FUNCTION_SHAPE: Shape = Shape::Typed(&FUNCTION);
+static FUNCTIONS: Shape = Shape::Map(&FUNCTION_SHAPE);
+static PROVIDER_SHAPE: Shape = Shape::Typed(&PROVIDER);
+static PROVIDERS: Shape = Shape::Map(&PROVIDER_SHAPE);
+static VARIANT_SHAPE: Shape = Shape::Typed(&VARIANT);
+static VARIANTS: Shape = Shape::Map(&VARIANT_SHAPE);
+static EXPERIMENT: Shape = Shape::Typed(&EXPERIMENTATION);
+static EXPERIMENT_OF_NAMESPACE: Shape = Shape::Typed(&OF_NAMESPACE);
+static EXPERIMENTS: Shape = Shape::Map(&EXPERIMENT_OF_NAMESPACE);

@@ -1,0 +1,245 @@
+//! What is neither a model nor a function: the gateway, tools, metrics, limits, defaults of provider types.
+
+use super::Converter;
+use super::kinds;
+use super::location::Location;
+use super::shape::is_placeholder;
+use super::timeouts::duration;
+use crate::diagnostic::Severity;
+use crate::import::toml::{Entry, Node};
+use crate::import::yaml::{Item, Yaml};
+
+/// What the gateway's section makes of the output.
+#[derive(Default)]
+pub(super) struct Gateway {
+    pub(super) base_path: Option<String>,
+    /// Where templates may include others from.
+    pub(super) template_root: Option<String>,
+    /// The longest that one call may take.
+    pub(super) longest: Option<i64>,
+}
+
+impl Converter<'_> {
+    pub(super) fn gateway(&mut self) -> Gateway {
+        let root = self.root;
+        let mut gateway = Gateway::default();
+        let Some(node) = root.get("gateway") else { return gateway };
+        if let Some(leaf) = node.get("bind_address") {
+            self.ledger.adapted(
+                leaf,
+                Severity::Info,
+                "Routeplane listens at 127.0.0.1:4356; `--listen` and `listen:` say otherwise, and an address that others reach needs `keys:`",
+            );
+        }
+        if let Some(leaf) = node.get("base_path") {
+            gateway.base_path = leaf.text().filter(|path| *path != "/").map(str::to_owned);
+            self.ledger.carried(leaf, "`tensorzero.base_path`");
+        }
+        if let Some(leaf) = node.get("template_filesystem_access").and_then(|access| access.get("base_path")) {
+            gateway.template_root = Some(self.beside(leaf));
+            self.ledger.carried(leaf, "`template_root`: templates include others from there, and from nowhere else");
+        }
+        if let Some(leaf) = node.get("global_outbound_http_timeout_ms") {
+            gateway.longest = leaf.whole();
+            self.ledger.adapted(
+                leaf,
+                Severity::Info,
+                "`timeout`: all attempts of a request together, not each call by itself",
+            );
+        }
+        if let Some(leaf) = node.get("global_outbound_http_intra_stream_read_timeout_ms") {
+            gateway.longest = gateway.longest.or(leaf.whole());
+            self.ledger.adapted(leaf, Severity::Info, "`timeout.idle`");
+        }
+        self.auth(node);
+        self.observability(node);
+        self.traces(node);
+        self.cache(node);
+        gateway
+    }
+
+    fn auth(&mut self, node: &Node) {
+        let Some(auth) = node.get("auth") else { return };
+        let Some(enabled) = auth.get("enabled") else { return };
+        match enabled.flag() {
+            Some(true) => self.ledger.dropped(
+                enabled,
+                Severity::Warning,
+                "TensorZero's keys are in its database, hashed, and cannot be moved: give callers new ones under `keys:`, else anybody who reaches the address may call",
+            ),
+            _ => self.ledger.carried(enabled, "no keys are asked for"),
+        }
+    }
+
+    fn observability(&mut self, node: &Node) {
+        let Some(enabled) = node.get("observability").and_then(|node| node.get("enabled")) else { return };
+        match enabled.flag() {
+            Some(true) => self.ledger.dropped(
+                enabled,
+                Severity::Warning,
+                "inferences are not stored: OpenTelemetry and the access log tell of them, and feedback goes to a file where `tensorzero.feedback` names one",
+            ),
+            _ => self.ledger.carried(enabled, "nothing is stored"),
+        }
+    }
+
+    fn traces(&mut self, node: &Node) {
+        let Some(traces) = node.get("export").and_then(|node| node.get("otlp")).and_then(|node| node.get("traces"))
+        else {
+            return;
+        };
+        for entry in traces.entries() {
+            if self.ledger.knows(&entry.node) {
+                continue;
+            }
+            let (severity, message) = match (entry.key.as_str(), entry.node.text(), entry.node.flag()) {
+                ("enabled", _, Some(true)) => (
+                    Severity::Warning,
+                    "traces are not switched on by the imported file: see `docs/observability.md` for OpenTelemetry's settings",
+                ),
+                ("enabled", ..) => {
+                    self.ledger.carried(&entry.node, "no traces are exported");
+                    continue;
+                }
+                ("format", Some("openinference"), _) => {
+                    (Severity::Warning, "traces have OpenTelemetry's names for generative AI, not OpenInference's")
+                }
+                ("extra_headers", ..) => {
+                    (Severity::Warning, "set the exporter's headers by OTEL_EXPORTER_OTLP_HEADERS")
+                }
+                ("include_content", _, Some(true)) => (Severity::Warning, "traces hold no texts of requests"),
+                _ => (Severity::Info, "OpenTelemetry's own form is the only one"),
+            };
+            match entry.key.as_str() {
+                "format" if severity == Severity::Info => self.ledger.carried(&entry.node, message),
+                _ => self.ledger.dropped(&entry.node, severity, message),
+            }
+        }
+    }
+
+    fn cache(&mut self, node: &Node) {
+        let Some(cache) = node.get("cache") else { return };
+        self.ledger.dropped(
+            cache,
+            Severity::Warning,
+            "this version keeps no cache of answers: requests with `cache_options` are answered by the provider every time",
+        );
+        if let Some(enabled) = cache.get("enabled").filter(|enabled| enabled.flag() == Some(false)) {
+            self.ledger.carried(enabled, "no answers are kept");
+        }
+    }
+
+    /// Limits are none of this version's.
+    pub(super) fn rate_limiting(&mut self) {
+        let Some(node) = self.root.get("rate_limiting") else { return };
+        let off = node.get("enabled").and_then(Node::flag) == Some(false);
+        let severity = if off { Severity::Info } else { Severity::Warning };
+        self.ledger.dropped(
+            node,
+            severity,
+            "this version does not limit callers: what the rules would have refused (429) is let through to the providers",
+        );
+    }
+
+    pub(super) fn object_storage(&mut self) {
+        let Some(node) = self.root.get("object_storage") else { return };
+        self.ledger.dropped(node, Severity::Info, "files of requests are passed on and kept nowhere");
+        if let Some(kind) = node.get("type").filter(|kind| kind.text() == Some("disabled")) {
+            self.ledger.carried(kind, "files of requests are passed on and kept nowhere");
+        }
+    }
+
+    /// `provider_types.TYPE.defaults`: where keys come from, unless a provider says so itself.
+    pub(super) fn provider_types(&mut self) {
+        let root = self.root;
+        for entry in root.get("provider_types").map(Node::entries).unwrap_or_default() {
+            self.provider_type(entry);
+        }
+    }
+
+    fn provider_type(&mut self, entry: &Entry) {
+        // TensorZero's documentation writes one of them in short.
+        let name = if entry.key == "google_ai_studio" { "google_ai_studio_gemini" } else { entry.key.as_str() };
+        let Some(defaults) = entry.node.get("defaults") else { return };
+        if let Some(leaf) = defaults.get("api_key_location") {
+            let Some(location) = Location::of(leaf) else { return };
+            self.defaults.insert(name.to_owned(), location);
+            self.ledger.carried(leaf, "`key` of the provider");
+            if let Some(kind) = kinds::of(name).filter(|kind| kind.short) {
+                let wanted = self.default_wanted(kind);
+                let origin = self.origin(leaf);
+                self.providers.known(wanted, &origin);
+            }
+        }
+        if let Some(leaf) = defaults.get("credential_location") {
+            match Location::of(leaf) {
+                Some(Location::Sdk) => self.ledger.carried(leaf, "looked for where Google's own SDKs look"),
+                Some(Location::Dynamic(_) | Location::Fallback(..)) => self.ledger.dropped(
+                    leaf,
+                    Severity::Error,
+                    "a Google identity cannot come with the request: set GOOGLE_APPLICATION_CREDENTIALS",
+                ),
+                _ => self.ledger.adapted(
+                    leaf,
+                    Severity::Warning,
+                    "Google's own search is used: set GOOGLE_APPLICATION_CREDENTIALS to the file",
+                ),
+            }
+        }
+    }
+
+    /// `tensorzero.tools`.
+    pub(super) fn tools(&mut self) -> Vec<Item> {
+        let root = self.root;
+        let mut tools = Vec::new();
+        for entry in root.get("tools").map(Node::entries).unwrap_or_default() {
+            let mut items = Vec::new();
+            for key in ["name", "description", "strict"] {
+                if let Some(leaf) = entry.node.get(key) {
+                    items.push(Item::new(key, Yaml::of(leaf)));
+                    self.ledger.carried(leaf, format!("`tensorzero.tools`: `{key}`"));
+                }
+            }
+            if let Some(leaf) = entry.node.get("parameters") {
+                let path = self.beside(leaf);
+                self.ledger.carried(leaf, format!("`tensorzero.tools`: {path}"));
+                items.push(Item::text("parameters", &path));
+            }
+            tools.push(Item::map(&entry.key, items));
+        }
+        tools
+    }
+
+    /// `tensorzero.metrics`.
+    pub(super) fn metrics(&mut self) -> Vec<Item> {
+        let root = self.root;
+        let mut metrics = Vec::new();
+        for entry in root.get("metrics").map(Node::entries).unwrap_or_default() {
+            self.ledger.carried(&entry.node, "`tensorzero.metrics`: feedback is compared with it");
+            if entry.node.entries().iter().any(|entry| entry.node.text().is_some_and(is_placeholder)) {
+                continue;
+            }
+            let keys = ["type", "optimize", "level", "description"];
+            let items = keys.into_iter().filter_map(|key| Some(Item::new(key, Yaml::of(entry.node.get(key)?))));
+            metrics.push(Item::map(&entry.key, items.collect()));
+        }
+        metrics
+    }
+}
+
+/// Settings for every target, as TensorZero has them where nothing else is said.
+pub(super) fn defaults(gateway: &Gateway) -> Vec<Item> {
+    /// TensorZero's own bound of one call.
+    const LONGEST: i64 = 900_000;
+    let longest = gateway.longest.unwrap_or(LONGEST);
+    let mut timeout = vec![Item::text("first_token", &duration(longest)), Item::text("idle", &duration(longest))];
+    if gateway.longest.is_some() {
+        timeout.push(Item::text("total", &duration(longest)));
+    }
+    vec![
+        Item::new("retries", Yaml::whole(1)).above(
+            "As in TensorZero: nothing is tried twice unless a variant says so, and providers may take their time.",
+        ),
+        Item::map("timeout", timeout),
+    ]
+}

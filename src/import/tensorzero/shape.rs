@@ -1,0 +1,397 @@
+//! What a `tensorzero.toml` may look like, as data, and the check of a file against it.
+
+use super::location::{self, Forms};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, did_you_mean};
+use crate::import::toml::{Entry, Node, Step, Value, quoted, rendered};
+use crate::import::verdict::{Ledger, Outcome};
+use crate::source::Span;
+
+/// What a value may be.
+pub(super) enum Shape {
+    Text,
+    Whole,
+    Number,
+    Flag,
+    Any,
+    /// A path, relative to the file that names it.
+    File,
+    /// `http://` or `https://`.
+    Url,
+    /// A URL, `env::NAME` or `dynamic::NAME`.
+    Endpoint,
+    Word(&'static [&'static str]),
+    List(&'static Shape),
+    Table(&'static [Key]),
+    /// Tables by names of the user's own.
+    Map(&'static Shape),
+    /// A table whose `type` says which keys it has.
+    Typed(&'static Typed),
+    /// Where a credential comes from.
+    Location(Forms),
+    /// The first for a scalar, else the second.
+    Either(&'static Shape, &'static Shape),
+}
+
+/// A table whose `type` says which keys it has.
+pub(super) struct Typed {
+    /// For messages: `provider`.
+    pub(super) what: &'static str,
+    pub(super) arms: &'static [(&'static str, &'static [Key])],
+    /// Keys of every arm.
+    pub(super) common: &'static [Key],
+    /// Other spellings of a type, and what is to be known of them.
+    pub(super) renamed: &'static [(&'static str, &'static str)],
+}
+
+/// A key of a table.
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    pub(super) shape: &'static Shape,
+    pub(super) required: bool,
+    fate: Fate,
+}
+
+/// What becomes of a key.
+#[derive(Clone, Copy)]
+pub(super) enum Fate {
+    /// The converter says.
+    Convert,
+    Always(Outcome, Severity, &'static str),
+}
+
+pub(super) const fn key(name: &'static str, shape: &'static Shape) -> Key {
+    Key { name, shape, required: false, fate: Fate::Convert }
+}
+
+pub(super) const fn needed(name: &'static str, shape: &'static Shape) -> Key {
+    Key { name, shape, required: true, fate: Fate::Convert }
+}
+
+impl Key {
+    /// It has no counterpart, and nothing depends on it.
+    pub(super) const fn idle(self, why: &'static str) -> Key {
+        Key { fate: Fate::Always(Outcome::Dropped, Severity::Info, why), ..self }
+    }
+
+    /// It has no counterpart, and somebody may miss it.
+    pub(super) const fn missed(self, why: &'static str) -> Key {
+        Key { fate: Fate::Always(Outcome::Dropped, Severity::Warning, why), ..self }
+    }
+
+    /// It has no counterpart, and something breaks without it.
+    pub(super) const fn lost(self, why: &'static str) -> Key {
+        Key { fate: Fate::Always(Outcome::Dropped, Severity::Error, why), ..self }
+    }
+
+    pub(super) const fn adapted(self, severity: Severity, how: &'static str) -> Key {
+        Key { fate: Fate::Always(Outcome::Adapted, severity, how), ..self }
+    }
+}
+
+/// Keys that TensorZero once had, or that people invent, by the end of their path; and what to write.
+const FORMER: &[(&str, &str)] = &[
+    (
+        "gateway.disable_observability",
+        "it was removed from TensorZero: write `observability.enabled = false`, or leave it out (nothing is stored here)",
+    ),
+    (
+        "gateway.enable_template_filesystem_access",
+        "it was removed in 2025.11.0: write `template_filesystem_access.base_path = \".\"`",
+    ),
+    ("evals", "it is called `evaluations` today"),
+    ("providers", "providers stand in their model: `[models.NAME.providers.NAME]`"),
+    ("variants", "variants stand in their function: `[functions.NAME.variants.NAME]`"),
+    ("api_keys", "keys are named where they are used: `api_key_location = \"env::NAME\"`"),
+    ("include", "give several files on the command line, or a glob: `routeplane import-tensorzero 'config/**/*.toml'`"),
+    (
+        "load_balancing",
+        "TensorZero spreads requests with variants and their weights, not between the providers of a model",
+    ),
+    ("retries", "TensorZero has retries at variants only: `[functions.NAME.variants.NAME.retries]`"),
+    ("fallback", "a model's providers are tried in the order of `routing`"),
+    ("fallbacks", "a model's providers are tried in the order of `routing`"),
+    ("api_key", "a key is named by `api_key_location = \"env::NAME\"`"),
+    ("base_url", "the key is called `api_base`"),
+    ("model", "the model that a provider is asked for is `model_name`; `model` is a variant's"),
+    ("prompt", "texts come from files: `system_template = \"path\"`"),
+    ("system_prompt", "texts come from files: `system_template = \"path\"`"),
+];
+
+/// Checks a file, and settles what has one fate wherever it stands.
+pub(super) struct Checker<'c> {
+    pub(super) diagnostics: &'c mut Diagnostics,
+    pub(super) ledger: &'c mut Ledger,
+    pub(super) path: Vec<Step>,
+}
+
+impl Checker<'_> {
+    /// The whole file.
+    pub(super) fn file(&mut self, root: &Node, keys: &'static [Key]) {
+        self.keys(root, &[keys], root.span);
+    }
+
+    fn value(&mut self, node: &Node, place: Span, shape: &'static Shape) {
+        match shape {
+            Shape::Any => {}
+            Shape::Text | Shape::File => {
+                if self.is(node, place, matches!(node.value, Value::Text(_)), "text") {
+                    self.warn_of_interpolation(node);
+                }
+            }
+            Shape::Whole => {
+                let fits = node.whole().is_some_and(|whole| whole >= 0);
+                self.is(node, place, fits, "a whole number");
+            }
+            Shape::Number => {
+                self.is(node, place, node.number().is_some(), "a number");
+            }
+            Shape::Flag => {
+                self.is(node, place, node.flag().is_some(), "`true` or `false`");
+            }
+            Shape::Url => self.url(node, place),
+            Shape::Endpoint => {
+                if !node.text().is_some_and(|text| text.starts_with("env::") || text.starts_with("dynamic::")) {
+                    self.url(node, place);
+                }
+            }
+            Shape::Word(words) => self.word(node, place, words),
+            Shape::List(inner) => self.list(node, place, inner),
+            Shape::Table(keys) => {
+                if self.is(node, place, node.is_table(), "a table") {
+                    self.keys(node, &[keys], place);
+                }
+            }
+            Shape::Map(inner) => self.map(node, place, inner),
+            Shape::Typed(typed) => self.typed(node, place, typed),
+            Shape::Location(forms) => location::check(node, place, *forms, &rendered(&self.path), self.diagnostics),
+            Shape::Either(scalar, other) => {
+                let container = matches!(node.value, Value::Table(_) | Value::List(_));
+                self.value(node, place, if container { other } else { scalar });
+            }
+        }
+    }
+
+    /// Reports a value of another kind.
+    fn is(&mut self, node: &Node, place: Span, fits: bool, wanted: &str) -> bool {
+        if !fits {
+            let path = rendered(&self.path);
+            if wanted == "a table" {
+                self.diagnostics.hide(node.span);
+            }
+            let negative = node.whole().is_some_and(|whole| whole < 0);
+            let found = if negative { "a negative number" } else { node.called() };
+            let help = match (wanted, &node.value) {
+                ("a table", Value::List(_)) => format!("write it as tables with names: `[{path}.NAME]`"),
+                ("text", Value::Whole(_) | Value::Number(_)) => "put it in quotes".to_owned(),
+                _ => format!("write {wanted}; TensorZero refuses the file as it is"),
+            };
+            self.diagnostics.push(
+                Diagnostic::new(Code::SettingType, format!("`{path}` takes {wanted}, and this is {found}"))
+                    .label(place, format!("needs {wanted}"))
+                    .help(help),
+            );
+        }
+        fits
+    }
+
+    fn url(&mut self, node: &Node, place: Span) {
+        if !self.is(node, place, matches!(node.value, Value::Text(_)), "text") {
+            return;
+        }
+        let text = node.text().unwrap_or_default();
+        if text.starts_with("http://") || text.starts_with("https://") {
+            self.warn_of_interpolation(node);
+            return;
+        }
+        self.diagnostics.hide(node.span);
+        let help = match text.contains('$') {
+            true => {
+                "TensorZero puts no variables into texts: write the address itself, e.g. `http://localhost:11434/v1/`"
+            }
+            false => "write the whole address, e.g. `http://localhost:11434/v1/`",
+        };
+        self.diagnostics.push(
+            Diagnostic::new(Code::SettingValue, format!("`{}` is not a URL", rendered(&self.path)))
+                .label(node.span, "must begin with `http://` or `https://`")
+                .help(help),
+        );
+    }
+
+    /// `${NAME}` within a text stays as it is written, which nobody means.
+    fn warn_of_interpolation(&mut self, node: &Node) {
+        let Some(text) = node.text() else { return };
+        let name = text.split_once("${").and_then(|(_, rest)| rest.split_once('}')).map(|(name, _)| name);
+        if let Some(name) = name.filter(|name| location::is_variable(name)) {
+            self.diagnostics.push(
+                Diagnostic::new(Code::SettingValue, format!("`{}` holds `${{{name}}}`, which stays as it is written", rendered(&self.path)))
+                    .label(node.span, "no variable is put in here")
+                    .help("TensorZero puts no variables into texts; only keys and some addresses may be `env::NAME`. Write the value itself"),
+            );
+        }
+    }
+
+    fn word(&mut self, node: &Node, place: Span, words: &'static [&'static str]) {
+        if !self.is(node, place, matches!(node.value, Value::Text(_)), "text") {
+            return;
+        }
+        let text = node.text().unwrap_or_default();
+        if words.contains(&text) {
+            return;
+        }
+        if is_placeholder(text) {
+            let why = "a placeholder of somebody's documentation: left out, and a value is to be written";
+            self.ledger.dropped(node, Severity::Error, why);
+            return;
+        }
+        let list = words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
+        let diagnostic =
+            Diagnostic::new(Code::SettingValue, format!("`{}` must be one of {list}", rendered(&self.path)))
+                .label(node.span, "not one of them");
+        self.diagnostics.push(match did_you_mean(text, words.iter().copied()) {
+            Some(word) => diagnostic.help(format!("did you mean `{word}`?")).fix(node.span, format!("\"{word}\"")),
+            None => diagnostic.help("TensorZero refuses the file as it is"),
+        });
+    }
+
+    fn list(&mut self, node: &Node, place: Span, inner: &'static Shape) {
+        if !self.is(node, place, matches!(node.value, Value::List(_)), "a list") {
+            return;
+        }
+        for (index, item) in node.items().iter().enumerate() {
+            self.path.push(Step::Index(index));
+            self.value(item, item.span, inner);
+            self.path.pop();
+        }
+    }
+
+    fn map(&mut self, node: &Node, place: Span, inner: &'static Shape) {
+        if !self.is(node, place, node.is_table(), "a table") {
+            return;
+        }
+        for entry in node.entries() {
+            self.path.push(Step::Key(entry.key.clone()));
+            self.value(&entry.node, entry.key_span, inner);
+            self.path.pop();
+        }
+    }
+
+    fn typed(&mut self, node: &Node, place: Span, typed: &'static Typed) {
+        if !self.is(node, place, node.is_table(), "a table") {
+            return;
+        }
+        let Some(tag) = node.entry("type") else {
+            let types = typed.arms.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            self.diagnostics.push(
+                Diagnostic::new(Code::SettingMissing, format!("`{}` has no `type`", rendered(&self.path)))
+                    .label(place, format!("this {} needs a `type`", typed.what))
+                    .help(format!("one of {types}")),
+            );
+            return;
+        };
+        let written = tag.node.text().unwrap_or_default();
+        let name = typed.renamed.iter().find(|(old, _)| *old == written).map_or(written, |(_, new)| *new);
+        let Some((_, keys)) = typed.arms.iter().find(|(arm, _)| *arm == name) else {
+            let names = typed.arms.iter().map(|(name, _)| *name);
+            let diagnostic = Diagnostic::new(
+                Code::SettingValue,
+                format!("`{}.type` is not a type of {} that TensorZero has", rendered(&self.path), typed.what),
+            )
+            .label(tag.node.span, "unknown type");
+            self.diagnostics.push(match did_you_mean(written, names) {
+                Some(near) => {
+                    diagnostic.help(format!("did you mean `{near}`?")).fix(tag.node.span, format!("\"{near}\""))
+                }
+                None => diagnostic.help(format!(
+                    "it has {}",
+                    typed.arms.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+                )),
+            });
+            return;
+        };
+        const TAG: &[Key] = &[key("type", &Shape::Text)];
+        self.keys(node, &[TAG, typed.common, keys], place);
+    }
+
+    fn keys(&mut self, node: &Node, groups: &[&'static [Key]], place: Span) {
+        for entry in node.entries() {
+            self.path.push(Step::Key(entry.key.clone()));
+            let known = groups.iter().flat_map(|keys| keys.iter()).find(|key| key.name == entry.key);
+            match known {
+                Some(key) => {
+                    if let Fate::Always(outcome, severity, message) = key.fate {
+                        self.ledger.settle(&entry.node, outcome, severity, message);
+                    }
+                    self.value(&entry.node, entry.key_span, key.shape);
+                }
+                None => self.unknown(entry, groups),
+            }
+            self.path.pop();
+        }
+        for key in groups.iter().flat_map(|keys| keys.iter()).filter(|key| key.required) {
+            if node.get(key.name).is_none() {
+                self.missing(key.name, place);
+            }
+        }
+    }
+
+    fn missing(&mut self, name: &str, place: Span) {
+        let path = rendered(&self.path);
+        let help = match name {
+            "routing" => {
+                "list the names of the providers in the order in which they are tried, e.g. `routing = [\"openai\"]`"
+            }
+            _ => "TensorZero refuses the file without it",
+        };
+        self.diagnostics.push(
+            Diagnostic::new(Code::SettingMissing, format!("`{path}` has no `{name}`"))
+                .label(place, format!("needs `{name}`"))
+                .help(help),
+        );
+    }
+
+    fn unknown(&mut self, entry: &Entry, groups: &[&'static [Key]]) {
+        // Real files hold keys of services in the oddest places.
+        hide(&entry.node, self.diagnostics);
+        let whole = rendered(&self.path);
+        let within = rendered(self.path.split_last().map(|(_, rest)| rest).unwrap_or_default());
+        let message = match within.as_str() {
+            "" => format!("`{}` is not a section of a tensorzero.toml", quoted(&entry.key)),
+            _ => format!("unknown key `{}` in `{within}`", quoted(&entry.key)),
+        };
+        let names = || groups.iter().flat_map(|keys| keys.iter()).map(|key| key.name);
+        let diagnostic = Diagnostic::new(Code::SettingUnknown, message).label(entry.key_span, "TensorZero refuses it");
+        let former = FORMER.iter().find(|(name, _)| whole == *name || (!name.contains('.') && entry.key == *name));
+        self.diagnostics.push(match (former, did_you_mean(&entry.key, names())) {
+            (Some((_, help)), _) => diagnostic.help(*help),
+            (None, Some(near)) => {
+                diagnostic.help(format!("did you mean `{near}`?")).fix(entry.key_span, near.to_owned())
+            }
+            (None, None) => {
+                let mut known: Vec<&str> = names().collect();
+                known.sort_unstable();
+                diagnostic.help(format!("the keys here are `{}`; remove it", known.join("`, `")))
+            }
+        });
+    }
+}
+
+/// `...` and `{value}`, where one of several words belongs.
+pub(super) fn is_placeholder(text: &str) -> bool {
+    text == "..." || (text.starts_with('{') && text.ends_with('}'))
+}
+
+/// All values of a key, and the keys in them: names may be secrets, too.
+fn hide(node: &Node, diagnostics: &mut Diagnostics) {
+    match &node.value {
+        Value::Table(entries) => {
+            for entry in entries {
+                diagnostics.hide(entry.key_span);
+                hide(&entry.node, diagnostics);
+            }
+        }
+        Value::List(items) => items.iter().for_each(|item| hide(item, diagnostics)),
+        Value::Text(_) | Value::Whole(_) | Value::Number(_) | Value::Flag(_) | Value::Moment(_) => {
+            diagnostics.hide(node.span)
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The text of `routeplane.yaml`.
+
+use super::Converter;
+use super::functions::Test;
+use super::models::Preset;
+use super::sections::defaults;
+use crate::import::toml::Node;
+use crate::import::yaml::{Item, Yaml, block};
+
+const HEAD: &str = "\
+# yaml-language-server: $schema=./routeplane.schema.json
+#
+# Written by `routeplane import-tensorzero`; the comments at the ends of lines say where each part came from.
+# `routeplane check` proves this file, `routeplane start` serves it.
+
+version: 1
+";
+
+impl Converter<'_> {
+    /// Converts everything, and writes it down.
+    pub(super) fn write(&mut self) -> String {
+        let root = self.root;
+        for entry in root.get("functions").map(Node::entries).unwrap_or_default() {
+            let name = self.names.claim(std::slice::from_ref(&entry.key));
+            self.function_presets.insert(entry.key.clone(), name);
+        }
+        let gateway = self.gateway();
+        self.provider_types();
+        self.rate_limiting();
+        self.object_storage();
+        let models = self.models("models", "model");
+        self.known_models = models.clone();
+        let of_models = self.presets.len();
+        let functions = self.functions();
+        let of_functions = self.presets.len();
+        let embeddings = self.models("embedding_models", "embedding");
+        let mut surface = Vec::new();
+        surface.extend(gateway.base_path.iter().map(|path| Item::text("base_path", path)));
+        let sections = [
+            ("functions", functions),
+            ("models", self.surface_models(&models)),
+            ("embedding_models", self.surface_models(&embeddings)),
+            ("tools", self.tools()),
+            ("metrics", self.metrics()),
+        ];
+        for (name, items) in sections {
+            self.settle_empty(name);
+            if !items.is_empty() {
+                surface.push(Item::map(name, items).tall());
+            }
+        }
+        let mut text = HEAD.to_owned();
+        block(&defaults(&gateway), 0, &mut text);
+        if let Some(root) = &gateway.template_root {
+            block(&[Item::text("template_root", root)], 0, &mut text);
+        }
+        section(
+            &mut text,
+            "What TensorZero's clients know by name; it switches TensorZero's HTTP interface on.",
+            "tensorzero",
+            surface,
+        );
+        let providers = self.providers.items();
+        section(
+            &mut text,
+            "Whom models are asked. A known provider needs no entry: its key in the environment is enough.",
+            "providers",
+            providers,
+        );
+        let mut presets = Vec::new();
+        for (index, preset) in self.presets.iter().enumerate() {
+            let mut item = preset.item();
+            if index == 0 && of_models > 0 {
+                item = item.above("Models.");
+            } else if index == of_models && of_functions > of_models {
+                item = item.above("Functions and their variants.");
+            } else if index == of_functions {
+                item = item.above("Models that embed.");
+            }
+            presets.push(item);
+        }
+        section(&mut text, "", "presets", presets);
+        if !self.tests.is_empty() {
+            text.push_str("\n# `routeplane check` decides these offline.\n");
+            let tests = Yaml::List(self.tests.iter().map(Test::yaml).collect());
+            block(&[Item::new("tests", tests).tall()], 0, &mut text);
+        }
+        text
+    }
+
+    /// A section without a single entry says nothing.
+    fn settle_empty(&mut self, name: &str) {
+        if let Some(node) = self.root.get(name).filter(|node| node.entries().is_empty()) {
+            self.ledger.carried(node, "it is empty");
+        }
+    }
+}
+
+fn section(text: &mut String, comment: &str, name: &str, items: Vec<Item>) {
+    if items.is_empty() && name != "tensorzero" {
+        return;
+    }
+    let item = Item::map(name, items).tall();
+    let item = if comment.is_empty() { item } else { item.above(comment) };
+    text.push('\n');
+    block(&[item], 0, text);
+}
+
+impl Preset {
+    /// A preset that is nothing but its route is written in short.
+    fn item(&self) -> Item {
+        let item = match self.items.as_slice() {
+            [only] if only.key == "route" => Item::new(&self.name, only.value.clone()),
+            _ => Item::map(&self.name, self.items.clone()),
+        };
+        item.beside(self.origin.clone())
+    }
+}
+
+impl Test {
+    fn yaml(&self) -> Yaml {
+        let mut items =
+            vec![Item::text("name", &self.name), Item::map("request", vec![Item::text("model", &self.model)])];
+        if let Some(draw) = self.draw {
+            items.push(Item::map("given", vec![Item::new("draw", Yaml::Plain(format!("{draw}")))]));
+        }
+        items.push(Item::map("expect", vec![Item::text("served_by", &self.served_by)]));
+        Yaml::Map(items)
+    }
+}
