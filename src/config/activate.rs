@@ -15,7 +15,7 @@ use super::Env;
 use super::document::{LiteralSecret, PricesEntry, ProviderEntry, SecretText};
 use crate::glob::Glob;
 use crate::provider::catalogue::Prices;
-use crate::provider::{Activation, Provider, SecretRef, Transport};
+use crate::provider::{Activation, Provider, RequestKeys, SecretRef, Transport};
 use crate::source::{Span, Spanned};
 
 /// Why there is no provider.
@@ -54,20 +54,22 @@ pub fn provider(
     let identity = identity::identity(layers, &endpoints, env, literals)?;
     let takes_keys = endpoints.iter().any(|endpoint| endpoint.auth.takes_key());
     let mut keys = keys(layers, env, literals);
+    let request_keys = request_keys(layers);
     if identity.is_some() && !takes_keys {
         keys.clear();
     }
     let needs_key = preset.is_some() && user.is_none_or(|user| user.keys.is_none()) && !key_optional(layers);
-    if keys.is_empty() && !needs_key {
+    if keys.is_empty() && request_keys.is_none() && !needs_key {
         endpoint::without_keys(&mut endpoints);
     }
     let models = models::models(name, layers, &endpoints)?;
     Ok(Provider {
         name: name.into(),
         title: layers.pick(|entry| entry.title.as_ref()).map_or(name, |title| title.value.as_str()).into(),
-        key_required: takes_keys && (needs_key || !keys.is_empty()),
+        key_required: takes_keys && (needs_key || !keys.is_empty() || request_keys.is_some()),
         endpoints: endpoints.into(),
         keys: keys.into(),
+        request_keys,
         identity,
         transport,
         models: models.ids.into(),
@@ -172,7 +174,7 @@ fn activation(layers: Layers<'_>, transport: Transport, env: &Env) -> Result<Act
 /// keeps a reference to the first variable, so that a file can be checked where there are no keys.
 fn keys(layers: Layers<'_>, env: &Env, literals: &mut Vec<LiteralSecret>) -> Vec<SecretRef> {
     if let Some(keys) = layers.user.and_then(|user| user.keys.as_ref()) {
-        return keys.iter().map(|key| secret_ref(&key.value, literals)).collect();
+        return keys.iter().filter_map(|key| secret_ref(&key.value, literals)).collect();
     }
     let Some(variables) = layers.pick(|entry| entry.env.as_ref()).map(|env| &env.key) else {
         return Vec::new();
@@ -182,8 +184,10 @@ fn keys(layers: Layers<'_>, env: &Env, literals: &mut Vec<LiteralSecret>) -> Vec
     named.map(|name| SecretRef::Env(name.value.as_str().into())).into_iter().collect()
 }
 
-fn secret_ref(text: &SecretText, literals: &mut Vec<LiteralSecret>) -> SecretRef {
-    match text {
+/// `None` for what only requests have.
+fn secret_ref(text: &SecretText, literals: &mut Vec<LiteralSecret>) -> Option<SecretRef> {
+    Some(match text {
+        SecretText::Request(_) => return None,
         SecretText::Env(name) => SecretRef::Env(name.as_str().into()),
         SecretText::File(path) => SecretRef::File(path.as_str().into()),
         SecretText::Literal(literal) => {
@@ -191,5 +195,17 @@ fn secret_ref(text: &SecretText, literals: &mut Vec<LiteralSecret>) -> SecretRef
             literals.push(literal.clone());
             SecretRef::Literal(at)
         }
-    }
+    })
+}
+
+/// The credentials that requests bring for this provider.
+fn request_keys(layers: Layers<'_>) -> Option<RequestKeys> {
+    let keys = layers.user.and_then(|user| user.keys.as_ref())?;
+    let name = |key: &Spanned<SecretText>| match &key.value {
+        SecretText::Request(name) => Some(name.as_str().into()),
+        SecretText::Env(_) | SecretText::File(_) | SecretText::Literal(_) => None,
+    };
+    let names: Box<[Box<str>]> = keys.iter().filter_map(name).collect();
+    let first = keys.first().is_some_and(|key| name(key).is_some());
+    (!names.is_empty()).then_some(RequestKeys { names, first })
 }

@@ -9,7 +9,7 @@ use super::decode::json::{Json, QuirksText};
 use super::decode::leaf::{Choice, DurationText, Flag, Fraction, Price, Protocol, Size, Text, Whole, Word};
 use super::decode::list::{AnyKey, ByProtocol, HeaderKey, List, Map, Named, OneOrMore, PresetKey};
 use super::decode::mapping;
-use super::decode::secret::{HeaderValue, Secret};
+use super::decode::secret::{HeaderValue, Keys, Secret};
 use super::decode::texts::{
     Address, Any, DegradePolicy, FactWord, FallThroughWord, ForeignReasoning, HostingWord, InvalidPolicy, JsonModeWord,
     LaneWord, LineWord, LossPolicy, Moment, OutputFact, ProtocolFact, ReasoningFact, RetryAround, Sticky, TemplateForm,
@@ -85,6 +85,8 @@ pub enum SecretText {
     Env(String),
     /// `file:/run/secrets/x`.
     File(String),
+    /// `request:NAME`: a credential that each request brings itself.
+    Request(String),
     /// Anything else: the key itself. Kept out of `Debug` output.
     Literal(LiteralSecret),
 }
@@ -115,8 +117,9 @@ mapping! {
         "protocols" alias "protocol" => protocols: Option<Vec<Spanned<ProtocolId>>> as OneOrMore<Protocol>,
         /// What the vendor's own SDK takes, e.g. `https://api.openai.com/v1`.
         "base_url" => base_url: Option<Spanned<String>> as Text<Url>,
-        /// A pool of keys: a 429 cools one key, not the provider.
-        "keys" alias "key" => keys: Option<Vec<Spanned<SecretText>>> as OneOrMore<Secret>,
+        /// A pool of keys: a 429 cools one key, not the provider. `request:NAME` is the credential of this name that a request brings;
+        /// `{ default: request:NAME, fallback: env:NAME }` is the first of both that is there.
+        "keys" alias "key" => keys: Option<Vec<Spanned<SecretText>>> as Keys,
         /// How the key travels: `bearer`, `none` or `header:NAME`; or who a cloud is asked as: `aws-sigv4`, `google-oauth` or
         /// `azure-entra`. Of a list the first holds whose key or identity is there.
         "auth" default "bearer" => auth: Option<Vec<Spanned<String>>> as OneOrMore<Text<Any>>,
@@ -293,8 +296,8 @@ mapping! {
         "fall_through" default "usual" => fall_through: Option<Spanned<String>> as Choice<FallThroughWord>,
         /// Headers set on and removed from the upstream's request.
         "headers" => headers: Option<HeaderEditsEntry> as HeaderEditsEntry,
-        /// Members set in and removed from the upstream's body.
-        "body" => body: Option<BodyEditsEntry> as BodyEditsEntry,
+        /// Members set in and removed from the upstream's body; of a list one after the other.
+        "body" => body: Vec<BodyEditsEntry> as OneOrMore<BodyEditsEntry>,
         /// A JSON Schema for the answers of requests that ask for none: the schema itself, or the path of a `.json` file.
         "output" => output: Option<Spanned<String>> as Json,
         /// How the form is asked for where the request names none: not at all (`off`), as any JSON (`on`), by the target's own means
@@ -400,6 +403,8 @@ mapping! {
         "set" => set: Vec<(Spanned<String>, Spanned<String>)> as Map<HeaderKey, Word>,
         /// Names of headers.
         "remove" => remove: Vec<Spanned<String>> as OneOrMore<Text<Any>>,
+        /// These edits come after those of presets around this one, where they otherwise come before.
+        "last" default "false" => last: Option<Spanned<bool>> as Flag,
     }
 }
 
@@ -412,6 +417,8 @@ mapping! {
         "set" => set: Vec<(Spanned<String>, Spanned<String>)> as Map<AnyKey, Json>,
         /// Pointers to what is removed.
         "remove" => remove: Vec<Spanned<String>> as OneOrMore<Text<Any>>,
+        /// These edits come after those of presets around this one, where they otherwise come before.
+        "last" default "false" => last: Option<Spanned<bool>> as Flag,
     }
 }
 

@@ -28,6 +28,8 @@ impl Secrets<'_> {
                 SecretRef::Env(name.as_str().into())
             }
             SecretText::File(path) => SecretRef::File(path.as_str().into()),
+            // The decoder lets it stand among a provider's keys alone.
+            SecretText::Request(name) => SecretRef::Env(name.as_str().into()),
             SecretText::Literal(literal) => {
                 let position = self.literals.len();
                 self.literals.push(literal.clone());

@@ -4,18 +4,19 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue};
+use edits::{Headers, joined};
 
+mod edits;
 mod scope;
 
-use super::document::{BodyEditsEntry, Document, HeaderEditsEntry, PresetEntry, RetriesEntry, TimeoutEntry};
+use super::document::{Document, PresetEntry, RetriesEntry, TimeoutEntry};
 use super::{Files, Templates};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::source::Spanned;
 use crate::table::SettingsIdx;
 use crate::table::settings::{
-    AnswerForm, BodyEdits, Degrade, FallThrough, HeaderEdits, OnForeignReasoning, OnInvalid, OnLoss, Retries, RetryOn,
-    Scope, Settings, Timeouts,
+    AnswerForm, BodyEdit, Degrade, FallThrough, OnForeignReasoning, OnInvalid, OnLoss, Retries, RetryOn, Scope,
+    Settings, Timeouts,
 };
 use crate::wire::structured::mode::JsonMode;
 use crate::wire::template::Prompts;
@@ -34,10 +35,12 @@ struct Layer {
     max_backoff: Option<Duration>,
     fall_through: Option<FallThrough>,
     scopes: Vec<Scope>,
-    header_set: Vec<(HeaderName, HeaderValue)>,
-    header_remove: Vec<HeaderName>,
-    body_set: Vec<(Box<str>, Box<str>)>,
-    body_remove: Vec<Box<str>>,
+    headers: Headers,
+    /// After those of presets around this one.
+    headers_last: Headers,
+    body: Vec<BodyEdit>,
+    /// After those of presets around this one.
+    body_last: Vec<BodyEdit>,
     on_loss: Option<OnLoss>,
     on_foreign_reasoning: Option<OnForeignReasoning>,
     output: Option<Box<str>>,
@@ -64,10 +67,10 @@ impl Layer {
             max_backoff: self.max_backoff.or(inner.max_backoff),
             fall_through: self.fall_through.or(inner.fall_through),
             scopes: self.scopes.iter().chain(&inner.scopes).cloned().collect(),
-            header_set: without(joined(&self.header_set, &inner.header_set), &self.header_remove),
-            header_remove: removals(&self.header_set, &self.header_remove, &inner.header_remove),
-            body_set: without(joined(&self.body_set, &inner.body_set), &self.body_remove),
-            body_remove: removals(&self.body_set, &self.body_remove, &inner.body_remove),
+            headers: self.headers.over(&inner.headers),
+            headers_last: inner.headers_last.over(&self.headers_last),
+            body: edits::after(&inner.body, &self.body),
+            body_last: edits::after(&self.body_last, &inner.body_last),
             on_loss: self.on_loss.or(inner.on_loss),
             on_foreign_reasoning: self.on_foreign_reasoning.or(inner.on_foreign_reasoning),
             output: self.output.clone().or_else(|| inner.output.clone()),
@@ -104,8 +107,8 @@ impl Layer {
             },
             fall_through: self.fall_through.unwrap_or_default(),
             scopes: self.scopes.clone().into(),
-            headers: HeaderEdits { set: self.header_set.clone().into(), remove: self.header_remove.clone().into() },
-            body: BodyEdits { set: self.body_set.clone().into(), remove: self.body_remove.clone().into() },
+            headers: self.headers_last.over(&self.headers).edits(),
+            body: edits::after(&self.body, &self.body_last).into(),
             on_loss: self.on_loss.unwrap_or_default(),
             on_foreign_reasoning: self.on_foreign_reasoning.unwrap_or_default(),
             answers: AnswerForm {
@@ -117,23 +120,6 @@ impl Layer {
             variant: self.variant.clone(),
         }
     }
-}
-
-/// The outer entries, then those of the inner whose name is not among them.
-fn joined<K: PartialEq + Clone, V: Clone>(outer: &[(K, V)], inner: &[(K, V)]) -> Vec<(K, V)> {
-    let new = inner.iter().filter(|(name, _)| !outer.iter().any(|(other, _)| other == name));
-    outer.iter().chain(new).cloned().collect()
-}
-
-fn without<K: PartialEq, V>(mut entries: Vec<(K, V)>, removed: &[K]) -> Vec<(K, V)> {
-    entries.retain(|(name, _)| !removed.contains(name));
-    entries
-}
-
-/// What is removed in the end: what the outer layer sets again is not.
-fn removals<K: PartialEq + Clone, V>(outer_set: &[(K, V)], outer: &[K], inner: &[K]) -> Vec<K> {
-    let kept = inner.iter().filter(|name| !outer.contains(name) && !outer_set.iter().any(|(other, _)| other == *name));
-    outer.iter().chain(kept).cloned().collect()
 }
 
 /// Every combination of settings that the table needs, each made once.
@@ -187,8 +173,8 @@ impl Layers {
         retries(entry.retries.as_ref(), &mut layer, diagnostics);
         layer.fall_through = entry.fall_through.as_ref().and_then(|word| fall_through(&word.value));
         scope::take_over(entry, &mut layer);
-        header_edits(entry.headers.as_ref(), &mut layer, diagnostics);
-        body_edits(entry.body.as_ref(), &mut layer, diagnostics);
+        edits::headers(entry.headers.as_ref(), &mut layer, diagnostics);
+        edits::bodies(&entry.body, &mut layer, diagnostics);
         if layer == Layer::default() { SettingsIdx::BASE } else { self.push(layer) }
     }
 
@@ -296,33 +282,6 @@ fn degrade(word: &str) -> Option<Degrade> {
     [Degrade::Allow, Degrade::Refuse].into_iter().find(|policy| policy.word() == word)
 }
 
-fn header_edits(entry: Option<&HeaderEditsEntry>, layer: &mut Layer, diagnostics: &mut Diagnostics) {
-    let Some(entry) = entry else { return };
-    for (name, value) in &entry.set {
-        let name = header_name(name, diagnostics);
-        let value = header_value(&value.as_ref().map(String::as_str), diagnostics);
-        layer.header_set.extend(name.zip(value));
-    }
-    layer.header_remove.extend(entry.remove.iter().filter_map(|name| header_name(name, diagnostics)));
-}
-
-fn body_edits(entry: Option<&BodyEditsEntry>, layer: &mut Layer, diagnostics: &mut Diagnostics) {
-    let Some(entry) = entry else { return };
-    for pointer in entry.set.iter().map(|(pointer, _)| pointer).chain(&entry.remove) {
-        if !pointer.value.starts_with('/') {
-            let better = format!("/{}", pointer.value.replace('.', "/"));
-            diagnostics.push(
-                Diagnostic::new(Code::BadPointer, format!("`{}` is not a JSON Pointer", pointer.value))
-                    .label(pointer.span, "a pointer begins with `/`")
-                    .help(format!("write `{better}`"))
-                    .fix(pointer.span, better),
-            );
-        }
-    }
-    layer.body_set = texts(&entry.set);
-    layer.body_remove = entry.remove.iter().map(|pointer| pointer.value.as_str().into()).collect();
-}
-
 /// The text itself, or that of the file it names.
 fn system_text(written: &Spanned<String>, files: &dyn Files, diagnostics: &mut Diagnostics) -> Option<Box<str>> {
     let is_path = names_a_file(&written.value);
@@ -354,53 +313,4 @@ fn system_text(written: &Spanned<String>, files: &dyn Files, diagnostics: &mut D
 
 fn names_a_file(text: &str) -> bool {
     !text.contains('\n') && [".md", ".txt", ".j2"].iter().any(|suffix| text.ends_with(suffix))
-}
-
-/// Headers that follow from the connection or the body; nobody else may set them.
-const OWN_HEADERS: &[&str] = &[
-    "host",
-    "content-length",
-    "transfer-encoding",
-    "connection",
-    "keep-alive",
-    "upgrade",
-    "te",
-    "trailer",
-    "expect",
-    "proxy-authorization",
-    "proxy-connection",
-    "content-encoding",
-];
-
-fn header_name(name: &Spanned<String>, diagnostics: &mut Diagnostics) -> Option<HeaderName> {
-    let header = HeaderName::try_from(name.value.as_str()).ok();
-    let Some(header) = header else {
-        diagnostics.push(
-            Diagnostic::new(Code::BadHeader, format!("`{}` cannot be the name of a header", name.value))
-                .label(name.span, "not a header name")
-                .help("header names are made of letters, digits and `-`, e.g. `x-team`"),
-        );
-        return None;
-    };
-    if OWN_HEADERS.contains(&header.as_str()) {
-        diagnostics.push(
-            Diagnostic::new(Code::BadHeader, format!("the header `{header}` is the gateway's own"))
-                .label(name.span, "follows from the connection or the body")
-                .help("remove it"),
-        );
-        return None;
-    }
-    Some(header)
-}
-
-fn header_value(value: &Spanned<&str>, diagnostics: &mut Diagnostics) -> Option<HeaderValue> {
-    let header = HeaderValue::from_str(value.value).ok();
-    if header.is_none() {
-        diagnostics.push(
-            Diagnostic::new(Code::BadHeader, "this cannot be the value of a header")
-                .label(value.span, "holds a character that headers do not allow")
-                .help("values are visible ASCII characters and spaces, on one line"),
-        );
-    }
-    header
 }

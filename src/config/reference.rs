@@ -71,6 +71,7 @@ fn descend(shape: &Shape, path: &str, sections: &mut Vec<Section>) {
         | Shape::Size
         | Shape::Word
         | Shape::Secret
+        | Shape::Keys
         | Shape::Failure
         | Shape::Expression
         | Shape::Rules
@@ -125,6 +126,7 @@ fn kind(shape: &Shape) -> String {
         Shape::Size => "size".to_owned(),
         Shape::Word => "text".to_owned(),
         Shape::Secret => "secret".to_owned(),
+        Shape::Keys => "list of: secret".to_owned(),
         Shape::Failure => "status, `5xx`, `timeout`, `connect`, `empty`".to_owned(),
         Shape::Expression => "target expression".to_owned(),
         Shape::Rules => "rules".to_owned(),

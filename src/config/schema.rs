@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::decode::Reader;
 use super::decode::json::Json;
+use super::decode::secret::KeyPair;
 use super::decode::shape::{Field, Mapping, Shape};
 use super::document::Document;
 use super::yaml;
@@ -41,7 +42,12 @@ fn mapping_schema(mapping: &Mapping, definitions: &mut Map<String, Value>) -> Va
     let mut properties = Map::new();
     for field in mapping.fields {
         properties.insert(field.key.to_owned(), field_schema(field, definitions));
-        if let (Some(alias), Shape::OneOrMore(item)) = (field.alias, &field.shape) {
+        let single = match &field.shape {
+            Shape::OneOrMore(item) => Some(*item),
+            Shape::Keys => Some(&field.shape),
+            _ => None,
+        };
+        if let (Some(alias), Some(item)) = (field.alias, single) {
             let description = format!("One of `{}`. {}", field.key, paragraph(field.doc));
             properties.insert(alias.to_owned(), described(shape_schema(item, definitions), description));
         }
@@ -104,6 +110,11 @@ fn shape_schema(shape: &Shape, definitions: &mut Map<String, Value>) -> Value {
         }),
         Shape::Word => json!({ "type": ["string", "number", "boolean"] }),
         Shape::Secret => json!({ "type": "string", "examples": ["env:NAME", "file:/run/secrets/name"] }),
+        Shape::Keys => {
+            let secret = shape_schema(&Shape::Secret, definitions);
+            let pair = reference(&KeyPair::MAPPING, definitions);
+            json!({ "anyOf": [secret, { "type": "array", "items": secret }, pair] })
+        }
         Shape::Failure => json!({ "anyOf": [
             { "enum": ["5xx", "timeout", "connect", "empty", "any"] },
             { "type": "integer", "minimum": 400, "maximum": 599 },

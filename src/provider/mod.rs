@@ -31,6 +31,8 @@ pub struct Provider {
     pub endpoints: Box<[Endpoint]>,
     /// The pool of keys, as references. Empty: the provider needs none.
     pub keys: Box<[SecretRef]>,
+    /// Credentials that requests bring, by name.
+    pub request_keys: Option<RequestKeys>,
     /// A key is needed to use it. A provider that needs one and has none is not active.
     pub key_required: bool,
     /// Who it is asked as, where that is no key but an account of its cloud.
@@ -49,6 +51,15 @@ pub struct Provider {
 }
 
 impl Provider {
+    /// Where its keys come from, in the order in which they are looked for.
+    pub fn key_references(&self) -> Vec<String> {
+        let (first, own) = self.request_keys.as_ref().map_or((false, &[][..]), |keys| (keys.first, &*keys.names));
+        let own = || own.iter().map(|name| format!("request:{name}"));
+        let before = own().filter(|_| first);
+        let after = own().filter(|_| !first);
+        before.chain(self.keys.iter().map(ToString::to_string)).chain(after).collect()
+    }
+
     /// The endpoints that serve `model`, as a set of bits.
     pub fn serving(&self, model: &str) -> usize {
         let bits = self.endpoints.iter().enumerate().map(|(at, endpoint)| usize::from(endpoint.serves(model)) << at);
@@ -286,6 +297,15 @@ impl fmt::Display for AuthScheme {
 pub enum HeaderText {
     Literal(HeaderValue),
     Secret(SecretRef),
+}
+
+/// Credentials that requests bring for a provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestKeys {
+    /// The first that a request brings is used.
+    pub names: Box<[Box<str>]>,
+    /// They go before the provider's own keys; otherwise they stand in where there are none.
+    pub first: bool,
 }
 
 /// Where a secret is. The table holds references, never values.

@@ -31,8 +31,8 @@ use super::outgoing::{self, Incoming, Prepared, Toward, Translation};
 use super::stream::StreamBody;
 use super::structured::Correction;
 use crate::live::Live;
-use crate::provider::Endpoint;
 use crate::provider::cost::Tariff;
+use crate::provider::{Endpoint, RequestKeys};
 use crate::state::{Credential, ProviderState};
 use crate::table::{Attempt, Lane};
 use crate::telemetry::record::Account;
@@ -151,7 +151,7 @@ pub async fn run(this: &Try<'_, '_, '_, '_>) -> Result<Answer, Failure> {
     let mut result = match identity::of(&place) {
         Some(tokens) => Box::pin(identity::send(this, &mut place, tokens)).await,
         None => {
-            place.credential = place.state.keys.pick().cloned();
+            place.credential = credential(this, &place)?;
             send(this, &place).await
         }
     };
@@ -205,6 +205,32 @@ fn place<'r>(this: &Try<'r, '_, '_, '_>) -> Result<Place<'r>, Failure> {
     let counters = state.counters.get_or_init(|| Arc::new(this.gateway.traffic.provider(&attempt.provider.name)));
     let quirks = endpoint.quirks_of(attempt.model);
     Ok(Place { state, endpoint, at, outbound, quirks, counters, credential: None, proofs: Proofs::Fitting })
+}
+
+/// The key of this try: the request's own, where the provider takes such and the request brings one, or the next of the
+/// pool.
+///
+/// # Errors
+/// The request does not bring a credential, and nothing stands in for it.
+fn credential(this: &Try<'_, '_, '_, '_>, place: &Place<'_>) -> Result<Option<Arc<Credential>>, Failure> {
+    let Some(RequestKeys { names, first }) = &this.attempt.provider.request_keys else {
+        return Ok(place.state.keys.pick().cloned());
+    };
+    let own = || names.iter().find_map(|name| this.incoming.credential(name));
+    let brought = if *first || place.state.keys.is_empty() { own() } else { None };
+    match brought.and_then(Credential::text) {
+        Some(own) => Ok(Some(Arc::new(own))),
+        None if place.state.keys.is_empty() => {
+            let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+            let message = format!(
+                "{} takes its key from the request, and this one does not bring the credential {}",
+                this.attempt.provider.name,
+                names.join(" or ")
+            );
+            Err(Failure::Refused(Error::invalid(message).with_code("credential_missing")))
+        }
+        None => Ok(place.state.keys.pick().cloned()),
+    }
 }
 
 async fn send(this: &Try<'_, '_, '_, '_>, place: &Place<'_>) -> Result<Answer, Failure> {

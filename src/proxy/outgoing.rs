@@ -24,7 +24,7 @@ use super::responses::Session;
 use super::structured::{AnswerForm, Correction};
 use super::tensorzero::Inference;
 use crate::provider::Endpoint;
-use crate::table::settings::BodyEdits;
+use crate::table::settings::BodyEdit;
 use crate::table::{Attempt, Lane};
 use crate::upstream::Pieces;
 use crate::wire::envelope::Envelope;
@@ -52,6 +52,14 @@ pub struct Incoming<'r, 'b> {
     pub decoded: OnceLock<ir::Request>,
     /// The compiled schema of the answer, and its text: most tries of a request want the same.
     pub checker: OnceLock<(Box<str>, Arc<Checker>)>,
+}
+
+impl Incoming<'_, '_> {
+    /// A credential that the request brings for a provider.
+    pub fn credential(&self, name: &str) -> Option<&str> {
+        let header = format!("x-routeplane-credential-{}", name.to_ascii_lowercase());
+        self.headers.get(header).and_then(|value| value.to_str().ok())
+    }
 }
 
 /// Where a try's request goes.
@@ -136,12 +144,12 @@ pub fn body(incoming: &Incoming<'_, '_>, attempt: &Attempt<'_>, toward: &Toward<
     if let Some(member) = toward.outbound.betas_member().filter(|_| relayed)
         && let Some(value) = betas::member(incoming, toward.endpoint, &mut prepared.losses)
     {
-        let edits = BodyEdits { set: [(format!("/{member}").into(), value.into())].into(), remove: [].into() };
-        prepared.body = preset::edit_body(&prepared.body, &edits)?;
+        let edit = BodyEdit { pointer: format!("/{member}").into(), value: Some(value.into()) };
+        prepared.body = preset::edit_body(&prepared.body, &[edit])?;
     }
     loss::check(incoming, attempt, &prepared)?;
     let edits = &attempt.settings.body;
-    if !edits.set.is_empty() || !edits.remove.is_empty() {
+    if !edits.is_empty() {
         prepared.body = preset::edit_body(&prepared.body, edits)?;
         if let Translation::Embed(batches) = &mut prepared.translation {
             for body in &mut batches.others {

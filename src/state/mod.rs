@@ -137,7 +137,8 @@ fn provider_state(
         in_provider(problem);
         None
     });
-    let unusable = (provider.key_required && keys.is_empty()).then(|| no_key(provider, &missing));
+    let unusable = (provider.key_required && keys.is_empty() && provider.request_keys.is_none())
+        .then(|| no_key(provider, &missing));
     let endpoint = |endpoint: &Endpoint| EndpointState {
         headers: endpoint
             .headers

@@ -118,11 +118,10 @@ pub fn items(table: &RoutingTable) -> Vec<Item> {
 
 fn provider_text(table: &RoutingTable, index: ProviderIdx, provider: &Provider) -> String {
     let mut out = provider.title.to_string();
-    match &*provider.keys {
+    match &*provider.key_references() {
         [] if provider.identity.is_some() => out.push_str(&words::identity(provider)),
         [] => out.push_str(if provider.key_required { ", no key" } else { ", needs no key" }),
         keys => {
-            let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
             let _ = write!(out, ", {}", keys.join(", "));
         }
     }

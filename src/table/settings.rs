@@ -26,8 +26,8 @@ pub struct Settings {
     /// Presets around the target that bound or repeat everything they lead to, the outermost first.
     pub scopes: Box<[Scope]>,
     pub headers: HeaderEdits,
-    /// Edits of the upstream's body by JSON Pointer, after everything else.
-    pub body: BodyEdits,
+    /// Edits of the upstream's body, in order and after everything else.
+    pub body: Box<[BodyEdit]>,
     pub on_loss: OnLoss,
     pub on_foreign_reasoning: OnForeignReasoning,
     pub answers: AnswerForm,
@@ -281,9 +281,11 @@ pub struct HeaderEdits {
     pub remove: Box<[HeaderName]>,
 }
 
-/// Members set in and removed from the upstream's body, by JSON Pointer (RFC 6901); values are JSON text.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct BodyEdits {
-    pub set: Box<[(Box<str>, Box<str>)]>,
-    pub remove: Box<[Box<str>]>,
+/// One edit of the upstream's body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BodyEdit {
+    /// A JSON Pointer (RFC 6901); `-` stands for the end of an array.
+    pub pointer: Box<str>,
+    /// What goes there, as JSON text; `None` removes what is there.
+    pub value: Option<Box<str>>,
 }

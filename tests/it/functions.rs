@@ -134,3 +134,101 @@ async fn an_episode_keeps_its_variant_and_presets_may_have_any_name() {
     }
     assert_eq!(seen.len(), 2);
 }
+
+// === edits of what is sent
+
+/// A gateway with `presets` in front of one upstream, and what arrives when `model` is asked.
+async fn sent(presets: &str, model: &str, message: &str) -> (serde_json::Value, Vec<(String, String)>) {
+    let mock = MockUpstream::good().await;
+    let yaml = format!("{}presets:\n{presets}", providers(&[("first", "openai-chat", &mock)]));
+    let gateway = Gateway::start(&yaml).await;
+    let body = json!({ "model": model, "messages": [{ "role": "user", "content": message }] });
+    http_client::post(gateway.address, "/v1/chat/completions", &body).await.expect_status(200);
+    let request = mock.only_request().request;
+    (serde_json::from_slice(&request.body).unwrap(), request.headers)
+}
+
+#[tokio::test]
+async fn edits_of_a_body_are_made_in_their_order() {
+    let presets = r#"  p:
+    route: first/m1
+    body:
+      - set: { /extra/deep: { a: 1 }, /messages/-: { role: user, content: more } }
+      - { set: { /extra/deep/b: 2, /messages/-: { role: user, content: last } }, remove: [/extra/deep/a, /absent/member] }
+"#;
+    let (body, _) = sent(presets, "@p", "hello").await;
+    assert_eq!(body["extra"], json!({ "deep": { "b": 2 } }));
+    let texts: Vec<&str> =
+        body["messages"].as_array().unwrap().iter().map(|m| m["content"].as_str().unwrap()).collect();
+    assert_eq!(texts, ["hello", "more", "last"]);
+}
+
+#[tokio::test]
+async fn the_last_edits_come_after_those_of_presets_around_them() {
+    let inner = |last: &str| {
+        format!(
+            "  inner: {{ route: first/m1, body: {{ set: {{ /x: inner, /y: inner }}{last} }}, headers: {{ set: {{ x-a: inner }}{last} }} }}\n"
+        )
+    };
+    let outer = "  outer: { route: \"@inner\", body: { set: { /x: outer, /z: outer }, remove: [/y] }, headers: { set: { x-a: outer } } }\n";
+    for (last, x, y, header) in
+        [("", json!("outer"), None, "outer"), (", last: true", json!("inner"), Some("inner"), "inner")]
+    {
+        let (body, headers) = sent(&format!("{}{outer}", inner(last)), "@outer", "hello").await;
+        assert_eq!((&body["x"], body["z"].as_str()), (&x, Some("outer")), "{last}");
+        assert_eq!(body.get("y").and_then(|y| y.as_str()), y, "{last}");
+        assert!(headers.iter().any(|(name, value)| name == "x-a" && value == header), "{last}: {headers:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_edit_that_does_not_fit_fails_its_target_alone() {
+    let presets = "  bad: { route: first/m1, body: { set: { /messages/9: {} } } }\n  \
+                   both: { route: \"@bad > second/m1\" }\n";
+    let setup = Setup::start(vec![Act::Answer], vec![Act::Answer], presets).await;
+    setup.ask("@both", false).await.expect_status(200);
+    assert_eq!(setup.counts(), (0, 1));
+}
+
+// === credentials of requests
+
+#[tokio::test]
+async fn a_key_comes_from_the_request_or_from_what_stands_in_for_it() {
+    let mock = MockUpstream::start([Act::status(401), Act::Answer]).await;
+    let url = mock.base_url("openai-chat");
+    let provider =
+        |name: &str, key: &str| format!("  {name}: {{ protocol: openai-chat, base_url: \"{url}\", {key} }}\n");
+    let yaml = format!(
+        "version: 1\nretries: {{ attempts: 1 }}\nproviders:\n{}{}{}",
+        provider("alone", "key: request:TEAM_KEY"),
+        provider("first", "key: { default: request:TEAM_KEY, fallback: env:OWN }"),
+        provider("second", "keys: [env:OWN, request:TEAM_KEY]"),
+    );
+    let gateway = Gateway::start_with(&yaml, &[("OWN", "sk-own-0123456789")]).await;
+    let ask = async |model: &str, credential: Option<&str>| {
+        let body = json!({ "model": model, "messages": [{ "role": "user", "content": "hello" }] }).to_string();
+        let headers: Vec<(&str, &str)> =
+            credential.map(|credential| ("x-routeplane-credential-team_key", credential)).into_iter().collect();
+        http_client::request(gateway.address, "POST", "/v1/chat/completions", &headers, body.as_bytes()).await
+    };
+    // A refusal upstream changes nothing about which key is used, and nobody sees the key.
+    let refused = ask("first/m1", Some("sk-theirs-9876543210")).await.expect_status(502);
+    assert!(!refused.text().contains("sk-theirs"), "{}", refused.text());
+    let key = || {
+        let request = mock.requests().pop().unwrap().request;
+        assert!(!request.headers.iter().any(|(name, _)| name.starts_with("x-routeplane")), "{:?}", request.headers);
+        request.headers.into_iter().find(|(name, _)| name == "authorization").unwrap().1
+    };
+    for (model, credential, expected) in [
+        ("alone/m1", Some("sk-theirs-9876543210"), "Bearer sk-theirs-9876543210"),
+        ("first/m1", Some("sk-theirs-9876543210"), "Bearer sk-theirs-9876543210"),
+        ("first/m1", None, "Bearer sk-own-0123456789"),
+        ("second/m1", Some("sk-theirs-9876543210"), "Bearer sk-own-0123456789"),
+    ] {
+        ask(model, credential).await.expect_status(200);
+        assert_eq!(key(), expected, "{model} {credential:?}");
+    }
+    let missing = ask("alone/m1", None).await.expect_status(400);
+    assert_eq!(missing.json()["error"]["code"], "credential_missing");
+    assert!(!gateway.log().contains("sk-theirs"), "{}", gateway.log());
+}

@@ -15,7 +15,7 @@ pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
     child: Child,
     log: PathBuf,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 /// The key that [`provider`] gives to the upstream of that name.
@@ -82,7 +82,7 @@ impl Gateway {
             .spawn()
             .unwrap();
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut gateway = Gateway { address: nowhere, child, log, _folder: folder };
+        let mut gateway = Gateway { address: nowhere, child, log, folder };
         gateway.address = gateway.wait_until_live().await;
         gateway
     }
@@ -109,6 +109,11 @@ impl Gateway {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id().expect("it runs"))).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
         line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// Where its file is.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
     }
 
     /// Everything that it printed so far.

@@ -6,6 +6,7 @@ use crate::callers::Caller;
 use crate::gateway::{Gateway, providers};
 use crate::http_client::{self, Response};
 use crate::mock_upstream::{Act, MockUpstream};
+use routeplane::diagnostic::Severity;
 
 const FILES: &[(&str, &str)] = &[
     ("t/static.j2", "You are terse.\n"),
@@ -14,6 +15,8 @@ const FILES: &[(&str, &str)] = &[
     ("t/user_legacy.j2", "<q>{{ user_text }}</q>"),
     ("t/outer.j2", "{% include \"inner.j2\" %}!"),
     ("t/inner.j2", "included {{ user_text }}"),
+    ("t/outer_static.j2", "Now: {% include \"part.j2\" %}"),
+    ("t/part.j2", "one"),
     ("s/topic.json", r#"{"type":"object","properties":{"topic":{"type":"string"}},"required":["topic"]}"#),
 ];
 
@@ -245,4 +248,91 @@ async fn off_sends_nothing_and_a_callers_own_form_wins() {
     body["response_format"] = json!({ "type": "json_object" });
     let (sent, _) = json_mode("json_mode: strict, output: out.json", body).await;
     assert_eq!(sent["response_format"], json!({ "type": "json_object" }));
+}
+
+// === what `check` finds
+
+/// The findings about a preset with `settings`, `file` beside it: code, message, and where each label points.
+fn findings(top: &str, settings: &str, files: &[(&str, &str)]) -> Vec<String> {
+    struct Beside<'f>(&'f [(&'f str, &'f str)]);
+    impl routeplane::config::Files for Beside<'_> {
+        fn read(&self, path: &str) -> Result<String, String> {
+            let found = self.0.iter().find(|(name, _)| *name == path);
+            found.map(|(_, text)| (*text).to_owned()).ok_or_else(|| "there is no such file".to_owned())
+        }
+    }
+    let yaml = format!("version: 1\n{top}presets:\n  p: {{ route: demo/chat, {settings} }}\n");
+    let env = routeplane::config::Env::new([]);
+    let inputs =
+        routeplane::config::Inputs { file: Some(("r.yaml", &yaml)), listen: None, env: &env, files: &Beside(files) };
+    let compiled = routeplane::config::compile(inputs);
+    let errors = compiled.diagnostics.iter().filter(|finding| finding.severity == Severity::Error);
+    let told = errors.map(|finding| {
+        let places = finding.labels.iter().map(|label| {
+            let (line, column) = compiled.sources.line_column(label.span);
+            format!("{}:{line}:{column}", compiled.sources.name(label.span.source))
+        });
+        format!("{} {} @ {}", finding.code, finding.message, places.collect::<Vec<_>>().join(", "))
+    });
+    told.collect()
+}
+
+#[test]
+fn what_is_wrong_with_a_template_is_found_when_the_file_is_read() {
+    let template = "templates: { user: a.j2 }";
+    let one = |top: &str, settings: &str, files: &[(&str, &str)], expected: &str| {
+        let found = findings(top, settings, files);
+        assert_eq!(found.len(), 1, "{settings}: {found:?}");
+        assert!(found[0].contains(expected), "{settings}: `{}` has no `{expected}`", found[0]);
+    };
+    one("", template, &[], "cannot read `a.j2`: there is no such file @ r.yaml:3");
+    let broken = [("a.j2", "fine\n  {% if %}")];
+    one("", template, &broken, "RP0093 `a.j2` is no template: syntax error");
+    one("", template, &broken, "@ a.j2:2:");
+    let naming = [("a.j2", "{% include name %}")];
+    one("", template, &naming, "which template this includes is not known before a request is there @ a.j2:1:12");
+    let other = [("a.j2", "x\n{% include \"b.j2\" %}"), ("b.j2", "b")];
+    one("", template, &other, "`b.j2` is no template of this file @ a.j2:2:12");
+    assert_eq!(findings("", "templates: { user: a.j2, more: b.j2 }", &other), [] as [String; 0]);
+    let out = [("t/a.j2", "{% include \"../b.j2\" %}"), ("b.j2", "b")];
+    one(
+        "template_root: t\n",
+        "templates: { user: t/a.j2 }",
+        &out,
+        "`../b.j2` leads out of `template_root` @ t/a.j2:1:12",
+    );
+    one("template_root: ../t\n", "system: x", &[], "`template_root` must be below the folder of the configuration");
+    let absent = [("t/a.j2", "{% include \"b.j2\" %}")];
+    one("template_root: t\n", "templates: { user: t/a.j2 }", &absent, "cannot read `t/b.j2`");
+    let variables = [("a.j2", "{{ user_text }} {{ topic }} {% for x in list %}{{ x }}{% endfor %}")];
+    let legacy = "templates: { user: { path: a.j2, form: legacy } }";
+    one("", legacy, &variables, "the template reads `list`, `topic`, which is never defined");
+    assert_eq!(
+        findings("", &format!("{legacy}, arguments: {{ user: {{ type: object }} }}"), &variables),
+        [] as [String; 0]
+    );
+    one("", "wrappers: { user: a.j2 }", &variables, "the template reads `list`, `topic`, which is never defined");
+    one("", "wrappers: { narrator: a.j2 }", &variables, "`narrator` is no role");
+    one(
+        "",
+        "templates: { other: { path: a.j2, form: legacy } }",
+        &variables,
+        "`form: legacy` is for templates of a role",
+    );
+    one("", "templates: { other: { form: named } }", &[], "the template `other` has no `path`");
+    one("", "arguments: { user: { type: object } }", &[], "there is no template `user` here");
+    let wrong = format!("{template}, arguments: {{ user: {{ type: objekt }} }}");
+    one("", &wrong, &[("a.j2", "x")], "`arguments` cannot be used");
+}
+
+#[tokio::test]
+async fn a_changed_template_is_a_reload() {
+    let setup = Setup::start("  p: { route: up/m1, templates: { system: t/outer_static.j2 } }\n").await;
+    assert_eq!(setup.messages("@p", json!([user("hi")])).await[0], system("Now: one"));
+    std::fs::write(setup.gateway.folder().join("t/part.j2"), "two").unwrap();
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
+    while setup.messages("@p", json!([user("hi")])).await[0] != system("Now: two") {
+        assert!(tokio::time::Instant::now() < deadline, "{}", setup.gateway.log());
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
 }

@@ -296,7 +296,8 @@ fn header(name: &Spanned<String>, value: &Spanned<SecretText>) -> Result<(Header
                 "keep to printable ASCII on one line",
             )
         })?),
-        SecretText::Env(name) => HeaderText::Secret(SecretRef::Env(name.as_str().into())),
+        // The decoder makes a literal of a header that begins with `request:`.
+        SecretText::Env(name) | SecretText::Request(name) => HeaderText::Secret(SecretRef::Env(name.as_str().into())),
         SecretText::File(path) => HeaderText::Secret(SecretRef::File(path.as_str().into())),
     };
     Ok((parsed, text))

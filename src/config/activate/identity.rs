@@ -165,7 +165,7 @@ fn credentials(entry: &CredentialsEntry, literals: &mut Vec<LiteralSecret>) -> C
     let text = |written: &Option<Spanned<String>>| written.as_ref().map(|text| text.value.as_str().into());
     let mut secret = |written: &Option<_>| {
         let written: Option<&Spanned<_>> = written.as_ref();
-        written.map(|written| secret_ref(&written.value, literals))
+        written.and_then(|written| secret_ref(&written.value, literals))
     };
     Credentials {
         access_key_id: secret(&entry.access_key_id),

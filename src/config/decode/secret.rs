@@ -1,7 +1,7 @@
 //! Readers of secrets: references, never values. What may be a key is hidden from everything that is printed.
 
 use super::shape::Shape;
-use super::{Reader, bad_value, mismatch};
+use super::{Reader, bad_value, in_place, mapping, mismatch};
 use crate::config::document::{LiteralSecret, SecretText};
 use crate::config::node::{Kind, Node};
 use crate::diagnostic::mask::looks_like_a_key;
@@ -20,8 +20,78 @@ impl Reader for Secret {
         if matches!(secret.value, SecretText::Literal(_)) {
             warn_of_literal(secret.span, diagnostics);
         }
+        if let SecretText::Request(name) = &secret.value {
+            let message = format!("`request:{name}` is a key of a provider, and nothing else");
+            bad_value(secret.span, message, "write `env:NAME` or `file:PATH`".to_owned(), diagnostics);
+            return None;
+        }
         Some(secret)
     }
+}
+
+/// The keys of a provider: one, a list, or one and what stands in for it.
+pub struct Keys;
+
+impl Reader for Keys {
+    type Value = Vec<Spanned<SecretText>>;
+    const SHAPE: Shape = Shape::Keys;
+
+    fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Vec<Spanned<SecretText>>> {
+        match &node.kind {
+            Kind::Sequence(items) => Some(items.iter().filter_map(|item| in_place(item, diagnostics, key)).collect()),
+            Kind::Mapping(_) => {
+                let pair = KeyPair::read(node, diagnostics)?;
+                let missing = [("default", pair.default.is_none()), ("fallback", pair.fallback.is_none())];
+                if let Some((name, _)) = missing.iter().find(|(_, missing)| *missing) {
+                    let message = format!("`{name}` is missing");
+                    bad_value(
+                        node.span,
+                        message,
+                        "write both `default` and `fallback`, or the key alone".to_owned(),
+                        diagnostics,
+                    );
+                }
+                Some([pair.default, pair.fallback].into_iter().flatten().collect())
+            }
+            Kind::Null => {
+                mismatch(node, &Self::SHAPE, diagnostics);
+                None
+            }
+            Kind::Bool(_) | Kind::Number(_) | Kind::String(_) => key(node, diagnostics).map(|key| vec![key]),
+        }
+    }
+}
+
+mapping! {
+    /// A key, and what stands in for it where it is not there.
+    #[called = "a key with a fallback"]
+    #[derive(Debug, Clone)]
+    pub struct KeyPair {
+        /// The key.
+        "default" => default: Option<Spanned<SecretText>> as KeyText,
+        /// What is used where the variable of `default` is not set, or the request does not bring it.
+        "fallback" => fallback: Option<Spanned<SecretText>> as KeyText,
+    }
+}
+
+/// One key of a provider.
+struct KeyText;
+
+impl Reader for KeyText {
+    type Value = Spanned<SecretText>;
+    const SHAPE: Shape = Shape::Secret;
+
+    fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Spanned<SecretText>> {
+        key(node, diagnostics)
+    }
+}
+
+fn key(node: &Node, diagnostics: &mut Diagnostics) -> Option<Spanned<SecretText>> {
+    let secret = secret(node, diagnostics)?;
+    if matches!(secret.value, SecretText::Literal(_)) {
+        warn_of_literal(secret.span, diagnostics);
+    }
+    Some(secret)
 }
 
 /// The value of a header: text, or a reference to a secret.
@@ -35,7 +105,10 @@ impl Reader for HeaderValue {
         if let Kind::Number(number) = &node.kind {
             return Some(Spanned::new(SecretText::Literal(LiteralSecret(number.text.clone())), node.span));
         }
-        let secret = secret(node, diagnostics)?;
+        let mut secret = secret(node, diagnostics)?;
+        if let SecretText::Request(name) = &secret.value {
+            secret.value = SecretText::Literal(LiteralSecret(format!("request:{name}")));
+        }
         if let Some(name) = literal(&secret).and_then(embedded) {
             diagnostics.push(
                 Diagnostic::new(Code::Interpolation, "variables are not put into texts")
@@ -76,6 +149,9 @@ fn secret(node: &Node, diagnostics: &mut Diagnostics) -> Option<Spanned<SecretTe
             return None;
         }
         return Some(Spanned::new(SecretText::File(path.to_owned()), span));
+    }
+    if let Some(name) = text.strip_prefix("request:") {
+        return Some(Spanned::new(SecretText::Request(name.to_owned()), span));
     }
     if text.starts_with("cmd:") {
         diagnostics.push(
@@ -136,7 +212,7 @@ fn interpolation(text: &str) -> Option<&str> {
 fn literal(secret: &Spanned<SecretText>) -> Option<&str> {
     match &secret.value {
         SecretText::Literal(literal) => Some(&literal.0),
-        SecretText::Env(_) | SecretText::File(_) => None,
+        SecretText::Env(_) | SecretText::File(_) | SecretText::Request(_) => None,
     }
 }
 

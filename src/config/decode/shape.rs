@@ -23,6 +23,8 @@ pub enum Shape {
     /// Text, or a number or boolean taken as spelled.
     Word,
     Secret,
+    /// The keys of a provider: a reference to a secret, a list of them, or one with a fallback.
+    Keys,
     /// A failure that may be retried.
     Failure,
     Expression,
@@ -135,6 +137,7 @@ impl Shape {
             Shape::Size => "a size in bytes".to_owned(),
             Shape::Word => "text".to_owned(),
             Shape::Secret => "a reference to a secret".to_owned(),
+            Shape::Keys => "a reference to a secret, or a list of such".to_owned(),
             Shape::Failure => "a status, `5xx`, `timeout`, `connect`, `empty` or `any`".to_owned(),
             Shape::Expression => "a target expression".to_owned(),
             Shape::Rules => "a block of rules".to_owned(),
@@ -164,6 +167,7 @@ impl Shape {
             Shape::Size => "`32MiB` or `1MB`".to_owned(),
             Shape::Word => "`research`".to_owned(),
             Shape::Secret => "`env:NAME` or `file:/run/secrets/name`".to_owned(),
+            Shape::Keys => "a list, each item `env:NAME` or `file:/run/secrets/name`".to_owned(),
             Shape::Failure => "`429`, `5xx` or `timeout`".to_owned(),
             Shape::Expression => "`openai/gpt-5 > anthropic/claude-sonnet-4-6`".to_owned(),
             Shape::Rules => "`rules: |` and one rule a line below it, e.g. `otherwise -> as requested`".to_owned(),

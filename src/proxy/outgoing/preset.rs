@@ -5,7 +5,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::{Incoming, decoded};
-use crate::table::settings::{BodyEdits, Settings};
+use crate::table::settings::{BodyEdit, Settings};
 use crate::upstream::Pieces;
 use crate::wire::envelope::{Edit, Envelope};
 use crate::wire::ir::{self, Error, ErrorKind};
@@ -121,7 +121,7 @@ pub(super) fn answers(incoming: &Incoming<'_, '_>, envelope: &Envelope<'_>) -> u
 }
 
 /// The file's own edits of the upstream's body, last of all.
-pub(super) fn edit_body(body: &Pieces, edits: &BodyEdits) -> Result<Pieces, Error> {
+pub(super) fn edit_body(body: &Pieces, edits: &[BodyEdit]) -> Result<Pieces, Error> {
     let wrong = |error: pointer::PointerError| {
         Error::new(ErrorKind::Internal, format!("an edit of `body:` does not fit this request: {error}"))
     };
@@ -133,11 +133,12 @@ pub(super) fn edit_body(body: &Pieces, edits: &BodyEdits) -> Result<Pieces, Erro
     }
     let mut text = String::from_utf8_lossy(&body).into_owned();
     Object::parse(&text)?;
-    for (place, value) in &edits.set {
-        text = pointer::set(&text, &pointer::steps(place).map_err(wrong)?, value).map_err(wrong)?;
-    }
-    for place in &edits.remove {
-        text = pointer::remove(&text, &pointer::steps(place).map_err(wrong)?).map_err(wrong)?;
+    for BodyEdit { pointer: place, value } in edits {
+        let steps = pointer::steps(place).map_err(wrong)?;
+        text = match value {
+            Some(value) => pointer::set(&text, &steps, value).map_err(wrong)?,
+            None => pointer::remove(&text, &steps).map_err(wrong)?,
+        };
     }
     Ok(text.into_bytes().into())
 }

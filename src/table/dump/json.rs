@@ -88,7 +88,7 @@ fn provider(table: &RoutingTable, index: ProviderIdx, provider: &Provider) -> Va
             Activation::Environment(name) => json!({ "environment": name }),
             Activation::Always => json!("always"),
         },
-        "keys": provider.keys.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "keys": provider.key_references(),
         "endpoints": provider.endpoints.iter().map(|endpoint| json!({
             "protocol": endpoint.protocol.name(),
             "base_url": endpoint.base_url.to_string(),

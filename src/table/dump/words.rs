@@ -9,7 +9,7 @@ use crate::provider::catalogue::Prices;
 use crate::provider::identity::{CloudIdentity, Credentials};
 use crate::rule::ast::PresetName;
 use crate::rule::predicate::Quoted;
-use crate::table::settings::{AnswerForm, OnForeignReasoning, Retries, RetryOn, Scope, Settings};
+use crate::table::settings::{AnswerForm, BodyEdit, OnForeignReasoning, Retries, RetryOn, Scope, Settings};
 use crate::table::telemetry::AccessLog;
 use crate::table::{ClientKey, FilesPolicy, Kept, Lane, Limits, ReloadSettings, RoutingTable, SettingsIdx, WatchMode};
 use crate::wire::Operation;
@@ -35,8 +35,10 @@ pub fn settings_words(settings: &Settings, base: &Settings) -> Vec<String> {
     words.extend((through != base.fall_through).then(|| format!("fall_through {}", through.word())));
     words.extend(settings.headers.set.iter().map(|(name, value)| format!("header {name}: {}", header(name, value))));
     words.extend(settings.headers.remove.iter().map(|name| format!("without header {name}")));
-    words.extend(settings.body.set.iter().map(|(pointer, value)| format!("body {pointer}={value}")));
-    words.extend(settings.body.remove.iter().map(|pointer| format!("without body {pointer}")));
+    words.extend(settings.body.iter().map(|BodyEdit { pointer, value }| match value {
+        Some(value) => format!("body {pointer}={value}"),
+        None => format!("without body {pointer}"),
+    }));
     words.extend(settings.answers.output.iter().map(|schema| output_words(schema)));
     words.extend(settings.answers.json_mode.map(|mode| format!("json_mode {}", mode.word())));
     let AnswerForm { on_invalid, degrade, .. } = &settings.answers;
