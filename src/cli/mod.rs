@@ -8,6 +8,7 @@ mod completions;
 mod config_file;
 mod control;
 mod daemon;
+mod diff;
 mod exit;
 mod explain;
 mod fmt;
@@ -58,6 +59,7 @@ enum Command {
     Fmt(fmt::Args),
     Explain(explain::Args),
     ImportTensorzero(import::Args),
+    Diff(diff::Args),
     Models(models::Args),
     Providers(providers::Args),
     /// Print the JSON Schema of the configuration file
@@ -89,6 +91,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Fmt(args) => fmt::run(&args, &env),
         Command::Explain(args) => explain::run(&args, &env),
         Command::ImportTensorzero(args) => import::run(&args, &env),
+        Command::Diff(args) => diff::run(&args, &env),
         Command::Models(args) => models::run(&args, &env),
         Command::Providers(args) => providers::run(&args, &env),
         Command::Schema => schema::run(),

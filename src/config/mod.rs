@@ -112,6 +112,31 @@ pub fn compile_with(inputs: Inputs<'_>, tests: Tests) -> Compilation {
     Compilation { table, diagnostics, sources, literals, tests, proof }
 }
 
+/// A test that fails, or cannot be run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedTest {
+    pub name: Option<String>,
+    /// One-based line of the file.
+    pub line: usize,
+    /// What is wrong, a line each.
+    pub why: Vec<String>,
+}
+
+/// The tests of this file that fail with a table, which may be that of another file; and the names of all its tests.
+pub fn failing_tests(
+    file: (&str, &str),
+    table: &RoutingTable,
+    files: &dyn Files,
+    carry: Option<Carry>,
+) -> (Vec<FailedTest>, Vec<String>) {
+    let mut sources = SourceMap::default();
+    let source = sources.add(file.0, file.1);
+    let Some(document) = parse(source, &sources, &mut Diagnostics::default()) else { return Default::default() };
+    let world = own_tests::World { table, files, carry };
+    let names = document.tests.iter().filter_map(|test| test.name.as_ref()).map(|name| name.value.clone());
+    (own_tests::failed(&document, &world, &sources), names.collect())
+}
+
 /// Reads the user's file as far as its shape goes: names and meanings come later. `None` where the text is not YAML.
 pub fn parse(source: SourceId, sources: &SourceMap, diagnostics: &mut Diagnostics) -> Option<Document> {
     let root = yaml::parse(source, &sources.get(source)?.text, diagnostics)?;

@@ -5,11 +5,11 @@ mod given;
 mod request;
 mod sense;
 
-use super::Files;
+use super::{FailedTest, Files};
 use super::document::{Document, TestEntry, TestExpect};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean};
 use crate::rule::Facts;
-use crate::source::{Span, Spanned};
+use crate::source::{SourceMap, Span, Spanned};
 use crate::table::explain::{Carry, explain};
 use crate::table::facts::RequestFacts;
 use crate::table::{Attempt, RoutingTable};
@@ -31,6 +31,28 @@ pub(super) fn run(document: &Document, world: &World<'_>, diagnostics: &mut Diag
     for (test, number) in document.tests.iter().zip(1..).filter(|(test, _)| !test.faulty) {
         run_one(test, number, world, diagnostics);
     }
+}
+
+/// The tests that fail, each with what is wrong.
+pub(super) fn failed(document: &Document, world: &World<'_>, sources: &SourceMap) -> Vec<FailedTest> {
+    let tests = document.tests.iter().zip(1..).filter(|(test, _)| !test.faulty);
+    let failed = tests.filter_map(|(test, number)| {
+        let mut diagnostics = Diagnostics::default();
+        run_one(test, number, world, &mut diagnostics);
+        if !diagnostics.has_errors() {
+            return None;
+        }
+        let why = diagnostics.iter().flat_map(|found| match found.code {
+            Code::TestFailed => found.labels.iter().map(|label| label.text.clone()).collect(),
+            _ => vec![found.message.clone()],
+        });
+        Some(FailedTest {
+            name: test.name.as_ref().map(|name| name.value.clone()),
+            line: sources.line_column(test.span).0,
+            why: why.collect(),
+        })
+    });
+    failed.collect()
 }
 
 /// Who reads that a test fails must be able to find it.

@@ -169,7 +169,7 @@ pub fn front_end(inputs: &candidate::Inputs, snapshot: &Snapshot) -> Evaluation 
 }
 
 /// What a target would not get of a recorded request as it was.
-fn carry(facts: &RequestFacts<'_, '_>, attempt: &Attempt<'_>) -> Option<Result<Losses, String>> {
+pub fn carry(facts: &RequestFacts<'_, '_>, attempt: &Attempt<'_>) -> Option<Result<Losses, String>> {
     let head = facts.head;
     let call = Call {
         protocol: facts.protocol,

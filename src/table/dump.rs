@@ -116,6 +116,15 @@ pub fn items(table: &RoutingTable) -> Vec<Item> {
 
 // === providers
 
+/// How a provider is asked, without the models that it lists and what follows from these: a line a statement.
+pub fn provider_way(table: &RoutingTable, index: ProviderIdx) -> String {
+    let Some(provider) = table.provider(index) else { return String::new() };
+    let text = provider_text(table, index, provider);
+    let text = text.strip_prefix(&*provider.title).unwrap_or(&text).trim_start_matches(", ");
+    let lines = text.lines().filter(|line| !["models ", "answers", "prices of "].iter().any(|mark| line.starts_with(mark)));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 fn provider_text(table: &RoutingTable, index: ProviderIdx, provider: &Provider) -> String {
     let mut out = provider.title.to_string();
     match &*provider.key_references() {

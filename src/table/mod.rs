@@ -1,6 +1,7 @@
 //! The routing table: everything about routing, compiled, immutable, printable. Plain data in arenas; indices, no pointers.
 
 mod choose;
+pub mod compare;
 pub mod diff;
 pub mod dump;
 pub mod explain;

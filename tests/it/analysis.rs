@@ -115,6 +115,29 @@ fn condition(random: &mut Rng, dimensions: &[&Dimension], depth: u8) -> String {
     }
 }
 
+/// Random conditions and every request that matters to them, for whoever else compares with trying everything.
+pub(crate) mod random {
+    use super::*;
+
+    type Conditions = Box<dyn FnMut(&mut Rng) -> String>;
+
+    /// Conditions about a few facts, the names of these, and the client keys that there are.
+    pub(crate) fn conditions(random: &mut Rng) -> (Conditions, Vec<&'static str>, Vec<KeyFacts>) {
+        let count = random.usize(1..3);
+        let dimensions: Vec<&'static Dimension> = random.choose_multiple(DIMENSIONS, count);
+        let mut names: Vec<&'static str> = dimensions.iter().flat_map(|(names, _)| names.iter().copied()).collect();
+        names.sort_unstable();
+        names.dedup();
+        let keys = if random.bool() { super::keys() } else { Vec::new() };
+        names.retain(|name| *name != "key" || !keys.is_empty());
+        (Box::new(move |random| super::condition(random, &dimensions, 1)), names, keys)
+    }
+
+    pub(crate) fn requests(rules: &[Predicate], names: &[&str], keys: &[KeyFacts]) -> Vec<RequestShape> {
+        super::everything(rules, names, keys)
+    }
+}
+
 // === trying everything
 
 /// Every text of up to four letters.

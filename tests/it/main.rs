@@ -11,6 +11,7 @@ mod cloud_aws;
 mod cloud_hosting;
 mod cloud_tokens;
 mod clouds;
+mod compare;
 mod compression;
 mod config;
 mod continuity;

@@ -11,11 +11,13 @@
 mod budget;
 mod encode;
 mod model;
+mod pairs;
 mod solver;
 mod space;
 mod texts;
 
 pub use budget::Budget;
+pub use pairs::{PairProver, Side};
 pub use space::{KeyFacts, Space};
 
 use encode::Encoding;
