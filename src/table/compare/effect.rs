@@ -11,6 +11,9 @@ use crate::table::select::Meaning;
 use crate::table::{Lane, Leaf, RouteNode, RoutingTable, Settings, SettingsIdx};
 use crate::wire::{Operation, ProtocolId};
 
+/// How the arm of a choice begins that only gets a copy.
+const MIRROR: &str = "mirror";
+
 /// What becomes of a request.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
@@ -89,6 +92,20 @@ impl<'t> Effects<'t> {
                     (percent(share(*weight)), self.node(arm, outer, model, looked_up))
                 });
                 Effect::Choice { how, arms: arms.collect() }
+            }
+            RouteNode::Choose { by, members } => {
+                let arms = members.iter().map(|member| (String::new(), self.node(member, outer, model, looked_up)));
+                Effect::Choice { how: by.choice().name().to_owned(), arms: arms.collect() }
+            }
+            RouteNode::Hedge { first, second, after } => {
+                let arms = [first, second].map(|member| (String::new(), self.node(member, outer, model, looked_up)));
+                Effect::Choice { how: format!("hedge after {} ms ", after.as_millis()), arms: arms.into() }
+            }
+            RouteNode::Shadow { main, mirror, sample } => {
+                let main = (String::new(), self.node(main, outer, model, looked_up));
+                let copy = format!("{MIRROR} {}", percent(f64::from(*sample) / 100.0));
+                let mirror = (copy, self.node(mirror, outer, model, looked_up));
+                Effect::Choice { how: "shadow".to_owned(), arms: vec![main, mirror] }
             }
             RouteNode::AsRequested(settings) => self.requested(self.nested(outer, *settings), model, looked_up),
             RouteNode::Deny { status, text } => {
@@ -232,7 +249,11 @@ impl Effect {
                 }
             }
             Effect::Chain(members) => members.iter().for_each(|member| member.collect(aims)),
-            Effect::Choice { arms, .. } => arms.iter().for_each(|(_, arm)| arm.collect(aims)),
+            Effect::Choice { arms, .. } => {
+                // Who gets a copy gives no answer.
+                let answering = arms.iter().filter(|(label, _)| !label.starts_with(MIRROR));
+                answering.for_each(|(_, arm)| arm.collect(aims));
+            }
             Effect::Requested(_) | Effect::Refused { .. } | Effect::Unknown => {}
         }
     }
