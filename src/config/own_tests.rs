@@ -5,8 +5,8 @@ mod given;
 mod request;
 mod sense;
 
-use super::{FailedTest, Files};
 use super::document::{Document, TestEntry, TestExpect};
+use super::{FailedTest, Files};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean};
 use crate::rule::Facts;
 use crate::source::{SourceMap, Span, Spanned};

@@ -121,7 +121,8 @@ pub fn provider_way(table: &RoutingTable, index: ProviderIdx) -> String {
     let Some(provider) = table.provider(index) else { return String::new() };
     let text = provider_text(table, index, provider);
     let text = text.strip_prefix(&*provider.title).unwrap_or(&text).trim_start_matches(", ");
-    let lines = text.lines().filter(|line| !["models ", "answers", "prices of "].iter().any(|mark| line.starts_with(mark)));
+    let lines =
+        text.lines().filter(|line| !["models ", "answers", "prices of "].iter().any(|mark| line.starts_with(mark)));
     lines.collect::<Vec<_>>().join("\n")
 }
 

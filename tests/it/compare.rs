@@ -18,11 +18,8 @@ fn seen(table: &RoutingTable, shape: &RequestShape) -> String {
     let mut shape = shape.clone();
     let key = shape.key.as_deref().and_then(|id| table.keys.iter().find(|key| *key.id == *id));
     shape.key = key.map(|key| key.id.to_string());
-    shape.key_attributes = key
-        .iter()
-        .flat_map(|key| &key.attributes)
-        .map(|(name, value)| (name.to_string(), value.to_string()))
-        .collect();
+    shape.key_attributes =
+        key.iter().flat_map(|key| &key.attributes).map(|(name, value)| (name.to_string(), value.to_string())).collect();
     match table.select(&shape, &AllUp, Draw(0.0)).outcome {
         Outcome::Attempts { attempts, .. } => attempts
             .iter()
@@ -51,7 +48,10 @@ impl Written {
         let rules: String = self.rules.iter().map(|(when, then)| format!("  when {when} -> {then}\n")).collect();
         let [a, b, ab] = &self.presets;
         let keys = match self.keys {
-            true => format!("keys: {{ a: {{ key: env:K, team: a }}, b: {{ key: env:K, team: {} }}, ab: env:K }}\n", self.team),
+            true => format!(
+                "keys: {{ a: {{ key: env:K, team: a }}, b: {{ key: env:K, team: {} }}, ab: env:K }}\n",
+                self.team
+            ),
             false => String::new(),
         };
         let text = format!("{keys}presets: {{ a: {a}, b: {b}, ab: {ab} }}\nrules: |\n  # rules\n{rules}");
@@ -101,8 +101,7 @@ fn random_pairs_of_files_are_compared_as_trying_compares_them() {
         let old = Written { rules, presets, team: "ab", keys: !keys.is_empty() };
         let new = old.changed(&mut random, &mut condition);
         let (before, after) = (old.table(), new.table());
-        let conditions: Vec<_> =
-            before.rules.iter().chain(&after.rules).map(|rule| rule.when.clone()).collect();
+        let conditions: Vec<_> = before.rules.iter().chain(&after.rules).map(|rule| rule.when.clone()).collect();
         let mut shapes = random::requests(&conditions, &names, &keys);
         let models = ["a", "@b", "ab", "demo/t0", "demo/other", "nothing"];
         if !names.contains(&"model") {
@@ -186,7 +185,10 @@ fn classes_of_requests_are_told_with_what_they_lose_and_gain() {
         .replace("gpt-4*", "gpt-*")
         .replace("temperature: 0.2", "temperature: 0.7")
         .replace("  when images > 0                     -> deny 403\n", "")
-        .replace("canary: \"split(95 @default, 5 box/n)\"", "canary: \"split(50 @default, 50 box/n)\"\n  fresh: claude/c")
+        .replace(
+            "canary: \"split(95 @default, 5 box/n)\"",
+            "canary: \"split(50 @default, 50 box/n)\"\n  fresh: claude/c",
+        )
         .replace("models: [c]", "models: [c, d]")
         .replace("version: 1\n", "version: 1\nlisten: 127.0.0.1:9999\n");
     let human = diff(&new, &[], 3);

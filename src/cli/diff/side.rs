@@ -76,9 +76,12 @@ fn from_disk(given: &str) -> Result<(Origin, String), Exit> {
 }
 
 fn from_git(place: &str) -> Result<(Origin, String), Exit> {
-    let Some((revision, path)) = place.split_once(':').filter(|(revision, path)| !revision.is_empty() && !path.is_empty())
+    let Some((revision, path)) =
+        place.split_once(':').filter(|(revision, path)| !revision.is_empty() && !path.is_empty())
     else {
-        complain(format_args!("`git:{place}` names no file; write `git:REVISION:PATH`, such as `git:HEAD:routeplane.yaml`"));
+        complain(format_args!(
+            "`git:{place}` names no file; write `git:REVISION:PATH`, such as `git:HEAD:routeplane.yaml`"
+        ));
         return Err(Exit::Usage);
     };
     let folder = path.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));

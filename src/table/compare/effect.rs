@@ -21,10 +21,16 @@ pub enum Effect {
     /// Try in order.
     Chain(Vec<Effect>),
     /// One of these, and the others after it.
-    Choice { how: String, arms: Vec<(String, Effect)> },
+    Choice {
+        how: String,
+        arms: Vec<(String, Effect)>,
+    },
     /// What the caller's model means, with these settings around it.
     Requested(Vec<String>),
-    Refused { status: u16, text: Option<String> },
+    Refused {
+        status: u16,
+        text: Option<String>,
+    },
     /// The name means nothing.
     Unknown,
 }
@@ -88,9 +94,8 @@ impl<'t> Effects<'t> {
                     Some(fact) => format!("split by {fact} under {}", Quoted(salt)),
                     None => "split".to_owned(),
                 };
-                let arms = arms.iter().map(|(weight, arm)| {
-                    (percent(share(*weight)), self.node(arm, outer, model, looked_up))
-                });
+                let arms =
+                    arms.iter().map(|(weight, arm)| (percent(share(*weight)), self.node(arm, outer, model, looked_up)));
                 Effect::Choice { how, arms: arms.collect() }
             }
             RouteNode::Choose { by, members } => {
@@ -132,9 +137,8 @@ impl<'t> Effects<'t> {
         let model = target.model.as_deref().unwrap_or(requested);
         let operations = [Operation::Generate, Operation::Embed];
         let ways = operations.into_iter().flat_map(|operation| ProtocolId::ALL.map(|caller| (caller, operation)));
-        let lanes = ways.map(|(caller, operation)| {
-            (caller, operation, lane_word(target.lane(provider, model, caller, operation)))
-        });
+        let lanes = ways
+            .map(|(caller, operation)| (caller, operation, lane_word(target.lane(provider, model, caller, operation))));
         Effect::Target(Rc::new(Aim {
             name: format!("{}/{model}", provider.name),
             provider: provider.name.to_string(),
@@ -287,7 +291,8 @@ impl fmt::Display for Effect {
                 Ok(())
             }
             Effect::Choice { how, arms } => {
-                let arms: Vec<String> = arms.iter().map(|(share, arm)| format!("{share} {arm}").trim().to_owned()).collect();
+                let arms: Vec<String> =
+                    arms.iter().map(|(share, arm)| format!("{share} {arm}").trim().to_owned()).collect();
                 write!(f, "{how}({})", arms.join(", "))
             }
             Effect::Requested(_) => f.write_str("as requested"),

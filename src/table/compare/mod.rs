@@ -62,7 +62,8 @@ struct Sided<'t> {
 impl<'t> Sided<'t> {
     fn new(table: &'t RoutingTable, mark: char) -> Sided<'t> {
         let effects = Effects::new(table);
-        let mut outcomes: Vec<Effect> = table.rules.iter().map(|rule| effects.of(route(table, rule.then), None)).collect();
+        let mut outcomes: Vec<Effect> =
+            table.rules.iter().map(|rule| effects.of(route(table, rule.then), None)).collect();
         outcomes.push(effects.of(None, None));
         let conditions = table.rules.iter().map(|rule| marked(&rule.when, mark)).collect();
         Sided { table, effects, conditions, outcomes }
@@ -268,7 +269,8 @@ impl Comparing<'_, '_> {
             return;
         }
         self.known.insert(texts, self.found.changes.len());
-        let change = Change { rules, pairs: 1, names: Vec::new(), witness: Box::new(self.old.seen(&witness)), old, new };
+        let change =
+            Change { rules, pairs: 1, names: Vec::new(), witness: Box::new(self.old.seen(&witness)), old, new };
         self.found.changes.push(change);
     }
 
