@@ -9,6 +9,7 @@
 //! | [`table`] | the compiled, immutable routing table and the one decision function |
 //! | [`config`] | from the file to the table; pure |
 //! | [`import`] | from other gateways' configurations to ours; pure |
+//! | [`editor`] | what an editor asks of a file; pure |
 //! | [`state`], [`live`], [`upstream`] | what changes at run time; the live table and its reloads; connections |
 //! | [`telemetry`], [`proxy`] | metrics and logs; the request path |
 //! | [`cli`] | the commands |
@@ -17,6 +18,7 @@
 pub mod cli;
 pub mod config;
 pub mod diagnostic;
+pub mod editor;
 pub mod glob;
 pub mod import;
 pub mod live;

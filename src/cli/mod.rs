@@ -14,6 +14,7 @@ mod explain;
 mod fmt;
 mod import;
 pub mod init;
+mod lsp;
 mod models;
 mod output;
 mod providers;
@@ -57,6 +58,7 @@ enum Command {
     Reload(reload::Args),
     Check(check::Args),
     Fmt(fmt::Args),
+    Lsp(lsp::Args),
     Explain(explain::Args),
     ImportTensorzero(import::Args),
     Diff(diff::Args),
@@ -89,6 +91,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Reload(args) => reload::run(&args, &env),
         Command::Check(args) => check::run(&args, &env),
         Command::Fmt(args) => fmt::run(&args, &env),
+        Command::Lsp(args) => lsp::run(&args, &env),
         Command::Explain(args) => explain::run(&args, &env),
         Command::ImportTensorzero(args) => import::run(&args, &env),
         Command::Diff(args) => diff::run(&args, &env),

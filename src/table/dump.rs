@@ -292,7 +292,7 @@ pub(super) fn condition(rule: &Rule) -> String {
 }
 
 /// A route, one target a line, each with the settings it has beyond the defaults.
-pub(super) fn route_text(table: &RoutingTable, node: &RouteNode) -> String {
+pub fn route_text(table: &RoutingTable, node: &RouteNode) -> String {
     let mut lines = Vec::new();
     route_lines(table, node, 0, "", &mut lines);
     lines.join("\n")

@@ -199,7 +199,7 @@ presets:
   default: anthropic/claude-sonnet-4-6 > openai/gpt-5
   cheap:   \"split(95 openai/gpt-5-mini, 5 gpu-box/qwen3-32b) > @default\"
   support: { route: [openai/gpt-5, \"@default\"], params: { temperature: 0.2,
-       max_tokens: 800 } }
+      max_tokens: 800 } }
   long:
     route: \"@default\"
     system: |
@@ -237,7 +237,7 @@ fn forms_of_yaml_that_are_rare_are_safe() {
         ("\n\n# only a comment", "# only a comment\n"),
         ("---\nversion: 1\n...\n", "---\nversion: 1\n...\n"),
         ("{ version: 1 }", "{ version: 1 }\n"),
-        ("{version: 1,\n presets: {a: x/y}}", "{ version: 1,\n presets: { a: x/y } }\n"),
+        ("{version: 1,\n presets: {a: x/y}}", "{ version: 1,\n  presets: { a: x/y } }\n"),
         (
             "timeout: &t {total: 3s}\npresets: {a: {route: x/y,timeout: *t}}\n",
             "timeout: &t { total: 3s }\npresets: { a: { route: x/y, timeout: *t } }\n",
@@ -248,7 +248,7 @@ fn forms_of_yaml_that_are_rare_are_safe() {
         ),
         ("presets:\n  'é':   x/y   # 日本\n  bcd:   x/y  # z\n", "presets:\n  'é': x/y     # 日本\n  bcd: x/y  # z\n"),
         ("presets:\n    a:\n        x/y\n        > @b\n", "presets:\n  a:\n    x/y\n    > @b\n"),
-        ("presets:\n    a: \"x/y\n          > @b\"\n", "presets:\n  a: \"x/y\n        > @b\"\n"),
+        ("presets:\n    a: \"x/y\n          > @b\"\n", "presets:\n  a: \"x/y\n    > @b\"\n"),
         ("presets:\n    a: { system: |\n", "presets:\n    a: { system: |\n"),
         ("rules: 'otherwise->@a'\n", "rules: \"otherwise -> @a\"\n"),
         ("rules: otherwise -> deny 403 'no'\n", "rules: otherwise -> deny 403 'no'\n"),

@@ -14,6 +14,7 @@ const LAYERS: &[&str] = &[
     "table",
     "config",
     "import",
+    "editor",
     "upstream",
     "telemetry",
     "state",
@@ -23,7 +24,8 @@ const LAYERS: &[&str] = &[
 ];
 
 /// Modules that do no IO, have no clock and know no runtime.
-const PURE: &[&str] = &["source", "diagnostic", "glob", "wire", "provider", "rule", "table", "config", "import"];
+const PURE: &[&str] =
+    &["source", "diagnostic", "glob", "wire", "provider", "rule", "table", "config", "import", "editor"];
 
 /// What pure modules do not name.
 const IMPURE: &[&str] =

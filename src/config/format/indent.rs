@@ -1,5 +1,5 @@
-//! Indentation: two spaces a level, the dashes of a list one level below their key. What continues a value moves with it,
-//! and a comment moves with what it stands before.
+//! Indentation: two spaces a level, the dashes of a list one level below their key. What continues a value is
+//! deeper than its key, and a comment stands with what follows it.
 
 use super::edit::{Edit, Lines, apply};
 use crate::config::yaml::layout::{Block, Style, Value};
@@ -93,23 +93,28 @@ impl Plan<'_> {
             | Style::SingleQuoted
             | Style::DoubleQuoted
             | Style::FlowList(_)
-            | Style::FlowMapping(_) => self.continuation(value, indent),
+            | Style::FlowMapping(_) => self.continuation(value, parent, indent),
         }
     }
 
-    /// The lines of a value after its first one keep their distance from it.
-    fn continuation(&mut self, value: &Value, indent: usize) {
+    /// The lines of a value after its first one: two columns for each bracket that is open, and deeper than the key in any
+    /// case, which YAML wants.
+    fn continuation(&mut self, value: &Value, parent: Option<Level>, indent: usize) {
         let first = self.lines.line_of(value.start);
-        let new = self.moves.get(first).copied().flatten();
-        let old = self.lines.indent(first);
+        let below = parent.is_none_or(|parent| first > parent.line);
+        let base = if below { indent } else { indent.saturating_sub(STEP) };
+        let least = if parent.is_some() { indent } else { 0 };
         let quoted = matches!(value.style, Style::SingleQuoted | Style::DoubleQuoted);
+        let mut brackets = Vec::new();
+        brackets_of(value, &mut brackets);
         for line in first + 1..=self.lines.line_of(value.end.saturating_sub(1)) {
             if quoted && let Some(inside) = self.inside.get_mut(line) {
                 *inside = true;
             }
             if !self.lines.is_blank(line) {
-                let moved = (self.lines.indent(line) + new.unwrap_or(old)).saturating_sub(old);
-                self.set(line, moved.max((indent + 1).saturating_sub(STEP)));
+                let start = self.lines.start(line) + self.lines.indent(line);
+                let depth = brackets.iter().filter(|(open, close)| *open < start && start < *close).count();
+                self.set(line, (base + STEP * depth).max(least));
             }
         }
     }
@@ -182,6 +187,28 @@ impl Plan<'_> {
             }
         }
         edits
+    }
+}
+
+/// Where the brackets of flow style open and close.
+fn brackets_of(value: &Value, brackets: &mut Vec<(usize, usize)>) {
+    match &value.style {
+        Style::FlowList(items) => {
+            brackets.push((value.start, value.end.saturating_sub(1)));
+            items.iter().for_each(|item| brackets_of(item, brackets));
+        }
+        Style::FlowMapping(pairs) => {
+            brackets.push((value.start, value.end.saturating_sub(1)));
+            pairs.iter().for_each(|(_, value)| brackets_of(value, brackets));
+        }
+        Style::Empty
+        | Style::Alias
+        | Style::Plain
+        | Style::SingleQuoted
+        | Style::DoubleQuoted
+        | Style::Block(_)
+        | Style::List(_)
+        | Style::Mapping(_) => {}
     }
 }
 
