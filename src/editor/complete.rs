@@ -50,7 +50,8 @@ const OPERATORS: &[Described] = &[
     ("->", "what the rule leads to"),
 ];
 
-const RULES: &[Described] = &[("when", "a rule with a condition"), ("otherwise", "the last rule, for all other requests")];
+const RULES: &[Described] =
+    &[("when", "a rule with a condition"), ("otherwise", "the last rule, for all other requests")];
 
 /// What may stand at `at`, and the bytes that it replaces.
 pub fn complete(file: &File<'_>, at: usize) -> (std::ops::Range<usize>, Vec<Proposal>) {

@@ -233,7 +233,11 @@ mod tests {
             ("presets:\n  ^", "presets", Slot::Key),
             ("presets:\n  a: { route: x/y, tim^", "presets.a", Slot::Key),
             ("presets:\n  a: { route: x^", "presets.a.route", Slot::Value),
-            ("presets:\n  a:\n    # note\n    route: x/y\n    timeout: { total: ^ }", "presets.a.timeout.total", Slot::Value),
+            (
+                "presets:\n  a:\n    # note\n    route: x/y\n    timeout: { total: ^ }",
+                "presets.a.timeout.total",
+                Slot::Value,
+            ),
             ("presets:\n  a:\n    route: [x/y, @^", "presets.a.route", Slot::Value),
             ("presets:\n  a:\n    route:\n      - x^", "presets.a.route", Slot::Value),
             ("presets:\n  a:\n    route:\n    - x^", "presets.a.route", Slot::Value),

@@ -43,7 +43,9 @@ mod tests {
     #[test]
     fn characters_beyond_the_basic_plane_count_twice() {
         let text = "a: é\r\nb: 🦀x\nc";
-        for (at, line, character) in [(0, 0, 0), (3, 0, 3), (5, 0, 4), (7, 1, 0), (10, 1, 3), (14, 1, 5), (16, 2, 0), (17, 2, 1)] {
+        for (at, line, character) in
+            [(0, 0, 0), (3, 0, 3), (5, 0, 4), (7, 1, 0), (10, 1, 3), (14, 1, 5), (16, 2, 0), (17, 2, 1)]
+        {
             assert_eq!(position(text, at), Position { line, character });
             assert_eq!(offset(text, Position { line, character }), at);
         }

@@ -76,10 +76,12 @@ fn the_action_annotates_and_fails_where_check_does() {
     assert!(code == 3 && told.contains("::warning file=routeplane.yaml"), "{code} {told}");
 
     sandbox.write("routeplane.yaml", "version: 1\npreset: {}\n");
-    let sarif = [("FILE", "routeplane.yaml"), ("FORMAT", "sarif"), ("DENY", ""), ("FMT", "false"), ("OUTPUT", "out.sarif")];
+    let sarif =
+        [("FILE", "routeplane.yaml"), ("FORMAT", "sarif"), ("DENY", ""), ("FMT", "false"), ("OUTPUT", "out.sarif")];
     let (code, told) = run(&sandbox, &script("check"), &sarif);
     assert_eq!(code, 3, "{told}");
-    let log: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(sandbox.path("out.sarif")).unwrap()).unwrap();
+    let log: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(sandbox.path("out.sarif")).unwrap()).unwrap();
     assert_eq!(log["runs"][0]["results"][0]["ruleId"], "RP0020");
 }
 
@@ -107,7 +109,9 @@ fn every_hook_is_a_command_that_works() {
     for hook in items(&hooks) {
         let entry = text(member(hook, "entry").unwrap());
         let files = regex::Regex::new(text(member(hook, "files").unwrap())).unwrap();
-        assert!(files.is_match("routeplane.yaml") && files.is_match("deploy/routeplane.yml") && !files.is_match("a.yaml"));
+        assert!(
+            files.is_match("routeplane.yaml") && files.is_match("deploy/routeplane.yml") && !files.is_match("a.yaml")
+        );
         let (code, told) = run(&sandbox, &format!("{entry} routeplane.yaml"), &[]);
         assert_eq!(code, 0, "{entry}: {told}");
         names.push(text(member(hook, "id").unwrap()).to_owned());

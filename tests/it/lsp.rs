@@ -166,7 +166,8 @@ fn findings_come_while_one_types_and_bring_their_fixes() {
     let clean = client.findings();
     assert_eq!((&clean["diagnostics"], &clean["version"]), (&json!([]), &json!(1)), "{clean}");
 
-    let wrong = TEXT.replace("\"é🦀\") ==", "\"é🦀\") =").replace("@default\n", "@defalt\n").replace("rule: 2", "rule: 7");
+    let wrong =
+        TEXT.replace("\"é🦀\") ==", "\"é🦀\") =").replace("@default\n", "@defalt\n").replace("rule: 2", "rule: 7");
     client.change("routeplane.yaml", 2, &wrong);
     let findings = client.findings();
     snapshot("findings", &plain(&client, &findings));
@@ -214,11 +215,7 @@ fn words_are_explained_and_lead_to_where_they_are_defined() {
     assert!(provider.contains("https://api.openai.com/v1"), "{provider}");
     assert_eq!(client.hover(&TEXT.replace("version: 1", "version: 1 # no^te")), "");
 
-    for (written, line, character) in [
-        ("-> @ch^eap", 6, 2),
-        ("system: pro^mpt.md", 0, 0),
-        ("box/qw^en3-32b >", 3, 2),
-    ] {
+    for (written, line, character) in [("-> @ch^eap", 6, 2), ("system: pro^mpt.md", 0, 0), ("box/qw^en3-32b >", 3, 2)] {
         let place = client.at("textDocument/definition", &TEXT.replace(&written.replace('^', ""), written));
         assert_eq!(place["range"]["start"], json!({ "line": line, "character": character }), "{written}: {place}");
     }
@@ -295,7 +292,8 @@ fn the_outline_formatting_and_unknown_requests() {
     assert_eq!(client.ask("textDocument/hover", json!({}))["code"], -32602);
     // A file that is none of ours has no findings and no answers.
     client.open("other.yaml", "a: [");
-    let other = json!({ "textDocument": { "uri": client.uri("other.yaml") }, "position": { "line": 0, "character": 0 } });
+    let other =
+        json!({ "textDocument": { "uri": client.uri("other.yaml") }, "position": { "line": 0, "character": 0 } });
     assert_eq!(client.ask("textDocument/hover", other), Value::Null);
     client.end();
 }

@@ -8,8 +8,8 @@ use lsp_types::request::{
 use lsp_types::{
     CodeAction, CodeActionKind, CodeActionOrCommand, CodeActionParams, CompletionItem, CompletionItemKind,
     CompletionParams, CompletionTextEdit, DocumentFormattingParams, DocumentSymbol, DocumentSymbolParams,
-    Documentation, GotoDefinitionParams, Hover, HoverContents, HoverParams, Location, MarkupContent, MarkupKind, TextEdit,
-    WorkspaceEdit,
+    Documentation, GotoDefinitionParams, Hover, HoverContents, HoverParams, Location, MarkupContent, MarkupKind,
+    TextEdit, WorkspaceEdit,
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -61,9 +61,9 @@ pub(super) fn answer(documents: &mut Documents, method: &str, parameters: Value)
             let document = documents.config(&p.text_document.uri)?;
             Some(fixes(document, p.range))
         }),
-        Formatting::METHOD => with(parameters, |p: DocumentFormattingParams| {
-            formatted(documents.config(&p.text_document.uri)?)
-        }),
+        Formatting::METHOD => {
+            with(parameters, |p: DocumentFormattingParams| formatted(documents.config(&p.text_document.uri)?))
+        }
         _ => Answer::Unknown,
     }
 }
@@ -126,8 +126,7 @@ fn completed(document: &Open, at: usize) -> Vec<CompletionItem> {
 
 #[expect(deprecated, reason = "a field of the protocol that must be set to nothing")]
 fn symbol_of(document: &Open, symbol: Symbol) -> DocumentSymbol {
-    let children: Vec<DocumentSymbol> =
-        symbol.children.into_iter().map(|child| symbol_of(document, child)).collect();
+    let children: Vec<DocumentSymbol> = symbol.children.into_iter().map(|child| symbol_of(document, child)).collect();
     DocumentSymbol {
         name: symbol.name,
         detail: None,

@@ -90,7 +90,8 @@ impl Documents {
         for uri in stale {
             self.refresh(&uri);
             let document = self.open.get(&uri);
-            found.extend(document.map(|document| (document.uri.clone(), convert::findings(document), document.version)));
+            found
+                .extend(document.map(|document| (document.uri.clone(), convert::findings(document), document.version)));
         }
         found
     }
