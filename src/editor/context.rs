@@ -87,7 +87,7 @@ fn block(above: &str, indent: usize, blank: bool) -> Option<Vec<String>> {
 fn opens_block(line: &str) -> Option<&str> {
     let content = line.split(" #").next().unwrap_or(line).trim();
     let (key, value) = content.trim_start_matches("- ").split_once(':')?;
-    let indicator = value.trim().split_whitespace().last()?;
+    let indicator = value.split_whitespace().last()?;
     let is_block = indicator.starts_with(['|', '>']) && indicator.len() <= 3;
     is_block.then(|| key.trim().trim_matches(['"', '\'']))
 }

@@ -57,6 +57,13 @@ impl Snapshot {
         Snapshot { config: config.map(Path::to_owned), contents }
     }
 
+    /// The same with these texts in place of what is on the disk: an editor has changed them and not saved.
+    pub fn with<'t>(mut self, texts: impl IntoIterator<Item = (&'t Path, &'t str)>) -> Snapshot {
+        let contents = texts.into_iter().map(|(path, text)| (path.to_owned(), Ok(text.as_bytes().into())));
+        self.contents.extend(contents);
+        self
+    }
+
     /// The configuration's text; empty where there is no file.
     ///
     /// # Errors

@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use lsp_types::{TextDocumentItem, Uri};
 
 use super::convert;
-use crate::config::{self, Env, Files, Inputs};
+use crate::config::Env;
 use crate::diagnostic::Diagnostics;
-use crate::live::files::{Snapshot, folder_of};
+use crate::live::candidate::{self, Inputs};
+use crate::live::files::Snapshot;
+use crate::proxy::explain::front_end;
 use crate::source::SourceMap;
 use crate::table::RoutingTable;
 
@@ -98,16 +100,17 @@ impl Documents {
 
     fn refresh(&mut self, uri: &str) {
         let Some(document) = self.open.get(uri).filter(|document| document.stale && document.is_config) else { return };
-        let texts = self.open.values().map(|open| (open.path.as_path(), open.text.as_str())).collect();
-        let files = Buffers { folder: folder_of(Some(&document.path)), texts };
-        let name = document.path.display().to_string();
-        let inputs = Inputs { file: Some((&name, &document.text)), listen: None, env: &self.env, files: &files };
-        let compilation = config::compile(inputs);
-        drop(files);
+        let texts = self.open.values().map(|open| (open.path.as_path(), open.text.as_str()));
+        let snapshot = Snapshot::read(Some(&document.path), &BTreeSet::new()).with(texts);
+        let inputs = Inputs { config: Some(document.path.clone()), listen: None, env: self.env.clone() };
+        let (findings, sources, compiled) = match candidate::evaluate(&front_end, &inputs, &snapshot) {
+            Ok(evaluation) => (evaluation.diagnostics, evaluation.sources, evaluation.compiled),
+            Err(refusal) => (refusal.diagnostics, refusal.sources, None),
+        };
         if let Some(document) = self.open.get_mut(uri) {
-            document.findings = compilation.diagnostics;
-            document.sources = compilation.sources;
-            document.table = compilation.table.or(document.table.take());
+            document.findings = findings;
+            document.sources = sources;
+            document.table = compiled.map(|compiled| compiled.table).or(document.table.take());
             document.stale = false;
         }
     }
@@ -115,23 +118,4 @@ impl Documents {
 
 fn is_yaml(name: &str) -> bool {
     Path::new(name).extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
-}
-
-/// Files as the editor has them, and as they are on the disk where it has not opened them.
-struct Buffers<'o> {
-    folder: PathBuf,
-    texts: BTreeMap<&'o Path, &'o str>,
-}
-
-impl Files for Buffers<'_> {
-    fn read(&self, path: &str) -> Result<String, String> {
-        let path = self.folder.join(path);
-        match self.texts.get(path.as_path()) {
-            Some(text) => Ok((*text).to_owned()),
-            None => {
-                let snapshot = Snapshot::read(Some(&path), &BTreeSet::new());
-                snapshot.text().map(str::to_owned).map_err(|error| error.to_string())
-            }
-        }
-    }
 }
