@@ -15,6 +15,7 @@ use super::{Exit, compiled};
 use crate::config::Env;
 use crate::config::decode::leaf::parse_whole;
 use crate::proxy::explain::{self, Given, Pretended, add_header};
+use crate::state::uris;
 use crate::table::dump;
 use crate::table::health::AllUp;
 
@@ -67,9 +68,21 @@ pub(super) struct Args {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Protocol {
     Chat,
+    Responses,
     Messages,
     Gemini,
+    Converse,
     Embeddings,
+}
+
+impl Protocol {
+    /// The path names the model and says whether a stream is asked for.
+    fn names_model_in_path(self) -> bool {
+        match self {
+            Protocol::Gemini | Protocol::Converse => true,
+            Protocol::Chat | Protocol::Responses | Protocol::Messages | Protocol::Embeddings => false,
+        }
+    }
 }
 
 pub(super) fn run(args: &Args, env: &Env) -> Exit {
@@ -133,10 +146,11 @@ fn from_body(args: &Args, text: &str) -> Result<Pretended, String> {
     let (content, empty) = match args.protocol {
         Protocol::Chat | Protocol::Messages => ("messages", json!([{ "role": "user", "content": "Hello" }])),
         Protocol::Gemini => ("contents", json!([{ "role": "user", "parts": [{ "text": "Hello" }] }])),
-        Protocol::Embeddings => ("input", json!("Hello")),
+        Protocol::Converse => ("messages", json!([{ "role": "user", "content": [{ "text": "Hello" }] }])),
+        Protocol::Responses | Protocol::Embeddings => ("input", json!("Hello")),
     };
     members.entry(content).or_insert(empty);
-    if args.protocol == Protocol::Gemini {
+    if args.protocol.names_model_in_path() {
         members.remove("model");
     } else {
         members.insert("model".to_owned(), model.clone().into());
@@ -161,9 +175,12 @@ fn tokens(text: &str) -> Result<u64, String> {
 fn path(args: &Args, model: &str) -> Result<Uri, String> {
     let path = match (args.protocol, args.stream) {
         (Protocol::Chat, _) => "/v1/chat/completions".to_owned(),
+        (Protocol::Responses, _) => "/v1/responses".to_owned(),
         (Protocol::Messages, _) => "/v1/messages".to_owned(),
         (Protocol::Embeddings, _) => "/v1/embeddings".to_owned(),
         (Protocol::Gemini, true) => format!("/v1beta/models/{model}:streamGenerateContent?alt=sse"),
+        (Protocol::Converse, true) => format!("/model/{}/converse-stream", uris::segment(model)),
+        (Protocol::Converse, false) => format!("/model/{}/converse", uris::segment(model)),
         (Protocol::Gemini, false) => format!("/v1beta/models/{model}:generateContent"),
     };
     path.parse().map_err(|error| format!("`{model}` cannot be part of a path: {error}"))

@@ -1,6 +1,8 @@
 //! A request as a command that anybody can run: `curl ...`, and in a comment what a short command cannot carry (a size, the
 //! time of day, whose key it is).
 
+mod bodies;
+
 use std::fmt::Display;
 
 use serde_json::{Map, Value, json};
@@ -59,9 +61,9 @@ impl Said {
         match shape.protocol {
             ProtocolId::OpenAiChat | ProtocolId::TensorZero | ProtocolId::TensorZeroChat => self.chat(shape, &mut body),
             ProtocolId::AnthropicMessages => self.messages(shape, &mut body),
-            ProtocolId::Gemini | ProtocolId::OpenAiResponses | ProtocolId::BedrockConverse => {
-                self.other(shape, &mut body)
-            }
+            ProtocolId::OpenAiResponses => self.responses(shape, body),
+            ProtocolId::BedrockConverse => self.converse(shape, body),
+            ProtocolId::Gemini => self.gemini(shape, body),
         }
     }
 
@@ -77,7 +79,7 @@ impl Said {
             }));
             messages.push(json!({ "role": "tool", "tool_call_id": "call_1", "content": "done" }));
         }
-        body.insert("messages".to_owned(), self.counted_messages(shape, messages).into());
+        body.insert("messages".to_owned(), self.counted_messages(shape, messages, "Hello".into()).into());
         let tool = |name: &str| json!({ "type": "function", "function": { "name": name, "parameters": { "type": "object" } } });
         self.tools(shape, body, &tool);
         if shape.stream {
@@ -93,12 +95,7 @@ impl Said {
             body.insert("metadata".to_owned(), json!(shape.tags));
         }
         if shape.reasoning != ReasoningLevel::None {
-            let effort = if shape.reasoning == ReasoningLevel::Max {
-                "xhigh"
-            } else {
-                word(&ValueFact::Reasoning, shape.reasoning as u64)
-            };
-            body.insert("reasoning_effort".to_owned(), effort.into());
+            body.insert("reasoning_effort".to_owned(), bodies::effort(shape.reasoning).into());
         }
         let format = match shape.output {
             OutputKind::Text => None,
@@ -126,7 +123,7 @@ impl Said {
             let result = json!({ "type": "tool_result", "tool_use_id": "call_1", "content": "done" });
             messages.push(json!({ "role": "user", "content": [result] }));
         }
-        body.insert("messages".to_owned(), self.counted_messages(shape, messages).into());
+        body.insert("messages".to_owned(), self.counted_messages(shape, messages, "Hello".into()).into());
         self.tools(shape, body, &|name| json!({ "name": name, "input_schema": { "type": "object" } }));
         if shape.stream {
             body.insert("stream".to_owned(), true.into());
@@ -153,39 +150,23 @@ impl Said {
         ("/v1/messages".to_owned(), std::mem::take(body))
     }
 
-    /// A protocol of which the command shows the path and the model, and the comment the rest.
-    fn other(&mut self, shape: &RequestShape, body: &mut Map<String, Value>) -> (String, Map<String, Value>) {
+    /// The command shows the path and the model, and the comment the rest.
+    fn gemini(&mut self, shape: &RequestShape, mut body: Map<String, Value>) -> (String, Map<String, Value>) {
         self.uncarried(shape);
         self.user_in_header(shape);
         self.tags_in_headers(shape);
-        if shape.protocol == ProtocolId::Gemini {
-            body.insert("contents".to_owned(), json!([{ "role": "user", "parts": [{ "text": "Hello" }] }]));
-            let verb = if shape.stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
-            let model = percent_encoding::utf8_percent_encode(&shape.model, percent_encoding::NON_ALPHANUMERIC);
-            return (format!("/v1beta/models/{model}:{verb}"), std::mem::take(body));
-        }
-        body.insert("model".to_owned(), shape.model.clone().into());
-        body.insert("input".to_owned(), "Hello".into());
-        if shape.stream {
-            body.insert("stream".to_owned(), true.into());
-        }
-        ("/v1/responses".to_owned(), std::mem::take(body))
+        body.insert("contents".to_owned(), json!([{ "role": "user", "parts": [{ "text": "Hello" }] }]));
+        let verb = if shape.stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
+        let model = percent_encoding::utf8_percent_encode(&shape.model, percent_encoding::NON_ALPHANUMERIC);
+        (format!("/v1beta/models/{model}:{verb}"), body)
     }
 
-    /// The user's words, with pictures where there are some.
     fn content(&mut self, shape: &RequestShape, image: &dyn Fn(u64) -> Value) -> Value {
-        if shape.images == 0 {
-            return "Hello".into();
-        }
-        if shape.images > MOST {
-            self.note("images", shape.images);
-        }
-        let text = json!({ "type": "text", "text": "Hello" });
-        std::iter::once(text).chain((1..=shape.images.min(MOST)).map(image)).collect()
+        self.pictured(shape, "Hello".into(), json!({ "type": "text", "text": "Hello" }), image)
     }
 
-    /// As many messages as there are to be, the given ones last.
-    fn counted_messages(&mut self, shape: &RequestShape, messages: Vec<Value>) -> Vec<Value> {
+    /// As many messages as there are to be, the given ones last; `said` is what the others say.
+    fn counted_messages(&mut self, shape: &RequestShape, messages: Vec<Value>, said: Value) -> Vec<Value> {
         let plain = Space::plain(&ValueFact::Number(NumberFact::Messages));
         let there = messages.len() as u64;
         if shape.messages == plain || shape.messages == there {
@@ -199,7 +180,7 @@ impl Said {
             return messages;
         }
         let roles = ["user", "assistant"].into_iter().cycle();
-        let before = roles.map(|role| json!({ "role": role, "content": "Hello" }));
+        let before = roles.map(|role| json!({ "role": role, "content": said }));
         before.take(usize::try_from(shape.messages - there).unwrap_or(0)).chain(messages).collect()
     }
 

@@ -506,6 +506,11 @@ fn the_witness_is_decided_as_it_says() {
                  \x20 when bucket(\"one\") == 7 and tag(\"t\") == \"x\" and messages == 3 -> demo/e\n\
                  \x20 when protocol == gemini and user is absent -> demo/f\n\
                  \x20 when protocol == embeddings -> demo/g\n\
+                 \x20 when protocol == responses and images == 2 and tools == 1 and reasoning == low and stream -> demo/i\n\
+                 \x20 when protocol == responses and last_tool == \"grep\" and output == schema and tag(\"a\") == \"b\" -> demo/j\n\
+                 \x20 when protocol == converse and tools >= 2 and max_tokens > 10 and stream and user == \"u\" -> demo/k\n\
+                 \x20 when protocol == converse and output == schema and messages == 4 and tag(\"c\") == \"d\" -> demo/l\n\
+                 \x20 when protocol == converse and last_tool == \"grep\" and reasoning == high -> demo/m\n\
                  \x20 when bucket(\"two\") == 7 and user is absent and session is absent -> demo/h\n";
     let compilation = compiled(rules);
     assert_eq!(said(&compilation.diagnostics), [""; 0]);

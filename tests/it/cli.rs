@@ -279,8 +279,10 @@ async fn explain_says_where_a_request_goes_before_it_is_sent() {
     assert_eq!(by_curl["attempts"][0]["target"], lab["attempts"][0]["target"], "{by_curl}");
     sandbox.write("body.json", r#"{ "model": "nothing/like-it", "messages": [] }"#);
     sandbox.run(&["explain", "body.json"]).expect(0);
-    for protocol in ["chat", "messages", "gemini", "embeddings"] {
+    for protocol in ["chat", "responses", "messages", "gemini", "converse", "embeddings"] {
         sandbox.run(&["explain", "--protocol", protocol, "--model", "demo/chat"]).expect(0);
+        let body = ["explain", "--protocol", protocol, "--model", "demo/chat", "--stream", "body.json"];
+        sandbox.run(&body).expect(0);
     }
     sandbox.run(&["explain"]).expect(2);
     assert!(sandbox.run(&["explain", "--table"]).expect(0).stdout.contains("quick"));

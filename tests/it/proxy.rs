@@ -431,6 +431,7 @@ async fn models_are_listed_in_three_dialects() {
     assert_eq!(openai["object"], "list");
     let ids = names(&openai["data"], "id");
     assert!(["up/m1", "up/m2", "fast"].iter().all(|id| ids.iter().any(|known| known == id)), "{ids:?}");
+    assert_eq!(list(&[], "/v1/models?client_version=0.130.0").await, openai, "what Codex adds changes nothing");
     let anthropic = list(&[("anthropic-version", "2023-06-01")], "/v1/models").await;
     assert_eq!(anthropic["has_more"], false);
     assert_eq!(names(&anthropic["data"], "id"), ids);

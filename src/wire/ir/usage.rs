@@ -34,6 +34,11 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// What xAI charges, in [`Usage::charged`]'s unit. It counts in ticks, of which a USD has ten thousand million.
+    pub fn charged_of_ticks(ticks: u64) -> u64 {
+        ticks.saturating_mul(100)
+    }
+
     /// Every count by its name; what was charged is none.
     pub fn counts(&self) -> [(&'static str, Option<u64>); 13] {
         let Usage {

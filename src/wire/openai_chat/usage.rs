@@ -26,6 +26,8 @@ pub(super) struct Counts {
     reasoning_tokens: Count,
     /// OpenRouter: a number of USD. Perplexity: an object.
     cost: Charge,
+    /// xAI: what it charges.
+    cost_in_usd_ticks: Count,
     /// Perplexity.
     num_search_queries: Count,
     /// OpenRouter.
@@ -77,7 +79,7 @@ impl Counts {
             audio_output: completion.and_then(|details| details.audio_tokens.0),
             image_output: completion.and_then(|details| details.image_tokens.0),
             web_searches: self.num_search_queries.0.or(searches),
-            charged: self.cost.0,
+            charged: self.cost.0.or(self.cost_in_usd_ticks.0.map(Usage::charged_of_ticks)),
             ..Usage::default()
         };
         self.with_what_is_beyond(told).reported()
@@ -297,6 +299,8 @@ mod tests {
 
     #[test]
     fn what_a_provider_charges_is_read() {
+        let ticks = usage(r#"{"prompt_tokens":1,"cost_in_usd_ticks":7715000}"#).charged;
+        assert_eq!(ticks, Some(771_500_000), "of xAI: 0.0007715 USD");
         let charged = |cost: &str| usage(&format!(r#"{{"prompt_tokens":1,"cost":{cost}}}"#)).charged;
         assert_eq!(charged("0.0000115"), Some(11_500_000));
         assert_eq!(charged(r#"{"input_tokens_cost":1,"total_cost":0.5}"#), Some(500_000_000_000));

@@ -18,6 +18,8 @@ pub(super) fn read(raw: &RawValue) -> Option<Usage> {
         cache_write: inner("input_tokens_details", "cache_write_tokens"),
         output: usage.get("output_tokens").and_then(count),
         reasoning: inner("output_tokens_details", "reasoning_tokens"),
+        // xAI.
+        charged: usage.get("cost_in_usd_ticks").and_then(count).map(Usage::charged_of_ticks),
         ..Usage::default()
     };
     (read != Usage::default()).then_some(read)
@@ -41,4 +43,15 @@ pub(super) fn write(usage: &Usage, out: &mut ObjectWriter<'_>) {
         details.field("reasoning_tokens", &usage.reasoning.unwrap_or(0));
     });
     out.field("total_tokens", &usage.total().unwrap_or(0));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_xai_charges_is_read() {
+        let usage = json::raw(r#"{"input_tokens":352,"output_tokens":267,"cost_in_usd_ticks":7715000}"#).unwrap();
+        assert_eq!(read(&usage).and_then(|usage| usage.charged), Some(771_500_000));
+    }
 }
