@@ -26,9 +26,11 @@ impl Said {
         }
         let items = self.counted_messages(shape, items, "Hello".into());
         body.insert("input".to_owned(), items.into());
-        self.tools(shape, &mut body, &|name| {
-            json!({ "type": "function", "name": name, "parameters": { "type": "object" } })
-        });
+        self.tools(
+            shape,
+            &mut body,
+            &|name| json!({ "type": "function", "name": name, "parameters": { "type": "object" } }),
+        );
         if shape.stream {
             body.insert("stream".to_owned(), true.into());
         }
@@ -71,9 +73,11 @@ impl Said {
         let messages = self.counted_messages(shape, messages, json!([{ "text": "Hello" }]));
         body.insert("messages".to_owned(), messages.into());
         let mut config = Map::new();
-        self.tools(shape, &mut config, &|name| {
-            json!({ "toolSpec": { "name": name, "inputSchema": { "json": { "type": "object" } } } })
-        });
+        self.tools(
+            shape,
+            &mut config,
+            &|name| json!({ "toolSpec": { "name": name, "inputSchema": { "json": { "type": "object" } } } }),
+        );
         if !config.is_empty() {
             body.insert("toolConfig".to_owned(), config.into());
         }
