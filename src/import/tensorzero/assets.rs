@@ -16,11 +16,13 @@ pub(super) struct Assets<'f> {
     used: BTreeSet<String>,
     /// Folders below which templates may include others.
     pub(super) includes: Vec<String>,
+    /// Templates that the configuration names: they may be included, too, by their path beside the output.
+    pub(super) templates: BTreeSet<String>,
 }
 
 impl<'f> Assets<'f> {
     pub(super) fn new(files: &'f dyn Files) -> Assets<'f> {
-        Assets { files, folders: BTreeMap::new(), texts: BTreeMap::new(), used: BTreeSet::new(), includes: Vec::new() }
+        Assets { files, folders: BTreeMap::new(), texts: BTreeMap::new(), used: BTreeSet::new(), includes: Vec::new(), templates: BTreeSet::new() }
     }
 
     /// A file of the configuration, by its place.
@@ -55,6 +57,30 @@ impl<'f> Assets<'f> {
     pub(super) fn look(&mut self, place: &str) -> Result<String, String> {
         let files = self.files;
         self.texts.entry(place.to_owned()).or_insert_with(|| files.read(place)).clone()
+    }
+
+    /// The first name, at any depth, that the template at `place` includes and that nothing answers to.
+    pub(super) fn missing_include(&mut self, place: &str) -> Option<String> {
+        let mut waiting = vec![place.to_owned()];
+        let mut seen = BTreeSet::new();
+        while let Some(place) = waiting.pop() {
+            if !seen.insert(place.clone()) {
+                continue;
+            }
+            for name in included(&self.look(&place).unwrap_or_default()) {
+                match self.place_of_include(&name) {
+                    Some(found) => waiting.push(found),
+                    None => return Some(name),
+                }
+            }
+        }
+        None
+    }
+
+    fn place_of_include(&self, name: &str) -> Option<String> {
+        let below = self.includes.iter().map(|root| normal(&format!("{root}/{name}")));
+        let below = below.into_iter().find(|place| self.used.contains(place));
+        below.or_else(|| self.templates.iter().find(|place| self.beside(place) == name).cloned())
     }
 
     /// Path of the file at `place` beside the output.

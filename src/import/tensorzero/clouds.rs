@@ -125,10 +125,12 @@ impl Converter<'_> {
             items.insert(0, Item::text("protocol", "gemini"));
             items.push(Item::map("endpoints", vec![Item::map("gemini", vec![Item::map("paths", paths)])]).tall());
         }
+        let mut edits = Edits::default();
+        self.provider_tools(table, &mut edits);
         let location = table.node.text_of("location").unwrap_or_default();
         let names = [format!("vertex-{location}"), table.name.to_owned(), format!("{}-{}", table.name, table.model)];
         let origin = self.origin(table.node);
         let provider = self.providers.first_or_named(Wanted { known: Some("vertex"), items }, &names, &origin);
-        Some(Target { provider, model, edits: Edits::default() })
+        Some(Target { provider, model, edits })
     }
 }

@@ -56,15 +56,13 @@ impl Converter<'_> {
                 Some(done) => {
                     converted.insert(variant.key.clone(), done);
                 }
-                None => self.ledger.left_out(&variant.node, "nobody can be asked, so the variant is left out"),
+                None => self.ledger.left_out(&variant.node, "it cannot run here, so the variant is left out"),
             }
         }
         let draw = self.draw(name, node).of_runnable(|name| converted.contains_key(name));
         let namespaces = self.namespaces(name, node);
         self.lists_of(node, &converted);
-        let runnable = converted.keys().filter_map(|name| Some((name, presets.get(name)?)));
-        let pins = runnable.map(|(name, preset)| Item::text(name, &asked(preset))).collect();
-        items.push(Item::map("variants", pins));
+        items.push(Item::map("variants", pins(&preset, variants, &converted, &presets)));
         self.tests_of(name, &preset, &draw, &converted);
         self.put(&preset, node, variants, &converted, &presets, &draw);
         let spaces = self.namespace_presets(&preset, namespaces, &converted, &presets);
@@ -241,6 +239,20 @@ impl Converter<'_> {
             self.tests.push(Test { name: name.to_owned(), model: asked(preset), draw: None, served_by });
         }
     }
+}
+
+/// The presets by which requests name a variant; where none can run, all mean the function's own, which refuses.
+fn pins(
+    function: &str,
+    variants: &[Entry],
+    converted: &BTreeMap<String, Variant>,
+    presets: &BTreeMap<String, String>,
+) -> Vec<Item> {
+    if converted.is_empty() {
+        return variants.iter().map(|variant| Item::text(&variant.key, &asked(function))).collect();
+    }
+    let runnable = converted.keys().filter_map(|name| Some((name, presets.get(name)?)));
+    runnable.map(|(name, preset)| Item::text(name, &asked(preset))).collect()
 }
 
 /// The draw; where nothing is left of it, the first variant that can run.

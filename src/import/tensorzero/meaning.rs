@@ -1,10 +1,13 @@
 //! What TensorZero looks at after the shape of a file: names that must exist, settings that exclude each other, files.
 
-use super::assets::{Assets, included};
+mod experiment;
+mod files;
+
+use super::assets::Assets;
 use super::kinds::{self, KINDS};
 use super::variants::ROLES;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean};
-use crate::import::toml::{Entry, Node, Value, quoted};
+use crate::import::toml::{Entry, Node, quoted};
 use crate::source::Span;
 
 /// Looks at a file whose shape is right.
@@ -362,89 +365,6 @@ impl<'j> Judge<'j, '_> {
         self.say(Code::SettingName, format!("there is no variant `{name}`"), item.span, "is not described", &help);
     }
 
-    fn experiment(&mut self, node: Option<&Node>, variants: &[Entry]) {
-        let Some(node) = node else { return };
-        if let Some(weight) = variants.iter().find_map(|variant| variant.node.entry("weight")) {
-            self.say(
-                Code::SettingTwice,
-                "`weight` and `experimentation` exclude each other".to_owned(),
-                weight.key_span,
-                "the function has `experimentation`, too",
-                "remove the weights of its variants",
-            );
-        }
-        let candidates = node.get("candidate_variants");
-        let mut seen: Vec<&str> = Vec::new();
-        let mut positive = candidates.is_none();
-        if let Some(Value::Table(entries)) = candidates.map(|node| &node.value) {
-            for entry in entries {
-                if !variants.iter().any(|variant| variant.key == entry.key) {
-                    let near = did_you_mean(&entry.key, variants.iter().map(|variant| variant.key.as_str()));
-                    let help = near.map_or_else(
-                        || "name a variant of this function".to_owned(),
-                        |near| format!("did you mean `{near}`?"),
-                    );
-                    self.say(
-                        Code::SettingName,
-                        format!("there is no variant `{}`", entry.key),
-                        entry.key_span,
-                        "is not described",
-                        &help,
-                    );
-                }
-                match entry.node.number() {
-                    Some(weight) if weight >= 0.0 => positive |= weight > 0.0,
-                    Some(_) => self.say(
-                        Code::SettingValue,
-                        "a weight cannot be negative".to_owned(),
-                        entry.node.span,
-                        "less than 0",
-                        "write 0 or more",
-                    ),
-                    None => self.say(
-                        Code::SettingType,
-                        format!("the weight of `{}` is not a number", entry.key),
-                        entry.node.span,
-                        "needs a number",
-                        "write e.g. `0.5`",
-                    ),
-                }
-                seen.push(&entry.key);
-            }
-        }
-        let listed = candidates.map(Node::items).unwrap_or_default();
-        positive |= !listed.is_empty();
-        let fallbacks = node.get("fallback_variants").map(Node::items).unwrap_or_default();
-        positive |= !fallbacks.is_empty();
-        for item in listed.iter().chain(fallbacks) {
-            self.known_variant(variants, item);
-            let name = item.text().unwrap_or_default();
-            if seen.contains(&name) {
-                self.say(
-                    Code::SettingTwice,
-                    format!("the variant `{name}` is listed twice"),
-                    item.span,
-                    "here again",
-                    "leave it once",
-                );
-            }
-            seen.push(name);
-        }
-        if !positive {
-            let place = candidates.map_or(node.span, |node| node.span);
-            self.say(
-                Code::SettingValue,
-                "the experiment has neither a candidate with a weight nor a fallback".to_owned(),
-                place,
-                "nothing can be drawn",
-                "give one of the variants a weight",
-            );
-        }
-        for namespace in section_of(node, "namespaces") {
-            self.experiment(Some(&namespace.node), &variants.iter().map(without_weight).collect::<Vec<_>>());
-        }
-    }
-
     fn rules(&mut self) {
         let rules = self.root.get("rate_limiting").and_then(|node| node.get("rules"));
         for rule in rules.map(Node::items).unwrap_or_default() {
@@ -462,71 +382,6 @@ impl<'j> Judge<'j, '_> {
             }
         }
     }
-
-    // === files
-
-    fn template(&mut self, leaf: &Node) {
-        let Some(text) = self.exists(leaf, true) else { return };
-        let roots = self.assets.includes.clone();
-        let mut waiting = included(&text);
-        let mut seen = Vec::new();
-        while let Some(name) = waiting.pop() {
-            if seen.contains(&name) {
-                continue;
-            }
-            for root in &roots {
-                let place = super::assets::normal(&format!("{root}/{name}"));
-                if place.starts_with(&format!("{root}/"))
-                    && let Ok(text) = self.assets.take(&place)
-                {
-                    waiting.extend(included(&text));
-                }
-            }
-            seen.push(name);
-        }
-    }
-
-    fn schema(&mut self, leaf: &Node) {
-        let Some(text) = self.exists(leaf, true) else { return };
-        let is_object =
-            matches!(serde_json::from_str(&text), Ok(serde_json::Value::Object(_) | serde_json::Value::Bool(_)));
-        if !is_object {
-            self.say(
-                Code::SettingFile,
-                format!("`{}` is not a JSON Schema", leaf.text().unwrap_or_default()),
-                leaf.span,
-                "names this file",
-                "it must hold one JSON object",
-            );
-        }
-    }
-
-    /// The text of a file that must be there.
-    fn exists(&mut self, leaf: &Node, goes_along: bool) -> Option<String> {
-        let place = self.assets.place(leaf);
-        let text = if goes_along { self.assets.take(&place) } else { self.assets.look(&place) };
-        match text {
-            Ok(text) => Some(text),
-            Err(why) => {
-                self.say(
-                    Code::SettingFile,
-                    format!("cannot read `{}`: {why}", leaf.text().unwrap_or_default()),
-                    leaf.span,
-                    "names a file",
-                    "paths begin at the folder of the file that names them",
-                );
-                None
-            }
-        }
-    }
-}
-
-fn without_weight(entry: &Entry) -> Entry {
-    let mut entry = entry.clone();
-    if let Value::Table(entries) = &mut entry.node.value {
-        entries.retain(|entry| entry.key != "weight");
-    }
-    entry
 }
 
 fn section_of<'n>(node: &'n Node, name: &str) -> &'n [Entry] {

@@ -95,7 +95,7 @@ impl Converter<'_> {
             let (severity, message) = match (entry.key.as_str(), entry.node.text(), entry.node.flag()) {
                 ("enabled", _, Some(true)) => (
                     Severity::Warning,
-                    "traces are not switched on by the imported file: see `docs/observability.md` for OpenTelemetry's settings",
+                    "the imported file does not switch traces on: OpenTelemetry's export is set up apart from it",
                 ),
                 ("enabled", ..) => {
                     self.ledger.carried(&entry.node, "no traces are exported");

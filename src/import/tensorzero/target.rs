@@ -366,7 +366,7 @@ impl Converter<'_> {
     }
 
     /// Tools that the provider runs are offered with every request.
-    fn provider_tools(&mut self, table: Table<'_>, edits: &mut Edits) {
+    pub(super) fn provider_tools(&mut self, table: Table<'_>, edits: &mut Edits) {
         let Some(node) = table.node.get("provider_tools") else { return };
         for tool in node.items() {
             edits.set("/tools/-", Yaml::of(tool));

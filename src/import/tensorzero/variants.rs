@@ -76,6 +76,9 @@ impl Converter<'_> {
     }
 
     fn completion(&mut self, function: &Function<'_>, node: &Node) -> Option<Variant> {
+        if self.includes_nothing_known(node) {
+            return None;
+        }
         let (route, chain) = self.model_of(node)?;
         if let Some(kind) = node.get("type") {
             self.ledger.carried(kind, "a preset of its own");
@@ -95,6 +98,27 @@ impl Converter<'_> {
         }
         items.extend(self.settings(function, node));
         Some(Variant { items, chain, remark: None })
+    }
+
+    /// A template includes one that is not there: TensorZero loads that, and fails every request.
+    fn includes_nothing_known(&mut self, node: &Node) -> bool {
+        let old = ROLES.iter().filter_map(|role| node.get(&format!("{role}_template")));
+        let wrappers =
+            node.get("input_wrappers").map(Node::entries).unwrap_or_default().iter().map(|entry| &entry.node);
+        let new = node.get("templates").map(Node::entries).unwrap_or_default().iter();
+        let leaves: Vec<&Node> = old.chain(wrappers).chain(new.filter_map(|entry| entry.node.get("path"))).collect();
+        let mut missing = false;
+        for leaf in leaves {
+            let place = self.assets.place(leaf);
+            if let Some(name) = self.assets.missing_include(&place) {
+                let why = format!(
+                    "it includes `{name}`, which nothing answers to: TensorZero fails every request for the variant, which is left out here"
+                );
+                self.ledger.dropped(leaf, Severity::Error, why);
+                missing = true;
+            }
+        }
+        missing
     }
 
     /// Parameters, the form of the answer, retries, timeouts and edits.
