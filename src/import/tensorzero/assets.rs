@@ -22,7 +22,14 @@ pub(super) struct Assets<'f> {
 
 impl<'f> Assets<'f> {
     pub(super) fn new(files: &'f dyn Files) -> Assets<'f> {
-        Assets { files, folders: BTreeMap::new(), texts: BTreeMap::new(), used: BTreeSet::new(), includes: Vec::new(), templates: BTreeSet::new() }
+        Assets {
+            files,
+            folders: BTreeMap::new(),
+            texts: BTreeMap::new(),
+            used: BTreeSet::new(),
+            includes: Vec::new(),
+            templates: BTreeSet::new(),
+        }
     }
 
     /// A file of the configuration, by its place.
