@@ -6,8 +6,15 @@ use crate::proxy::failure::Failure;
 use crate::wire::ir::{Error, ErrorKind};
 use crate::wire::tensorzero::Face;
 
+/// What is wrong with a request whatever the target, though only an attempt finds it out: what a variant's templates take.
+const OF_CALLER: [&str; 3] = ["arguments_missing", "bad_arguments", "unknown_template"];
+
 /// The error after the last failure.
 pub fn failed(inference: &Inference<'_>, failure: Failure, target: &str) -> Error {
+    let failure = match failure {
+        Failure::Refused(error) if error.code.as_deref().is_some_and(|code| OF_CALLER.contains(&code)) => return error,
+        other => other,
+    };
     let pinned = inference.call.variant.is_some() || inference.face == Face::Embeddings;
     let late = matches!(failure, Failure::Deadline(_) | Failure::FirstToken(_));
     let cause = failure.into_error(target);

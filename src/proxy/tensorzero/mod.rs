@@ -37,6 +37,7 @@ use crate::table::Attempt;
 use crate::table::tensorzero::{Function, FunctionKind};
 use crate::wire::envelope::Envelope;
 use crate::wire::ir::{self, Error};
+use crate::wire::structured::mode::JsonMode;
 use crate::wire::tensorzero::call::{Asked, Call};
 use crate::wire::tensorzero::{self as wire, Face, Told};
 use crate::wire::{Inbound, ProtocolId};
@@ -116,17 +117,18 @@ impl<'l> Inference<'l> {
     /// Puts into a request what belongs to the function and to no variant of it.
     pub fn shape(&self, request: &mut ir::Request, attempt: &Attempt<'_>, protocol: ProtocolId) {
         self.tools.put(request);
-        if let Some(system) = &attempt.settings.system {
+        // Before a text that a template makes it stands by now.
+        if let Some(system) = attempt.settings.system.as_ref().filter(|_| !attempt.settings.prompts.has_system()) {
             let text = ir::Part::Text(ir::Text::new(system.to_string()));
             request.messages.insert(0, wire::system_message(text));
         }
-        if let Some(schema) = self.schema().filter(|_| self.is_json()) {
-            let asked = request.output.is_some() || attempt.settings.answers.output.is_some();
-            if let Some(schema) = crate::wire::json::raw(schema).filter(|_| asked) {
-                request.output = Some(wire::strict_output(schema));
-            }
+        let mode = attempt.settings.answers.json_mode;
+        if let Some(schema) = self.call.output_schema.as_ref().filter(|_| self.is_json())
+            && matches!(mode, Some(JsonMode::Strict | JsonMode::Tool) | None)
+        {
+            request.output = Some(wire::strict_output(schema.clone()));
         }
-        if protocol == ProtocolId::OpenAiChat {
+        if protocol == ProtocolId::OpenAiChat && mode.is_none() {
             wire::ask_for_json(request);
         }
     }
@@ -137,7 +139,8 @@ impl<'l> Inference<'l> {
 
     /// The schema of a JSON function's answers.
     fn schema(&self) -> Option<&str> {
-        self.function.and_then(|function| function.output_schema.as_deref())
+        let own = self.call.output_schema.as_deref().map(serde_json::value::RawValue::get);
+        own.or_else(|| self.function.and_then(|function| function.output_schema.as_deref()))
     }
 
     /// The variant that answers.

@@ -47,7 +47,8 @@ fn shape_of(parts: &[Part]) -> ContentShape {
         parts.iter().filter(|part| !matches!(part, Part::Reasoning(_) | Part::ToolCall(_) | Part::ToolResult(_)));
     match (said.next(), said.next()) {
         (None, _) => ContentShape::Absent,
-        (Some(Part::Text(_)), None) => ContentShape::Text,
+        // A template or a raw text becomes a text.
+        (Some(Part::Text(_) | Part::Opaque(_)), None) => ContentShape::Text,
         (Some(_), _) => ContentShape::Parts,
     }
 }
@@ -81,17 +82,17 @@ fn media(kind: MediaKind, source: MediaSource, detail: Option<String>, name: Opt
 ///
 /// # Errors
 /// A block of an unknown type, or without what its type needs.
-pub(super) fn chat(raw: &RawValue, path: &str) -> Result<Part, Error> {
+pub(super) fn chat(raw: &RawValue, role: Role, path: &str) -> Result<Part, Error> {
     let fault = |error: JsonError| at_path(error, path);
     let mut block = Object::of(raw).map_err(fault)?;
     let kind = block.string("type").map_err(fault)?.ok_or_else(|| fault(missing("type")))?;
     let part = match kind.as_str() {
-        "text" => match block.get("tensorzero::arguments") {
-            Some(_) => return Err(templates(path)),
+        "text" => match block.take("tensorzero::arguments") {
+            Some(arguments) => template(name_of(role), arguments),
             None => text(needed(&mut block, "text").map_err(fault)?),
         },
-        "tensorzero::raw_text" => text(needed(&mut block, "value").map_err(fault)?),
-        "tensorzero::template" => return Err(templates(path)),
+        "tensorzero::raw_text" => raw_text(&mut block).map_err(fault)?,
+        "tensorzero::template" => named_template(&mut block).map_err(fault)?,
         "image_url" => chat_image(&mut block).map_err(fault)?,
         "file" => chat_file(&mut block).map_err(fault)?,
         "input_audio" => chat_audio(&mut block).map_err(fault)?,
@@ -105,9 +106,46 @@ pub(super) fn chat(raw: &RawValue, path: &str) -> Result<Part, Error> {
     Ok(part)
 }
 
-fn templates(path: &str) -> Error {
-    let message = format!("`{path}` is the input of a template, and this function has none of this name");
-    Error::invalid(message).with_param(path)
+/// The template that makes the texts of a role.
+pub(super) fn name_of(role: Role) -> &'static str {
+    match role {
+        Role::System | Role::Developer => "system",
+        Role::Assistant => "assistant",
+        Role::User | Role::Tool => "user",
+    }
+}
+
+/// Arguments for a template, which is known when an attempt is made: variants have templates of their own.
+pub(super) fn template(name: &str, arguments: &RawValue) -> Part {
+    let mut raw = Vec::new();
+    json::object(&mut raw, |block| {
+        block.field("type", "template");
+        block.field("name", name);
+        block.raw("arguments", arguments);
+    });
+    opaque(raw)
+}
+
+fn opaque(raw: Vec<u8>) -> Part {
+    let raw = String::from_utf8(raw).ok().and_then(json::raw).unwrap_or_else(|| RawValue::NULL.to_owned());
+    Part::Opaque(Opaque { origin: ProtocolId::OpenAiChat, raw })
+}
+
+fn named_template(block: &mut Object<'_>) -> Result<Part, JsonError> {
+    let name = needed(block, "name")?;
+    let arguments = block.take("arguments").ok_or_else(|| missing("arguments"))?;
+    Ok(template(&name, arguments))
+}
+
+/// A text that no template touches.
+fn raw_text(block: &mut Object<'_>) -> Result<Part, JsonError> {
+    let value = needed(block, "value")?;
+    let mut raw = Vec::new();
+    json::object(&mut raw, |block| {
+        block.field("type", "raw_text");
+        block.field("value", &value);
+    });
+    Ok(opaque(raw))
 }
 
 fn missing(key: &str) -> JsonError {
@@ -214,17 +252,17 @@ pub(super) enum Block {
 
 /// # Errors
 /// A block of an unknown type, or without what its type needs.
-pub(super) fn native(raw: &RawValue, path: &str) -> Result<Option<Block>, Error> {
+pub(super) fn native(raw: &RawValue, role: Role, path: &str) -> Result<Option<Block>, Error> {
     let fault = |error: JsonError| at_path(error, path);
     let mut block = Object::of(raw).map_err(fault)?;
     let kind = block.string("type").map_err(fault)?.ok_or_else(|| fault(missing("type")))?;
     let part = match kind.as_str() {
-        "text" => match block.get("arguments") {
-            Some(_) => return Err(templates(path)),
+        "text" => match block.take("arguments") {
+            Some(arguments) => template(name_of(role), arguments),
             None => text(needed(&mut block, "text").map_err(fault)?),
         },
-        "raw_text" => text(needed(&mut block, "value").map_err(fault)?),
-        "template" => return Err(templates(path)),
+        "raw_text" => raw_text(&mut block).map_err(fault)?,
+        "template" => named_template(&mut block).map_err(fault)?,
         "tool_call" => native_call(&mut block).map_err(fault)?,
         "tool_result" => {
             let (id, name) = (block.string("id").map_err(fault)?, block.string("name").map_err(fault)?);

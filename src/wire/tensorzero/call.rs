@@ -103,6 +103,8 @@ pub struct Call {
     pub tags: Vec<(String, String)>,
     pub credentials: Vec<(String, String)>,
     pub allowed_tools: Option<Vec<String>>,
+    /// Takes the place of a JSON function's schema.
+    pub output_schema: Option<Box<RawValue>>,
     pub extra_body: Vec<BodyEdit>,
     pub extra_headers: Vec<HeaderEdit>,
     pub cache: Option<Cache>,
@@ -196,6 +198,7 @@ pub fn read(face: Face, asked: Asked, envelope: &Envelope<'_>) -> Result<Call, E
         tags: members.texts("tags")?,
         credentials: members.texts("credentials")?,
         allowed_tools: members.own("allowed_tools", "a list of strings")?,
+        output_schema: members.own("output_schema", "a JSON Schema")?.filter(|_| face == Face::Native),
         extra_body: members.list("extra_body", body_edit)?,
         extra_headers: members.list("extra_headers", header_edit)?,
         cache: members.cache()?,

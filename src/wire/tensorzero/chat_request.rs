@@ -55,8 +55,8 @@ fn conversation(elements: &[&RawValue]) -> Result<Vec<Message>, Error> {
         let mut message = Object::of(raw).map_err(fault)?;
         let role = message.string("role").map_err(fault)?.ok_or_else(|| fault(missing("role")))?;
         match role.as_str() {
-            "system" | "developer" => system.extend(content(&mut message, &path)?),
-            "user" => turns.push(block::turn(Role::User, content(&mut message, &path)?)),
+            "system" | "developer" => system.extend(content(&mut message, Role::System, &path)?),
+            "user" => turns.push(block::turn(Role::User, content(&mut message, Role::User, &path)?)),
             "assistant" => {
                 let parts = assistant(&mut message, &path)?;
                 calls.extend(parts.iter().filter_map(call_id));
@@ -83,14 +83,14 @@ fn call_id(part: &Part) -> Option<String> {
 }
 
 /// A string, or a list of blocks; nothing else says something.
-fn content(message: &mut Object<'_>, path: &str) -> Result<Vec<Part>, Error> {
+fn content(message: &mut Object<'_>, role: Role, path: &str) -> Result<Vec<Part>, Error> {
     let Some(raw) = message.take("content") else { return Ok(Vec::new()) };
     match json::kind(raw) {
         Kind::Null => Ok(Vec::new()),
         Kind::String => Ok(vec![Part::Text(Text::new(json::str_of(raw).unwrap_or_default()))]),
         Kind::Array => {
             let elements = json::elements(raw, "content")?.into_iter().enumerate();
-            elements.map(|(at, raw)| block::chat(raw, &format!("{path}.content[{at}]"))).collect()
+            elements.map(|(at, raw)| block::chat(raw, role, &format!("{path}.content[{at}]"))).collect()
         }
         Kind::Bool | Kind::Number | Kind::Object => {
             let message = format!("`{path}.content` must be a string or a list of blocks");
@@ -101,7 +101,7 @@ fn content(message: &mut Object<'_>, path: &str) -> Result<Vec<Part>, Error> {
 
 fn assistant(message: &mut Object<'_>, path: &str) -> Result<Vec<Part>, Error> {
     let fault = |error: JsonError| block::at_path(error, path);
-    let mut parts = content(message, path)?;
+    let mut parts = content(message, Role::Assistant, path)?;
     for raw in message.array("tool_calls").map_err(fault)?.unwrap_or_default() {
         parts.push(block::chat_call(raw, path)?);
     }
@@ -125,7 +125,7 @@ fn result(mut message: Object<'_>, path: &str, calls: &[String]) -> Result<Messa
         let message = format!("`{path}.tool_call_id` is `{id}`, which no tool call before it has");
         return Err(Error::invalid(message).with_param(format!("{path}.tool_call_id")));
     }
-    Ok(block::result(Some(id), None, content(&mut message, path)?))
+    Ok(block::result(Some(id), None, content(&mut message, Role::Tool, path)?))
 }
 
 /// A function, or a tool of OpenAI's own kind `custom`, which only its upstreams take.

@@ -38,8 +38,7 @@ fn conversation(mut input: Object<'_>) -> Result<Vec<Message>, Error> {
         None | Some(Kind::Null) => None,
         Some(Kind::String) => input.string("system")?.map(|text| vec![Part::Text(Text::new(text))]),
         Some(Kind::Object) => {
-            let message = "`input.system` is the input of a template, and nothing here has a template `system`";
-            return Err(Error::invalid(message).with_param("input.system"));
+            input.take("system").map(|arguments| vec![block::template(block::name_of(Role::System), arguments)])
         }
         Some(_) => {
             let expected = "a string or an object";
@@ -74,7 +73,7 @@ fn turn(raw: &RawValue, path: &str, messages: &mut Vec<Message>) -> Result<(), E
         Kind::String => parts.push(Part::Text(Text::new(json::str_of(content).unwrap_or_default()))),
         Kind::Array => {
             for (at, raw) in json::elements(content, "content")?.into_iter().enumerate() {
-                match block::native(raw, &format!("{path}.content[{at}]"))? {
+                match block::native(raw, role, &format!("{path}.content[{at}]"))? {
                     Some(Block::Part(part)) => parts.push(part),
                     Some(Block::Result(result)) => {
                         flush(role, &mut parts, messages);
@@ -84,11 +83,7 @@ fn turn(raw: &RawValue, path: &str, messages: &mut Vec<Message>) -> Result<(), E
                 }
             }
         }
-        Kind::Object => {
-            let message =
-                format!("`{path}.content` is the input of a template, and nothing here has one for this role");
-            return Err(Error::invalid(message).with_param(format!("{path}.content")));
-        }
+        Kind::Object => parts.push(block::template(block::name_of(role), content)),
         Kind::Null | Kind::Bool | Kind::Number => {
             let message = format!("`{path}.content` must be a string, a list of blocks or an object");
             return Err(Error::invalid(message).with_param(format!("{path}.content")));
