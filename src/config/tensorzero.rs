@@ -189,7 +189,11 @@ impl Reader<'_> {
             (Some("none"), _) => Some(ToolChoice::None),
             (Some("required"), _) => Some(ToolChoice::Required),
             (None, Some(key)) => {
-                let key = Spanned::new(key.to_owned(), written.span);
+                // What models call it is as good as its key.
+                let named = |tool: &ToolEntry| tool.name.as_ref().is_some_and(|name| name.value == key);
+                let of_name =
+                    self.section.tools.iter().find(|(_, tool)| named(tool)).map(|(key, _)| key.value.as_str());
+                let key = Spanned::new(of_name.unwrap_or(key).to_owned(), written.span);
                 self.tool_key(&key).map(|key| ToolChoice::Specific(key.into()))
             }
             _ => {

@@ -267,6 +267,8 @@ pub(super) fn native(raw: &RawValue, role: Role, path: &str) -> Result<Option<Bl
         "tool_result" => {
             let (id, name) = (block.string("id").map_err(fault)?, block.string("name").map_err(fault)?);
             let content = needed(&mut block, "result").map_err(fault)?;
+            // The call says the name; upstreams of OpenAI's form do not know one here.
+            let name = name.filter(|_| id.is_none());
             return Ok(Some(Block::Result(result(id, name, vec![text(content)]))));
         }
         "thought" => thought(&mut block).map_err(fault)?,
