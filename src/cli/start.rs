@@ -171,6 +171,7 @@ async fn start(inputs: Inputs, access_log: Option<access_log::Settings>) -> Resu
         sinks: sinks.clone(),
         responses: Arc::default(),
         inferences: Arc::default(),
+        shadows: Default::default(),
         side: admin::router(admin),
     };
     doors.answer_with(Arc::new(gateway));

@@ -122,6 +122,7 @@ fn table(
         listen: listen?,
         keys,
         // The decoder lets no other text through.
+        allow_request_routing: document.allow_request_routing.as_ref().is_some_and(|allowed| allowed.value),
         utc_offset: document.timezone.as_ref().and_then(|zone| parse_offset(&zone.value)).unwrap_or_default(),
         limits,
         kept,

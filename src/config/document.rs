@@ -43,6 +43,9 @@ mapping! {
         "timezone" default "UTC" => timezone: Option<Spanned<String>> as Text<Timezone>,
         /// The folder below which templates may include others. Without it, they may include those that this file names.
         "template_root" => template_root: Option<Spanned<String>> as Text<Any>,
+        /// Callers may say in their requests which models and providers they want, and in which order: OpenRouter's `models` and
+        /// `provider`, and `routing`. Rules and presets go first, and access is judged on every target.
+        "allow_request_routing" default "false" => allow_request_routing: Option<Spanned<bool>> as Flag,
         /// Tests that `routeplane check` decides offline.
         "tests" => tests: Vec<TestEntry> as List<TestEntry>,
         /// How long a request may take, for every target that no preset says otherwise of.

@@ -18,18 +18,20 @@ use super::attempt::{self, Answer, AnswerBody, Try};
 use super::cut::Cut;
 use super::facts::{Assumed, RequestFacts, estimate_tokens};
 use super::failure::{Failure, Next, StatusFailure};
+use super::hedge::Plan;
 use super::ingress::{self, Call, Ingress};
 use super::outgoing::{self, Incoming};
 use super::respond::{self, Trail};
 use super::responses::stored::{self, Question};
 use super::scopes::{Bounds, Scopes, Step};
+use super::shadow::Original;
 use super::tensorzero::doors::Door;
-use super::{Gateway, ResponseBody, guard, models, objects, receive, recorded, responses, tensorzero};
+use super::{Gateway, ResponseBody, guard, models, objects, receive, recorded, responses, tensorzero, wished};
 use crate::live::Live;
 use crate::state::health::Taking;
 use crate::table::select::NotFound;
 use crate::table::settings::{OnLoss, Retries};
-use crate::table::{Attempt, Decision, Draw, Outcome};
+use crate::table::{Attempt, Decision, Draw, Mirror, Outcome};
 use crate::telemetry::Entry;
 use crate::wire::envelope::Envelope;
 use crate::wire::ir::{Error, ErrorKind};
@@ -39,7 +41,7 @@ use crate::wire::{Inbound, Operation, ProtocolId};
 ///
 /// `cut`: of the connection; an answer that has not begun when it is made says that the gateway stops.
 pub async fn handle(
-    gateway: &Gateway,
+    gateway: &Arc<Gateway>,
     request: Request<IncomingBody>,
     peer: SocketAddr,
     cut: &Cut,
@@ -155,7 +157,7 @@ struct Received<'r> {
 
 /// Reads a call, decides about it, and tries its targets.
 async fn generate(
-    gateway: &Gateway,
+    gateway: &Arc<Gateway>,
     live: &Arc<Live>,
     received: Received<'_>,
     trail: &mut Trail,
@@ -170,18 +172,23 @@ async fn generate(
     let body = receive::body(headers, body, live.table.limits.body).await?;
     trail.entry.note(|record, _| record.bytes_in = body.len() as u64);
     let head = call.head();
-    let (session, continued);
+    let (wished, session, continued);
     let envelope = inbound.peek(&head, &body)?;
+    wished = wished::read(&live.table, &call, &body, &envelope)?;
+    let (body, envelope) = match &wished.stripped {
+        Some(stripped) => (stripped, inbound.peek(&head, stripped)?),
+        None => (&body, envelope),
+    };
     (session, continued) = match call.protocol {
         ProtocolId::OpenAiResponses => {
-            let (session, continued) = responses::begin(gateway, live, key, &envelope, &body)?;
+            let (session, continued) = responses::begin(gateway, live, key, &envelope, body)?;
             (Some(session), continued)
         }
         _ => (None, None),
     };
     let (body, envelope) = match &continued {
         Some(continued) => (continued, inbound.peek(&head, continued)?),
-        None => (&body, envelope),
+        None => (body, envelope),
     };
     let surface = tensorzero::begin(live, &call, inbound, (&envelope, body, headers))?;
     let (surface, read) = surface.unzip();
@@ -206,7 +213,15 @@ async fn generate(
         clock: super::now,
     };
     let draw = Draw(fastrand::f64());
-    let decision = live.table.select(&facts, &Taking(&live.runtime.health), draw);
+    let health = Taking(&live.runtime.health);
+    let renamed = wished.wishes.as_ref().map(|wishes| wishes.renamed(&facts)).unwrap_or_default();
+    let decision = match &wished.wishes {
+        Some(wishes) => {
+            let decision = live.table.select_wished(&facts, (wishes, &renamed), &health, draw);
+            decision.map_err(wished::unfulfilled)?
+        }
+        None => live.table.select(&facts, &health, draw),
+    };
     recorded::decided(&mut trail.entry, &decision, draw, &facts, (&live.runtime.recorded, gateway.sinks.facts()));
     let route = decision.route.to_string();
     if let Some(inference) = &surface {
@@ -216,6 +231,7 @@ async fn generate(
         Some(inference) => tensorzero::undecided(inference, error),
         None => error,
     })?;
+    wished.check(attempts)?;
     let reachable = session.as_ref().map(|session| session.reachable(attempts)).transpose()?;
     let attempts = reachable.as_deref().unwrap_or(attempts);
     let incoming = Incoming {
@@ -236,23 +252,42 @@ async fn generate(
     let total = attempts.first().map_or(Duration::ZERO, |attempt| attempt.settings.timeouts.all(stream));
     trail.route = Some(route);
     let walk = Walk { gateway, live, incoming: &incoming, stream, deadline: started + total, total };
-    match walk.all(attempts, trail).await {
+    let (races, mirrors) = match &decision.outcome {
+        // What is left of a plan is tried in order.
+        Outcome::Attempts { attempts: all, races, mirrors, .. } if all.len() == attempts.len() => (&**races, &**mirrors),
+        _ => (&[][..], &[][..]),
+    };
+    match walk.planned(Plan { attempts, races }, trail).await {
         Ok(mut answer) => {
+            if let (Some(mirror), Some(target)) = (mirror_of(mirrors, attempts, trail), &trail.target) {
+                let original =
+                    Original { gateway, live, incoming: &incoming, request_id: &trail.request_id, began: started };
+                original.copy_for(mirror, target, &mut answer);
+            }
             let account = std::mem::take(&mut answer.account);
             trail.entry.note(|record, _| record.account(account));
             Ok(respond::answer(answer, trail))
         }
         Err(Last::Estimate) => estimate(&incoming, trail),
-        Err(Last::Failure(failure)) => match &surface {
+        Err(Last::Failure(failed)) => match &surface {
             Some(inference) => {
-                let (failure, target) = *failure;
+                let Failed { failure, target, .. } = *failed;
                 let error = tensorzero::failed(inference, failure, &target);
                 trail.target = Some(target);
                 Ok(respond::error(inbound, error, "upstream", trail))
             }
-            None => Ok(give_up(inbound, *failure, trail)),
+            None => Ok(give_up(inbound, *failed, trail)),
         },
     }
+}
+
+/// Who gets a copy of the request, now that one of `attempts` has answered.
+fn mirror_of<'m, 't>(mirrors: &'m [Mirror<'t>], attempts: &[Attempt<'_>], trail: &Trail) -> Option<&'m Mirror<'t>> {
+    let (provider, model) = trail.target.as_deref()?.split_once('/')?;
+    mirrors.iter().find(|mirror| {
+        let main = attempts.get(mirror.from..mirror.until).unwrap_or_default();
+        main.iter().any(|attempt| &*attempt.provider.name == provider && attempt.model == model)
+    })
 }
 
 /// The targets of a decision, at least one; or what a decision without any says to the caller.
@@ -304,17 +339,39 @@ fn not_found(reason: &NotFound<'_>, model: &str) -> Error {
 }
 
 /// Why no target answered.
-enum Last {
-    Failure(Box<(Failure, String)>),
+pub(super) enum Last {
+    Failure(Box<Failed>),
     /// Nobody counts tokens for this model: estimate.
     Estimate,
 }
 
+/// The failure that the caller is told.
+pub(super) struct Failed {
+    failure: Failure,
+    target: String,
+    /// No other target would do better, or there is no time for one.
+    stops: bool,
+}
+
+impl Last {
+    pub(super) fn stops(&self) -> bool {
+        matches!(self, Last::Failure(failed) if failed.stops)
+    }
+
+    /// Of two failures the one that says more: a refusal by the gateway says least.
+    pub(super) fn or(self, other: Last) -> Last {
+        match &self {
+            Last::Failure(failed) if !matches!(failed.failure, Failure::Refused(_)) => self,
+            _ => other,
+        }
+    }
+}
+
 /// One request's way through its targets.
-struct Walk<'r, 'i, 'b> {
-    gateway: &'r Gateway,
+pub(super) struct Walk<'r, 'i, 'b> {
+    pub(super) gateway: &'r Gateway,
     live: &'r Live,
-    incoming: &'r Incoming<'i, 'b>,
+    pub(super) incoming: &'r Incoming<'i, 'b>,
     /// A stream is asked for.
     stream: bool,
     deadline: Instant,
@@ -323,8 +380,8 @@ struct Walk<'r, 'i, 'b> {
 
 impl Walk<'_, '_, '_> {
     /// Tries the targets in order until one answers.
-    async fn all(&self, attempts: &[Attempt<'_>], trail: &mut Trail) -> Result<Answer, Last> {
-        let mut last = None;
+    pub(super) async fn all(&self, attempts: &[Attempt<'_>], trail: &mut Trail) -> Result<Answer, Last> {
+        let mut last: Option<Box<Failed>> = None;
         let mut scopes = Scopes::new(attempts, self.stream);
         let mut position = 0;
         while let Some(attempt) = attempts.get(position) {
@@ -352,9 +409,12 @@ impl Walk<'_, '_, '_> {
             let retried = scopes.failed(|retries| failure.is_retried(retries, inner));
             // Of several failures the caller is told the one that says most: a refusal by the gateway says least.
             if last.is_none() || !matches!(failure, Failure::Refused(_)) {
-                last = Some(Box::new((failure, target)));
+                last = Some(Box::new(Failed { failure, target, stops: false }));
             }
             if ended || (next == Next::Stop && !inner && !retried) {
+                if let Some(last) = &mut last {
+                    last.stops = true;
+                }
                 break;
             }
             position = match scopes.after(position, self.deadline) {
@@ -454,8 +514,8 @@ fn backoff(retries: &Retries, tries: u32) -> Duration {
 }
 
 /// The answer after the last failure.
-fn give_up(inbound: &'static dyn Inbound, last: (Failure, String), trail: &mut Trail) -> Response<ResponseBody> {
-    let (failure, target) = last;
+fn give_up(inbound: &'static dyn Inbound, last: Failed, trail: &mut Trail) -> Response<ResponseBody> {
+    let Failed { failure, target, .. } = last;
     trail.target = Some(target.clone());
     let failure = match failure {
         Failure::Status(failure) if !matches!(failure.status, 401 | 403) => match *failure {
@@ -485,7 +545,7 @@ mod tests {
     use super::*;
 
     /// Bytes of the future that a call of `way` makes.
-    fn size<'a, F: Future>(_: impl FnOnce(&'a Gateway, Request<IncomingBody>, SocketAddr, &'a Cut) -> F) -> usize {
+    fn size<'a, F: Future>(_: impl FnOnce(&'a Arc<Gateway>, Request<IncomingBody>, SocketAddr, &'a Cut) -> F) -> usize {
         size_of::<F>()
     }
 

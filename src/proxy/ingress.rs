@@ -57,6 +57,13 @@ pub struct Call<'a> {
 }
 
 impl Call<'_> {
+    /// The same with a model of its own.
+    pub fn into_owned(self) -> Call<'static> {
+        let Call { protocol, operation, path_model, path_stream, alt_sse } = self;
+        let path_model = path_model.map(|model| Cow::Owned(model.into_owned()));
+        Call { protocol, operation, path_model, path_stream, alt_sse }
+    }
+
     /// What of it the codecs see.
     pub fn head(&self) -> Head<'_> {
         Head {

@@ -7,7 +7,10 @@
 //! | `guard` | Host, Origin, client keys |
 //! | `receive` | the caller's body, bounded |
 //! | `dispatch` | the loop: decide, try, fall back |
+//! | `wished` | what callers wish of their requests' way |
 //! | `outgoing` | the upstream's request: edits, lanes, headers |
+//! | `hedge` | attempts beside each other |
+//! | `shadow` | copies for a second target, compared |
 //! | `attempt` | one try at one target |
 //! | `failure` | what went wrong, and whether to try again |
 //! | `pipe`, `stream` | a stream on its way back: watched or translated, merged frames |
@@ -35,6 +38,7 @@ pub mod explain;
 pub mod failure;
 pub mod guard;
 pub mod head_watch;
+mod hedge;
 pub mod ingress;
 pub mod models;
 pub mod objects;
@@ -46,14 +50,17 @@ pub mod respond;
 pub mod responses;
 mod scopes;
 pub mod server;
+pub mod shadow;
 pub mod stream;
 pub mod structured;
 pub mod tensorzero;
+mod wished;
 
 use std::sync::Arc;
 
 pub use body::ResponseBody;
 
+use self::shadow::Shadows;
 use crate::live::LiveTable;
 use crate::state::inferences::Inferences;
 use crate::state::responses::Responses;
@@ -71,6 +78,8 @@ pub struct Gateway {
     pub responses: Arc<Responses>,
     /// Inferences that feedback may be given about.
     pub inferences: Arc<Inferences>,
+    /// Room for the copies that mirrors get.
+    pub shadows: Shadows,
     /// `/admin/*`, `/metrics`, `/livez`, `/readyz`, `/`.
     pub side: axum::Router,
 }

@@ -27,6 +27,29 @@ pub struct Trail {
     pub entry: Entry,
 }
 
+impl Trail {
+    /// The trail of attempts that run beside others, until [`Trail::join`].
+    pub(super) fn fork(&mut self) -> Trail {
+        Trail {
+            request_id: self.request_id.clone(),
+            generation: self.generation,
+            entry: self.entry.fork(),
+            ..Trail::default()
+        }
+    }
+
+    /// Attempts that ran beside others are over; `won`: their answer, or failure, is the caller's.
+    pub(super) fn join(&mut self, lane: Trail, won: bool) {
+        let Trail { target, attempts, entry, .. } = lane;
+        self.attempts += attempts;
+        if won {
+            self.target = target;
+        }
+        drop(entry);
+        self.entry.join(self.target.as_deref());
+    }
+}
+
 /// The id of a request: the caller's own where it is harmless, else a new one.
 pub fn request_id(headers: &HeaderMap) -> String {
     const LONGEST: usize = 128;

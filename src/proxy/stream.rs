@@ -17,6 +17,7 @@ use super::attempt::Judged;
 use super::cut::{self, Cut};
 use super::pipe::{Out, Pipe, Progress};
 use super::recorded;
+use super::shadow::Half;
 use crate::state::Credential;
 use crate::table::settings::Timeouts;
 use crate::telemetry::Entry;
@@ -52,6 +53,8 @@ pub struct StreamBody {
     sent: u64,
     /// The target's health, for which it counts until its last byte.
     health: Option<Judged>,
+    /// Somebody compares this answer with another.
+    half: Option<Half>,
 }
 
 /// The times of a stream. One timer, re-armed only when it fires: events do not touch it.
@@ -232,6 +235,7 @@ impl StreamBody {
             entry: Entry::default(),
             sent: 0,
             health: None,
+            half: None,
         };
         if body.stream.pipe.has_failed() {
             body.end_failed();
@@ -252,6 +256,11 @@ impl StreamBody {
     /// The stream counts for the health of its target.
     pub fn counts_for(&mut self, health: Judged) {
         self.health = Some(health);
+    }
+
+    /// The answer is one side of a comparison.
+    pub fn compared(&mut self, half: Half) {
+        self.half = Some(half);
     }
 
     /// An error of the upstream is in hand, in its own words; nothing follows it.
@@ -356,6 +365,9 @@ impl Drop for StreamBody {
         let (model, finish_reasons) = pipe.answered_by();
         let usage = pipe.usage().copied();
         let account = Account { usage, estimated, cost_usd, cost_estimated_usd, model, finish_reasons };
+        if let Some(half) = self.half.take() {
+            half.ended(outcome, &account);
+        }
         let (outcome, fault) = recorded::stream_end(pipe);
         self.entry.stream_ended(outcome, fault, self.sent, account);
     }

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use super::select::{Attempt, Mirror, Part, Race, Walk, scrambled};
 use super::{ChooseBy, RouteNode, SettingsIdx, TurnIdx};
 use crate::provider::cost::cost;
-use crate::rule::NumberFact;
+use crate::rule::{Facts, NumberFact};
 use crate::wire::ir::Usage;
 
 /// The length of an answer that has no limit, in tokens, where prices are compared.
@@ -70,7 +70,10 @@ impl<'t> Walk<'t, '_> {
                     parts.rotate_left(usize::try_from(first).unwrap_or(0));
                 }
             }
-            ChooseBy::Price => self.sort(&mut parts, |walk, attempt| walk.price(attempt).unwrap_or(f64::INFINITY)),
+            ChooseBy::Price => {
+                let size = size(self.facts);
+                self.sort(&mut parts, |_, attempt| price(attempt, &size).unwrap_or(f64::INFINITY));
+            }
             ChooseBy::InFlight => {
                 self.shuffle(&mut parts);
                 self.sort(&mut parts, |walk, attempt| f64::from(walk.vitals(attempt).in_flight));
@@ -159,21 +162,6 @@ impl<'t> Walk<'t, '_> {
         }
     }
 
-    /// What this request would cost there, in USD, as far as its shape tells.
-    fn price(&mut self, attempt: &Attempt<'t>) -> Option<f64> {
-        let prices = attempt.target.prices_of(attempt.provider, attempt.model)?;
-        let facts = self.facts;
-        let size = self.size.get_or_insert_with(|| {
-            let answer = match facts.number(NumberFact::MaxTokens) {
-                _ if facts.embeddings() => 0,
-                0 => USUAL_ANSWER,
-                most => most,
-            };
-            Usage { input: Some(facts.number(NumberFact::InputTokens)), output: Some(answer), ..Usage::default() }
-        });
-        cost(size, &prices)
-    }
-
     fn vitals(&self, attempt: &Attempt<'t>) -> super::Vitals {
         self.health.vitals(attempt.leaf.target, attempt.model)
     }
@@ -199,4 +187,19 @@ impl<'t> Walk<'t, '_> {
     fn below(&mut self, count: usize) -> usize {
         ((self.number() * count as f64) as usize).min(count.saturating_sub(1))
     }
+}
+
+/// The tokens of a request and of its answer, as far as its shape tells.
+pub(super) fn size(facts: &dyn Facts) -> Usage {
+    let answer = match facts.number(NumberFact::MaxTokens) {
+        _ if facts.embeddings() => 0,
+        0 => USUAL_ANSWER,
+        most => most,
+    };
+    Usage { input: Some(facts.number(NumberFact::InputTokens)), output: Some(answer), ..Usage::default() }
+}
+
+/// What a request of this size would cost there, in USD.
+pub(super) fn price(attempt: &Attempt<'_>, size: &Usage) -> Option<f64> {
+    cost(size, &attempt.target.prices_of(attempt.provider, attempt.model)?)
 }

@@ -90,6 +90,9 @@ pub fn items(table: &RoutingTable) -> Vec<Item> {
     items.extend(table.access_log.iter().map(|log| setting("access_log", words::access_log(log))));
     items.extend(table.tensorzero.iter().flat_map(|surface| tensorzero::items(surface)));
     items.extend(words::files(&table.files).map(|text| setting("files", text)));
+    if table.allow_request_routing {
+        items.push(setting("allow_request_routing", "yes".to_owned()));
+    }
     items.extend(table.keys.iter().map(|key| Item {
         kind: ItemKind::Key,
         id: key.id.to_string(),

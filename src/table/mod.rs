@@ -1,5 +1,6 @@
 //! The routing table: everything about routing, compiled, immutable, printable. Plain data in arenas; indices, no pointers.
 
+mod auto;
 mod choose;
 pub mod compare;
 pub mod diff;
@@ -12,6 +13,7 @@ pub mod route;
 pub mod select;
 pub mod settings;
 pub mod target;
+pub mod wishes;
 pub mod telemetry;
 pub mod tensorzero;
 
@@ -56,6 +58,8 @@ pub struct RoutingTable {
     pub keys: Box<[ClientKey]>,
     /// Minutes from UTC of the clock that `hour` and `weekday` read.
     pub utc_offset: i32,
+    /// Callers may say in their requests which models and providers they want.
+    pub allow_request_routing: bool,
     pub limits: Limits,
     pub kept: Kept,
     /// The surface of a TensorZero gateway, where the file has that section.

@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
+use super::auto::AUTO;
 use super::health::Condition;
 pub use super::health::{AllUp, HealthView};
 use super::{
     Lane, Leaf, Route, RouteNode, RoutingTable, RuleOutcome, Settings, SettingsIdx, Target, TargetIdx, TurnIdx,
 };
+use super::wishes::Sort;
 use crate::diagnostic::did_you_mean;
 use crate::provider::Provider;
 use crate::rule::{Facts, TextFact, facts};
-use crate::wire::ir::Usage;
 use crate::wire::{Operation, ProtocolId};
 
 /// The randomness of one decision: a number in `0.0..1.0`, drawn by the caller of [`RoutingTable::select`].
@@ -105,9 +106,20 @@ impl RoutingTable {
     /// What becomes of a request. Rules first, the first that holds wins; without one, or where it says `as requested`,
     /// the plain meaning of the model's name.
     pub fn select<'t>(&'t self, facts: &'t dyn Facts, health: &dyn HealthView, draw: Draw) -> Decision<'t> {
+        self.select_sorted(facts, health, draw, Sort::default())
+    }
+
+    /// As [`select`](RoutingTable::select), with an order for `auto`.
+    pub(super) fn select_sorted<'t>(
+        &'t self,
+        facts: &'t dyn Facts,
+        health: &dyn HealthView,
+        draw: Draw,
+        sort: Sort,
+    ) -> Decision<'t> {
         let fired = self.rule_index.first(&self.rules, facts);
         let number = fired.and_then(|at| u32::try_from(at + 1).ok());
-        let mut walk = Walk::new(self, facts, health, draw);
+        let mut walk = Walk::new(self, facts, health, draw, sort);
         let route = match fired.and_then(|at| self.rules.get(at)).map(|rule| rule.then) {
             Some(RuleOutcome::Route(index)) => self.route(index),
             Some(RuleOutcome::AsRequested) | None => None,
@@ -120,6 +132,13 @@ impl RoutingTable {
             None => walk.requested(SettingsIdx::BASE),
         };
         Decision { rule: number, route: Cow::Borrowed(name), outcome: walk.outcome() }
+    }
+
+    /// One target with its settings, as a decision names it.
+    pub fn attempt<'t>(&'t self, leaf: Leaf, model: &'t str) -> Option<Attempt<'t>> {
+        let target = self.target(leaf.target)?;
+        let (provider, settings) = (self.provider(target.provider)?, self.settings(leaf.settings)?);
+        Some(Attempt { leaf, target, provider, settings, model, condition: Condition::Up })
     }
 
     /// What a model's name means by itself, before any rule.
@@ -206,8 +225,8 @@ pub(super) struct Walk<'t, 'h> {
     pub(super) drawn: u64,
     /// Turns taken in this decision.
     pub(super) turns: Vec<(TurnIdx, u64)>,
-    /// Tokens of the request and of its answer, once somebody has asked.
-    pub(super) size: Option<Usage>,
+    /// By what `auto` chooses.
+    sort: Sort,
     /// The caller's own name has been looked up: a preset that says `as requested` cannot mean itself.
     looked_up: bool,
     pub(super) part: Part<'t>,
@@ -216,7 +235,13 @@ pub(super) struct Walk<'t, 'h> {
 }
 
 impl<'t, 'h> Walk<'t, 'h> {
-    fn new(table: &'t RoutingTable, facts: &'t dyn Facts, health: &'h dyn HealthView, draw: Draw) -> Walk<'t, 'h> {
+    fn new(
+        table: &'t RoutingTable,
+        facts: &'t dyn Facts,
+        health: &'h dyn HealthView,
+        draw: Draw,
+        sort: Sort,
+    ) -> Walk<'t, 'h> {
         Walk {
             table,
             facts,
@@ -225,7 +250,7 @@ impl<'t, 'h> Walk<'t, 'h> {
             splits: 0,
             drawn: 0,
             turns: Vec::new(),
-            size: None,
+            sort,
             looked_up: false,
             part: Part::default(),
             denied: None,
@@ -269,6 +294,7 @@ impl<'t, 'h> Walk<'t, 'h> {
                 self.leaf(Leaf { target, settings }, model);
                 name
             }
+            Meaning::Nothing(NotFound::Unknown { .. }) if name == AUTO && self.auto(settings, self.sort) => name,
             Meaning::Nothing(why) => {
                 self.nothing = Some(why);
                 name
@@ -300,7 +326,7 @@ impl<'t, 'h> Walk<'t, 'h> {
         }
     }
 
-    fn leaf(&mut self, leaf: Leaf, requested: &'t str) {
+    pub(super) fn leaf(&mut self, leaf: Leaf, requested: &'t str) {
         let table = self.table;
         let Some(target) = table.target(leaf.target) else { return };
         let (Some(provider), Some(settings)) = (table.provider(target.provider), table.settings(leaf.settings)) else {

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
 use super::record::{Account, Fault, MOST, Outcome, Record, Tried, losses};
 use super::sinks::Sinks;
 use crate::wire::ProtocolId;
@@ -20,7 +22,13 @@ struct Open {
     record: Record,
     began: Instant,
     sinks: Arc<Sinks>,
+    /// Of a part of a record: where its attempts go.
+    whole: Option<UnboundedSender<Vec<Tried>>>,
+    /// Where attempts come from that run beside others.
+    parts: Option<Parts>,
 }
+
+type Parts = (UnboundedSender<Vec<Tried>>, UnboundedReceiver<Vec<Tried>>);
 
 /// What the gateway said to the caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +47,7 @@ impl Entry {
             return Entry(None);
         }
         let record = Record::new(SystemTime::now(), request_id, generation, protocol);
-        Entry(Some(Box::new(Open { record, began: Instant::now(), sinks: Arc::clone(sinks) })))
+        Entry(Some(Box::new(Open { record, began: Instant::now(), sinks: Arc::clone(sinks), whole: None, parts: None })))
     }
 
     /// Adds what is known to the record, if there is one; the time is that since the request arrived.
@@ -47,6 +55,31 @@ impl Entry {
         if let Some(open) = &mut self.0 {
             note(&mut open.record, open.began.elapsed());
         }
+    }
+
+    /// An entry for attempts that run beside others. Dropped, it hands them to this one, however the race ends.
+    pub fn fork(&mut self) -> Entry {
+        let Some(open) = &mut self.0 else { return Entry(None) };
+        let (whole, _) = open.parts.get_or_insert_with(unbounded_channel);
+        let Record { time, request_id, generation, protocol, .. } = &open.record;
+        let record = Record::new(*time, request_id, *generation, *protocol);
+        let (began, sinks, whole) = (open.began, Arc::clone(&open.sinks), Some(whole.clone()));
+        Entry(Some(Box::new(Open { record, began, sinks, whole, parts: None })))
+    }
+
+    /// Takes what ended forks have tried; `target` answered, or was tried last. What they have not finished was outrun.
+    pub fn join(&mut self, target: Option<&str>) {
+        let Some(open) = &mut self.0 else { return };
+        let now = open.began.elapsed();
+        let before = open.record.attempts.len();
+        open.collect();
+        for tried in open.record.attempts.iter_mut().filter(|tried| tried.cause == "unfinished") {
+            (tried.cause, tried.end) = ("outrun", Some(now));
+        }
+        if open.record.attempts.len() > before {
+            open.record.attempts.sort_by_key(|tried| tried.start);
+        }
+        open.record.target = target.map(Into::into).or(open.record.target.take());
     }
 
     /// A try begins. The number is for [`Entry::tried`] and [`Entry::opened`].
@@ -131,7 +164,14 @@ impl Entry {
     /// Hands the record over. Without more words the caller has left.
     fn close(&mut self) {
         let Some(open) = self.0.take() else { return };
-        let Open { mut record, began, sinks } = *open;
+        let mut open = *open;
+        open.collect();
+        let Open { mut record, began, sinks, whole, .. } = open;
+        if let Some(whole) = whole {
+            // Where nobody takes them any more, the record is closed.
+            let _ = whole.send(record.attempts);
+            return;
+        }
         record.total = began.elapsed();
         if record.status == 0 {
             record.status = CALLER_LEFT;
@@ -144,6 +184,17 @@ impl Entry {
             }
         }
         sinks.put(record);
+    }
+}
+
+impl Open {
+    /// Takes over what forks have handed in.
+    fn collect(&mut self) {
+        let Some((_, parts)) = &mut self.parts else { return };
+        while let Ok(tried) = parts.try_recv() {
+            let room = MOST.saturating_sub(self.record.attempts.len());
+            self.record.attempts.extend(tried.into_iter().take(room));
+        }
     }
 }
 

@@ -31,6 +31,8 @@ pub struct Traffic {
     bytes: Counter,
     circuits: Family<TargetLabels, Gauge>,
     openings: Family<TargetLabels, Counter>,
+    hedges: Family<ResultLabels, Counter>,
+    shadows: Family<ResultLabels, Counter>,
 }
 
 const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
@@ -57,6 +59,19 @@ struct TokenLabels {
 struct TargetLabels {
     provider: String,
     model: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ResultLabels {
+    provider: String,
+    model: String,
+    outcome: &'static str,
+}
+
+impl ResultLabels {
+    fn new(provider: &str, model: &str, outcome: &'static str) -> ResultLabels {
+        ResultLabels { provider: provider.to_owned(), model: model.to_owned(), outcome }
+    }
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -107,6 +122,8 @@ impl Traffic {
             bytes: Counter::default(),
             circuits: Family::default(),
             openings: Family::default(),
+            hedges: Family::default(),
+            shadows: Family::default(),
         };
         registry.register(
             "requests",
@@ -152,7 +169,27 @@ impl Traffic {
             "How often a target that failed again and again began, or went on, to be passed over",
             traffic.openings.clone(),
         );
+        registry.register(
+            "hedges",
+            "Requests whose second target was started because the first was slow, by that target and who answered",
+            traffic.hedges.clone(),
+        );
+        registry.register(
+            "shadows",
+            "Requests that were compared with a mirror, by the mirror and what came of it",
+            traffic.shadows.clone(),
+        );
         traffic
+    }
+
+    /// A hedge was started; `outcome`: `first`, `second` or `failed`.
+    pub fn hedged(&self, provider: &str, model: &str, outcome: &'static str) {
+        self.hedges.get_or_create(&ResultLabels::new(provider, model, outcome)).inc();
+    }
+
+    /// A mirror was compared, or there was no room for it.
+    pub fn shadowed(&self, provider: &str, model: &str, outcome: &'static str) {
+        self.shadows.get_or_create(&ResultLabels::new(provider, model, outcome)).inc();
     }
 
     /// A target is passed over from now on, or answers again. Rare enough for a lookup.

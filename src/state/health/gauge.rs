@@ -65,7 +65,7 @@ impl Gauge {
     }
 }
 
-/// One try, until its last byte. Dropped without a word, it has no part in what is measured.
+/// One try, until its last byte. Dropped without a word, it says no more than how long somebody waited.
 #[derive(Debug)]
 pub struct InFlight {
     gauge: Arc<Gauge>,
@@ -121,8 +121,17 @@ impl Drop for InFlight {
                 self.gauge.latency.add(now.saturating_sub(self.began), now);
             }
             Some(false) => {}
-            None if self.probe => self.gauge.circuit.abandon(now_ms()),
-            None => {}
+            None => {
+                let now = now_ms();
+                let waited = now.saturating_sub(self.began);
+                // Nobody waited to the end, and it took at least so long: a target that is always outrun is not quick.
+                if self.gauge.first_token.get(now).is_some_and(|average| average < waited as f64) {
+                    self.gauge.first_token.add(waited, now);
+                }
+                if self.probe {
+                    self.gauge.circuit.abandon(now);
+                }
+            }
         }
     }
 }

@@ -29,6 +29,7 @@ fn parts(table: &RoutingTable) -> Value {
         "id": table.id,
         "listen": table.listen.to_string(),
         "timezone": timezone(table.utc_offset),
+        "allow_request_routing": table.allow_request_routing,
         "limits": {
             "body": table.limits.body,
             "connections": table.limits.connections,
