@@ -254,7 +254,9 @@ async fn generate(
     let walk = Walk { gateway, live, incoming: &incoming, stream, deadline: started + total, total };
     let (races, mirrors) = match &decision.outcome {
         // What is left of a plan is tried in order.
-        Outcome::Attempts { attempts: all, races, mirrors, .. } if all.len() == attempts.len() => (&**races, &**mirrors),
+        Outcome::Attempts { attempts: all, races, mirrors, .. } if all.len() == attempts.len() => {
+            (&**races, &**mirrors)
+        }
         _ => (&[][..], &[][..]),
     };
     match walk.planned(Plan { attempts, races }, trail).await {

@@ -205,7 +205,9 @@ impl Copy {
     async fn send(self, gateway: Arc<Gateway>, live: Arc<Live>, half: Half, room: OwnedSemaphorePermit) {
         let attempt = live.table.attempt(self.leaf, &self.model);
         let inbound = respond::dialect(self.call.protocol);
-        let (Some(attempt), Some(inbound), Some(codec)) = (attempt, inbound, self.call.protocol.codec()) else { return };
+        let (Some(attempt), Some(inbound), Some(codec)) = (attempt, inbound, self.call.protocol.codec()) else {
+            return;
+        };
         let head = self.call.head();
         let Ok(envelope) = inbound.peek(&head, &self.body) else { return };
         let incoming = Incoming {

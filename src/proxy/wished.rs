@@ -26,7 +26,12 @@ pub(super) struct Wished {
 ///
 /// # Errors
 /// Wishes that cannot be read, where the file allows any.
-pub(super) fn read(table: &RoutingTable, call: &Call<'_>, body: &Bytes, envelope: &Envelope<'_>) -> Result<Wished, Error> {
+pub(super) fn read(
+    table: &RoutingTable,
+    call: &Call<'_>,
+    body: &Bytes,
+    envelope: &Envelope<'_>,
+) -> Result<Wished, Error> {
     let model_call = matches!(call.operation, Operation::Generate | Operation::Embed);
     let first = MEMBERS.into_iter().find(|name| envelope.members.get(name).is_some());
     let Some(first) = first.filter(|_| model_call) else { return Ok(Wished::default()) };

@@ -13,9 +13,9 @@ pub mod route;
 pub mod select;
 pub mod settings;
 pub mod target;
-pub mod wishes;
 pub mod telemetry;
 pub mod tensorzero;
+pub mod wishes;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -9,10 +9,10 @@ use smallvec::SmallVec;
 use super::auto::AUTO;
 use super::health::Condition;
 pub use super::health::{AllUp, HealthView};
+use super::wishes::Sort;
 use super::{
     Lane, Leaf, Route, RouteNode, RoutingTable, RuleOutcome, Settings, SettingsIdx, Target, TargetIdx, TurnIdx,
 };
-use super::wishes::Sort;
 use crate::diagnostic::did_you_mean;
 use crate::provider::Provider;
 use crate::rule::{Facts, TextFact, facts};

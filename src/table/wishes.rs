@@ -149,14 +149,17 @@ impl RoutingTable {
                     let there = self.at_each(&providers, other.model);
                     there.into_iter().for_each(|attempt| add(&mut candidates, group, attempt));
                 }
-                Outcome::NotFound(why) => return Err(format!("the model `{}` cannot be a fallback: {why}", other.model)),
+                Outcome::NotFound(why) => {
+                    return Err(format!("the model `{}` cannot be a fallback: {why}", other.model));
+                }
                 // A rule denies it: the caller may not go there.
                 Outcome::Deny { .. } => {}
             }
         }
         for name in named {
             let known = candidates.clone();
-            let there = known.iter().filter_map(|(group, at)| Some((*group, self.listed(name, at.model, at.leaf.settings)?)));
+            let there =
+                known.iter().filter_map(|(group, at)| Some((*group, self.listed(name, at.model, at.leaf.settings)?)));
             there.for_each(|(group, attempt)| add(&mut candidates, group, attempt));
         }
         self.keep_fitting(wishes, facts, &mut candidates);
@@ -196,7 +199,8 @@ impl RoutingTable {
 
     fn keep_fitting(&self, wishes: &Wishes, facts: &dyn Facts, candidates: &mut Vec<Candidate<'_>>) {
         let names = |list: &[String], attempt: &Attempt<'_>| list.iter().any(|name| **name == *attempt.provider.name);
-        let within = |most: Option<f64>, price: Option<f64>| most.is_none_or(|most| price.is_some_and(|price| price <= most));
+        let within =
+            |most: Option<f64>, price: Option<f64>| most.is_none_or(|most| price.is_some_and(|price| price <= most));
         let operation = if facts.embeddings() { Operation::Embed } else { Operation::Generate };
         candidates.retain(|(_, attempt)| {
             let prices = attempt.target.prices_of(attempt.provider, attempt.model);
@@ -212,7 +216,8 @@ impl RoutingTable {
 }
 
 fn add<'t>(candidates: &mut Vec<Candidate<'t>>, group: usize, attempt: Attempt<'t>) {
-    let same = |(_, other): &Candidate<'t>| other.provider.name == attempt.provider.name && other.model == attempt.model;
+    let same =
+        |(_, other): &Candidate<'t>| other.provider.name == attempt.provider.name && other.model == attempt.model;
     if !candidates.iter().any(same) {
         candidates.push((group, attempt));
     }
@@ -238,12 +243,7 @@ fn in_order(wishes: &Wishes, facts: &dyn Facts, health: &dyn HealthView, candida
 }
 
 /// The lower the better; what is not known comes last.
-pub(super) fn score(
-    sort: Sort,
-    attempt: &Attempt<'_>,
-    whole: &crate::wire::ir::Usage,
-    health: &dyn HealthView,
-) -> f64 {
+pub(super) fn score(sort: Sort, attempt: &Attempt<'_>, whole: &crate::wire::ir::Usage, health: &dyn HealthView) -> f64 {
     let vitals = || health.vitals(attempt.leaf.target, attempt.model);
     let known = match sort {
         Sort::Cost => price(attempt, whole),

@@ -47,7 +47,13 @@ impl Entry {
             return Entry(None);
         }
         let record = Record::new(SystemTime::now(), request_id, generation, protocol);
-        Entry(Some(Box::new(Open { record, began: Instant::now(), sinks: Arc::clone(sinks), whole: None, parts: None })))
+        Entry(Some(Box::new(Open {
+            record,
+            began: Instant::now(),
+            sinks: Arc::clone(sinks),
+            whole: None,
+            parts: None,
+        })))
     }
 
     /// Adds what is known to the record, if there is one; the time is that since the request arrived.

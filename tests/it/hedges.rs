@@ -134,7 +134,8 @@ async fn a_mirror_gets_its_own_copy_and_is_compared() {
         let answer = Caller::Chat.ask(gateway.address, "@r", "hello", stream).await.expect_status(200);
         assert_eq!(answer.header("x-routeplane-target"), Some("first/m1"));
         assert_eq!(answer.header("x-routeplane-attempts"), Some("1"));
-        wait_for_metric(&gateway, "routeplane_shadows_total{provider=\"second\",model=\"m9\",outcome=\"same\"} 1").await;
+        wait_for_metric(&gateway, "routeplane_shadows_total{provider=\"second\",model=\"m9\",outcome=\"same\"} 1")
+            .await;
         let sent: Value = serde_json::from_slice(&second.only_request().request.body).unwrap();
         assert_eq!(sent["model"], "m9");
         assert_eq!(first.requests().len(), 1);

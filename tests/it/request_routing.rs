@@ -31,7 +31,12 @@ rules: |
   when model == "up/b" and user == "guest" -> deny 403 "not for guests"
 "#;
 
-fn wished(table: &RoutingTable, shape: &RequestShape, health: &dyn HealthView, members: &Value) -> Result<String, String> {
+fn wished(
+    table: &RoutingTable,
+    shape: &RequestShape,
+    health: &dyn HealthView,
+    members: &Value,
+) -> Result<String, String> {
     let texts: Vec<(String, String)> =
         members.as_object().unwrap().iter().map(|(name, value)| (name.clone(), value.to_string())).collect();
     let member = |name: &str| texts.iter().find(|(known, _)| known == name).map(|(_, text)| text.as_str());
@@ -51,16 +56,18 @@ fn wished(table: &RoutingTable, shape: &RequestShape, health: &dyn HealthView, m
 #[test]
 fn wishes_order_filter_and_extend_what_was_decided() {
     let table = table(FILE, &[]);
-    let asked = |model: &str, members: Value| {
-        wished(&table, &RequestShape::new(model), &Health::new(&table), &members)
-    };
+    let asked = |model: &str, members: Value| wished(&table, &RequestShape::new(model), &Health::new(&table), &members);
     let cases = [
         ("up/a", json!({ "models": ["up/b", "up/a"] }), "up/a up/b"),
         ("up/a", json!({ "models": ["@both"] }), "up/a up/b"),
         ("@both", json!({ "routing": { "model": { "sort": "cost" } } }), "up/b up/a"),
         ("shared", json!({ "provider": { "order": ["down"] } }), "down/shared up/shared"),
         ("shared", json!({ "provider": { "sort": "price" } }), "down/shared up/shared"),
-        ("up/shared", json!({ "provider": { "order": ["down", "up"], "allow_fallbacks": false } }), "down/shared up/shared"),
+        (
+            "up/shared",
+            json!({ "provider": { "order": ["down", "up"], "allow_fallbacks": false } }),
+            "down/shared up/shared",
+        ),
         ("up/shared", json!({ "provider": { "only": ["down"] } }), "down/shared"),
         ("up/shared", json!({ "routing": { "provider": { "fallbacks": ["down"] } } }), "up/shared down/shared"),
         ("up/a", json!({ "models": ["shared"], "provider": { "ignore": ["up"], "order": ["down"] } }), "down/shared"),
@@ -116,14 +123,18 @@ fn auto_takes_a_capable_active_model_by_what_is_asked() {
     };
     assert_eq!(plain, first(&shape, &health, "cost"), "cost is what is meant where nothing is said");
     let mut measured = Health::new(&table);
-    measured.state("anthropic/claude-opus-4-5", |vitals| {
-        (vitals.first_token_ms, vitals.latency_ms) = (Some(200.0), Some(900.0));
-    }).unwrap();
+    measured
+        .state("anthropic/claude-opus-4-5", |vitals| {
+            (vitals.first_token_ms, vitals.latency_ms) = (Some(200.0), Some(900.0));
+        })
+        .unwrap();
     assert_eq!(first(&shape, &measured, "latency"), "anthropic/claude-opus-4-5");
     assert_eq!(first(&shape, &measured, "performance"), "anthropic/claude-opus-4-5");
     // What does not fit into a window is not tried there.
     let long = RequestShape { input_tokens: 900_000, ..RequestShape::hello("auto") };
-    let Outcome::Attempts { attempts, .. } = table.select(&long, &health, Draw(0.5)).outcome else { panic!("attempts") };
+    let Outcome::Attempts { attempts, .. } = table.select(&long, &health, Draw(0.5)).outcome else {
+        panic!("attempts")
+    };
     let window = |id: &str, provider: &str| {
         routeplane::provider::catalogue::find(provider, id).unwrap().max_input_tokens.unwrap()
     };
@@ -162,7 +173,10 @@ async fn wishes_are_obeyed_and_go_to_nobody() {
         assert_eq!(answer.header("x-routeplane-target"), Some("second/m2"), "{protocol}");
         for upstream in [&first, &second] {
             let sent: Value = serde_json::from_slice(&upstream.only_request().request.body).unwrap();
-            assert!(["models", "provider", "routing"].iter().all(|name| sent.get(*name).is_none()), "{protocol}: {sent}");
+            assert!(
+                ["models", "provider", "routing"].iter().all(|name| sent.get(*name).is_none()),
+                "{protocol}: {sent}"
+            );
         }
     }
 }

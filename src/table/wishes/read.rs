@@ -137,8 +137,14 @@ mod tests {
         let provider = r#"{"order":["a"],"ignore":["b"],"sort":"throughput","allow_fallbacks":false,"require_parameters":true,
             "max_price":{"prompt":1,"completion":2.5}}"#;
         let wishes = read(&[("models", r#"["x","y"]"#), ("provider", provider)]).unwrap();
-        assert_eq!((wishes.models, wishes.order, wishes.ignore), (vec!["x".into(), "y".into()], vec!["a".into()], vec!["b".into()]));
-        assert_eq!((wishes.sort, wishes.allow_fallbacks, wishes.most_output), (Some(Sort::Performance), Some(false), Some(2.5)));
+        assert_eq!(
+            (wishes.models, wishes.order, wishes.ignore),
+            (vec!["x".into(), "y".into()], vec!["a".into()], vec!["b".into()])
+        );
+        assert_eq!(
+            (wishes.sort, wishes.allow_fallbacks, wishes.most_output),
+            (Some(Sort::Performance), Some(false), Some(2.5))
+        );
         let routing = r#"{"model":{"fallbacks":["z"],"sort":"latency"},"provider":{"fallbacks":["c"]}}"#;
         let wishes = read(&[("routing", routing), ("models", "null")]).unwrap();
         assert_eq!((wishes.models, wishes.fallbacks), (vec!["z".to_owned()], vec!["c".to_owned()]));
@@ -149,8 +155,16 @@ mod tests {
     fn what_is_not_known_is_told() {
         let (member, message) = read(&[("provider", r#"{"quantizations":["fp8"]}"#)]).unwrap_err();
         assert_eq!(member, "provider");
-        assert!(message.starts_with("`provider` cannot be read: unknown field `quantizations`, expected one of"), "{message}");
+        assert!(
+            message.starts_with("`provider` cannot be read: unknown field `quantizations`, expected one of"),
+            "{message}"
+        );
         assert_eq!(read(&[("models", r#""x""#)]).unwrap_err().0, "models");
-        assert_eq!(read(&[("models", &*Box::leak(format!("[{}]", vec!["\"m\""; 33].join(",")).into_boxed_str()))]).unwrap_err().0, "models");
+        assert_eq!(
+            read(&[("models", &*Box::leak(format!("[{}]", vec!["\"m\""; 33].join(",")).into_boxed_str()))])
+                .unwrap_err()
+                .0,
+            "models"
+        );
     }
 }
