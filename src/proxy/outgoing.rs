@@ -55,10 +55,13 @@ pub struct Incoming<'r, 'b> {
 }
 
 impl Incoming<'_, '_> {
-    /// A credential that the request brings for a provider.
+    /// A credential that the request brings for a provider, in its body or in a header.
     pub fn credential(&self, name: &str) -> Option<&str> {
-        let header = format!("x-routeplane-credential-{}", name.to_ascii_lowercase());
-        self.headers.get(header).and_then(|value| value.to_str().ok())
+        let in_header = || {
+            let header = format!("x-routeplane-credential-{}", name.to_ascii_lowercase());
+            self.headers.get(header).and_then(|value| value.to_str().ok())
+        };
+        self.surface.and_then(|inference| inference.credential(name)).or_else(in_header)
     }
 }
 

@@ -232,3 +232,36 @@ async fn a_key_comes_from_the_request_or_from_what_stands_in_for_it() {
     assert_eq!(missing.json()["error"]["code"], "credential_missing");
     assert!(!gateway.log().contains("sk-theirs"), "{}", gateway.log());
 }
+
+#[tokio::test]
+async fn clients_of_tensorzero_bring_credentials_in_the_body() {
+    let mock = MockUpstream::good().await;
+    let yaml = format!(
+        "version: 1\nproviders:\n  up: {{ protocol: openai-chat, base_url: \"{}\", key: request:TEAM_KEY }}\n\
+         presets:\n  small: up/m1\ntensorzero:\n  models: {{ small: \"@small\" }}\n",
+        mock.base_url("openai-chat")
+    );
+    let gateway = Gateway::start(&yaml).await;
+    let messages = json!([{ "role": "user", "content": "hello" }]);
+    let secret = "sk-theirs-9876543210";
+    let calls = [
+        (
+            "/openai/v1/chat/completions",
+            json!({ "model": "tensorzero::model_name::small", "messages": messages,
+            "tensorzero::credentials": { "TEAM_KEY": secret } }),
+        ),
+        (
+            "/inference",
+            json!({ "model_name": "small", "input": { "messages": messages },
+            "credentials": { "TEAM_KEY": secret } }),
+        ),
+    ];
+    for (at, (path, body)) in calls.iter().enumerate() {
+        http_client::post(gateway.address, path, body).await.expect_status(200);
+        let request = &mock.requests()[at].request;
+        let key = request.headers.iter().find(|(name, _)| name == "authorization").map(|(_, value)| value.as_str());
+        assert_eq!(key, Some("Bearer sk-theirs-9876543210"), "{path}");
+        assert!(!String::from_utf8_lossy(&request.body).contains(secret), "{path}");
+    }
+    assert!(!gateway.log().contains(secret));
+}
