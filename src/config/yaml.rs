@@ -323,10 +323,14 @@ impl<'t, 'd> Builder<'t, 'd> {
         if error.info().contains("recursion limit") {
             return too_deep(Span::new(self.source, at, end));
         }
-        let advice = scalar::advice(error.info());
-        Diagnostic::new(Code::YamlSyntax, advice.message)
-            .label(Span::new(self.source, at, end), advice.label)
-            .help(advice.help)
+        // A quote that is not closed ends at the next one, which opens another text lines below.
+        let unclosed = self.offsets.opening_above(at).filter(|_| error.info().contains("after double-quoted scalar"));
+        let (info, place) = match unclosed {
+            Some(open) => (scalar::UNCLOSED, Span::new(self.source, open, open + 1)),
+            None => (error.info(), Span::new(self.source, at, end)),
+        };
+        let advice = scalar::advice(info);
+        Diagnostic::new(Code::YamlSyntax, advice.message).label(place, advice.label).help(advice.help)
     }
 }
 

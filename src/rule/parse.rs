@@ -3,6 +3,7 @@
 //! Each rule is parsed by itself, so that one bad rule does not hide the next. Nesting is bounded before the parser sees
 //! the text: its recursion cannot overflow the stack.
 
+mod slip;
 pub mod words;
 
 use std::ops::Range;
@@ -414,7 +415,17 @@ impl Reader<'_> {
             "" => format!("expected {expected}, and the text ends here"),
             found => format!("expected {expected}, found `{found}`"),
         };
-        let diagnostic = Diagnostic::new(Code::RuleSyntax, message).label(span, "here");
+        let diagnostic = Diagnostic::new(Code::RuleSyntax, message);
+        let positives = match &error.variant {
+            ErrorVariant::ParsingError { positives, .. } => positives.as_slice(),
+            ErrorVariant::CustomError { .. } => &[],
+        };
+        if let Some(slip) = slip::slip(text, at, found, positives) {
+            let help = format!("did you mean `{}`?", slip.meant.trim_end());
+            let place = (self.place)(slip.range);
+            return diagnostic.label(place, "here").help(help).fix(place, slip.meant);
+        }
+        let diagnostic = diagnostic.label(span, "here");
         match (hint(found), text.trim_start()) {
             (Some(help), _) => diagnostic.help(help),
             (None, start) if continues(start) => {
@@ -546,11 +557,8 @@ fn word_at(text: &str, at: usize) -> &str {
 
 fn hint(found: &str) -> Option<&'static str> {
     match found {
-        "&&" => Some("write `and`"),
-        "||" => Some("write `or`"),
-        "=>" => Some("write `->`"),
         "=~" => Some("write `~`; the pattern is a text in which `*` stands for anything"),
-        _ if found.starts_with('!') => Some("write `not`"),
+        _ if found.starts_with(['"', '\'']) => Some("the quote is not closed; a text ends on its line, with the quote it began with"),
         _ if found.starts_with('/') => Some("there are no regular expressions; `~ \"gpt-4*\"` compares with a pattern"),
         _ if found.starts_with("->") => Some("something is missing before `->`"),
         _ => None,

@@ -18,7 +18,7 @@ pub struct Url;
 
 impl TextRule for Url {
     const SHAPE: Shape =
-        Shape::Text { what: "a URL", example: "https://api.openai.com/v1", pattern: Some("^(https?://|\\{)[^$]+$") };
+        Shape::Text { what: "a URL", example: "https://api.openai.com/v1", pattern: Some("^(https?://|\\{)[^$\"<>\\s]+$") };
 
     fn check(text: &str) -> Result<(), (String, String)> {
         if text.contains("${") {
@@ -26,6 +26,11 @@ impl TextRule for Url {
                 "variables are not put into texts".to_owned(),
                 "let a variable replace the whole URL: `env: { base_url: NAME }`, or write `{name}` and `env: { variables: { name: NAME } }`".to_owned(),
             ));
+        }
+        if let Some(sign) = text.chars().find(|sign| sign.is_whitespace() || "\"<>".contains(*sign)) {
+            let sign = if sign.is_whitespace() { "a blank".to_owned() } else { format!("`{sign}`") };
+            let help = "look for a quote that is missing or too many; blanks of a path are written `%20`";
+            return Err((format!("{sign} cannot stand in a URL"), help.to_owned()));
         }
         if let Some(name) = text.strip_prefix("env:") {
             return Err((

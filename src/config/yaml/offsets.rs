@@ -44,6 +44,14 @@ impl<'t> Offsets<'t> {
         }
     }
 
+    /// Where the double-quoted text opens that closes before `at`, if that is on a line above.
+    pub(super) fn opening_above(&self, at: usize) -> Option<usize> {
+        let before = self.whole.get(..at)?;
+        let close = before.rfind('"')?;
+        let open = before.get(..close)?.rfind('"')?;
+        before.get(open..close)?.contains('\n').then_some(open)
+    }
+
     /// `end` without the white space before it.
     fn trim_end(&self, start: usize, end: usize) -> usize {
         let slice = self.whole.get(start..end).unwrap_or("");

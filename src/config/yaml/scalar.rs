@@ -51,6 +51,9 @@ pub(super) struct Advice {
     pub(super) help: &'static str,
 }
 
+/// What the parser says of a quote that nothing closes.
+pub(super) const UNCLOSED: &str = "quoted scalar, found unexpected end";
+
 /// The mistakes that are common, by a word of the parser's message.
 const KNOWN: &[(&str, &str, &str, &str)] = &[
     (
@@ -95,6 +98,12 @@ const KNOWN: &[(&str, &str, &str, &str)] = &[
         "a quote is opened and never closed",
         "the quote that is not closed",
         "add the closing quote",
+    ),
+    (
+        "after double-quoted scalar",
+        "something stands behind a text in quotes",
+        "does not belong to the text",
+        "put all of it inside the quotes, or begin a new line for a new key",
     ),
     (
         "unknown escape",
