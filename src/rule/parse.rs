@@ -558,7 +558,9 @@ fn word_at(text: &str, at: usize) -> &str {
 fn hint(found: &str) -> Option<&'static str> {
     match found {
         "=~" => Some("write `~`; the pattern is a text in which `*` stands for anything"),
-        _ if found.starts_with(['"', '\'']) => Some("the quote is not closed; a text ends on its line, with the quote it began with"),
+        _ if found.starts_with(['"', '\'']) => {
+            Some("the quote is not closed; a text ends on its line, with the quote it began with")
+        }
         _ if found.starts_with('/') => Some("there are no regular expressions; `~ \"gpt-4*\"` compares with a pattern"),
         _ if found.starts_with("->") => Some("something is missing before `->`"),
         _ => None,

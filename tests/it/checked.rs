@@ -100,6 +100,7 @@ fn every_code_has_a_file() {
     }
     // From 180 on: what a running gateway says of a file that is missing, cut off or not to be listened at.
     let wanted = Code::ALL.iter().filter(|code| code.number() < 180 && !WITHOUT_A_FILE.contains(code));
-    let missing: Vec<String> = wanted.filter(|code| !raised.contains(code)).map(|code| format!("{code} {code:?}")).collect();
+    let missing: Vec<String> =
+        wanted.filter(|code| !raised.contains(code)).map(|code| format!("{code} {code:?}")).collect();
     assert!(missing.is_empty(), "no file of tests/check or tests/config raises {missing:?}");
 }

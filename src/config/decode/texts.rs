@@ -17,8 +17,11 @@ impl TextRule for Any {
 pub struct Url;
 
 impl TextRule for Url {
-    const SHAPE: Shape =
-        Shape::Text { what: "a URL", example: "https://api.openai.com/v1", pattern: Some("^(https?://|\\{)[^$\"<>\\s]+$") };
+    const SHAPE: Shape = Shape::Text {
+        what: "a URL",
+        example: "https://api.openai.com/v1",
+        pattern: Some("^(https?://|\\{)[^$\"<>\\s]+$"),
+    };
 
     fn check(text: &str) -> Result<(), (String, String)> {
         if text.contains("${") {

@@ -42,7 +42,8 @@ pub(super) fn slip(text: &str, at: usize, found: &str, expected: &[Rule]) -> Opt
 fn before_it(before: &str, expected: &[Rule]) -> Option<Slip> {
     let before = before.trim_end();
     let word = before.rsplit(|c: char| !c.is_alphabetic()).next()?;
-    let candidates: &[&str] = match expected.iter().any(|rule| matches!(rule, Rule::kw_and | Rule::relation | Rule::operator)) {
+    let in_a_condition = [Rule::kw_and, Rule::relation, Rule::operator].iter().any(|part| expected.contains(part));
+    let candidates: &[&str] = match in_a_condition {
         true if find(word).is_none() => &["not", "has"],
         false if expected.contains(&Rule::fallback) => &["deny"],
         _ => return None,
