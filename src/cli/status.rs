@@ -73,11 +73,24 @@ fn describe(status: &Value) -> String {
         let left = target.get("cooling_ms").and_then(Value::as_u64).unwrap_or_default();
         format!("  cooling     {}, for {left} ms more", part("target"))
     }));
+    let tokens = status.pointer("/tokens").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    lines.extend(tokens.iter().filter_map(token));
     if status.pointer("/drift") == Some(&Value::Bool(true)) {
         lines.push(format!("  refused     the file as it is since {}:", text("/desired/since")));
         lines.extend(findings(status.pointer("/last_error")).into_iter().map(|line| format!("    {line}")));
     }
     lines.join("\n")
+}
+
+/// A provider whose cloud gives no credentials, or gave none last time.
+fn token(standing: &Value) -> Option<String> {
+    let text = |name: &str| standing.get(name).and_then(Value::as_str);
+    let (provider, problem) = (text("provider")?, text("problem")?);
+    let meanwhile = match standing.get("ends_in_s").and_then(Value::as_u64) {
+        Some(left) if text("state") == Some("usable") => format!(" (the one that is held works for {left} s more)"),
+        _ => String::new(),
+    };
+    Some(format!("  no token    {provider}: {problem}{meanwhile}"))
 }
 
 fn short(id: &str) -> &str {

@@ -125,6 +125,7 @@ async fn status(State(state): State<AdminState>) -> Response {
     if let Some(members) = body.as_object_mut() {
         let cooling = targets(&state.live.load(), |vitals| vitals.condition != Condition::Up);
         members.insert("cooling".to_owned(), cooling);
+        members.insert("tokens".to_owned(), tokens(&state.live.load()));
     }
     ([(ETAG, now.etag())], Json(body)).into_response()
 }
@@ -139,6 +140,17 @@ fn targets(live: &Live, shown: impl Fn(&Vitals) -> bool) -> Value {
     let known = live.runtime.health.report(&live.table);
     let shown = known.iter().filter(|(_, vitals)| shown(vitals));
     shown.map(|(target, vitals)| vitals.json(target)).collect()
+}
+
+/// The credentials of clouds: by whom they are held, for how long, and why there are none.
+fn tokens(live: &Live) -> Value {
+    let providers = live.table.providers.iter().zip(&live.runtime.providers);
+    let standings = providers.filter_map(|(provider, state)| {
+        let mut standing = json!(state.tokens.as_ref()?.standing());
+        standing.as_object_mut()?.insert("provider".to_owned(), json!(provider.name));
+        Some(standing)
+    });
+    standings.collect()
 }
 
 #[derive(Deserialize)]

@@ -103,8 +103,7 @@ impl Idle {
                 return Poll::Ready(Passed::Limit(error));
             }
             if now >= self.last_data + self.limit {
-                let message = format!("the upstream sent nothing for {} ms", self.limit.as_millis());
-                return Poll::Ready(Passed::Limit(late("idle_timeout", &message)));
+                return Poll::Ready(Passed::Limit(silent(self.limit)));
             }
             let silent = self.keep_alive.is_some_and(|pause| now >= self.last_written + pause);
             if silent {
@@ -125,6 +124,10 @@ impl Idle {
     }
 }
 
+fn silent(limit: Duration) -> Error {
+    late("idle_timeout", &format!("the upstream sent nothing for {} ms", limit.as_millis()))
+}
+
 fn late(code: &str, message: &str) -> Error {
     Error::new(ErrorKind::Timeout, message).with_code(code)
 }
@@ -141,11 +144,16 @@ pub struct Opened {
 }
 
 /// Reads a stream up to its first content. Until then nothing has reached the caller, and another target can take over.
-/// What is there with the first content leaves with it, and with the head.
-pub async fn open(upstream: upstream::Body, pipe: Pipe) -> Opened {
+/// What is there with the first content leaves with it, and with the head. `idle`: the longest silence, which a stream that is
+/// held to its end may have anywhere in it.
+pub async fn open(upstream: upstream::Body, pipe: Pipe, idle: Duration) -> Opened {
     let mut opened = Opened { upstream, pipe, out: Out::default(), ended: false, committed: false };
     while opened.pipe.progress() == Progress::Preamble && !opened.ended {
-        std::future::poll_fn(|cx| opened.advance(cx)).await;
+        let advancing = std::future::poll_fn(|cx| opened.advance(cx));
+        if tokio::time::timeout(idle, advancing).await.is_err() {
+            opened.pipe.fail(silent(idle), &mut opened.out);
+            opened.ended = true;
+        }
     }
     opened.committed = matches!(opened.pipe.progress(), Progress::Content | Progress::Complete);
     let mut yields = 0;

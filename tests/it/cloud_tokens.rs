@@ -209,7 +209,11 @@ async fn what_is_wrong_with_the_account_is_said_without_its_secrets() {
         let said = answer.json()["error"].clone();
         assert_eq!(said["code"], "no_provider_token");
         assert!(said["message"].as_str().unwrap().contains(expected), "{said}");
-        keeps_secrets(&sandbox, &daemon, &[&answer]).await;
+        let status = daemon.get("/admin/config/status").await;
+        let standing = &status.json()["tokens"][0];
+        assert_eq!((&standing["provider"], &standing["state"]), (&json!("vertex"), &json!("missing")), "{standing}");
+        assert!(standing["problem"].as_str().unwrap().contains(expected), "{standing}");
+        keeps_secrets(&sandbox, &daemon, &[&answer, &status]).await;
     }
     assert!(upstream.requests().is_empty());
 }

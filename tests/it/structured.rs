@@ -548,3 +548,21 @@ async fn hostile_schemas_hurt_nobody() {
     assert_eq!(answer.expect_status(400).json()["error"]["code"], "json_depth");
     setup.ask(Caller::Chat, "to-chat", "case:structured", false).await.expect_status(200);
 }
+
+#[tokio::test]
+async fn a_stream_that_is_held_may_not_be_silent_for_long() {
+    for (preset, route, policy) in [("held", "up/m1", "retry"), ("chain", "\"up/m1 > up/m2\"", "fallback")] {
+        let mock = MockUpstream::start([Act::StallMidStream(2), Act::Answer]).await;
+        let file = crate::gateway::providers(&[("up", "openai-chat", &mock)]);
+        let limits = "timeout: { idle: 200ms, total: 60s }\nretries: { attempts: 1 }\n";
+        let presets = format!("presets:\n  {preset}: {{ route: {route}, on_invalid: {policy} }}\n");
+        let gateway = Gateway::start(&format!("{file}{limits}{presets}")).await;
+        let body = Caller::Chat.body(preset, "case:structured", true);
+        let got = http_client::post(gateway.address, "/v1/chat/completions", &body).await;
+        if preset == "held" {
+            assert_eq!(got.json()["error"]["code"], "idle_timeout", "and not the end of the whole request: {got:?}");
+        } else {
+            assert_eq!(got.header("x-routeplane-target"), Some("up/m2"), "the next target takes over: {got:?}");
+        }
+    }
+}

@@ -34,7 +34,7 @@ pub(super) async fn open(
     let (head, body) = response.into_parts();
     let kind = head.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let events = kind.is_some_and(|kind| Framing::Sse.comes_as(kind)).then_some(place.outbound);
-    let opened = stream::open(body, Pipe::opaque(incoming.inbound, events)).await;
+    let opened = stream::open(body, Pipe::opaque(incoming.inbound, events), attempt.settings.timeouts.idle).await;
     match opened.pipe.progress() {
         // It broke off before anything of it left.
         Progress::Failed(_) if opened.pipe.breaks_off() => return Err(Failure::Truncated),

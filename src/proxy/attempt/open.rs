@@ -64,7 +64,7 @@ pub(super) async fn open(
             return Err(Failure::Refused(Error::invalid("this operation does not stream")));
         }
     };
-    let opened = stream::open(body, pipe).await;
+    let opened = stream::open(body, pipe, attempt.settings.timeouts.idle).await;
     if let Some(failure) = prepared.form.failure(&slot).filter(|_| !opened.committed) {
         // The caller never sees it, and it was paid for all the same.
         if let Some(usage) = opened.pipe.usage() {

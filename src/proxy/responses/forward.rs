@@ -83,7 +83,7 @@ pub(super) async fn ask(
     let kind = head.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     if head.status.is_success() && place.outbound.framing().comes_as(kind) {
         let Some(inbound) = respond::dialect(ProtocolId::OpenAiResponses) else { return Err(gone()) };
-        let opening = stream::open(body, Pipe::relay(inbound, place.outbound, Terms::default()));
+        let opening = stream::open(body, Pipe::relay(inbound, place.outbound, Terms::default()), timeouts.idle);
         let opened = tokio::time::timeout_at(deadline, opening).await;
         let opened = opened.map_err(|_| failed(Failure::Deadline(timeouts.total)))?;
         let counters = place.state.counters.get_or_init(|| Arc::new(gateway.traffic.provider(&place.provider.name)));

@@ -7,6 +7,7 @@
 //! | `google` | access tokens of Google Cloud |
 //! | `azure` | access tokens of Microsoft Entra ID |
 //! | `web` | small bounded exchanges with token services |
+//! | `standing` | what is held, and why there is nothing |
 //! | `clock` | points in time as clouds write them |
 //!
 //! A request that finds a usable credential reads one pointer. Only where there is none does it wait, and all that wait are
@@ -16,6 +17,7 @@ pub mod aws;
 mod azure;
 mod clock;
 mod google;
+mod standing;
 mod web;
 
 use std::future::Future;
@@ -35,6 +37,7 @@ use crate::config::Env;
 use crate::provider::Provider;
 use crate::provider::identity::{Cloud, CloudIdentity};
 use crate::upstream::Pools;
+pub use standing::{Standing, State};
 pub use web::CONNECT;
 
 /// A credential is renewed this long before its end, or when a quarter of its life is left, whichever is later. Google's

@@ -169,3 +169,26 @@ async fn the_clouds_clock_is_taken_over_where_it_differs_by_much() {
     source.note_time(SystemTime::now());
     assert!((-1..=1).contains(&source.skew()), "{}", source.skew());
 }
+
+#[tokio::test(start_paused = true)]
+async fn how_it_stands_is_said_without_a_fetch() {
+    let (source, fetches) = scripted(&[("!no account", None), ("one", Some(3600)), ("!gone", None)]);
+    assert_eq!((source.standing().state, source.standing().problem), (State::Unasked, None));
+    assert_eq!(*fetches.lock().unwrap(), 0);
+    assert!(bearer(&source).await.is_err());
+    let standing = source.standing();
+    assert_eq!((standing.state, standing.problem.as_deref()), (State::Missing, Some("no account")));
+    tokio::time::advance(Duration::from_secs(2)).await;
+    assert_eq!(source.standing().failed_s_ago, Some(2));
+    assert_eq!(bearer(&source).await.unwrap(), "one");
+    let standing = source.standing();
+    assert_eq!((standing.state, standing.problem, standing.ends_in_s), (State::Usable, None, Some(3600)));
+    // A renewal that fails is told while the old one works, and after.
+    tokio::time::advance(Duration::from_secs(3600 - 100)).await;
+    assert_eq!(bearer(&source).await.unwrap(), "one");
+    settle().await;
+    let standing = source.standing();
+    assert_eq!((standing.state, standing.problem.as_deref()), (State::Usable, Some("gone")));
+    tokio::time::advance(Duration::from_secs(100)).await;
+    assert_eq!((source.standing().state, source.standing().ends_in_s), (State::Missing, Some(0)));
+}
