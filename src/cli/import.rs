@@ -138,7 +138,7 @@ fn imported(args: &Args, env: &Env, import: &Import, output: &Output) -> Exit {
                 (false, true) => {
                     "nothing is written: `--strict` wants everything carried over without a warning".to_owned()
                 }
-                (false, false) => outputs::told(&args.out, output, &written, &compilation),
+                (false, false) => outputs::told(&args.out, output, &written, &compilation, env),
             };
             print(last);
         }

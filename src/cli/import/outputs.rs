@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::inputs::Problem;
 use crate::cli::Exit;
-use crate::config::{Compilation, schema};
+use crate::config::{Compilation, Env, schema};
 use crate::diagnostic::Code;
 use crate::import::tensorzero::Output;
 
@@ -101,7 +101,7 @@ pub(super) fn whole_file(path: &Path, text: &str) -> std::io::Result<()> {
 }
 
 /// What was written, and what to do next.
-pub(super) fn told(folder: &Path, output: &Output, written: &Written, compilation: &Compilation) -> String {
+pub(super) fn told(folder: &Path, output: &Output, written: &Written, compilation: &Compilation, env: &Env) -> String {
     let config = folder.join(CONFIG);
     let config = config.strip_prefix(".").unwrap_or(&config).display();
     let Written { new, replaced, same } = written;
@@ -111,7 +111,7 @@ pub(super) fn told(folder: &Path, output: &Output, written: &Written, compilatio
         1 => text.push_str("it passes `routeplane check` with its test\n"),
         tests => text.push_str(&format!("it passes `routeplane check` with its {tests} tests\n")),
     }
-    let missing = variables(compilation);
+    let missing = variables(output, compilation, env);
     if !missing.is_empty() {
         text.push_str(&format!("variables that it needs and that are not set here: {}\n", missing.join(", ")));
     }
@@ -120,10 +120,11 @@ pub(super) fn told(folder: &Path, output: &Output, written: &Written, compilatio
 }
 
 /// Variables that the file needs and the environment lacks.
-fn variables(compilation: &Compilation) -> Vec<String> {
+fn variables(output: &Output, compilation: &Compilation, env: &Env) -> Vec<String> {
     let missing = compilation.diagnostics.iter().filter(|found| found.code == Code::MissingVariable);
     let mut names: Vec<String> =
         missing.filter_map(|found| found.message.split('`').nth(1)).map(str::to_owned).collect();
+    names.extend(output.variables.iter().filter(|name| env.get(name).is_none()).cloned());
     names.sort();
     names.dedup();
     names

@@ -22,6 +22,7 @@ impl Converter<'_> {
                 "sdk" => self.ledger.carried(region, "looked for where AWS's own SDKs look"),
                 text if text.starts_with("env::") => {
                     let variable = text.trim_start_matches("env::");
+                    self.variables.insert(variable.to_owned());
                     items.push(Item::map("env", vec![Item::map("variables", vec![Item::text("region", variable)])]));
                     self.ledger.carried(region, format!("from the variable `{variable}`"));
                 }

@@ -227,7 +227,7 @@ impl<'j> Judge<'j, '_> {
         let kind = node.text_of("type").unwrap_or_default();
         match kind {
             "chat_completion" | "experimental_chain_of_thought" => {
-                self.completion(entry, json);
+                self.completion(function, entry, json);
                 self.schemas_have_templates(function, entry, kind);
                 if !json && let Some(mode) = node.entry("json_mode").filter(|_| kind == "chat_completion") {
                     self.say(
@@ -240,7 +240,7 @@ impl<'j> Judge<'j, '_> {
                 }
             }
             "experimental_dynamic_in_context_learning" => {
-                self.completion(entry, json);
+                self.completion(function, entry, json);
                 if let Some(leaf) = node.get("system_instructions") {
                     self.exists(leaf, false);
                 }
@@ -250,9 +250,9 @@ impl<'j> Judge<'j, '_> {
     }
 
     /// Model, templates and form of the answer.
-    fn completion(&mut self, entry: &Entry, json: bool) {
+    fn completion(&mut self, function: &Node, entry: &Entry, json: bool) {
         self.known_model(&entry.node);
-        self.templates(&entry.node);
+        self.templates(&entry.node, Some(function));
         if json && entry.node.get("json_mode").is_none() {
             self.say(
                 Code::SettingMissing,
@@ -285,13 +285,19 @@ impl<'j> Judge<'j, '_> {
         self.say(Code::SettingName, format!("there is no model `{name}`"), leaf.span, "is not described", &help);
     }
 
-    fn templates(&mut self, node: &Node) {
+    /// Of a role without a schema a template in the old spelling, and a wrapper, have the role's text alone.
+    fn templates(&mut self, node: &Node, function: Option<&Node>) {
         for role in ROLES {
+            let schema = |function: &Node| {
+                let new = function.get("schemas").is_some_and(|schemas| schemas.get(role).is_some());
+                new || function.get(&format!("{role}_schema")).is_some()
+            };
+            let bare = function.is_some_and(|function| !schema(function));
             if let Some(leaf) = node.get(&format!("{role}_template")) {
-                self.template(leaf);
+                self.template(leaf, bare.then_some(role));
             }
             if let Some(leaf) = node.get("input_wrappers").and_then(|wrappers| wrappers.get(role)) {
-                self.template(leaf);
+                self.template(leaf, function.map(|_| role));
             }
             let new = node.get("templates").and_then(|templates| templates.entry(role));
             let path = |entry: &Entry| entry.node.text_of("path").or(entry.node.text()).map(str::to_owned);
@@ -307,7 +313,7 @@ impl<'j> Judge<'j, '_> {
         }
         for entry in section_of(node, "templates") {
             if let Some(leaf) = entry.node.get("path") {
-                self.template(leaf);
+                self.template(leaf, None);
             }
         }
     }
@@ -341,7 +347,7 @@ impl<'j> Judge<'j, '_> {
         for (key, needs_mode) in [("evaluator", false), ("fuser", json)] {
             let Some(judge) = entry.node.entry(key) else { continue };
             self.known_model(&judge.node);
-            self.templates(&judge.node);
+            self.templates(&judge.node, None);
             if needs_mode && judge.node.get("json_mode").is_none() {
                 self.say(
                     Code::SettingMissing,

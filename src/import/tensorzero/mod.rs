@@ -23,7 +23,7 @@ mod timeouts;
 mod variants;
 mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::toml::{self, Node, Value};
 use super::verdict::{Finding, Ledger, Outcome, Verdict};
@@ -73,6 +73,8 @@ pub struct Output {
     pub files: BTreeMap<String, String>,
     /// How many tests the text has.
     pub tests: usize,
+    /// Variables besides keys that it needs: addresses and regions.
+    pub variables: BTreeSet<String>,
 }
 
 /// Makes `routeplane.yaml` of the files of a configuration, in the order of their names.
@@ -182,6 +184,8 @@ struct Converter<'c> {
     /// Where the keys of a provider type come from, where `provider_types` says so.
     defaults: BTreeMap<String, Location>,
     known_models: Models,
+    /// Variables that hold addresses and regions.
+    variables: BTreeSet<String>,
     /// The preset of each function.
     function_presets: BTreeMap<String, String>,
 }
@@ -205,10 +209,16 @@ fn convert(
         tests: Vec::new(),
         defaults: BTreeMap::new(),
         known_models: Models::new(),
+        variables: BTreeSet::new(),
         function_presets: BTreeMap::new(),
     };
     let yaml = converter.write();
-    let output = Output { yaml, files: converter.assets.copies(), tests: converter.tests.len() };
+    let output = Output {
+        yaml,
+        files: converter.assets.copies(),
+        tests: converter.tests.len(),
+        variables: std::mem::take(&mut converter.variables),
+    };
     (output, findings(root, &converter.ledger))
 }
 

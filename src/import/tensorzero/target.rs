@@ -310,6 +310,7 @@ impl Converter<'_> {
         let text = endpoint.text().unwrap_or_default();
         let mut items = vec![Item::text("protocol", "openai-chat")];
         if let Some(variable) = text.strip_prefix("env::") {
+            self.variables.insert(variable.to_owned());
             items.push(Item::text("base_url", "{endpoint}"));
             items.push(Item::map("env", vec![Item::map("variables", vec![Item::text("endpoint", variable)])]));
             self.ledger.carried(endpoint, format!("`base_url` of the provider, from the variable `{variable}`"));

@@ -1,13 +1,20 @@
 //! The files that a configuration names: they are there, and schemas are JSON.
 
+use serde_json::value::RawValue;
+
 use super::Judge;
 use crate::diagnostic::Code;
 use crate::import::tensorzero::assets::{included, normal};
 use crate::import::toml::Node;
+use crate::wire::structured::check::{Checker, Verdict};
+use crate::wire::template::engine::Engine;
+use crate::wire::template::includes;
 
 impl Judge<'_, '_> {
-    pub(super) fn template(&mut self, leaf: &Node) {
+    /// `bare`: the role whose text is all that the template has.
+    pub(super) fn template(&mut self, leaf: &Node, bare: Option<&str>) {
         let Some(text) = self.exists(leaf, true) else { return };
+        self.compiles(leaf, &text, bare);
         let place = self.assets.place(leaf);
         self.assets.templates.insert(place);
         let roots = self.assets.includes.clone();
@@ -29,18 +36,53 @@ impl Judge<'_, '_> {
         }
     }
 
-    pub(super) fn schema(&mut self, leaf: &Node) {
-        let Some(text) = self.exists(leaf, true) else { return };
-        let is_object =
-            matches!(serde_json::from_str(&text), Ok(serde_json::Value::Object(_) | serde_json::Value::Bool(_)));
-        if !is_object {
+    /// TensorZero compiles every template when it starts.
+    fn compiles(&mut self, leaf: &Node, text: &str, bare: Option<&str>) {
+        let path = leaf.text().unwrap_or_default();
+        let mut engine = Engine::new(None);
+        if let Err(fault) = engine.add(path, &text.into(), Vec::new()) {
+            let message = format!("`{path}` is no template: {}", fault.message);
+            let line = text.get(..fault.at.start).unwrap_or_default().matches('\n').count() + 1;
+            let label = format!("wrong in line {line} of this file");
             self.say(
                 Code::SettingFile,
-                format!("`{}` is not a JSON Schema", leaf.text().unwrap_or_default()),
+                message,
                 leaf.span,
-                "names this file",
-                "it must hold one JSON object",
+                &label,
+                "templates are written in Jinja's language, as MiniJinja reads it",
             );
+            return;
+        }
+        if includes::of(text).iter().any(|include| include.name.is_none()) {
+            let message = format!("`{path}` includes a template whose name is only known when it is rendered");
+            self.say(Code::SettingFile, message, leaf.span, "TensorZero refuses it", "write the name out");
+        }
+        let Some(role) = bare else { return };
+        let own = format!("{role}_text");
+        let others: Vec<String> =
+            engine.variables(path).into_iter().filter(|name| *name != own).map(|name| format!("`{name}`")).collect();
+        if !others.is_empty() {
+            let message = format!("`{path}` reads {}, which nothing defines", others.join(", "));
+            let help = format!(
+                "name the schema of its arguments at the function, `{role}_schema = \"...\"`; without one a template has `{own}` alone"
+            );
+            self.say(Code::SettingFile, message, leaf.span, "TensorZero refuses it", &help);
+        }
+    }
+
+    pub(super) fn schema(&mut self, leaf: &Node) {
+        let Some(text) = self.exists(leaf, true) else { return };
+        let path = leaf.text().unwrap_or_default();
+        let raw: Option<Box<RawValue>> = serde_json::from_str(&text).ok();
+        let Some(raw) = raw.filter(|raw| raw.get().starts_with('{')) else {
+            let message = format!("`{path}` is not a JSON Schema");
+            self.say(Code::SettingFile, message, leaf.span, "names this file", "it must hold one JSON object");
+            return;
+        };
+        if let Verdict::Unchecked(why) = Checker::of_schema(&raw).text("null") {
+            let message = format!("`{path}` cannot be used: {why}");
+            let help = "references must stay within the schema, and it must be one of JSON Schema draft 4 to 2020-12";
+            self.say(Code::SettingFile, message, leaf.span, "names this file", help);
         }
     }
 
