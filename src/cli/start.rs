@@ -156,7 +156,7 @@ async fn start(inputs: Inputs, access_log: Option<access_log::Settings>) -> Resu
     let board = Arc::new(Board::new(inputs.config.clone(), bound.address, &origin.id, metrics.clone()));
     let (reloads, requests) = reload::channel();
     let token = new_token();
-    let sinks = Sinks::start(metrics.telemetry.clone(), access_log);
+    let sinks = Sinks::start(metrics.clone(), access_log);
     sinks.apply(&live.load().runtime.telemetry);
     let admin = AdminState {
         live: live.clone(),

@@ -92,6 +92,8 @@ fn table(
     }
     let keys = check::keys(&document.keys, secrets, diagnostics);
     let limits = check::limits(document.limits.as_ref(), diagnostics);
+    let collector = document.telemetry.as_ref().and_then(|telemetry| telemetry.otlp.as_ref());
+    let otlp = telemetry::otlp(collector, secrets, diagnostics);
     let access_log = telemetry::access_log(document.access_log.as_ref(), diagnostics);
     let kept = check::kept(document.responses.as_ref(), diagnostics);
     let provider_names =
@@ -130,6 +132,7 @@ fn table(
         files,
         reload: check::reload(document.reload.as_ref()),
         access_log,
+        otlp,
         provider_names: (0..).map(ProviderIdx).zip(&providers).map(|(index, p)| (p.name.clone(), index)).collect(),
         providers: providers.into(),
         targets,

@@ -12,8 +12,8 @@ use super::decode::mapping;
 use super::decode::secret::{HeaderValue, Keys, Secret};
 use super::decode::texts::{
     Address, Any, DegradePolicy, FactWord, FallThroughWord, ForeignReasoning, HostingWord, InvalidPolicy, JsonModeWord,
-    LaneWord, LineWord, LossPolicy, Moment, OutputFact, ProtocolFact, ReasoningFact, RetryAround, Sticky, TemplateForm,
-    TimeoutAround, Timezone, Transport, Url, Variable, Watch, WeekdayFact,
+    LaneWord, LineWord, LossPolicy, Moment, OtlpWord, OutputFact, ProtocolFact, ReasoningFact, RetryAround, Sticky,
+    TemplateForm, TimeoutAround, Timezone, Transport, Url, Variable, Watch, WeekdayFact,
 };
 use super::decode::value::{RetryOn, Route, Rules, Version};
 use crate::source::{SourceText, Span, Spanned};
@@ -67,6 +67,8 @@ mapping! {
         "reload" => reload: Option<ReloadEntry> as ReloadEntry,
         /// One line for each model call: to `stdout`, `stderr`, or a file.
         "access_log" => access_log: Option<AccessLogEntry> as AccessLogEntry,
+        /// Export to an OpenTelemetry collector.
+        "telemetry" => telemetry: Option<TelemetryEntry> as TelemetryEntry,
     }
 }
 
@@ -496,6 +498,47 @@ mapping! {
         /// The facts that rules may ask for: those that the decision looked at and those that cost nothing (`known`), all of
         /// them, for which every request is read (`all`), or none.
         "facts" default "known" => facts: Option<Spanned<String>> as Choice<FactWord>,
+    }
+}
+
+mapping! {
+    /// What is told to other systems, besides `/metrics` and the logs.
+    #[called = "the setting of telemetry"]
+    #[derive(Debug, Clone, Default)]
+    pub struct TelemetryEntry {
+        /// An OpenTelemetry collector. The standard variables (`OTEL_EXPORTER_OTLP_ENDPOINT`, ...) do the same without the file;
+        /// what the file says wins.
+        "otlp" => otlp: Option<OtlpEntry> as OtlpEntry,
+    }
+}
+
+mapping! {
+    /// How traces and metrics get to a collector. `otlp: http://localhost:4318` is `otlp: { endpoint: http://localhost:4318 }`.
+    #[called = "the setting of the collector"]
+    #[derive(Debug, Clone, Default)]
+    pub struct OtlpEntry short "endpoint", {
+        /// The collector's base URL; over HTTP, `/v1/traces` and `/v1/metrics` are put behind it.
+        "endpoint" default "http://localhost:4318" => endpoint: Option<Spanned<String>> as Text<Url>,
+        /// `http/protobuf` or `grpc`.
+        "protocol" default "http/protobuf" => protocol: Option<Spanned<String>> as Choice<OtlpWord>,
+        /// Headers of every export; values may be references to secrets, and none is ever shown.
+        "headers" => headers: Vec<(Spanned<String>, Spanned<SecretText>)> as Map<HeaderKey, HeaderValue>,
+        /// How long one export may take.
+        "timeout" default "10s" => timeout: Option<Spanned<Duration>> as DurationText,
+        /// Exports are compressed with gzip.
+        "gzip" default "false" => gzip: Option<Spanned<bool>> as Flag,
+        /// Traces are exported.
+        "traces" default "true" => traces: Option<Spanned<bool>> as Flag,
+        /// Metrics are exported.
+        "metrics" default "true" => metrics: Option<Spanned<bool>> as Flag,
+        /// The part of traces that is recorded, from 0 to 1, where the caller has not decided.
+        "sample" default "1" => sample: Option<Spanned<f64>> as Fraction,
+        /// The name of this service.
+        "service" default "routeplane" => service: Option<Spanned<String>> as Text<Any>,
+        /// What else describes it: `{ deployment.environment.name: prod }`.
+        "resource" => resource: Vec<(Spanned<String>, Spanned<String>)> as Map<AnyKey, Text<Any>>,
+        /// Between two exports of metrics.
+        "interval" default "1m" => interval: Option<Spanned<Duration>> as DurationText,
     }
 }
 

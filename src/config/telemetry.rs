@@ -1,8 +1,9 @@
 //! What the file says of telemetry, checked.
 
-use super::document::AccessLogEntry;
+use super::document::{AccessLogEntry, OtlpEntry};
+use super::expand::Secrets;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
-use crate::table::telemetry::{AccessLog, FactDepth, LineFormat, Place};
+use crate::table::telemetry::{AccessLog, FactDepth, LineFormat, Otlp, OtlpProtocol, Place};
 
 /// The access log, where there is to be one.
 pub(super) fn access_log(entry: Option<&AccessLogEntry>, diagnostics: &mut Diagnostics) -> Option<AccessLog> {
@@ -25,5 +26,36 @@ pub(super) fn access_log(entry: Option<&AccessLogEntry>, diagnostics: &mut Diagn
         to: Place::from_text(&to.value),
         format: format.unwrap_or_default(),
         facts: facts.unwrap_or_default(),
+    })
+}
+
+/// What the file says of a collector.
+pub(super) fn otlp(
+    entry: Option<&OtlpEntry>,
+    secrets: &mut Secrets<'_>,
+    diagnostics: &mut Diagnostics,
+) -> Option<Otlp> {
+    let entry = entry?;
+    let text =
+        |written: &Option<crate::source::Spanned<String>>| written.as_ref().map(|text| text.value.as_str().into());
+    let headers = entry.headers.iter();
+    let headers = headers.map(|(name, value)| (name.value.as_str().into(), secrets.reference(value, diagnostics)));
+    let headers = headers.collect();
+    let resource = entry.resource.iter();
+    // The decoder lets no other word through.
+    let protocol = entry.protocol.as_ref();
+    let protocol = protocol.and_then(|word| OtlpProtocol::ALL.into_iter().find(|known| known.word() == word.value));
+    Some(Otlp {
+        endpoint: text(&entry.endpoint),
+        protocol,
+        headers,
+        timeout: entry.timeout.map(|timeout| timeout.value),
+        gzip: entry.gzip.map(|gzip| gzip.value),
+        traces: entry.traces.map(|traces| traces.value),
+        metrics: entry.metrics.map(|metrics| metrics.value),
+        sample: entry.sample.map(|sample| sample.value),
+        service: text(&entry.service),
+        resource: resource.map(|(name, value)| (name.value.as_str().into(), value.value.as_str().into())).collect(),
+        interval: entry.interval.map(|interval| interval.value),
     })
 }

@@ -302,7 +302,8 @@ pub fn secrets(table: &RoutingTable) -> impl Iterator<Item = &SecretRef> {
     let keys = table.providers.iter().flat_map(|provider| &provider.keys);
     let identities = table.providers.iter().filter_map(|provider| provider.identity.as_ref());
     let identities = identities.flat_map(|identity| identity.credentials.secrets());
-    keys.chain(identities).chain(headers).chain(table.keys.iter().map(|key| &key.secret))
+    let collector = table.otlp.iter().flat_map(|otlp| &otlp.headers).map(|(_, secret)| secret);
+    keys.chain(identities).chain(headers).chain(collector).chain(table.keys.iter().map(|key| &key.secret))
 }
 
 fn variable(secret: &SecretRef) -> Option<&str> {

@@ -131,7 +131,7 @@ impl World {
             inputs,
             live: live.clone(),
             board: board.clone(),
-            sinks: crate::telemetry::Sinks::start(metrics.telemetry.clone(), None),
+            sinks: crate::telemetry::Sinks::start(metrics.clone(), None),
             listeners: Arc::new(ports),
             compiler,
             remind: REMIND,

@@ -35,6 +35,7 @@ use crate::provider::cost::Tariff;
 use crate::provider::{Endpoint, RequestKeys};
 use crate::state::{Credential, ProviderState};
 use crate::table::{Attempt, Lane};
+use crate::telemetry::entry::Context;
 use crate::telemetry::record::Account;
 use crate::telemetry::traffic::ProviderCounters;
 use crate::wire::ir::{self, Error, ErrorKind};
@@ -72,6 +73,8 @@ pub struct Try<'r, 'i, 'b, 't> {
     pub first: Option<(Instant, Duration)>,
     /// What was wrong with this target's answer before.
     pub correction: Option<&'r Correction>,
+    /// The try's place in a trace.
+    pub trace: &'r Context,
 }
 
 impl Try<'_, '_, '_, '_> {

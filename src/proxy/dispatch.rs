@@ -66,7 +66,7 @@ pub async fn handle(
     };
     let Some(inbound) = respond::dialect(protocol) else { return bare(StatusCode::INTERNAL_SERVER_ERROR) };
     if let Ingress::Call(call) = &ingress {
-        trail.entry = Entry::begin(&gateway.sinks, &trail.request_id, live.generation, protocol);
+        trail.entry = Entry::begin(&gateway.sinks, &trail.request_id, live.generation, protocol, headers);
         trail.entry.note(|record, _| record.operation = call.operation.name());
     }
     if !is_probe(uri.path())
@@ -451,8 +451,18 @@ impl Walk<'_, '_, '_> {
             let number = trail.entry.tries(target, &attempt.provider.name, attempt.model, lane);
             let Walk { gateway, live, incoming, .. } = *self;
             let Bounds { deadline, total, first } = *bounds;
-            let this =
-                Try { gateway, live, incoming, attempt, deadline, total, first, correction: correction.as_ref() };
+            let trace = trail.entry.context(number);
+            let this = Try {
+                gateway,
+                live,
+                incoming,
+                attempt,
+                deadline,
+                total,
+                first,
+                correction: correction.as_ref(),
+                trace: &trace,
+            };
             let failure = match attempt::run(&this).await {
                 Ok(answer) => {
                     trail.entry.opened(number, matches!(answer.body, AnswerBody::Stream(_)), &answer.losses);

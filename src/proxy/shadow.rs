@@ -234,6 +234,7 @@ impl Copy {
             total,
             first: None,
             correction: None,
+            trace: &[None, None],
         };
         match attempt::run(&this).await {
             Ok(Answer { body: AnswerBody::Whole(_), account, .. }) => half.ended("ok", &account),

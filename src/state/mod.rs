@@ -26,7 +26,7 @@ use crate::provider::{Endpoint, HeaderText, Provider, SecretRef};
 use crate::table::RoutingTable;
 use crate::telemetry::facts::Named;
 use crate::telemetry::traffic::ProviderCounters;
-use crate::telemetry::{Wanted, access_log};
+use crate::telemetry::{Wanted, access_log, otlp};
 use crate::upstream::Pools;
 
 /// The run-time side of one table: everything that is made of secrets or connections.
@@ -93,8 +93,13 @@ impl Runtime {
         let feedback = feedback.map(|file| folder.join(file));
         let recorded = Named::of(table);
         let health = TargetHealth::prepare(table, previous.map(|runtime| &runtime.health));
-        let telemetry =
-            Wanted { access_log: table.access_log.as_ref().map(|log| access_log::Settings::of(log, folder)) };
+        let telemetry = Wanted {
+            access_log: table.access_log.as_ref().map(|log| access_log::Settings::of(log, folder)),
+            otlp: collector(table, &secrets).unwrap_or_else(|problem| {
+                problems.push(problem);
+                None
+            }),
+        };
         problems.extend(telemetry.access_log.iter().filter_map(|log| log.probe().err()));
         if problems.is_empty() {
             Ok(Runtime { pools, providers, client_keys, recorded, telemetry, health, feedback })
@@ -102,6 +107,17 @@ impl Runtime {
             Err(problems)
         }
     }
+}
+
+/// What is exported to a collector.
+fn collector(table: &RoutingTable, secrets: &Secrets<'_>) -> Result<Option<otlp::Settings>, String> {
+    let mut headers = Vec::new();
+    for (name, reference) in table.otlp.iter().flat_map(|otlp| &otlp.headers) {
+        if let Some(value) = secrets.get(reference)? {
+            headers.push((name.to_string(), value));
+        }
+    }
+    otlp::Settings::resolve(table.otlp.as_ref(), &headers, secrets.env)
 }
 
 /// Connections for every connect timeout of the table, and for token services where one may be asked.

@@ -68,6 +68,8 @@ pub struct RoutingTable {
     pub reload: ReloadSettings,
     /// One line for each model call, where the file asks for that.
     pub access_log: Option<telemetry::AccessLog>,
+    /// What the file says of a collector.
+    pub otlp: Option<telemetry::Otlp>,
     pub providers: Box<[Provider]>,
     pub targets: Box<[Target]>,
     /// Combined settings of presets; entry 0 holds the file's defaults.

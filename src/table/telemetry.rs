@@ -1,5 +1,9 @@
 //! What the file says of telemetry.
 
+use std::time::Duration;
+
+use crate::provider::SecretRef;
+
 /// One line for each model call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessLog {
@@ -78,6 +82,43 @@ impl FactDepth {
             FactDepth::None => "none",
             FactDepth::Known => "known",
             FactDepth::All => "all",
+        }
+    }
+}
+
+/// Export to an OpenTelemetry collector, as far as the file says anything of it; the standard variables say the rest.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Otlp {
+    pub endpoint: Option<Box<str>>,
+    pub protocol: Option<OtlpProtocol>,
+    /// Values are secrets, whatever they look like.
+    pub headers: Box<[(Box<str>, SecretRef)]>,
+    pub timeout: Option<Duration>,
+    pub gzip: Option<bool>,
+    pub traces: Option<bool>,
+    pub metrics: Option<bool>,
+    /// Of the traces that begin here, from 0 to 1.
+    pub sample: Option<f64>,
+    pub service: Option<Box<str>>,
+    pub resource: Box<[(Box<str>, Box<str>)]>,
+    /// Between two exports of metrics.
+    pub interval: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OtlpProtocol {
+    HttpProtobuf,
+    Grpc,
+}
+
+impl OtlpProtocol {
+    pub const ALL: [OtlpProtocol; 2] = [OtlpProtocol::HttpProtobuf, OtlpProtocol::Grpc];
+
+    /// As in the file and in `OTEL_EXPORTER_OTLP_PROTOCOL`.
+    pub fn word(self) -> &'static str {
+        match self {
+            OtlpProtocol::HttpProtobuf => "http/protobuf",
+            OtlpProtocol::Grpc => "grpc",
         }
     }
 }

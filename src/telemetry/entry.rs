@@ -4,8 +4,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use http::{HeaderMap, HeaderName, HeaderValue};
+
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use super::otlp::context;
 use super::record::{Account, Fault, MOST, Outcome, Record, Tried, losses};
 use super::sinks::Sinks;
 use crate::wire::ProtocolId;
@@ -30,6 +33,9 @@ struct Open {
 
 type Parts = (UnboundedSender<Vec<Tried>>, UnboundedReceiver<Vec<Tried>>);
 
+/// Headers of a trace: its `traceparent`, and its `tracestate`.
+pub type Context = [Option<(HeaderName, HeaderValue)>; 2];
+
 /// What the gateway said to the caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answered {
@@ -42,11 +48,18 @@ pub struct Answered {
 
 impl Entry {
     /// A model call has arrived.
-    pub fn begin(sinks: &Arc<Sinks>, request_id: &str, generation: u64, protocol: ProtocolId) -> Entry {
+    pub fn begin(
+        sinks: &Arc<Sinks>,
+        request_id: &str,
+        generation: u64,
+        protocol: ProtocolId,
+        headers: &HeaderMap,
+    ) -> Entry {
         if !sinks.are_wanted() {
             return Entry(None);
         }
-        let record = Record::new(SystemTime::now(), request_id, generation, protocol);
+        let mut record = Record::new(SystemTime::now(), request_id, generation, protocol);
+        record.trace = sinks.place(headers);
         Entry(Some(Box::new(Open {
             record,
             began: Instant::now(),
@@ -68,7 +81,8 @@ impl Entry {
         let Some(open) = &mut self.0 else { return Entry(None) };
         let (whole, _) = open.parts.get_or_insert_with(unbounded_channel);
         let Record { time, request_id, generation, protocol, .. } = &open.record;
-        let record = Record::new(*time, request_id, *generation, *protocol);
+        let mut record = Record::new(*time, request_id, *generation, *protocol);
+        record.trace = open.record.trace.clone();
         let (began, sinks, whole) = (open.began, Arc::clone(&open.sinks), Some(whole.clone()));
         Entry(Some(Box::new(Open { record, began, sinks, whole, parts: None })))
     }
@@ -105,9 +119,19 @@ impl Entry {
                 first: None,
                 end: None,
                 losses: Vec::new(),
+                span: if open.record.trace.is_some() { context::span_id() } else { 0 },
             });
         }
         number
+    }
+
+    /// The headers by which the upstream of a try learns of its place in the trace.
+    pub fn context(&self, number: usize) -> Context {
+        let Some(open) = &self.0 else { return Context::default() };
+        match (&open.record.trace, open.record.attempts.get(number)) {
+            (Some(trace), Some(tried)) => trace.headers(tried.span),
+            _ => Context::default(),
+        }
     }
 
     /// A try has failed.

@@ -6,18 +6,21 @@
 //! | `entry` | a record while its request is on its way |
 //! | `sinks`, `recent` | where finished records go; the last of them, in memory |
 //! | `access_log`, `line` | one line for each model call |
+//! | `otlp` | export to a collector |
 //! | `facts` | which facts of a request a record holds |
-//! | `metrics`, `traffic` | the metrics of `/metrics` |
+//! | `metrics`, `traffic`, `catalogue` | the metrics of `/metrics`, and their list |
 //! | `logs` | the program's own log |
 //! | `clock` | points in time as logs write them |
 
 pub mod access_log;
+pub mod catalogue;
 pub mod clock;
 pub mod entry;
 pub mod facts;
 mod line;
 pub mod logs;
 pub mod metrics;
+pub mod otlp;
 pub mod recent;
 pub mod record;
 pub mod sinks;
@@ -28,7 +31,8 @@ pub use record::Record;
 pub use sinks::Sinks;
 
 /// What the file wants of telemetry, with paths and secrets resolved.
-#[derive(Default, Clone, PartialEq, Eq)]
+#[derive(Default, Clone, PartialEq)]
 pub struct Wanted {
     pub access_log: Option<access_log::Settings>,
+    pub otlp: Option<otlp::Settings>,
 }

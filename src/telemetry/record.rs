@@ -10,6 +10,7 @@ use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
 use super::clock;
+use super::otlp::Trace;
 use crate::wire::ProtocolId;
 use crate::wire::ir::Usage;
 use crate::wire::loss::Losses;
@@ -97,6 +98,9 @@ pub struct Record {
     /// The random number of the decision, from 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub draw: Option<f64>,
+    /// Where traces are exported: the request's place in one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace: Option<Trace>,
 }
 
 /// One try at one target.
@@ -126,6 +130,9 @@ pub struct Tried {
     /// What the translation could not carry, as in `x-routeplane-losses`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub losses: Vec<Box<str>>,
+    /// The try's own span, where the request is traced.
+    #[serde(skip)]
+    pub span: u64,
 }
 
 /// A target that was left out.
@@ -233,6 +240,7 @@ impl Record {
             tags: Vec::new(),
             facts: Vec::new(),
             draw: None,
+            trace: None,
         }
     }
 

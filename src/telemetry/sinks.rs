@@ -6,7 +6,11 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::metrics::TelemetryMetrics;
+use http::HeaderMap;
+
+use super::metrics::Metrics;
+use super::otlp::context::LiveSampler;
+use super::otlp::{self, Trace};
 use super::recent::Recent;
 use super::record::Record;
 use super::{Wanted, access_log};
@@ -23,8 +27,10 @@ pub struct Sinks {
     wanted: AtomicBool,
     /// Position in [`FactDepth::ALL`].
     facts: AtomicU8,
+    /// Which requests are traced.
+    sampler: LiveSampler,
     recent: Arc<Recent>,
-    metrics: TelemetryMetrics,
+    metrics: Arc<Metrics>,
     /// From the command line: wins over the file.
     access_log: Option<access_log::Settings>,
     /// What is in force. Reloads alone take this lock.
@@ -35,6 +41,8 @@ enum Message {
     Record(Box<Record>),
     /// Records behind this go there.
     AccessLog(Option<access_log::Handle>),
+    /// Records behind this go there.
+    Otlp(Option<otlp::Handle>),
     /// Files are opened anew.
     Reopen,
     /// Dropped when everything before this is where it belongs.
@@ -44,10 +52,10 @@ enum Message {
 impl Sinks {
     /// Starts the thread. Without one (the system gives no more threads) records are dropped and counted.
     /// An `access_log` that is given here wins over every file's.
-    pub fn start(metrics: TelemetryMetrics, access_log: Option<access_log::Settings>) -> Arc<Sinks> {
+    pub fn start(metrics: Arc<Metrics>, access_log: Option<access_log::Settings>) -> Arc<Sinks> {
         let (queue, records) = sync_channel(QUEUE);
         let recent = Arc::new(Recent::default());
-        let recorder = Recorder { recent: recent.clone(), access_log: None };
+        let recorder = Recorder { recent: recent.clone(), access_log: None, otlp: None };
         let thread = std::thread::Builder::new().name("telemetry".to_owned());
         if let Err(error) = thread.spawn(move || recorder.run(&records)) {
             tracing::error!(%error, "no thread for telemetry: no request is recorded");
@@ -56,6 +64,7 @@ impl Sinks {
             queue,
             wanted: AtomicBool::new(true),
             facts: AtomicU8::new(FactDepth::default() as u8),
+            sampler: LiveSampler::default(),
             recent,
             metrics,
             access_log,
@@ -66,16 +75,32 @@ impl Sinks {
     /// What is put from now on goes where `wanted` says; what has been put goes where it was meant to go. May wait for the
     /// recorder: not for the request path.
     pub fn apply(&self, wanted: &Wanted) {
-        let wanted = Wanted { access_log: self.access_log.clone().or_else(|| wanted.access_log.clone()) };
+        let access_log = self.access_log.clone().or_else(|| wanted.access_log.clone());
+        let wanted = Wanted { access_log, otlp: wanted.otlp.clone() };
         let mut applied = self.applied.lock().unwrap_or_else(PoisonError::into_inner);
         if applied.access_log != wanted.access_log {
-            let handle = wanted.access_log.clone().map(|log| access_log::Handle::start(log, self.metrics.clone()));
+            let handle =
+                wanted.access_log.clone().map(|log| access_log::Handle::start(log, self.metrics.telemetry.clone()));
             let facts = wanted.access_log.as_ref().map_or(FactDepth::default(), |log| log.facts);
             self.facts.store(facts as u8, Ordering::Relaxed);
             // Without a recorder nothing goes anywhere, which has been said.
             let _ = self.queue.send(Message::AccessLog(handle));
         }
+        if applied.otlp != wanted.otlp {
+            let started = wanted.otlp.as_ref().map(|settings| otlp::Handle::start(settings, &self.metrics));
+            let handle = started.and_then(|started| {
+                started.inspect_err(|error| tracing::error!(%error, "nothing is exported to the collector")).ok()
+            });
+            let traced = wanted.otlp.as_ref().filter(|settings| handle.is_some() && settings.traces.is_some());
+            self.sampler.set(traced.map(|settings| settings.sampler));
+            let _ = self.queue.send(Message::Otlp(handle));
+        }
         *applied = wanted;
+    }
+
+    /// The place in a trace of a request with these headers; `None` where nothing is traced.
+    pub fn place(&self, headers: &HeaderMap) -> Option<Trace> {
+        self.sampler.place(headers)
     }
 
     /// Which facts records are to hold.
@@ -99,7 +124,7 @@ impl Sinks {
     pub fn put(&self, record: Record) {
         match self.queue.try_send(Message::Record(Box::new(record))) {
             Ok(()) => {}
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => self.metrics.dropped("queue", 1),
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => self.metrics.telemetry.dropped("queue", 1),
         }
     }
 
@@ -121,6 +146,7 @@ impl Sinks {
 struct Recorder {
     recent: Arc<Recent>,
     access_log: Option<access_log::Handle>,
+    otlp: Option<otlp::Handle>,
 }
 
 impl Recorder {
@@ -138,15 +164,22 @@ impl Recorder {
     fn take(&mut self, message: Message) {
         match message {
             Message::Record(record) => {
-                let record = Arc::from(record);
+                let record: Arc<Record> = Arc::from(record);
+                if let Some(otlp) = &self.otlp {
+                    otlp.put(&record);
+                }
                 if let Some(log) = &self.access_log {
                     log.put(Arc::clone(&record));
                 }
                 self.recent.keep(record);
             }
             Message::AccessLog(handle) => self.access_log = handle,
+            Message::Otlp(handle) => self.otlp = handle,
             Message::Reopen => self.access_log.iter().for_each(access_log::Handle::reopen),
-            Message::Flush(done) => self.access_log.iter().for_each(|log| log.flush(done.clone())),
+            Message::Flush(done) => {
+                self.access_log.iter().for_each(|log| log.flush(done.clone()));
+                self.otlp.iter().for_each(|otlp| otlp.flush(done.clone()));
+            }
         }
     }
 }
@@ -156,12 +189,11 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
-    use crate::telemetry::metrics::Metrics;
     use crate::wire::ProtocolId;
 
     #[test]
     fn what_is_put_is_kept_in_order() {
-        let sinks = Sinks::start(Metrics::new().telemetry, None);
+        let sinks = Sinks::start(Arc::new(Metrics::new()), None);
         for number in 0..100 {
             sinks.put(Record::new(SystemTime::UNIX_EPOCH, &number.to_string(), 1, ProtocolId::Gemini));
         }
@@ -173,14 +205,15 @@ mod tests {
 
     #[test]
     fn nobody_waits_for_a_full_queue() {
-        let metrics = Metrics::new();
+        let metrics = Arc::new(Metrics::new());
         let (queue, records) = sync_channel(2);
         let sinks = Sinks {
             queue,
             wanted: AtomicBool::new(true),
             facts: AtomicU8::new(0),
+            sampler: LiveSampler::default(),
             recent: Arc::default(),
-            metrics: metrics.telemetry.clone(),
+            metrics: metrics.clone(),
             access_log: None,
             applied: Mutex::default(),
         };

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use routeplane::telemetry::Record;
+use routeplane::telemetry::otlp::Trace;
 use routeplane::telemetry::record::{Fact, Fault, Skipped, Tried};
 use routeplane::wire::ProtocolId;
 use routeplane::wire::ir::Usage;
@@ -197,6 +198,7 @@ fn full() -> Record {
         first: Some(Duration::ZERO),
         end: Some(Duration::ZERO),
         losses: vec!["x".into()],
+        span: 1,
     }];
     record.skipped = vec![Skipped { target: "x".into(), reason: "x" }];
     record.finish_reasons = vec!["x".into()];
@@ -206,17 +208,18 @@ fn full() -> Record {
     (record.decided, record.first, record.draw) = (Some(Duration::ZERO), Some(Duration::ZERO), Some(0.5));
     record.tags = vec![("a".into(), "b".into())];
     record.facts = vec![("user".into(), Fact::Absent)];
+    record.trace = Some(Trace { id: 1, span: 1, parent: None, sampled: true, state: None });
     record
 }
 
-/// Names of members; those of the objects in `attempts`, `skipped` and `error` with the outer name before them.
+/// Names of members; those of the objects in `attempts`, `skipped`, `error` and `trace` with the outer name before them.
 fn names(record: &Value) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for (name, value) in record.as_object().unwrap() {
         names.insert(name.clone());
         let inner = match value {
             Value::Array(list) => list.first().and_then(Value::as_object),
-            Value::Object(object) if name == "error" => Some(object),
+            Value::Object(object) if name == "error" || name == "trace" => Some(object),
             _ => None,
         };
         names.extend(inner.into_iter().flatten().map(|(inner, _)| format!("{name}.{inner}")));

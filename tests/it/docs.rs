@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use routeplane::config::{self, Env, Files, Inputs};
 use routeplane::diagnostic::render::{Style, render};
-use routeplane::telemetry::metrics::{Metrics, WatchState};
+use routeplane::telemetry::catalogue::{self, Described};
 
 use crate::sandbox::Sandbox;
 
@@ -205,47 +205,22 @@ fn every_command_in_the_pages_exists_with_its_flags() {
     assert!(seen > 20, "only {seen} commands were found");
 }
 
-/// One metric as `/metrics` describes it.
-#[derive(Default)]
-struct Described {
-    help: String,
-    kind: String,
-}
-
-/// The metrics' page, from the `# HELP` and `# TYPE` lines.
+/// The metrics' page, from their catalogue.
 fn metrics_page() -> String {
-    let mut metrics: BTreeMap<String, Described> = BTreeMap::new();
-    let fresh = Metrics::new();
-    // A family without a member is left out of the text.
-    fresh.traffic.provider("demo").failed("connect");
-    fresh.config.activated(1, "id", 0.0);
-    fresh.config.watch(WatchState::Off);
-    for line in fresh.render().lines() {
-        let mut words = line.splitn(4, ' ');
-        let (Some("#"), Some(what), Some(name), Some(text)) = (words.next(), words.next(), words.next(), words.next())
-        else {
-            continue;
-        };
-        let described = metrics.entry(name.to_owned()).or_default();
-        match what {
-            "HELP" => described.help = text.trim_end_matches('.').to_owned(),
-            "TYPE" => described.kind = text.to_owned(),
-            _ => {}
-        }
-    }
     let mut page = String::from(
         "# Metrics\n\n<!-- Generated from src/telemetry/ by tests/it/docs.rs; `ROUTEPLANE_UPDATE=1 cargo test --test it docs::` \
          writes it anew. -->\n\n`GET /metrics` answers in the OpenMetrics text format, which Prometheus reads: to callers on this \
-         machine, and to holders\nof a client key elsewhere. Counts begin at 0 with each start.\n\n| metric | type | meaning |\n\
-         |---|---|---|\n",
+         machine, and to holders\nof a client key elsewhere. Counts begin at 0 with each start.\n\n| metric | type | unit | labels | meaning |\n\
+         |---|---|---|---|---|\n",
     );
-    for (name, described) in &metrics {
-        let suffix = if described.kind == "counter" { "_total" } else { "" };
-        writeln!(page, "| `{name}{suffix}` | {} | {} |", described.kind, described.help).unwrap();
+    for metric in catalogue::all() {
+        let Described { name, kind, unit, labels, about } = metric;
+        let labels: Vec<String> = labels.iter().map(|label| format!("`{label}`")).collect();
+        writeln!(page, "| `{name}` | {kind} | {unit} | {} | {about} |", labels.join(", ")).unwrap();
     }
     page.push_str(
         "\nThe labels: `protocol` is the caller's; `status` is a class (`2xx`); `outcome` is `ok` or the cause of a failed try; \
-         `kind`\nis `input`, `output`, or a part of them: `cached` and `cache_write` of the input, `reasoning` of\nthe output; `result` is `ack`, `nack`, `noop` or `coalesced`; `mode` is `events`, `poll` or `off`.\n",
+         `kind`\nis `input`, `output`, or a part of them: `cached` and `cache_write` of the input, `reasoning` of\nthe output; `result` is `ack`, `nack`, `noop` or `coalesced`; `mode` is `events`, `poll` or `off`;\n`sink` is where telemetry goes. No label holds what a caller makes up.\n",
     );
     page
 }

@@ -46,6 +46,12 @@ const KEPT_TO: &[(&str, &[&str])] = &[
     ("sd_notify", &["src/live/status.rs"]),
     ("aws_sigv4", &["src/state/tokens/aws/sign.rs"]),
     ("hyper_util", &["src/cli/init/probe.rs", "src/upstream/pool.rs", "src/proxy/server.rs"]),
+    (
+        "opentelemetry",
+        &["src/telemetry/otlp/export.rs", "src/telemetry/otlp/measures.rs", "src/telemetry/otlp/spans.rs"],
+    ),
+    ("opentelemetry_otlp", &["src/telemetry/otlp/export.rs"]),
+    ("opentelemetry_sdk", &["src/telemetry/otlp/export.rs", "src/telemetry/otlp/spans.rs"]),
     ("prometheus_client", &["src/telemetry/metrics.rs", "src/telemetry/traffic.rs"]),
 ];
 

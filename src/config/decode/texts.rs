@@ -208,6 +208,8 @@ words! {
     LineWord = ["auto", "json", "text"];
     /// Which facts a line of the access log holds.
     FactWord = ["none", "known", "all"];
+    /// How a collector is spoken to.
+    OtlpWord = ["http/protobuf", "grpc"];
     /// How the file is watched.
     Watch = ["auto", "poll", "off"];
     /// Whose service speaks a protocol.

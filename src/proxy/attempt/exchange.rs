@@ -44,6 +44,9 @@ pub(super) async fn call(
         Transport::Http => {
             let credential = place.credential.as_deref();
             let mut request = head::request(incoming, attempt, (place.endpoint, state), credential, uri, prepared);
+            for (name, value) in this.trace.iter().flatten() {
+                request.headers_mut().insert(name, value.clone());
+            }
             head::sign(&mut request, &place.endpoint.auth, credential, identity::now(place))
                 .map_err(Failure::Refused)?;
             let response = live.runtime.pools.send(request, timeouts.connect).await;

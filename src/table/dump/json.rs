@@ -14,6 +14,9 @@ pub fn json(table: &RoutingTable) -> Value {
     if let (Some(surface), Some(members)) = (&table.tensorzero, whole.as_object_mut()) {
         members.insert("tensorzero".to_owned(), super::tensorzero::json(surface));
     }
+    if let (Some(otlp), Some(members)) = (&table.otlp, whole.as_object_mut()) {
+        members.insert("telemetry".to_owned(), json!({ "otlp": super::words::otlp(otlp) }));
+    }
     if let (Some(log), Some(members)) = (&table.access_log, whole.as_object_mut()) {
         let log = json!({ "to": log.to.text(), "format": log.format.word(), "facts": log.facts.word() });
         members.insert("access_log".to_owned(), log);

@@ -10,7 +10,7 @@ use crate::provider::identity::{CloudIdentity, Credentials};
 use crate::rule::ast::PresetName;
 use crate::rule::predicate::Quoted;
 use crate::table::settings::{AnswerForm, BodyEdit, OnForeignReasoning, Retries, RetryOn, Scope, Settings};
-use crate::table::telemetry::AccessLog;
+use crate::table::telemetry::{AccessLog, Otlp};
 use crate::table::{ClientKey, FilesPolicy, Kept, Lane, Limits, ReloadSettings, RoutingTable, SettingsIdx, WatchMode};
 use crate::wire::Operation;
 use crate::wire::quirk::Quirks;
@@ -206,6 +206,21 @@ pub(super) fn files(files: &FilesPolicy) -> Option<String> {
 pub(super) fn reload(reload: &ReloadSettings) -> String {
     let shrink = if reload.allow_shrink { ", shrinking allowed" } else { "" };
     format!("watch {}, poll every {}{shrink}", watch(reload.watch), duration(reload.poll_interval))
+}
+
+pub(super) fn otlp(otlp: &Otlp) -> String {
+    let mut words = vec![format!("otlp to {}", otlp.endpoint.as_deref().unwrap_or("where the environment says"))];
+    words.extend(otlp.protocol.map(|protocol| protocol.word().to_owned()));
+    words.extend(otlp.headers.iter().map(|(name, secret)| format!("header {name} of {secret}")));
+    words.extend(otlp.timeout.map(|timeout| format!("timeout {}", duration(timeout))));
+    words.extend(otlp.gzip.map(|gzip| format!("gzip {gzip}")));
+    words.extend(otlp.traces.map(|traces| format!("traces {traces}")));
+    words.extend(otlp.metrics.map(|metrics| format!("metrics {metrics}")));
+    words.extend(otlp.sample.map(|sample| format!("sample {sample}")));
+    words.extend(otlp.service.as_ref().map(|service| format!("service {service}")));
+    words.extend(otlp.resource.iter().map(|(name, value)| format!("{name} = {value}")));
+    words.extend(otlp.interval.map(|interval| format!("metrics every {}", duration(interval))));
+    words.join(", ")
 }
 
 pub(super) fn access_log(log: &AccessLog) -> String {
