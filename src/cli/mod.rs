@@ -21,6 +21,7 @@ mod providers;
 mod reference;
 mod refusal;
 mod reload;
+mod replay;
 mod replace;
 mod schema;
 mod start;
@@ -62,6 +63,7 @@ enum Command {
     Explain(explain::Args),
     ImportTensorzero(import::Args),
     Diff(diff::Args),
+    Replay(replay::Args),
     Models(models::Args),
     Providers(providers::Args),
     /// Print the JSON Schema of the configuration file
@@ -95,6 +97,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Explain(args) => explain::run(&args, &env),
         Command::ImportTensorzero(args) => import::run(&args, &env),
         Command::Diff(args) => diff::run(&args, &env),
+        Command::Replay(args) => replay::run(&args, &env),
         Command::Models(args) => models::run(&args, &env),
         Command::Providers(args) => providers::run(&args, &env),
         Command::Schema => schema::run(),

@@ -61,6 +61,7 @@ mod reload;
 mod reload_faults;
 mod reload_load;
 mod request_routing;
+mod replay;
 mod responses;
 mod rule_index;
 mod rules;
