@@ -48,7 +48,9 @@ fn recorded_calls_are_decided_again() {
         record(json!({ "request_id": "r6", "facts": { "header(x-team)": null } })),
         record(json!({ "request_id": "r7", "facts": { "header(x-team)": null, "images": 0, "tools": 2 } })),
         record(json!({ "request_id": "r8", "model": "gone", "attempts": [{ "target": "box/old" }] })),
-        record(json!({ "request_id": "r9", "attempts": [], "status": 401, "outcome": "refused", "model": null, "route": null })),
+        record(
+            json!({ "request_id": "r9", "attempts": [], "status": 401, "outcome": "refused", "model": null, "route": null }),
+        ),
         "not json".to_owned(),
         r#"{"request_id":"x","protocol":"telepathy"}"#.to_owned(),
     ];
@@ -84,7 +86,11 @@ async fn a_log_of_the_gateway_is_read() {
     daemon.signal("TERM");
     assert_eq!(daemon.end().await, Some(0));
     let json = sandbox.run(&["replay", "calls.jsonl", "--format", "json"]).expect(0).json();
-    assert_eq!((&json["same"]["calls"], &json["changed"], &json["unreadable"]), (&json!(5), &json!([]), &json!(0)), "{json}");
+    assert_eq!(
+        (&json["same"]["calls"], &json["changed"], &json["unreadable"]),
+        (&json!(5), &json!([]), &json!(0)),
+        "{json}"
+    );
     sandbox.write("new.yaml", &file.replace("split(50 demo/chat, 50 demo/delay-1ms)", "demo/other"));
     let said = sandbox.run(&["replay", "calls.jsonl", "--config", "new.yaml"]).expect(0).stdout;
     assert!(said.contains("demo/other instead of demo/"), "{said}");

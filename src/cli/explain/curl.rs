@@ -9,9 +9,30 @@ use crate::proxy::explain::{Given, Pretended, add_header};
 
 /// Long options with a value that is not looked at. A value may also stand behind `=`.
 const IGNORED: [&str; 24] = [
-    "--request", "--output", "--max-time", "--user", "--connect-timeout", "--retry", "--retry-delay", "--cacert", "--cert",
-    "--key", "--proxy", "--user-agent", "--referer", "--cookie", "--cookie-jar", "--write-out", "--resolve", "--interface",
-    "--limit-rate", "--range", "--dump-header", "--aws-sigv4", "--oauth2-bearer", "--unix-socket",
+    "--request",
+    "--output",
+    "--max-time",
+    "--user",
+    "--connect-timeout",
+    "--retry",
+    "--retry-delay",
+    "--cacert",
+    "--cert",
+    "--key",
+    "--proxy",
+    "--user-agent",
+    "--referer",
+    "--cookie",
+    "--cookie-jar",
+    "--write-out",
+    "--resolve",
+    "--interface",
+    "--limit-rate",
+    "--range",
+    "--dump-header",
+    "--aws-sigv4",
+    "--oauth2-bearer",
+    "--unix-socket",
 ];
 
 /// Short options with a value that is not looked at.
@@ -25,7 +46,8 @@ pub(super) fn read(command: &str) -> Result<Pretended, String> {
     let mut words = words(command)?.into_iter();
     let mut told = Told::default();
     while let Some(word) = words.next() {
-        let mut value = |option: &str| words.next().ok_or_else(|| format!("the curl command has nothing behind `{option}`"));
+        let mut value =
+            |option: &str| words.next().ok_or_else(|| format!("the curl command has nothing behind `{option}`"));
         match word.strip_prefix("--") {
             Some(_) => match word.split_once('=') {
                 Some((option, given)) if told.takes(option) => told.option(option, given.to_owned())?,
@@ -79,8 +101,17 @@ impl Told {
     fn takes(&self, option: &str) -> bool {
         matches!(
             option,
-            "--header" | "--data" | "--data-raw" | "--data-ascii" | "--data-binary" | "--json" | "--url" | "--form"
-                | "--form-string" | "--upload-file" | "--data-urlencode"
+            "--header"
+                | "--data"
+                | "--data-raw"
+                | "--data-ascii"
+                | "--data-binary"
+                | "--json"
+                | "--url"
+                | "--form"
+                | "--form-string"
+                | "--upload-file"
+                | "--data-urlencode"
         ) || IGNORED.contains(&option)
     }
 

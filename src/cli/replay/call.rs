@@ -54,8 +54,15 @@ pub(super) enum Redecided {
     /// It was not decided then: the gateway refused it before.
     Not,
     /// The record does not say what a rule asks for.
-    Unknown { fact: String },
-    Decided { was: String, is: String, rule: Option<u32>, cost: Option<Cost> },
+    Unknown {
+        fact: String,
+    },
+    Decided {
+        was: String,
+        is: String,
+        rule: Option<u32>,
+        cost: Option<Cost>,
+    },
 }
 
 /// What the call cost, and would cost.

@@ -142,7 +142,8 @@ impl Tally {
             value["old"] = json!(was);
             value["new"] = json!(is);
             value["rule"] = json!(group.rule);
-            value["example"] = json!(group.example.as_ref().map(|(line, id)| json!({ "line": line, "request_id": id })));
+            value["example"] =
+                json!(group.example.as_ref().map(|(line, id)| json!({ "line": line, "request_id": id })));
             value
         });
         let unreadable = self.first_unreadable.iter().map(|(line, why)| json!({ "line": line, "why": why }));
@@ -195,10 +196,14 @@ impl fmt::Display for Tally {
             writeln!(f, "\n{} had been refused before any decision", counted(self.not_decided, "call"))?;
         }
         if self.unreadable > 0 {
-            writeln!(f, "\n{} not records of the access log", match self.unreadable {
-                1 => "1 line is".to_owned(),
-                count => format!("{count} lines are"),
-            })?;
+            writeln!(
+                f,
+                "\n{} not records of the access log",
+                match self.unreadable {
+                    1 => "1 line is".to_owned(),
+                    count => format!("{count} lines are"),
+                }
+            )?;
             for (line, problem) in &self.first_unreadable {
                 writeln!(f, "  line {line}: {problem}")?;
             }
