@@ -5,6 +5,9 @@ use std::io::{self, BufRead};
 /// The longest line that is read; a record has a few kilobytes.
 const LONGEST: usize = 1 << 20;
 
+/// Is shown a line by its number, or why it cannot be.
+type Show<'s> = dyn FnMut(u64, Result<&[u8], &str>) + 's;
+
 pub(super) struct Lines<R> {
     from: R,
 }
@@ -18,7 +21,7 @@ impl<R: BufRead> Lines<R> {
     ///
     /// # Errors
     /// The file cannot be read on.
-    pub(super) fn each(mut self, show: &mut dyn FnMut(u64, Result<&[u8], &str>)) -> io::Result<()> {
+    pub(super) fn each(mut self, show: &mut Show<'_>) -> io::Result<()> {
         let mut line = Vec::new();
         let mut number = 0;
         loop {

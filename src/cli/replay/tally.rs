@@ -138,13 +138,16 @@ impl Tally {
 
     pub(super) fn json(&self) -> Value {
         let changed = self.groups().into_iter().map(|((was, is), group)| {
-            let mut value = group.json();
-            value["old"] = json!(was);
-            value["new"] = json!(is);
-            value["rule"] = json!(group.rule);
-            value["example"] =
-                json!(group.example.as_ref().map(|(line, id)| json!({ "line": line, "request_id": id })));
-            value
+            json!({
+                "old": was,
+                "new": is,
+                "calls": group.calls,
+                "priced": group.priced,
+                "cost_usd": (group.priced > 0).then_some(group.cost.was),
+                "new_cost_usd": (group.priced > 0).then_some(group.cost.is),
+                "rule": group.rule,
+                "example": group.example.as_ref().map(|(line, id)| json!({ "line": line, "request_id": id })),
+            })
         });
         let unreadable = self.first_unreadable.iter().map(|(line, why)| json!({ "line": line, "why": why }));
         json!({
