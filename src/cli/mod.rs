@@ -6,6 +6,7 @@ mod check;
 mod compiled;
 mod completions;
 mod config_file;
+mod console;
 mod control;
 mod daemon;
 mod diff;
@@ -29,6 +30,7 @@ mod status;
 mod stop;
 mod surroundings;
 mod table;
+mod top;
 mod version;
 
 use std::ffi::OsString;
@@ -57,6 +59,8 @@ enum Command {
     Stop(stop::Args),
     Status(status::Args),
     Reload(reload::Args),
+    Top(top::Args),
+    Console(console::Args),
     Check(check::Args),
     Fmt(fmt::Args),
     Lsp(lsp::Args),
@@ -91,6 +95,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Stop(args) => stop::run(&args, &env),
         Command::Status(args) => status::run(&args, &env),
         Command::Reload(args) => reload::run(&args, &env),
+        Command::Top(args) => top::run(&args, &env),
+        Command::Console(args) => console::run(&args, &env),
         Command::Check(args) => check::run(&args, &env),
         Command::Fmt(args) => fmt::run(&args, &env),
         Command::Lsp(args) => lsp::run(&args, &env),

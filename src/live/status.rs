@@ -3,7 +3,8 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
@@ -72,6 +73,23 @@ pub struct Watching {
 pub struct Board {
     status: watch::Sender<Status>,
     metrics: Arc<Metrics>,
+    history: Mutex<VecDeque<Entry>>,
+}
+
+/// Reloads that are remembered.
+const REMEMBERED: usize = 50;
+
+/// A reload of the past that changed something, or was refused.
+#[derive(Debug, Clone, Serialize)]
+pub struct Entry {
+    /// The configuration that is live since.
+    pub generation: u64,
+    /// Of the file that was read.
+    pub id: String,
+    #[serde(flatten)]
+    pub reload: Reload,
+    /// Why it was refused; empty where it was not.
+    pub errors: serde_json::Value,
 }
 
 impl Board {
@@ -95,7 +113,13 @@ impl Board {
             watch: Watching { mode: WatchState::Off.name(), detail: None },
             draining: false,
         };
-        Board { status: watch::Sender::new(status), metrics }
+        let first = Entry {
+            generation: 1,
+            id: id.to_owned(),
+            reload: status.last_reload.clone(),
+            errors: serde_json::Value::Array(Vec::new()),
+        };
+        Board { status: watch::Sender::new(status), metrics, history: Mutex::new([first].into()) }
     }
 
     pub fn status(&self) -> Status {
@@ -104,6 +128,22 @@ impl Board {
 
     pub fn subscribe(&self) -> watch::Receiver<Status> {
         self.status.subscribe()
+    }
+
+    /// The last reloads that changed something or were refused, newest first; the last of them is the start, if it is still
+    /// remembered.
+    pub fn history(&self) -> Vec<Entry> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    fn remember(&self, id: &str, errors: serde_json::Value) {
+        let (generation, reload) = {
+            let status = self.status.borrow();
+            (status.active.generation, status.last_reload.clone())
+        };
+        let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        history.push_front(Entry { generation, id: id.to_owned(), reload, errors });
+        history.truncate(REMEMBERED);
     }
 
     pub fn metrics(&self) -> &Metrics {
@@ -122,6 +162,7 @@ impl Board {
             status.last_reload = Reload { result: ReloadResult::Ack.name(), at, changes };
             status.settle();
         });
+        self.remember(id, serde_json::Value::Array(Vec::new()));
         service_manager::ready(&format!("generation {generation} is live"));
     }
 
@@ -152,8 +193,9 @@ impl Board {
             status.drift = true;
             status.config_missing = missing;
             status.last_reload = Reload { result: ReloadResult::Nack.name(), at, changes: Vec::new() };
-            status.last_error = errors;
+            status.last_error = errors.clone();
         });
+        self.remember(id, errors);
         let generation = self.status.borrow().active.generation;
         service_manager::ready(&format!("the file is refused; generation {generation} stays live"));
     }
@@ -259,6 +301,10 @@ mod tests {
         board.refuse("bbbb", true, serde_json::json!([{ "code": "RP0180" }]));
         let status = board.status();
         assert!(status.drift && status.config_missing);
+        let history = board.history();
+        assert_eq!(history.iter().map(|entry| entry.reload.result).collect::<Vec<_>>(), ["nack", "ack"]);
+        assert_eq!((history[0].id.as_str(), history[0].generation), ("bbbb", 1));
+        assert_eq!(history[0].errors[0]["code"], "RP0180");
         assert_eq!((status.active.generation, status.desired.id.as_str()), (1, "bbbb"));
         assert!(board.unchanged());
         let status = board.status();

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `/livez`, `/readyz` | everybody: probes come from other machines, under any name |
 //! | `/metrics` | this machine; others with a client key |
+//! | `/console` | this machine, as `/admin/*` but for the token, which the page asks its reader for |
 //! | `/admin/*` | this machine, by a loopback name, not through a proxy and not from a web page of another origin; where the file asks for client keys, only with the token that the gateway wrote into its state file (0600) |
 //!
 //! A client key opens no `/admin/`: who may call a model may not reload the gateway.
@@ -25,13 +26,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
+use super::console;
 use super::explain::{self, Pretended};
 use super::guard;
 use crate::config::decode::leaf::parse_duration;
 use crate::live::reload::{Handle, Verdict};
 use crate::live::status::Board;
 use crate::live::{Live, LiveTable};
-use crate::table::{Condition, Vitals};
+use crate::table::{Condition, Vitals, dump};
 use crate::telemetry::metrics::{MEDIA_TYPE, ReloadResult};
 use crate::telemetry::{Record, Sinks, recent};
 
@@ -64,9 +66,13 @@ pub fn router(state: AdminState) -> Router {
         .route("/admin/reload", post(reload))
         .route("/admin/explain", post(explain))
         .route("/admin/requests", get(requests))
+        .route("/admin/spend", get(spend))
+        .route("/admin/reloads", get(reloads))
+        .route("/admin/table", get(table))
         .layer(middleware::from_fn_with_state(state.clone(), only_the_operator));
     Router::new()
         .merge(admin)
+        .merge(console::router().layer(middleware::from_fn(only_this_machine)))
         .route("/", get(index))
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(ready))
@@ -170,6 +176,22 @@ async fn requests(State(state): State<AdminState>, Query(query): Query<RequestsQ
     Json(json!({ "requests": numbered })).into_response()
 }
 
+/// What was spent since the start, by client key, model and route.
+async fn spend(State(state): State<AdminState>) -> Response {
+    Json(state.sinks.spend().books()).into_response()
+}
+
+/// The last reloads that changed something or were refused, newest first.
+async fn reloads(State(state): State<AdminState>) -> Response {
+    Json(json!({ "reloads": state.board.history() })).into_response()
+}
+
+/// The table that is live.
+async fn table(State(state): State<AdminState>) -> Response {
+    let live = state.live.load();
+    Json(json!({ "generation": live.generation, "table": dump::json(&live.table) })).into_response()
+}
+
 /// One of the last requests.
 #[derive(Serialize)]
 struct Listed<'r> {
@@ -231,6 +253,14 @@ fn answer(verdict: &Verdict) -> Response {
             "changed": verdict.changes,
         }))
         .into_response(),
+    }
+}
+
+/// Lets through whoever sits at this machine: what a page shows it asks for by itself, and needs the token for.
+async fn only_this_machine(request: Request, next: Next) -> Response {
+    match why_not_operator(&request) {
+        Some(why) => refusal(StatusCode::FORBIDDEN, why),
+        None => next.run(request).await,
     }
 }
 

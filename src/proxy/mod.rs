@@ -30,6 +30,7 @@ pub mod access;
 pub mod admin;
 pub mod attempt;
 pub mod body;
+pub mod console;
 pub mod cut;
 pub mod dispatch;
 pub mod doors;

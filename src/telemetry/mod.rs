@@ -5,6 +5,7 @@
 //! | `record` | one model call, as plain data |
 //! | `entry` | a record while its request is on its way |
 //! | `sinks`, `recent` | where finished records go; the last of them, in memory |
+//! | `spend` | what they took together, by key, model and route |
 //! | `access_log`, `line` | one line for each model call |
 //! | `otlp` | export to a collector |
 //! | `facts` | which facts of a request a record holds |
@@ -24,6 +25,7 @@ pub mod otlp;
 pub mod recent;
 pub mod record;
 pub mod sinks;
+pub mod spend;
 pub mod traffic;
 
 pub use entry::Entry;

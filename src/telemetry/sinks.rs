@@ -13,6 +13,7 @@ use super::otlp::context::LiveSampler;
 use super::otlp::{self, Trace};
 use super::recent::Recent;
 use super::record::Record;
+use super::spend::Spend;
 use super::{Wanted, access_log};
 use crate::table::telemetry::FactDepth;
 
@@ -30,6 +31,7 @@ pub struct Sinks {
     /// Which requests are traced.
     sampler: LiveSampler,
     recent: Arc<Recent>,
+    spend: Arc<Spend>,
     metrics: Arc<Metrics>,
     /// From the command line: wins over the file.
     access_log: Option<access_log::Settings>,
@@ -54,8 +56,8 @@ impl Sinks {
     /// An `access_log` that is given here wins over every file's.
     pub fn start(metrics: Arc<Metrics>, access_log: Option<access_log::Settings>) -> Arc<Sinks> {
         let (queue, records) = sync_channel(QUEUE);
-        let recent = Arc::new(Recent::default());
-        let recorder = Recorder { recent: recent.clone(), access_log: None, otlp: None };
+        let (recent, spend) = <(Arc<Recent>, Arc<Spend>)>::default();
+        let recorder = Recorder { recent: recent.clone(), spend: spend.clone(), access_log: None, otlp: None };
         let thread = std::thread::Builder::new().name("telemetry".to_owned());
         if let Err(error) = thread.spawn(move || recorder.run(&records)) {
             tracing::error!(%error, "no thread for telemetry: no request is recorded");
@@ -66,6 +68,7 @@ impl Sinks {
             facts: AtomicU8::new(FactDepth::default() as u8),
             sampler: LiveSampler::default(),
             recent,
+            spend,
             metrics,
             access_log,
             applied: Mutex::default(),
@@ -132,6 +135,10 @@ impl Sinks {
         &self.recent
     }
 
+    pub fn spend(&self) -> &Spend {
+        &self.spend
+    }
+
     /// Waits until what has been put so far is where it belongs, at most for `limit`. Blocks: not for the request path.
     pub fn flush(&self, limit: Duration) {
         let (done, wait) = sync_channel(1);
@@ -145,6 +152,7 @@ impl Sinks {
 /// What the thread works with.
 struct Recorder {
     recent: Arc<Recent>,
+    spend: Arc<Spend>,
     access_log: Option<access_log::Handle>,
     otlp: Option<otlp::Handle>,
 }
@@ -171,6 +179,7 @@ impl Recorder {
                 if let Some(log) = &self.access_log {
                     log.put(Arc::clone(&record));
                 }
+                self.spend.count(&record);
                 self.recent.keep(record);
             }
             Message::AccessLog(handle) => self.access_log = handle,
@@ -213,6 +222,7 @@ mod tests {
             facts: AtomicU8::new(0),
             sampler: LiveSampler::default(),
             recent: Arc::default(),
+            spend: Arc::default(),
             metrics: metrics.clone(),
             access_log: None,
             applied: Mutex::default(),

@@ -104,6 +104,19 @@ impl Gateway {
         }
     }
 
+    /// Runs another command of the program, which finds this gateway.
+    pub(crate) async fn cli(&self, arguments: &[&str]) -> String {
+        let output = command(self.folder.path(), "").args(arguments).output().await.unwrap();
+        let complained = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {complained}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Writes its file anew.
+    pub(crate) fn edit(&self, yaml: &str) {
+        std::fs::write(self.folder.path().join("routeplane.yaml"), yaml).unwrap();
+    }
+
     /// Resident memory, in KiB.
     pub(crate) fn resident_kib(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id().expect("it runs"))).unwrap();

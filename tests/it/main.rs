@@ -17,6 +17,7 @@ mod compare;
 mod compression;
 mod config;
 mod continuity;
+mod console;
 mod converse;
 mod converse_callers;
 mod corpus;

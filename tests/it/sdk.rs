@@ -262,7 +262,7 @@ async fn check_cancel(mock: &MockUpstream, said: &Value, place: &str) {
 
 // === Installing ===
 
-async fn command_for(script: &str) -> Command {
+pub(crate) async fn command_for(script: &str) -> Command {
     if script.starts_with("python/") {
         let home = PYTHON.get_or_init(install_python).await;
         let mut command = Command::new(home.join("bin/python"));

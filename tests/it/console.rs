@@ -1,0 +1,200 @@
+//! The console and `routeplane top`: what they show of a gateway that has worked.
+
+use serde_json::{Value, json};
+use tokio::time::{Duration, Instant, sleep};
+
+use crate::gateway::{Gateway, providers, provider_key};
+use crate::http_client::{self, request};
+use crate::mock_upstream::{Act, MockUpstream};
+use crate::sdk;
+
+/// The file: two providers, a client key, a preset that falls back and a rule.
+fn file(bad: &MockUpstream, good: &MockUpstream) -> String {
+    let providers = providers(&[("down", "openai-chat", bad), ("up", "openai-chat", good)]);
+    let providers = providers.replace(", key: env:KEY_OF_up", ", prices: { m1: { input: 1000, output: 2000 } }, key: env:KEY_OF_up");
+    format!(
+        "{providers}keys: {{ ci: env:KEY_OF_ci }}\nretries: {{ attempts: 1 }}\n\
+         presets:\n  fallen: {{ route: down/m1 > up/m1 }}\n\
+         rules: |\n  when header(\"x-team\") == \"research\" -> @fallen\n  otherwise -> as requested\n"
+    )
+}
+
+/// A gateway that has answered by the target that was asked for, by a fallback, and not at all.
+async fn worked() -> (Gateway, String, [MockUpstream; 2]) {
+    let (bad, good) = (MockUpstream::start([Act::Status(503)]).await, MockUpstream::good().await);
+    let yaml = file(&bad, &good);
+    let gateway = Gateway::start(&yaml).await;
+    let key = format!("Bearer {}", provider_key("ci"));
+    for (model, status) in [("up/m1", 200), ("fallen", 200), ("nothing", 404)] {
+        let body = json!({ "model": model, "messages": [{ "role": "user", "content": "hello" }] }).to_string();
+        let headers = [("authorization", key.as_str()), ("content-type", "application/json")];
+        request(gateway.address, "POST", "/v1/chat/completions", &headers, body.as_bytes()).await.expect_status(status);
+    }
+    (gateway, yaml, [bad, good])
+}
+
+/// What `/admin/` says, to the holder of the token.
+async fn admin(gateway: &Gateway, token: &str, path: &str) -> Value {
+    let bearer = format!("Bearer {token}");
+    request(gateway.address, "GET", path, &[("authorization", &bearer)], b"").await.expect_status(200).json()
+}
+
+/// The address that `routeplane console` prints, and the token in it.
+async fn console(gateway: &Gateway) -> (String, String) {
+    let printed = gateway.cli(&["console"]).await;
+    let (page, token) = printed.trim().split_once("#token=").expect("a file with client keys");
+    assert_eq!(page, format!("http://{}/console", gateway.address));
+    (page.to_owned(), token.to_owned())
+}
+
+/// Waits until the account holds `count` requests: a record comes a moment after its answer.
+async fn spent(gateway: &Gateway, token: &str, count: u64) -> Value {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let spend = admin(gateway, token, "/admin/spend").await;
+        if spend["total"]["requests"] == count {
+            return spend;
+        }
+        assert!(Instant::now() < deadline, "{spend:#}");
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Breaks the file and waits until it is refused.
+async fn refused(gateway: &Gateway, yaml: &str, token: &str) {
+    gateway.edit(&yaml.replace("retries:", "retriez:"));
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while admin(gateway, token, "/admin/config/status").await["drift"] != true {
+        assert!(Instant::now() < deadline, "{}", gateway.log());
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_was_spent_is_told_by_key_model_and_route() {
+    let (gateway, ..) = worked().await;
+    let (_, token) = console(&gateway).await;
+    let spend = spent(&gateway, &token, 3).await;
+    let cost = (11.0 * 1000.0 + 7.0 * 2000.0) / 1e6;
+    assert_eq!(spend["keys"]["ci"]["requests"], 3);
+    assert_eq!(spend["models"]["up/m1"]["requests"], 2);
+    assert_eq!(spend["models"]["(none)"], json!({
+        "requests": 1, "failed": 1, "input_tokens": 0, "output_tokens": 0, "cost_usd": 0.0, "estimated_usd": 0.0,
+    }));
+    assert_eq!(spend["routes"]["@fallen"]["input_tokens"], 11);
+    let total = spend["total"]["cost_usd"].as_f64().unwrap();
+    assert!((total - 2.0 * cost).abs() < 1e-9, "{spend:#}");
+}
+
+#[tokio::test]
+async fn reloads_are_remembered_with_what_was_wrong() {
+    let (gateway, yaml, _mocks) = worked().await;
+    let (_, token) = console(&gateway).await;
+    refused(&gateway, &yaml, &token).await;
+    gateway.edit(&yaml.replace("fallen", "risen"));
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let reloads = loop {
+        let reloads = admin(&gateway, &token, "/admin/reloads").await;
+        if reloads["reloads"].as_array().unwrap().len() == 3 {
+            break reloads;
+        }
+        assert!(Instant::now() < deadline, "{reloads:#}");
+        sleep(Duration::from_millis(20)).await;
+    };
+    let told: Vec<[&Value; 3]> =
+        reloads["reloads"].as_array().unwrap().iter().map(|one| [&one["result"], &one["generation"], &one["errors"][0]["line"]]).collect();
+    assert_eq!((told[0][0], told[0][1]), (&json!("ack"), &json!(2)), "{reloads:#}");
+    assert_eq!((told[1][0], told[1][1]), (&json!("nack"), &json!(1)), "{reloads:#}");
+    assert_eq!((told[2][0], told[2][1]), (&json!("ack"), &json!(1)), "{reloads:#}");
+    let wrong = reloads["reloads"][1]["errors"][0].to_string();
+    assert!(wrong.contains("retriez"), "{wrong}");
+    assert!(reloads["reloads"][0]["changes"].to_string().contains("risen"), "{reloads:#}");
+}
+
+#[tokio::test]
+async fn the_page_is_for_this_machine_and_loads_nothing_from_elsewhere() {
+    let (gateway, ..) = worked().await;
+    for (path, media_type) in [
+        ("/console", "text/html; charset=utf-8"),
+        ("/console/console.css", "text/css; charset=utf-8"),
+        ("/console/console.js", "text/javascript; charset=utf-8"),
+    ] {
+        let answer = http_client::get(gateway.address, path).await.expect_status(200);
+        assert_eq!(answer.header("content-type"), Some(media_type));
+        assert!(answer.header("content-security-policy").unwrap().starts_with("default-src 'none'"));
+        for forbidden in ["src=\"http", "href=\"http", "url(", "@import", "innerHTML", "eval("] {
+            assert!(!answer.text().contains(forbidden), "{path}: {forbidden}");
+        }
+        for headers in [[("host", "gateway.example")], [("via", "1.1 proxy")], [("sec-fetch-site", "cross-site")]] {
+            request(gateway.address, "GET", path, &headers, b"").await.expect_status(403);
+        }
+    }
+    // What the page shows is for whoever has the token.
+    for path in ["/admin/spend", "/admin/reloads", "/admin/table", "/admin/requests"] {
+        http_client::get(gateway.address, path).await.expect_status(401);
+    }
+}
+
+#[tokio::test]
+async fn top_shows_requests_targets_and_money() {
+    let (gateway, yaml, _mocks) = worked().await;
+    let (_, token) = console(&gateway).await;
+    spent(&gateway, &token, 3).await;
+    refused(&gateway, &yaml, &token).await;
+    let picture = gateway.cli(&["top"]).await;
+    for (what, words) in [
+        ("sums", "3 requests, 1 did not end well, 22 tokens in, 14 out, $0.050000 spent"),
+        ("drift", "the file as it is now was refused"),
+        ("spend", "up/m1"),
+        ("outcome", "404 refused"),
+        ("fallback", "up/m1 (try 2)"),
+        ("tokens", "11/7"),
+    ] {
+        assert!(picture.contains(words), "{what}: {words}\n{picture}");
+    }
+    let newest = picture.lines().position(|line| line.contains("nothing")).unwrap();
+    assert!(newest < picture.lines().position(|line| line.contains("(try 2)")).unwrap(), "{picture}");
+}
+
+/// By keyboard and mouse, in a real browser. `ROUTEPLANE_PICTURES` names a folder for screenshots.
+#[tokio::test]
+#[ignore = "needs Chromium (Debian: apt-get install chromium), and Node.js with npm"]
+async fn a_person_uses_the_console() {
+    let (gateway, yaml, _mocks) = worked().await;
+    let (page, token) = console(&gateway).await;
+    spent(&gateway, &token, 3).await;
+    refused(&gateway, &yaml, &token).await;
+    let url = page.trim_end_matches("/console");
+    let browser = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+    let browser = browser.iter().find(|path| std::path::Path::new(path).exists()).expect("install Chromium (Debian: apt-get install chromium)");
+    let mut command = sdk::command_for("node/console.mjs").await;
+    command.args([url, &token, browser]).args(std::env::var_os("ROUTEPLANE_PICTURES"));
+    let output = command.output().await.unwrap();
+    let complained = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{complained}\n{}", gateway.log());
+    let seen: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let text = |name: &str| seen[name].as_str().unwrap_or_else(|| panic!("{name}: {seen:#}")).to_owned();
+    assert_eq!((&seen["problems"], &seen["elsewhere"]), (&json!([]), &json!([])), "{seen:#}");
+    assert_eq!(seen["asked"], true, "the token is asked for");
+    for (place, words) in [
+        ("state", "generation 1"),
+        ("first", "How it was decided"),
+        ("route", "down/m1"),
+        ("health", "up/m1"),
+        ("spend", "By client key"),
+        ("spend", "$0.0500"),
+        ("reloads", "retriez"),
+        ("drift", "Generation 1 stays live"),
+        ("explained", "fired"),
+        ("explained", "Route @fallen"),
+        ("mistake", "not JSON"),
+    ] {
+        assert!(text(place).contains(words), "{place}: {words}\n{seen:#}");
+    }
+    // The second of the list is the one that fell back.
+    assert!(text("second").contains("down/m1") && text("second").contains("HTTP 503"), "{seen:#}");
+    assert_eq!((seen["rows"].as_array().unwrap().len(), &seen["filtered"], &seen["reached"]), (3, &json!(1), &json!(2)));
+    assert_eq!(seen["around"], "tab-requests");
+    assert!(seen["wide"].as_u64().unwrap() <= 420, "the page is wider than a telephone: {}", seen["wide"]);
+    assert_ne!(seen["dark"], "rgb(251, 251, 250)");
+}
