@@ -21,7 +21,7 @@ fn file(bad: &MockUpstream, good: &MockUpstream) -> String {
 
 /// A gateway that has answered by the target that was asked for, by a fallback, and not at all.
 async fn worked() -> (Gateway, String, [MockUpstream; 2]) {
-    let (bad, good) = (MockUpstream::start([Act::Status(503)]).await, MockUpstream::good().await);
+    let (bad, good) = (MockUpstream::start([Act::status(503)]).await, MockUpstream::good().await);
     let yaml = file(&bad, &good);
     let gateway = Gateway::start(&yaml).await;
     let key = format!("Bearer {}", provider_key("ci"));
