@@ -1,9 +1,9 @@
 //! What is live, what is wanted, and what became of the last reload: one record, shown by `/admin/config/status`,
 //! `/readyz`, `routeplane status`, the metrics and the service manager.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -112,14 +112,10 @@ mod tests {
         other.outcome = Outcome::Failed;
         spend.count(&other);
         let books = spend.books();
-        assert_eq!(books.keys["ci"], Sums {
-            requests: 1,
-            failed: 0,
-            input_tokens: 10,
-            output_tokens: 5,
-            cost_usd: 0.75,
-            estimated_usd: 0.5
-        });
+        assert_eq!(
+            books.keys["ci"],
+            Sums { requests: 1, failed: 0, input_tokens: 10, output_tokens: 5, cost_usd: 0.75, estimated_usd: 0.5 }
+        );
         assert_eq!((books.models["openai/gpt-5"].requests, books.models["openai/gpt-5"].failed), (2, 1));
         assert_eq!((books.routes["@cheap"].requests, books.keys[NONE].requests, books.total.requests), (1, 1, 2));
     }

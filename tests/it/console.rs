@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tokio::time::{Duration, Instant, sleep};
 
-use crate::gateway::{Gateway, providers, provider_key};
+use crate::gateway::{Gateway, provider_key, providers};
 use crate::http_client::{self, request};
 use crate::mock_upstream::{Act, MockUpstream};
 use crate::sdk;
@@ -11,7 +11,8 @@ use crate::sdk;
 /// The file: two providers, a client key, a preset that falls back and a rule.
 fn file(bad: &MockUpstream, good: &MockUpstream) -> String {
     let providers = providers(&[("down", "openai-chat", bad), ("up", "openai-chat", good)]);
-    let providers = providers.replace(", key: env:KEY_OF_up", ", prices: { m1: { input: 1000, output: 2000 } }, key: env:KEY_OF_up");
+    let providers = providers
+        .replace(", key: env:KEY_OF_up", ", prices: { m1: { input: 1000, output: 2000 } }, key: env:KEY_OF_up");
     format!(
         "{providers}keys: {{ ci: env:KEY_OF_ci }}\nretries: {{ attempts: 1 }}\n\
          presets:\n  fallen: {{ route: down/m1 > up/m1 }}\n\
@@ -78,9 +79,12 @@ async fn what_was_spent_is_told_by_key_model_and_route() {
     let cost = (11.0 * 1000.0 + 7.0 * 2000.0) / 1e6;
     assert_eq!(spend["keys"]["ci"]["requests"], 3);
     assert_eq!(spend["models"]["up/m1"]["requests"], 2);
-    assert_eq!(spend["models"]["(none)"], json!({
-        "requests": 1, "failed": 1, "input_tokens": 0, "output_tokens": 0, "cost_usd": 0.0, "estimated_usd": 0.0,
-    }));
+    assert_eq!(
+        spend["models"]["(none)"],
+        json!({
+            "requests": 1, "failed": 1, "input_tokens": 0, "output_tokens": 0, "cost_usd": 0.0, "estimated_usd": 0.0,
+        })
+    );
     assert_eq!(spend["routes"]["@fallen"]["input_tokens"], 11);
     let total = spend["total"]["cost_usd"].as_f64().unwrap();
     assert!((total - 2.0 * cost).abs() < 1e-9, "{spend:#}");
@@ -101,8 +105,12 @@ async fn reloads_are_remembered_with_what_was_wrong() {
         assert!(Instant::now() < deadline, "{reloads:#}");
         sleep(Duration::from_millis(20)).await;
     };
-    let told: Vec<[&Value; 3]> =
-        reloads["reloads"].as_array().unwrap().iter().map(|one| [&one["result"], &one["generation"], &one["errors"][0]["line"]]).collect();
+    let told: Vec<[&Value; 3]> = reloads["reloads"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| [&one["result"], &one["generation"], &one["errors"][0]["line"]])
+        .collect();
     assert_eq!((told[0][0], told[0][1]), (&json!("ack"), &json!(2)), "{reloads:#}");
     assert_eq!((told[1][0], told[1][1]), (&json!("nack"), &json!(1)), "{reloads:#}");
     assert_eq!((told[2][0], told[2][1]), (&json!("ack"), &json!(1)), "{reloads:#}");
@@ -166,7 +174,10 @@ async fn a_person_uses_the_console() {
     refused(&gateway, &yaml, &token).await;
     let url = page.trim_end_matches("/console");
     let browser = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
-    let browser = browser.iter().find(|path| std::path::Path::new(path).exists()).expect("install Chromium (Debian: apt-get install chromium)");
+    let browser = browser
+        .iter()
+        .find(|path| std::path::Path::new(path).exists())
+        .expect("install Chromium (Debian: apt-get install chromium)");
     let mut command = sdk::command_for("node/console.mjs").await;
     command.args([url, &token, browser]).args(std::env::var_os("ROUTEPLANE_PICTURES"));
     let output = command.output().await.unwrap();
@@ -193,7 +204,10 @@ async fn a_person_uses_the_console() {
     }
     // The second of the list is the one that fell back.
     assert!(text("second").contains("down/m1") && text("second").contains("HTTP 503"), "{seen:#}");
-    assert_eq!((seen["rows"].as_array().unwrap().len(), &seen["filtered"], &seen["reached"]), (3, &json!(1), &json!(2)));
+    assert_eq!(
+        (seen["rows"].as_array().unwrap().len(), &seen["filtered"], &seen["reached"]),
+        (3, &json!(1), &json!(2))
+    );
     assert_eq!(seen["around"], "tab-requests");
     assert!(seen["wide"].as_u64().unwrap() <= 420, "the page is wider than a telephone: {}", seen["wide"]);
     assert_ne!(seen["dark"], "rgb(251, 251, 250)");

@@ -68,13 +68,17 @@ impl View {
             Constraint::Length(1),
         ])
         .areas(frame.area());
-        let [targets, spend] = Layout::horizontal([Constraint::Percentage(58), Constraint::Percentage(42)]).spacing(2).areas(middle);
+        let [targets, spend] =
+            Layout::horizontal([Constraint::Percentage(58), Constraint::Percentage(42)]).spacing(2).areas(middle);
         frame.render_widget(Paragraph::new(self.head()), head);
         self.draw_targets(frame, targets);
         self.draw_spend(frame, spend);
         self.draw_requests(frame, requests);
         let pause = if self.paused { "p go on" } else { "p pause" };
-        let text = format!(" q end  {pause}  f only what did not end well  b spend by {}  \u{2191}\u{2193} scroll", self.book.next().words().1);
+        let text = format!(
+            " q end  {pause}  f only what did not end well  b spend by {}  \u{2191}\u{2193} scroll",
+            self.book.next().words().1
+        );
         frame.render_widget(Paragraph::new(text).style(quiet()), keys);
     }
 
@@ -118,15 +122,24 @@ impl View {
                 Line::raw(millis(number(target, "/latency_ms"))).right_aligned(),
             ])
         });
-        let widths = [Constraint::Min(20), Constraint::Length(8), Constraint::Length(6), Constraint::Length(8), Constraint::Length(8)];
-        let table = Table::new(rows, widths).header(header(["target", "", "busy", "first", "whole"], 2)).block(block("targets"));
+        let widths = [
+            Constraint::Min(20),
+            Constraint::Length(8),
+            Constraint::Length(6),
+            Constraint::Length(8),
+            Constraint::Length(8),
+        ];
+        let table = Table::new(rows, widths)
+            .header(header(["target", "", "busy", "first", "whole"], 2))
+            .block(block("targets"));
         frame.render_widget(table, area);
     }
 
     /// Names with their sums, the dearest first.
     fn entries(&self) -> Vec<(&str, &Value)> {
         let book = self.seen.spend.get(self.book.words().0).and_then(Value::as_object);
-        let mut entries: Vec<(&str, &Value)> = book.into_iter().flatten().map(|(name, sums)| (name.as_str(), sums)).collect();
+        let mut entries: Vec<(&str, &Value)> =
+            book.into_iter().flatten().map(|(name, sums)| (name.as_str(), sums)).collect();
         let rank = |sums: &Value| (number(sums, "/cost_usd").unwrap_or(0.0), number(sums, "/requests").unwrap_or(0.0));
         entries.sort_by(|(_, a), (_, b)| rank(b).partial_cmp(&rank(a)).unwrap_or(std::cmp::Ordering::Equal));
         entries
@@ -155,16 +168,21 @@ impl View {
                 "refused" | "caller_left" => Color::Yellow,
                 _ => Color::Red,
             };
-            let (rule, attempts) = (text(one, "/rule"), one.get("attempts").and_then(Value::as_array).map_or(0, Vec::len));
+            let (rule, attempts) =
+                (text(one, "/rule"), one.get("attempts").and_then(Value::as_array).map_or(0, Vec::len));
             let why = if rule.is_empty() { text(one, "/route") } else { format!("rule {rule}") };
             let target = text(one, "/target");
             let target = if attempts > 1 { format!("{target} (try {attempts})") } else { target };
             let tokens = one.get("usage").or_else(|| one.get("usage_estimated"));
-            let tokens = tokens.map_or(String::new(), |usage| format!("{}/{}", whole(usage, "/input"), whole(usage, "/output")));
+            let tokens =
+                tokens.map_or(String::new(), |usage| format!("{}/{}", whole(usage, "/input"), whole(usage, "/output")));
             let time = text(one, "/time");
             Row::new([
                 Line::styled(time.get(11..19).unwrap_or_default().to_owned(), quiet()),
-                Line::from(Span::styled(format!("{} {}", text(one, "/status"), outcome.replace('_', " ")), Style::new().fg(colour))),
+                Line::from(Span::styled(
+                    format!("{} {}", text(one, "/status"), outcome.replace('_', " ")),
+                    Style::new().fg(colour),
+                )),
                 Line::raw(text(one, "/model")),
                 Line::raw(target),
                 Line::raw(why),
