@@ -220,7 +220,7 @@ fn metrics_page() -> String {
     }
     page.push_str(
         "\nThe labels: `protocol` is the caller's; `status` is a class (`2xx`); `outcome` is `ok` or the cause of a failed try; \
-         `kind`\nis `input`, `output`, or a part of them: `cached` and `cache_write` of the input, `reasoning` of\nthe output; `result` is `ack`, `nack`, `noop` or `coalesced`; `mode` is `events`, `poll` or `off`;\n`sink` is where telemetry goes. No label holds what a caller makes up.\n",
+         `kind`\nis `input`, `output`, or a part of them: `cached` and `cache_write` of the input, `reasoning` of\nthe output; `result` is `ack`, `nack`, `noop` or `coalesced`; `mode` is `events`, `poll` or `off`;\n`sink` is where telemetry goes; `model` is that of a target that failed again and again.\n",
     );
     page
 }
