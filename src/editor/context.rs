@@ -248,7 +248,7 @@ mod tests {
             ("rules: |  # first wins\n  when a -> b/c\n\n    and ^", "rules", Slot::Block),
             ("rules: |\n  when a -> b/c\ntes^", "", Slot::Key),
             ("presets:\n  a:\n    system: |\n      text ^\n", "presets.a.system", Slot::Block),
-            ("listen: x # why ^", "listen", Slot::Comment),
+            ("listen: x # why ^", "", Slot::Comment),
             ("rules: otherwise -> ^", "rules", Slot::Value),
         ] {
             assert_eq!(at(text), (path.to_owned(), slot), "{text}");

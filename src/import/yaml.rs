@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn short_mappings_stand_on_one_line_and_long_ones_below() {
-        let small = Item::map("small", vec![Item::text("route", "@a"), Item::new("n", Yaml::texts(["x, y", "no"]))]);
+        let small = Item::map("small", vec![Item::text("route", "@a"), Item::new("it", Yaml::texts(["x, y", "no"]))]);
         let tall = Item::map("tall", vec![small.clone()]).tall().beside("why");
         let noted = Item::map("noted", vec![Item::text("a", "b c").above("one")]);
         let long = Item::new(
@@ -206,7 +206,7 @@ mod tests {
             Yaml::List(vec![Yaml::Map(vec![Item::text("text", &"w ".repeat(60)), Item::text("b", "c")])]),
         );
         let expected = format!(
-            "small: {{ route: \"@a\", n: [\"x, y\", \"no\"] }}\ntall: # why\n  small: {{ route: \"@a\", n: [\"x, y\", \"no\"] }}\n\
+            "small: {{ route: \"@a\", it: [\"x, y\", \"no\"] }}\ntall: # why\n  small: {{ route: \"@a\", it: [\"x, y\", \"no\"] }}\n\
              noted:\n  # one\n  a: b c\nlong:\n  - text: \"{}\"\n    b: c\n",
             "w ".repeat(60)
         );

@@ -65,6 +65,11 @@ fn matching(pattern: &str) -> Vec<PathBuf> {
         };
         let mut budget = ENTRIES;
         let wanted: Vec<&str> = pattern.split('/').skip(fixed.len()).collect();
+        // One of several names that are written out.
+        if wanted.is_empty() && root.is_file() {
+            found.push(root);
+            continue;
+        }
         walk(&root, &wanted, fixed.is_empty(), &mut budget, DEPTH, &mut found);
     }
     found
