@@ -102,6 +102,7 @@ codes! {
     BadAmount = 122, Error;
     NothingToChoose = 123, Warning;
     UnknownPrice = 124, Warning;
+    UnknownParameter = 125, Warning;
 
     // 140–159: secrets and environment
     LiteralSecret = 140, Warning;

@@ -93,7 +93,7 @@ fn nothing_of_recorded_traffic_is_lost_in_silence() {
     assert!(lines.is_empty(), "{} paths are lost in silence", lines.len());
 }
 
-fn records(wire: &Path) -> Vec<PathBuf> {
+pub(crate) fn records(wire: &Path) -> Vec<PathBuf> {
     let folders = std::fs::read_dir(wire).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
     let files = folders.flat_map(|folder| std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()));
     let mut files: Vec<PathBuf> =
@@ -102,7 +102,7 @@ fn records(wire: &Path) -> Vec<PathBuf> {
     files
 }
 
-fn protocol_of(record: &Value) -> Option<&'static dyn Protocol> {
+pub(crate) fn protocol_of(record: &Value) -> Option<&'static dyn Protocol> {
     let id = match record["protocol"].as_str()? {
         "openai.chat" => ProtocolId::OpenAiChat,
         "openai.responses" => ProtocolId::OpenAiResponses,

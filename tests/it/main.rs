@@ -24,6 +24,7 @@ mod corpus;
 mod costs;
 mod docs;
 mod endpoints;
+mod estimates;
 mod failover;
 mod faults;
 mod fmt;

@@ -1,6 +1,7 @@
 //! What is said about the rules of a file once it compiles: each finding holds for all requests, and shows one.
 
 mod notes;
+mod params;
 mod parts;
 mod reach;
 mod targets;
@@ -74,6 +75,7 @@ pub(super) fn file(file: &File<'_>, diagnostics: &mut Diagnostics) -> Proof {
     let conditions = file.rules.iter().map(|rule| rule.when_span).collect();
     targets::check_fallbacks(file, diagnostics);
     targets::check_prices(file, diagnostics);
+    params::check(file, diagnostics);
     if file.rules.is_empty() {
         return Proof { coverage: Coverage::Unknown, conditions };
     }
