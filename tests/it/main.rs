@@ -9,6 +9,7 @@ mod callers;
 mod checked;
 mod ci;
 mod cli;
+mod clients;
 mod cloud_aws;
 mod cloud_hosting;
 mod cloud_tokens;

@@ -3,6 +3,8 @@
 // Arguments: the gateway's address (`http://127.0.0.1:4356`), a model for chats, a model for embeddings (or `-`).
 
 import OpenAI from "openai";
+import { zodResponseFormat } from "openai/helpers/zod";
+import { z } from "zod";
 
 const [address, model, embedder] = process.argv.slice(2);
 const image = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
@@ -63,14 +65,9 @@ const seeImage = async () => {
 };
 
 const structured = async () => {
-  const schema = {
-    type: "object",
-    properties: { answer: { type: "integer" }, unit: { type: "string" } },
-    required: ["answer", "unit"],
-    additionalProperties: false,
-  };
-  const response_format = { type: "json_schema", json_schema: { name: "answer", schema, strict: true } };
-  return JSON.parse(heard(await create(user("case:structured"), { response_format })).text);
+  const response_format = zodResponseFormat(z.object({ answer: z.number().int(), unit: z.string() }), "answer");
+  const messages = user("case:structured");
+  return (await client.chat.completions.parse({ model, messages, response_format })).choices[0].message.parsed;
 };
 
 const error = async (text, asked = model) => {
