@@ -30,7 +30,9 @@ impl TextRule for Url {
                 "let a variable replace the whole URL: `env: { base_url: NAME }`, or write `{name}` and `env: { variables: { name: NAME } }`".to_owned(),
             ));
         }
-        if let Some(sign) = text.chars().find(|sign| sign.is_whitespace() || "\"<>".contains(*sign)) {
+        let stray = text.chars().find(|sign| sign.is_whitespace() || "\"<>".contains(*sign));
+        // One that may hold a password is judged where it is hidden first.
+        if let Some(sign) = stray.filter(|_| !text.contains('@')) {
             let sign = if sign.is_whitespace() { "a blank".to_owned() } else { format!("`{sign}`") };
             let help = "look for a quote that is missing or too many; blanks of a path are written `%20`";
             return Err((format!("{sign} cannot stand in a URL"), help.to_owned()));
