@@ -81,14 +81,8 @@ pub fn router(state: AdminState) -> Router {
         .with_state(state)
 }
 
-async fn unknown_path(request: Request) -> Response {
-    let text = match request.uri().path() {
-        "/v1/responses" | "/responses" => {
-            "OpenAI Responses is not served yet; tell the client to use Chat Completions, at /v1/chat/completions"
-        }
-        _ => "there is nothing at this path; GET / lists the paths that there are",
-    };
-    refusal(StatusCode::NOT_FOUND, text)
+async fn unknown_path() -> Response {
+    refusal(StatusCode::NOT_FOUND, "there is nothing at this path; GET / lists the paths that there are")
 }
 
 async fn index() -> Json<Value> {
@@ -96,8 +90,9 @@ async fn index() -> Json<Value> {
         "name": "routeplane",
         "version": env!("CARGO_PKG_VERSION"),
         "endpoints": [
-            "/v1/chat/completions", "/v1/embeddings", "/v1/messages", "/v1/messages/count_tokens", "/v1/models",
-            "/v1beta/models/{model}:generateContent", "/livez", "/readyz", "/metrics",
+            "/v1/chat/completions", "/v1/responses", "/v1/embeddings", "/v1/messages", "/v1/messages/count_tokens", "/v1/models",
+            "/v1beta/models/{model}:generateContent", "/model/{model}/converse", "/v1/files", "/v1/batches", "/console", "/livez",
+            "/readyz", "/metrics",
         ],
     }))
 }
