@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
 
 mod access_log;
+mod agents;
 mod analysis;
 mod any_bytes;
 mod bugs;

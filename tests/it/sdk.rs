@@ -349,15 +349,20 @@ async fn install(name: &str, requirements: &str) -> PathBuf {
 }
 
 async fn install_node() -> PathBuf {
-    let (folder, filled) = folder("node", &["node/package.json", "node/package-lock.json"]);
+    packages("node").await
+}
+
+/// The packages of npm that `tests/sdk/NAME` pins, installed once. What they would run when they are installed is not run.
+pub(crate) async fn packages(name: &str) -> PathBuf {
+    let (folder, filled) = folder(name, &[&format!("{name}/package.json"), &format!("{name}/package-lock.json")]);
     if !filled {
         for file in ["package.json", "package-lock.json", ".npmrc"] {
-            std::fs::copy(Path::new(ROOT).join("tests/sdk/node").join(file), folder.join(file)).unwrap();
+            std::fs::copy(Path::new(ROOT).join("tests/sdk").join(name).join(file), folder.join(file)).unwrap();
         }
         let missing =
             "install Node.js with npm (Debian: apt-get install nodejs npm); these SDKs need version 20 or later";
         step(Command::new("node").arg("--version"), missing).await;
-        step(Command::new("npm").arg("ci").current_dir(&folder), missing).await;
+        step(Command::new("npm").args(["ci", "--ignore-scripts"]).current_dir(&folder), missing).await;
         std::fs::write(folder.join("complete"), "").unwrap();
     }
     folder

@@ -67,7 +67,7 @@ pub(crate) fn whole(facts: &Facts, said: &Said) -> Value {
         message["tool_calls"] = said.calls.iter().map(call).collect();
     }
     json!({
-        "id": "chatcmpl-mock", "object": "chat.completion", "created": 1_700_000_000, "model": facts.model,
+        "id": facts.id("chatcmpl-mock"), "object": "chat.completion", "created": 1_700_000_000, "model": facts.model,
         "choices": [{ "index": 0, "message": message, "finish_reason": finish_reason(said), "logprobs": null }],
         "usage": usage(said),
     })
@@ -123,7 +123,7 @@ pub(crate) fn stream(facts: &Facts, said: &Said) -> Stream {
 
 fn envelope(facts: &Facts) -> Value {
     json!({
-        "id": "chatcmpl-mock", "object": "chat.completion.chunk", "created": 1_700_000_000, "model": facts.model,
+        "id": facts.id("chatcmpl-mock"), "object": "chat.completion.chunk", "created": 1_700_000_000, "model": facts.model,
     })
 }
 

@@ -62,20 +62,25 @@ pub(crate) enum Case {
     Structured(Form),
     /// Two hundred events, one every 20 ms.
     Long,
+    /// An agent at work: it reads a file with its shell, writes another, and says what the shell said.
+    Agent,
     Error(u16),
 }
 
 impl Case {
     fn of(request: &Request) -> Case {
         let text = request.text();
-        let word = |at: usize| text[at + 5..].split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).next();
-        match text.rfind("case:").and_then(word).unwrap_or("text") {
+        let word = |(at, _)| text[at + 5..].split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).next();
+        // What agents say of themselves has the letters in it, and then a blank.
+        let mut words = text.rmatch_indices("case:").filter_map(word).filter(|word| !word.is_empty());
+        match words.next().unwrap_or("text") {
             "text" => Case::Text,
             "reasoning" => Case::Reasoning,
             "tools" => Case::Tools,
             "image" => Case::Image,
             word if word.starts_with("structured") => Case::Structured(Form::of(word)),
             "long" => Case::Long,
+            "agent" => Case::Agent,
             word => match word.strip_prefix("error-").and_then(|status| status.parse().ok()) {
                 Some(status) => Case::Error(status),
                 None => panic!("`case:{word}` is not a case of the mock upstream"),
@@ -100,6 +105,16 @@ pub(crate) struct Facts {
     pub(crate) corrected: bool,
     /// What is wrong with the request in its dialect.
     pub(crate) faults: Vec<String>,
+}
+
+impl Facts {
+    /// The id of the answer; another one for each turn, because agents take two answers of one id for one answer.
+    pub(crate) fn id(&self, name: &str) -> String {
+        match self.tool_results.len() {
+            0 => name.to_owned(),
+            turn => format!("{name}_{turn}"),
+        }
+    }
 }
 
 /// One tool call: id, name, arguments as JSON text.
@@ -158,8 +173,32 @@ fn say(case: Case, facts: &Facts) -> Result<Said, (u16, String)> {
         },
         Case::Structured(form) => structured(form, facts),
         Case::Long => Ok(Said { text: (0..200).map(|n| format!("word{n} ")).collect(), ..Said::default() }),
+        Case::Agent => agent(facts),
         Case::Error(status) => Err((status, format!("the mock was asked for {status}"))),
     }
+}
+
+/// How agents name their shell, and what it is told: to read a file, then to write one.
+const SHELLS: [[Call; 2]; 2] = [
+    [
+        ("call_read", "Bash", "{\"command\":\"cat notes.txt\"}"),
+        ("call_write", "Bash", "{\"command\":\"printf written > answer.txt\"}"),
+    ],
+    [
+        ("call_read", "exec_command", "{\"cmd\":\"cat notes.txt\"}"),
+        ("call_write", "exec_command", "{\"cmd\":\"printf written > answer.txt\"}"),
+    ],
+];
+
+fn agent(facts: &Facts) -> Result<Said, (u16, String)> {
+    let known = |calls: &&[Call; 2]| facts.tools.iter().any(|tool| tool == calls[0].1);
+    let Some(calls) = SHELLS.iter().find(known) else {
+        return Err((400, format!("expected the tools of an agent, got {:?}", facts.tools)));
+    };
+    Ok(match calls.get(facts.tool_results.len()) {
+        Some(call) => Said { reasoning: Some(REASONING), calls: vec![*call], ..Said::default() },
+        None => Said::text(format!("results: {}", facts.tool_results.join(" | "))),
+    })
 }
 
 /// What is wrong with a structured answer.

@@ -66,9 +66,17 @@ fn array(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-fn call((_, name, arguments): &dialect::Call) -> Value {
-    let args: Value = serde_json::from_str(arguments).unwrap();
-    json!({ "functionCall": { "name": name, "args": args } })
+/// The calls; the first of them carries the signature where no text does.
+fn calls(said: &Said) -> Vec<Value> {
+    let call = |(_, name, arguments): &dialect::Call| {
+        let args: Value = serde_json::from_str(arguments).unwrap();
+        json!({ "functionCall": { "name": name, "args": args } })
+    };
+    let mut calls: Vec<Value> = said.calls.iter().map(call).collect();
+    if let Some(first) = calls.first_mut().filter(|_| said.reasoning.is_some() && said.text.is_empty()) {
+        first["thoughtSignature"] = json!(dialect::SIGNATURE);
+    }
+    calls
 }
 
 fn usage(said: &Said) -> Value {
@@ -90,7 +98,7 @@ fn response(facts: &Facts, said: &Said, parts: Vec<Value>, last: bool) -> Value 
         candidate["finishReason"] = json!("STOP");
     }
     json!({
-        "candidates": [candidate], "usageMetadata": usage(said), "modelVersion": facts.model, "responseId": "resp-mock",
+        "candidates": [candidate], "usageMetadata": usage(said), "modelVersion": facts.model, "responseId": facts.id("resp-mock"),
     })
 }
 
@@ -112,7 +120,7 @@ pub(crate) fn whole(facts: &Facts, said: &Said) -> Value {
     if !said.text.is_empty() {
         parts.push(text_part(&said.whole_text(), said.reasoning.is_some()));
     }
-    parts.extend(said.calls.iter().map(call));
+    parts.extend(calls(said));
     response(facts, said, parts, true)
 }
 
@@ -120,7 +128,7 @@ pub(crate) fn stream(facts: &Facts, said: &Said) -> Stream {
     let mut parts: Vec<Value> = said.reasoning.map(thought).into_iter().collect();
     let signed = |at: usize| at == 0 && said.reasoning.is_some();
     parts.extend(said.text.iter().enumerate().map(|(at, text)| text_part(text, signed(at))));
-    parts.extend(said.calls.iter().map(call));
+    parts.extend(calls(said));
     let last = parts.len() - 1;
     let event = |(at, part): (usize, Value)| {
         format!("data: {}\r\n\r\n", response(facts, said, vec![part], at == last)).into_bytes()

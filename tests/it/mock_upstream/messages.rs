@@ -36,8 +36,13 @@ fn check(request: &Request, body: &Value, faults: &mut Vec<String>) {
     must(body["model"].is_string(), "no `model`");
     must(body["max_tokens"].as_u64().is_some_and(|limit| limit > 0), "no `max_tokens`");
     must(array(&body["messages"]).first().is_some_and(|first| first["role"] == "user"), "the first turn is not `user`");
-    let roles =
-        array(&body["messages"]).iter().all(|message| message["role"] == "user" || message["role"] == "assistant");
+    let betas = request.header("anthropic-beta").unwrap_or_default();
+    let known: &[&str] = if betas.contains("mid-conversation-system") {
+        &["user", "assistant", "system"]
+    } else {
+        &["user", "assistant"]
+    };
+    let roles = array(&body["messages"]).iter().all(|message| known.iter().any(|role| message["role"] == *role));
     must(roles, "a role is neither `user` nor `assistant`");
 }
 
@@ -97,7 +102,7 @@ fn stop_reason(said: &Said) -> &'static str {
 
 pub(crate) fn whole(facts: &Facts, said: &Said) -> Value {
     json!({
-        "id": "msg_mock", "type": "message", "role": "assistant", "model": facts.model, "content": blocks(said),
+        "id": facts.id("msg_mock"), "type": "message", "role": "assistant", "model": facts.model, "content": blocks(said),
         "stop_reason": stop_reason(said), "stop_sequence": null, "usage": usage(said),
     })
 }

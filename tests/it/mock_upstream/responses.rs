@@ -98,7 +98,7 @@ pub(crate) fn whole(facts: &Facts, said: &Said) -> Value {
 
 fn response(facts: &Facts, status: &str, output: &[Value], usage: &Value) -> Value {
     json!({
-        "id": "resp_mock", "object": "response", "created_at": 1_700_000_000, "status": status, "error": null,
+        "id": facts.id("resp_mock"), "object": "response", "created_at": 1_700_000_000, "status": status, "error": null,
         "incomplete_details": null, "instructions": null, "metadata": {}, "model": facts.model, "output": output,
         "parallel_tool_calls": true, "temperature": 1.0, "tool_choice": "auto", "tools": [], "top_p": 1.0,
         "usage": usage,
