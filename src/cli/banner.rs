@@ -95,7 +95,7 @@ fn can_be_called(live: &Live, model: &str) -> bool {
         Outcome::Attempts { attempts, .. } => {
             attempts.iter().any(|attempt| state(live, attempt.target.provider).is_some_and(|it| it.unusable.is_none()))
         }
-        Outcome::Deny { .. } | Outcome::NotFound(_) => false,
+        Outcome::Deny { .. } | Outcome::NotFound(_) | Outcome::Unmet(_) => false,
     }
 }
 

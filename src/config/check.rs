@@ -61,6 +61,7 @@ fn key(entry: &KeyEntry, secrets: &mut Secrets<'_>, diagnostics: &mut Diagnostic
         id: entry.name.value.as_str().into(),
         secret: secrets.reference(secret, diagnostics),
         attributes: attributes.map(|(name, value)| (name.value.as_str().into(), value.value.as_str().into())).collect(),
+        allow_request_routing: entry.allow_request_routing.map(|allowed| allowed.value),
     })
 }
 

@@ -80,6 +80,9 @@ mapping! {
     pub struct KeyEntry named name, faulty faulty, rest attributes, short "key", {
         /// The key itself.
         "key" => key: Option<Spanned<SecretText>> as Secret,
+        /// Its holder may, or may not, say in its requests which models and providers it wants, whatever the file says for
+        /// everybody.
+        "allow_request_routing" => allow_request_routing: Option<Spanned<bool>> as Flag,
     }
 }
 
@@ -574,6 +577,13 @@ mapping! {
         "headers" => headers: Vec<(Spanned<String>, Spanned<String>)> as Map<HeaderKey, Word>,
         /// A stream is asked for.
         "stream" default "false" => stream: Option<Spanned<bool>> as Flag,
+        /// Models to go on with, as the body would say it: `[a/b, "@cheap"]`. Here and in the next two, see routing in the
+        /// request.
+        "models" => models: Option<Spanned<String>> as Json,
+        /// OpenRouter's `provider`, as the body would say it: `{ order: [groq], sort: price }`.
+        "provider" => provider: Option<Spanned<String>> as Json,
+        /// `routing`, as the body would say it: `{ model: { sort: latency } }`.
+        "routing" => routing: Option<Spanned<String>> as Json,
         /// The user named in the request.
         "user" => user: Option<Spanned<String>> as Text<Any>,
         /// The session that the request belongs to.

@@ -8,12 +8,11 @@ mod sense;
 use super::document::{Document, TestEntry, TestExpect};
 use super::{FailedTest, Files};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean};
-use crate::rule::Facts;
 use crate::source::{SourceMap, Span, Spanned};
-use crate::table::explain::{Carry, explain};
-use crate::table::facts::RequestFacts;
+use crate::table::explain::{Carry, explained};
 use crate::table::{Attempt, RoutingTable};
 use expect::Case;
+use request::Pretended;
 
 /// What tests are decided with.
 #[derive(Clone, Copy)]
@@ -87,9 +86,9 @@ fn run_one(test: &TestEntry, number: usize, world: &World<'_>, diagnostics: &mut
     let given = given::read(&test.given, table, diagnostics);
     let request = request::read(test, &World { table, ..*world }, diagnostics);
     let (Some(()), Some(_), Some(given), Some(request)) = (sense, &priced, given, request) else { return };
-    let judged = request.with_facts(|facts, recorded| {
+    let judged = request.with_facts(table, |pretended| {
         let world = World { table, ..*world };
-        judge(test, number, &world, &given, (facts, recorded))
+        judge(test, number, &world, &given, pretended)
     });
     match judged {
         Ok(failure) => failure.into_iter().for_each(|failure| diagnostics.push(failure)),
@@ -111,16 +110,17 @@ fn judge(
     number: usize,
     world: &World<'_>,
     given: &given::Given<'_>,
-    (facts, recorded): (&dyn Facts, Option<&RequestFacts<'_, '_>>),
+    Pretended { facts, recorded, asked }: Pretended<'_, '_>,
 ) -> Option<Diagnostic> {
     let carried = recorded.zip(world.carry);
     let lost = |attempt: &Attempt<'_>| carried.map(|(recorded, carry)| carry(recorded, attempt));
-    let decision = world.table.select(facts, &given.health, given.draw);
+    let renamed = asked.renamed(facts);
+    let decision = world.table.decide(facts, (asked, &renamed), &given.health, given.draw);
     let failures = expect::failures(&test.expect, &Case { facts, decision: &decision, lost: &lost });
     if failures.is_empty() {
         return None;
     }
-    let mut explanation = explain(world.table, facts, &given.health, given.draw);
+    let mut explanation = explained(world.table, facts, (asked, &renamed), decision, given.draw);
     if let Some((recorded, carry)) = carried {
         explanation.add_losses(recorded, carry);
     }

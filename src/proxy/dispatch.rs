@@ -26,11 +26,12 @@ use super::responses::stored::{self, Question};
 use super::scopes::{Bounds, Scopes, Step};
 use super::shadow::Original;
 use super::tensorzero::doors::Door;
-use super::{Gateway, ResponseBody, guard, models, objects, receive, recorded, responses, tensorzero, wished};
+use super::{Gateway, ResponseBody, guard, models, objects, receive, recorded, responses, tensorzero};
 use crate::live::Live;
 use crate::state::health::Taking;
 use crate::table::select::NotFound;
 use crate::table::settings::{OnLoss, Retries};
+use crate::table::wishes::{Asked, Unmet};
 use crate::table::{Attempt, Decision, Draw, Mirror, Outcome};
 use crate::telemetry::Entry;
 use crate::wire::envelope::Envelope;
@@ -172,10 +173,15 @@ async fn generate(
     let body = receive::body(headers, body, live.table.limits.body).await?;
     trail.entry.note(|record, _| record.bytes_in = body.len() as u64);
     let head = call.head();
-    let (wished, session, continued);
+    let (stripped, session, continued);
     let envelope = inbound.peek(&head, &body)?;
-    wished = wished::read(&live.table, &call, &body, &envelope)?;
-    let (body, envelope) = match &wished.stripped {
+    let may_choose = live.table.allows_request_routing(client);
+    let asked = Asked::read(may_choose, call.operation, |name| envelope.members.get(name));
+    if let Asked::Unreadable(unmet) = asked {
+        return Err(refused(unmet));
+    }
+    stripped = asked.strip(&body, &envelope);
+    let (body, envelope) = match &stripped {
         Some(stripped) => (stripped, inbound.peek(&head, stripped)?),
         None => (&body, envelope),
     };
@@ -214,14 +220,8 @@ async fn generate(
     };
     let draw = Draw(fastrand::f64());
     let health = Taking(&live.runtime.health);
-    let renamed = wished.wishes.as_ref().map(|wishes| wishes.renamed(&facts)).unwrap_or_default();
-    let decision = match &wished.wishes {
-        Some(wishes) => {
-            let decision = live.table.select_wished(&facts, (wishes, &renamed), &health, draw);
-            decision.map_err(wished::unfulfilled)?
-        }
-        None => live.table.select(&facts, &health, draw),
-    };
+    let renamed = asked.renamed(&facts);
+    let decision = live.table.decide(&facts, (&asked, &renamed), &health, draw);
     recorded::decided(&mut trail.entry, &decision, draw, &facts, (&live.runtime.recorded, gateway.sinks.facts()));
     let route = decision.route.to_string();
     if let Some(inference) = &surface {
@@ -231,7 +231,6 @@ async fn generate(
         Some(inference) => tensorzero::undecided(inference, error),
         None => error,
     })?;
-    wished.check(attempts)?;
     let reachable = session.as_ref().map(|session| session.reachable(attempts)).transpose()?;
     let attempts = reachable.as_deref().unwrap_or(attempts);
     let incoming = Incoming {
@@ -314,6 +313,16 @@ fn targets<'d, 't>(decision: &'d Decision<'t>, model: &str) -> Result<&'d [Attem
             Err(Error::new(kind, text).with_code("denied").with_status(*status))
         }
         Outcome::NotFound(reason) => Err(not_found(reason, model)),
+        Outcome::Unmet(unmet) => Err(refused(unmet.clone())),
+    }
+}
+
+/// A way that cannot be gone, for the caller that asked for it.
+fn refused(unmet: Unmet) -> Error {
+    let error = Error::invalid(unmet.message).with_code(unmet.code);
+    match unmet.member {
+        Some(member) => error.with_param(member),
+        None => error,
     }
 }
 

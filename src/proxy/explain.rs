@@ -17,6 +17,7 @@ use super::respond;
 use crate::live::candidate::{self, Evaluation};
 use crate::live::files::Snapshot;
 use crate::table::explain::{Explanation, explain};
+use crate::table::wishes::Asked;
 use crate::table::{Attempt, Draw, Health, HealthView, Lane, Outcome, RoutingTable};
 use crate::wire::loss::Losses;
 
@@ -47,7 +48,7 @@ pub struct Given {
 /// The body of `POST /admin/explain`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Asked {
+struct Question {
     body: Value,
     path: Option<String>,
     #[serde(default)]
@@ -68,14 +69,14 @@ impl Pretended {
     /// # Errors
     /// What is missing or wrong, for the caller.
     pub fn from_json(value: Value) -> Result<Pretended, String> {
-        let asked: Asked = serde_json::from_value(value).map_err(|error| error.to_string())?;
+        let asked: Question = serde_json::from_value(value).map_err(|error| error.to_string())?;
         let path = asked.path.as_deref().unwrap_or("/v1/chat/completions");
         let uri = path.parse().map_err(|error| format!("`path` is not a path: {error}"))?;
         let mut headers = HeaderMap::new();
         for (name, text) in &asked.headers {
             add_header(&mut headers, name, text)?;
         }
-        let Asked { body, key, user, input_tokens, down, draw, .. } = asked;
+        let Question { body, key, user, input_tokens, down, draw, .. } = asked;
         let given = Given { key, user, input_tokens, down, draw };
         Ok(Pretended { uri, headers, body: body.to_string().into_bytes(), given })
     }
@@ -109,7 +110,6 @@ pub fn request<'t, T>(
     let codec = call.protocol.codec().ok_or(unspoken)?;
     let inbound = respond::dialect(call.protocol).ok_or(unspoken)?;
     let head = call.head();
-    let envelope = inbound.peek(&head, &pretended.body).map_err(|error| error.message)?;
     let given = &pretended.given;
     if !(0.0..=1.0).contains(&given.draw) {
         return Err(format!("the draw is a number from 0 to 1, not {}", given.draw));
@@ -125,12 +125,22 @@ pub fn request<'t, T>(
             Some(known.ok_or_else(|| format!("there is no client key `{id}`"))?)
         }
     };
+    let whole = Bytes::copy_from_slice(&pretended.body);
+    let stripped;
+    let envelope = inbound.peek(&head, &whole).map_err(|error| error.message)?;
+    let may_choose = table.allows_request_routing(key);
+    let asked = Asked::read(may_choose, call.operation, |name| envelope.members.get(name));
+    stripped = asked.strip(&whole, &envelope);
+    let (body, envelope) = match &stripped {
+        Some(stripped) => (stripped, inbound.peek(&head, stripped).map_err(|error| error.message)?),
+        None => (&whole, envelope),
+    };
     let facts = RequestFacts {
         protocol: call.protocol,
         head,
         inbound,
         headers: &pretended.headers,
-        body: &pretended.body,
+        body,
         envelope: &envelope,
         key,
         request_id: "",
@@ -139,8 +149,8 @@ pub fn request<'t, T>(
         utc_offset: table.utc_offset,
         clock: super::now,
     };
-    let mut explanation = explain(table, &facts, &health, Draw(given.draw));
-    let body = Bytes::copy_from_slice(&pretended.body);
+    let renamed = asked.renamed(&facts);
+    let mut explanation = explain(table, &facts, (&asked, &renamed), &health, Draw(given.draw));
     let incoming = Incoming {
         surface: None,
         call: &call,
@@ -149,7 +159,7 @@ pub fn request<'t, T>(
         inbound,
         headers: &pretended.headers,
         query: pretended.uri.query(),
-        body: &body,
+        body,
         envelope: &envelope,
         session: None,
         decoded: OnceLock::new(),

@@ -7,7 +7,6 @@
 //! | `guard` | Host, Origin, client keys |
 //! | `receive` | the caller's body, bounded |
 //! | `dispatch` | the loop: decide, try, fall back |
-//! | `wished` | what callers wish of their requests' way |
 //! | `outgoing` | the upstream's request: edits, lanes, headers |
 //! | `hedge` | attempts beside each other |
 //! | `shadow` | copies for a second target, compared |
@@ -55,7 +54,6 @@ pub mod shadow;
 pub mod stream;
 pub mod structured;
 pub mod tensorzero;
-mod wished;
 
 use std::sync::Arc;
 

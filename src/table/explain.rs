@@ -1,6 +1,8 @@
 //! Why a request goes where it goes: the decision of [`select`](super::select), with every rule that was tried before it.
 
-use std::fmt;
+mod words;
+
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -8,7 +10,8 @@ use serde_json::{Value, json};
 use super::dump::{lane_word, settings_words};
 use super::facts::RequestFacts;
 use super::health::Condition;
-use super::select::{Attempt, Decision, Draw, HealthView, NotFound, Outcome};
+use super::select::{AllUp, Attempt, Decision, Draw, HealthView, Outcome};
+use super::wishes::{Asked, Renamed, Way};
 use super::{Lane, RoutingTable, SettingsIdx};
 use crate::rule::predicate::Predicate;
 use crate::rule::{Facts, OutputKind};
@@ -22,12 +25,26 @@ pub struct Explanation<'t> {
     /// The name that was asked for.
     pub model: &'t str,
     pub caller: ProtocolId,
+    /// What the request asks for of its own way, in words.
+    pub wishes: Vec<String>,
+    /// The other models that it names.
+    pub names: Vec<OtherName<'t>>,
     /// Rules up to the one that fired.
     pub rules: Vec<RuleTried<'t>>,
     pub decision: Decision<'t>,
     pub attempts: Vec<AttemptExplained<'t>>,
     /// Left out because of their health.
     pub skipped: Vec<AttemptExplained<'t>>,
+}
+
+/// Another model that a request names, to go on with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OtherName<'t> {
+    pub model: &'t str,
+    pub rule: Option<u32>,
+    pub route: Cow<'t, str>,
+    /// The status with which a rule refuses it, so that it is left out.
+    pub denied: Option<u16>,
 }
 
 /// One rule and what came of it.
@@ -81,10 +98,21 @@ pub type Carry = fn(&RequestFacts<'_, '_>, &Attempt<'_>) -> Option<Result<Losses
 pub fn explain<'t>(
     table: &'t RoutingTable,
     facts: &'t dyn Facts,
+    way: Way<'t>,
     health: &dyn HealthView,
     draw: Draw,
 ) -> Explanation<'t> {
-    let decision = table.select(facts, health, draw);
+    explained(table, facts, way, table.decide(facts, way, health, draw), draw)
+}
+
+/// Why this was decided about a request.
+pub fn explained<'t>(
+    table: &'t RoutingTable,
+    facts: &'t dyn Facts,
+    (asked, renamed): Way<'t>,
+    decision: Decision<'t>,
+    draw: Draw,
+) -> Explanation<'t> {
     let operation = if facts.embeddings() { Operation::Embed } else { Operation::Generate };
     let tried = decision.rule.map_or(table.rules.len(), |number| number as usize);
     let rules = (1..).zip(table.rules.iter().take(tried)).map(|(number, rule)| RuleTried {
@@ -124,9 +152,30 @@ pub fn explain<'t>(
             }
             (tried, skipped.iter().map(|attempt| explained(attempt, true)).collect())
         }
-        Outcome::Deny { .. } | Outcome::NotFound(_) => (Vec::new(), Vec::new()),
+        Outcome::Deny { .. } | Outcome::NotFound(_) | Outcome::Unmet(_) => (Vec::new(), Vec::new()),
     };
-    Explanation { model: facts.model(), caller: facts.protocol(), rules: rules.collect(), decision, attempts, skipped }
+    Explanation {
+        model: facts.model(),
+        caller: facts.protocol(),
+        wishes: match asked {
+            Asked::Wishes(wishes) => wishes.words(),
+            Asked::Nothing | Asked::Unheard(_) | Asked::Unreadable(_) => Vec::new(),
+        },
+        names: renamed.iter().map(|other| other_name(table, other, draw)).collect(),
+        rules: rules.collect(),
+        decision,
+        attempts,
+        skipped,
+    }
+}
+
+fn other_name<'t>(table: &'t RoutingTable, other: &'t Renamed<'t>, draw: Draw) -> OtherName<'t> {
+    let Decision { rule, route, outcome } = table.select(other, &AllUp, draw);
+    let denied = match outcome {
+        Outcome::Deny { status, .. } => Some(status),
+        Outcome::Attempts { .. } | Outcome::NotFound(_) | Outcome::Unmet(_) => None,
+    };
+    OtherName { model: other.name(), rule, route, denied }
 }
 
 fn plan_of(attempt: &Attempt<'_>, caller: ProtocolId, operation: Operation) -> Option<OutputPlan> {
@@ -168,15 +217,26 @@ impl Explanation<'_> {
             }),
             Outcome::Deny { status, text } => json!({ "denied": { "status": status, "text": text } }),
             Outcome::NotFound(why) => json!({ "not_found": why.to_string() }),
+            Outcome::Unmet(unmet) => json!({
+                "unmet": { "code": unmet.code, "member": unmet.member, "message": unmet.message },
+            }),
         };
         json!({
             "model": self.model,
             "protocol": self.caller.fact(),
+            "wishes": self.wishes,
+            "names": self.names.iter().map(OtherName::json).collect::<Vec<_>>(),
             "rules": self.rules.iter().map(RuleTried::json).collect::<Vec<_>>(),
             "rule": self.decision.rule,
             "route": self.decision.route,
             "outcome": outcome,
         })
+    }
+}
+
+impl OtherName<'_> {
+    fn json(&self) -> Value {
+        json!({ "model": self.model, "rule": self.rule, "route": self.route, "denied": self.denied })
     }
 }
 
@@ -216,101 +276,5 @@ impl AttemptExplained<'_> {
             "mirror": self.mirror,
             "refusal": self.losses.as_ref().and_then(|losses| losses.as_ref().err()),
         })
-    }
-}
-
-// === for people
-
-impl fmt::Display for Explanation<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "model {} over {}", self.model, self.caller.fact())?;
-        for rule in &self.rules {
-            writeln!(f, "{rule}")?;
-        }
-        writeln!(f, "route {}", self.decision.route)?;
-        match &self.decision.outcome {
-            Outcome::Deny { status, text } => writeln!(f, "  denied with {status}{}", said(*text)),
-            Outcome::NotFound(why) => writeln!(f, "  not found: {why}"),
-            Outcome::Attempts { .. } => {
-                for (attempt, number) in self.attempts.iter().zip(1..) {
-                    writeln!(f, "  {number}. {attempt}")?;
-                }
-                self.skipped.iter().try_for_each(|attempt| writeln!(f, "  -  {attempt}"))
-            }
-        }
-    }
-}
-
-fn cooling(pause: Duration) -> String {
-    format!("it is cooling for {} ms more", pause.as_millis())
-}
-
-fn said(text: Option<&str>) -> String {
-    text.map_or(String::new(), |text| format!(": {text}"))
-}
-
-impl fmt::Display for RuleTried<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.failed {
-            None => write!(f, "rule {} fires: {}", self.number, self.text),
-            Some(Failed { condition, actual: Some(actual) }) => {
-                write!(f, "rule {} does not fire: {condition} (here: {actual})", self.number)
-            }
-            Some(Failed { condition, actual: None }) => {
-                write!(f, "rule {} does not fire: {condition}", self.number)
-            }
-        }
-    }
-}
-
-impl fmt::Display for AttemptExplained<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, {}", self.target, lane_word(self.lane))?;
-        if let Lane::Refused(why) = self.lane {
-            write!(f, " ({why})")?;
-        }
-        if let Some(plan) = &self.answers {
-            write!(f, ", answers: {}", plan.words())?;
-        }
-        if !self.settings.is_empty() {
-            write!(f, ", with {}", self.settings.join(", "))?;
-        }
-        match &self.losses {
-            Some(Err(refusal)) => write!(f, ", refused: {refusal}")?,
-            Some(Ok(losses)) if !losses.is_empty() => write!(f, ", loses: {losses}")?,
-            Some(Ok(_)) | None => {}
-        }
-        if let Some((beside, after)) = self.hedge {
-            write!(f, ", beside {} where that has no content after {} ms", beside + 1, after.as_millis())?;
-        }
-        if let Some(mirror) = &self.mirror {
-            write!(f, ", compared with {mirror}")?;
-        }
-        match (self.condition, self.left_out) {
-            (Condition::Up, _) => Ok(()),
-            (Condition::Down, _) => f.write_str(", left out: it is down"),
-            (Condition::Cooling(pause), true) => write!(f, ", left out: {}", cooling(pause)),
-            (Condition::Cooling(pause), false) => {
-                write!(f, ", though {}: nothing else is left", cooling(pause))
-            }
-        }
-    }
-}
-
-impl fmt::Display for NotFound<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            NotFound::Unknown { suggestion: Some(near) } => write!(f, "nothing has this name; did you mean `{near}`?"),
-            NotFound::Unknown { suggestion: None } => f.write_str("nothing has this name"),
-            NotFound::Ambiguous { providers } => {
-                write!(f, "several providers serve it: {}; write `provider/model`", providers.join(", "))
-            }
-            NotFound::Inactive { provider, variables } if variables.is_empty() => {
-                write!(f, "the provider `{provider}` is known but not in use; name it under `providers:`")
-            }
-            NotFound::Inactive { provider, variables } => {
-                write!(f, "the provider `{provider}` has no key; set {variables}")
-            }
-        }
     }
 }

@@ -58,7 +58,7 @@ pub struct RoutingTable {
     pub keys: Box<[ClientKey]>,
     /// Minutes from UTC of the clock that `hour` and `weekday` read.
     pub utc_offset: i32,
-    /// Callers may say in their requests which models and providers they want.
+    /// Callers may say in their requests which models and providers they want, where their keys do not say otherwise.
     pub allow_request_routing: bool,
     pub limits: Limits,
     pub kept: Kept,
@@ -104,6 +104,8 @@ pub struct ClientKey {
     pub secret: SecretRef,
     /// `key.team`, `key.<attr>`.
     pub attributes: BTreeMap<Box<str>, Box<str>>,
+    /// In place of the file's own.
+    pub allow_request_routing: Option<bool>,
 }
 
 /// Bounds of what a caller may send.

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use super::auto::AUTO;
 use super::health::Condition;
 pub use super::health::{AllUp, HealthView};
-use super::wishes::Sort;
+use super::wishes::{Sort, Unmet};
 use super::{
     Lane, Leaf, Route, RouteNode, RoutingTable, RuleOutcome, Settings, SettingsIdx, Target, TargetIdx, TurnIdx,
 };
@@ -51,6 +51,8 @@ pub enum Outcome<'t> {
     Deny { status: u16, text: Option<&'t str> },
     /// The name means nothing here.
     NotFound(NotFound<'t>),
+    /// The request asks for a way that it cannot go.
+    Unmet(Unmet),
 }
 
 /// One target to try.

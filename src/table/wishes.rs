@@ -1,11 +1,14 @@
 //! What a caller wishes of its request's way, in the request itself: OpenRouter's `models` and `provider`, and `routing`. Only
 //! where the file allows it, and within what rules and presets have decided.
 
+mod asked;
 mod read;
 
 use smallvec::SmallVec;
 
 use super::choose::{price, size};
+pub use asked::{Asked, Unmet, Way};
+
 use super::select::{Attempt, Decision, Draw, HealthView, NotFound, Outcome};
 use super::{Lane, Leaf, RoutingTable, SettingsIdx};
 use crate::diagnostic::did_you_mean;
@@ -60,9 +63,41 @@ pub struct Renamed<'f> {
 }
 
 impl Wishes {
-    /// The request under each of the other models' names.
-    pub fn renamed<'f>(&'f self, facts: &'f (dyn Facts + Sync)) -> Vec<Renamed<'f>> {
-        self.models.iter().map(|model| Renamed { facts, model }).collect()
+    /// Everything that is asked, in words: `models a, b`.
+    pub fn words(&self) -> Vec<String> {
+        let list = |name: &str, list: &[String]| (!list.is_empty()).then(|| format!("{name} {}", list.join(", ")));
+        let most = |what: &str, usd: Option<f64>| usd.map(|usd| format!("at most {usd} USD per million tokens of {what}"));
+        let words = [
+            list("models", &self.models),
+            list("providers in the order", &self.order),
+            list("only the providers", &self.only),
+            list("not the providers", &self.ignore),
+            list("then the providers", &self.fallbacks),
+            self.sort.map(|sort| format!("each model by {}", sort.word())),
+            self.sort_models.map(|sort| format!("all by {}", sort.word())),
+            self.allow_fallbacks.map(|allowed| if allowed { "with fallbacks" } else { "without fallbacks" }.to_owned()),
+            self.require_parameters.then(|| "only models known to do what is needed".to_owned()),
+            most("the input", self.most_input),
+            most("the answer", self.most_output),
+        ];
+        words.into_iter().flatten().collect()
+    }
+}
+
+impl Sort {
+    fn word(self) -> &'static str {
+        match self {
+            Sort::Cost => "cost",
+            Sort::Latency => "latency",
+            Sort::Performance => "performance",
+        }
+    }
+}
+
+impl<'f> Renamed<'f> {
+    /// The name.
+    pub fn name(&self) -> &'f str {
+        self.model
     }
 }
 
@@ -111,25 +146,17 @@ impl Facts for Renamed<'_> {
 type Candidate<'t> = (usize, Attempt<'t>);
 
 impl RoutingTable {
-    /// As [`RoutingTable::select`], by the caller's wishes; `renamed` are the request's other names
-    /// ([`Wishes::renamed`]). Rules and presets decide about every name that the caller gives.
-    ///
-    /// # Errors
-    /// A wish that cannot be fulfilled, in words for the caller.
-    pub fn select_wished<'t>(
+    /// As [`RoutingTable::select`], by the caller's wishes; `renamed` are the request's other names.
+    fn select_wished<'t>(
         &'t self,
         facts: &'t dyn Facts,
         (wishes, renamed): (&Wishes, &'t [Renamed<'t>]),
         health: &dyn HealthView,
         draw: Draw,
-    ) -> Result<Decision<'t>, String> {
+    ) -> Decision<'t> {
         let sort = wishes.sort_models.or(wishes.sort).unwrap_or_default();
         let mut decision = self.select_sorted(facts, health, draw, sort);
-        let named: Vec<&String> = wishes.order.iter().chain(&wishes.only).chain(&wishes.fallbacks).collect();
-        for name in named.iter().copied().chain(&wishes.ignore) {
-            self.known_provider(name)?;
-        }
-        let (mut candidates, skipped): (Vec<Candidate<'t>>, _) = match &decision.outcome {
+        let (candidates, skipped): (Vec<Candidate<'t>>, _) = match &decision.outcome {
             Outcome::Attempts { attempts, skipped, .. } => {
                 (attempts.iter().map(|attempt| (0, *attempt)).collect(), skipped.clone())
             }
@@ -138,22 +165,53 @@ impl RoutingTable {
                 let there = self.at_each(providers, facts.model());
                 (there.into_iter().map(|attempt| (0, attempt)).collect(), SmallVec::new())
             }
-            Outcome::Deny { .. } | Outcome::NotFound(_) => return Ok(decision),
+            Outcome::Deny { .. } | Outcome::NotFound(_) | Outcome::Unmet(_) => return decision,
         };
-        for (other, group) in renamed.iter().zip(1..) {
-            match self.select_sorted(other, health, draw, sort).outcome {
+        let others =
+            renamed.iter().map(|other| (other.model, self.select_sorted(other, health, draw, sort).outcome));
+        decision.outcome = match self.by_wishes(facts, wishes, candidates, others) {
+            Ok(mut candidates) => {
+                in_order(wishes, facts, health, &mut candidates);
+                if wishes.allow_fallbacks == Some(false) {
+                    only_the_first(wishes, &mut candidates);
+                }
+                let attempts = candidates.into_iter().map(|(_, attempt)| attempt).collect();
+                let (races, mirrors) = (SmallVec::new(), Vec::new());
+                Outcome::Attempts { attempts, skipped, races, mirrors }
+            }
+            Err(message) => Outcome::Unmet(Unmet { code: "no_target_allowed", member: None, message }),
+        };
+        decision
+    }
+
+    /// All that may be tried, at least one: `candidates` of the first name, what `others` lead to, and what the providers that
+    /// are named serve of all these.
+    ///
+    /// # Errors
+    /// A wish that cannot be fulfilled, in words for the caller.
+    fn by_wishes<'t>(
+        &'t self,
+        facts: &dyn Facts,
+        wishes: &Wishes,
+        mut candidates: Vec<Candidate<'t>>,
+        others: impl Iterator<Item = (&'t str, Outcome<'t>)>,
+    ) -> Result<Vec<Candidate<'t>>, String> {
+        let named: Vec<&String> = wishes.order.iter().chain(&wishes.only).chain(&wishes.fallbacks).collect();
+        for name in named.iter().copied().chain(&wishes.ignore) {
+            self.known_provider(name)?;
+        }
+        for ((model, outcome), group) in others.zip(1..) {
+            match outcome {
                 Outcome::Attempts { attempts, .. } => {
                     attempts.into_iter().for_each(|attempt| add(&mut candidates, group, attempt));
                 }
                 Outcome::NotFound(NotFound::Ambiguous { providers }) => {
-                    let there = self.at_each(&providers, other.model);
+                    let there = self.at_each(&providers, model);
                     there.into_iter().for_each(|attempt| add(&mut candidates, group, attempt));
                 }
-                Outcome::NotFound(why) => {
-                    return Err(format!("the model `{}` cannot be a fallback: {why}", other.model));
-                }
+                Outcome::NotFound(why) => return Err(format!("the model `{model}` cannot be a fallback: {why}")),
                 // A rule denies it: the caller may not go there.
-                Outcome::Deny { .. } => {}
+                Outcome::Deny { .. } | Outcome::Unmet(_) => {}
             }
         }
         for name in named {
@@ -163,17 +221,10 @@ impl RoutingTable {
             there.for_each(|(group, attempt)| add(&mut candidates, group, attempt));
         }
         self.keep_fitting(wishes, facts, &mut candidates);
-        in_order(wishes, facts, health, &mut candidates);
-        if wishes.allow_fallbacks == Some(false) {
-            only_the_first(wishes, &mut candidates);
-        }
         if candidates.is_empty() {
             return Err("no target fits what the request says of models and providers".to_owned());
         }
-        let attempts = candidates.into_iter().map(|(_, attempt)| attempt).collect();
-        let (races, mirrors) = (SmallVec::new(), Vec::new());
-        decision.outcome = Outcome::Attempts { attempts, skipped, races, mirrors };
-        Ok(decision)
+        Ok(candidates)
     }
 
     fn known_provider(&self, name: &str) -> Result<(), String> {

@@ -27,7 +27,7 @@ fn seen(table: &RoutingTable, shape: &RequestShape) -> String {
             .collect::<Vec<_>>()
             .join(" > "),
         Outcome::Deny { status, .. } => format!("deny {status}"),
-        Outcome::NotFound(_) => "not found".to_owned(),
+        Outcome::NotFound(_) | Outcome::Unmet(_) => "not found".to_owned(),
     }
 }
 

@@ -3,13 +3,15 @@
 use std::borrow::Cow;
 
 use routeplane::rule::request::RequestShape;
-use routeplane::table::wishes::Wishes;
+use routeplane::table::wishes::Asked;
+use routeplane::wire::Operation;
 use routeplane::table::{Draw, Health, HealthView, Outcome, RoutingTable};
 use serde_json::{Value, json};
 
 use crate::gateway::{Gateway, providers};
 use crate::http_client;
 use crate::mock_upstream::{Act, MockUpstream};
+use crate::sandbox::Sandbox;
 use crate::table::table;
 
 const FILE: &str = r#"version: 1
@@ -40,16 +42,16 @@ fn wished(
     let texts: Vec<(String, String)> =
         members.as_object().unwrap().iter().map(|(name, value)| (name.clone(), value.to_string())).collect();
     let member = |name: &str| texts.iter().find(|(known, _)| known == name).map(|(_, text)| text.as_str());
-    let wishes = Wishes::read(member).map_err(|(_, message)| message)?;
-    let renamed = wishes.renamed(shape);
-    let decision = table.select_wished(shape, (&wishes, &renamed), health, Draw(0.5))?;
-    Ok(match decision.outcome {
+    let asked = Asked::read(true, Operation::Generate, member);
+    let renamed = asked.renamed(shape);
+    Ok(match table.decide(shape, (&asked, &renamed), health, Draw(0.5)).outcome {
         Outcome::Attempts { attempts, .. } => {
             let names = attempts.iter().map(|attempt| format!("{}/{}", attempt.provider.name, attempt.model));
             names.collect::<Vec<_>>().join(" ")
         }
         Outcome::Deny { status, .. } => format!("denied {status}"),
         Outcome::NotFound(why) => format!("not found: {why}"),
+        Outcome::Unmet(unmet) => return Err(unmet.message),
     })
 }
 
@@ -193,6 +195,83 @@ async fn wishes_that_the_file_does_not_allow_are_refused_in_the_callers_dialect(
         assert!(message.contains("allow_request_routing: true"), "{message}");
     }
     assert!(first.requests().is_empty() && second.requests().is_empty());
+}
+
+/// What the request path does is what `explain` says, by the file and by the running gateway.
+#[tokio::test]
+async fn wishes_are_explained() {
+    let (gateway, _first, _second) = behind(true).await;
+    let body = json!({
+        "model": "first/m1", "models": ["second/m2"], "provider": { "sort": "latency" },
+        "messages": [{ "role": "user", "content": "hello" }],
+    });
+    let explained = |body: &Value| {
+        let asked = json!({ "body": body });
+        async move {
+            let answer = http_client::post(gateway.address, "/admin/explain", &asked).await.expect_status(200).json();
+            answer["explanation"].clone()
+        }
+    };
+    let told = explained(&body).await;
+    let attempts = told["outcome"]["attempts"].as_array().unwrap();
+    let names: Vec<&str> = attempts.iter().map(|attempt| attempt["target"].as_str().unwrap()).collect();
+    assert_eq!(names, ["first/m1", "second/m2"]);
+    assert_eq!(told["wishes"], json!(["models second/m2", "each model by latency"]));
+    assert_eq!(told["names"], json!([{ "model": "second/m2", "rule": null, "route": "second/m2", "denied": null }]));
+    assert!(attempts.iter().all(|attempt| attempt["losses"] == json!([])), "wishes are nothing that gets lost: {told}");
+    let mut strange = body.clone();
+    strange["provider"] = json!({ "only": ["secnd"] });
+    let told = explained(&strange).await;
+    assert_eq!(told["outcome"]["unmet"]["code"], "no_target_allowed", "{told}");
+    strange["provider"] = json!({ "onyl": ["second"] });
+    let told = explained(&strange).await;
+    assert_eq!(told["outcome"]["unmet"]["code"], "bad_routing", "{told}");
+}
+
+#[test]
+fn explain_says_what_a_body_asks_for() {
+    let sandbox = Sandbox::with(FILE);
+    let body = r#"{ "model": "up/a", "models": ["up/b", "shared"], "user": "guest", "provider": { "order": ["down"] },
+        "messages": [] }"#;
+    sandbox.write("body.json", body);
+    let told = sandbox.run(&["explain", "body.json"]).expect(0).stdout;
+    let expected = "model up/a over chat\n\
+                    asked for: models up/b, shared; providers in the order down\n\
+                    \x20 up/b is denied with 403 by rule 1, and left out\n\
+                    \x20 shared leads to shared\n\
+                    rule 1 does not fire: model == \"up/b\" (here: \"up/a\")\n\
+                    route up/a\n\
+                    \x20 1. up/a, pass-through\n\
+                    \x20 2. down/shared, pass-through\n\
+                    \x20 3. up/shared, pass-through\n";
+    assert_eq!(told, expected);
+    sandbox.write("routeplane.yaml", &FILE.replace("allow_request_routing: true", ""));
+    let told = sandbox.run(&["explain", "body.json"]).expect(0).stdout;
+    assert!(told.contains("  refused with 400: this gateway does not let callers choose targets by `models`"), "{told}");
+}
+
+/// What the file says for everybody, a key may say otherwise for its holder.
+#[tokio::test]
+async fn a_key_may_be_allowed_what_others_are_not() {
+    let upstream = MockUpstream::good().await;
+    for (of_file, of_key) in [(false, true), (true, false)] {
+        let file = format!(
+            "{}allow_request_routing: {of_file}\nkeys:\n  plain: \"file:plain\"\n  \
+             other: {{ key: \"file:other\", allow_request_routing: {of_key} }}\n",
+            providers(&[("up", "openai-chat", &upstream)])
+        );
+        let (plain, other) = ("plain-0123456789abcdef", "other-0123456789abcdef");
+        let gateway = Gateway::start_beside(&file, &[("plain", plain), ("other", other)]).await;
+        for (key, allowed) in [(plain, of_file), (other, of_key)] {
+            let (path, mut body) = body("chat", "up/m1");
+            body["models"] = json!(["up/m2"]);
+            let bearer = format!("Bearer {key}");
+            let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+            let body = body.to_string();
+            let answer = http_client::request(gateway.address, "POST", path, &headers, body.as_bytes()).await;
+            assert_eq!(answer.status, if allowed { 200 } else { 400 }, "{key}: {}", answer.text());
+        }
+    }
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use routeplane::diagnostic::render::{Style, render};
 use routeplane::rule::request::RequestShape;
 use routeplane::table::diff::diff;
 use routeplane::table::explain::explain;
+use routeplane::table::wishes::Asked;
 use routeplane::table::select::AllUp;
 use routeplane::table::{Decision, Draw, Outcome, RoutingTable, dump};
 
@@ -38,6 +39,7 @@ fn shown(decision: &Decision<'_>) -> String {
         }
         Outcome::Deny { status, text } => format!("{rule}{}: deny {status} {}", decision.route, text.unwrap_or("")),
         Outcome::NotFound(why) => format!("{rule}{}: {why:?}", decision.route),
+        Outcome::Unmet(unmet) => format!("{rule}{}: {}", decision.route, unmet.message),
     }
 }
 
@@ -293,7 +295,7 @@ rules: otherwise -> @guarded
     let table = table(text, &[]);
     let settings = |model: &str| {
         let shape = RequestShape::new(model);
-        let explained = explain(&table, &shape, &AllUp, Draw(0.0));
+        let explained = explain(&table, &shape, (&Asked::Nothing, &[]), &AllUp, Draw(0.0));
         explained.attempts[0].settings.join(" ")
     };
     assert_eq!(settings("demo/chat"), "seed=1 user:=\"guarded\"");
@@ -350,7 +352,7 @@ fn an_explanation_tells_every_rule() {
     let table = example();
     let mut shape = RequestShape::new("auto");
     shape.headers.insert("x-team".into(), "research".into());
-    let explanation = explain(&table, &shape, &AllUp, Draw(0.0));
+    let explanation = explain(&table, &shape, (&Asked::Nothing, &[]), &AllUp, Draw(0.0));
     insta::with_settings!({
         snapshot_path => "../../snapshots/table",
         prepend_module_to_snapshot => false,

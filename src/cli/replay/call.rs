@@ -116,6 +116,7 @@ impl Call {
             },
             Outcome::Deny { status, .. } => (refused(*status), None),
             Outcome::NotFound(_) => (refused(404), None),
+            Outcome::Unmet(_) => (refused(400), None),
         };
         let usage = self.usage.as_ref().or(self.usage_estimated.as_ref()).map(usage);
         let then = self.cost_usd.or(self.cost_estimated_usd);

@@ -25,7 +25,7 @@ impl<'c, 't> Case<'c, 't> {
     fn attempts(&self) -> &'c [Attempt<'t>] {
         match &self.decision.outcome {
             Outcome::Attempts { attempts, .. } => attempts,
-            Outcome::Deny { .. } | Outcome::NotFound(_) => &[],
+            Outcome::Deny { .. } | Outcome::NotFound(_) | Outcome::Unmet(_) => &[],
         }
     }
 
@@ -38,6 +38,7 @@ impl<'c, 't> Case<'c, 't> {
         match self.decision.outcome {
             Outcome::Deny { status, .. } => Some(status),
             Outcome::NotFound(_) => Some(404),
+            Outcome::Unmet(_) => Some(400),
             Outcome::Attempts { .. } => None,
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 
@@ -14,11 +15,13 @@ use crate::rule::request::RequestShape;
 use crate::rule::{Facts, OutputKind, ReasoningLevel, facts};
 use crate::source::Spanned;
 use crate::table::facts::{Assumed, RequestFacts};
+use crate::table::wishes::{Asked, MEMBERS};
 use crate::table::{ClientKey, RoutingTable};
 use crate::wire::{Head, Inbound, Operation, ProtocolId};
 
 pub(super) enum Request<'t> {
-    Described(Box<RequestShape>),
+    /// And what it asks for of its own way.
+    Described(Box<RequestShape>, Asked),
     Recorded(Box<Recorded<'t>>),
 }
 
@@ -31,22 +34,32 @@ pub(super) struct Recorded<'t> {
     path_model: Option<&'t str>,
     path_stream: bool,
     headers: HeaderMap,
-    body: Vec<u8>,
+    body: Bytes,
     key: Option<&'t ClientKey>,
     assumed: Assumed<'t>,
 }
 
+/// A request as a decision sees it.
+#[derive(Clone, Copy)]
+pub(super) struct Pretended<'p, 'b> {
+    pub(super) facts: &'p (dyn Facts + Sync),
+    /// The facts again, of a body.
+    pub(super) recorded: Option<&'p RequestFacts<'p, 'b>>,
+    pub(super) asked: &'p Asked,
+}
+
 impl Request<'_> {
-    /// Shows the facts to `then`, and the recorded request where there is one.
+    /// Shows the request to `then`.
     ///
     /// # Errors
     /// Why the recorded body is no request of its protocol.
     pub(super) fn with_facts<T>(
         &self,
-        then: impl FnOnce(&dyn Facts, Option<&RequestFacts<'_, '_>>) -> T,
+        table: &RoutingTable,
+        then: impl FnOnce(Pretended<'_, '_>) -> T,
     ) -> Result<T, String> {
         let recorded = match self {
-            Request::Described(shape) => return Ok(then(&**shape, None)),
+            Request::Described(shape, asked) => return Ok(then(Pretended { facts: &**shape, recorded: None, asked })),
             Request::Recorded(recorded) => &**recorded,
         };
         let Recorded { protocol, inbound, operation, path_model, path_stream, headers, body, key, assumed } = recorded;
@@ -56,7 +69,15 @@ impl Request<'_> {
             path_stream: *path_stream,
             alt_sse: *path_stream && *protocol == ProtocolId::Gemini,
         };
+        let stripped;
         let envelope = inbound.peek(&head, body).map_err(|error| error.message)?;
+        let may_choose = table.allows_request_routing(*key);
+        let asked = Asked::read(may_choose, *operation, |name| envelope.members.get(name));
+        stripped = asked.strip(body, &envelope);
+        let (body, envelope) = match &stripped {
+            Some(stripped) => (stripped, inbound.peek(&head, stripped).map_err(|error| error.message)?),
+            None => (body, envelope),
+        };
         let request = match operation {
             Operation::Generate => Some(inbound.decode_request(&head, body).map_err(|error| error.message)?),
             _ => None,
@@ -76,7 +97,7 @@ impl Request<'_> {
             // A test says what time it is, or does not care.
             clock: || MIDNIGHT_OF_A_MONDAY,
         };
-        Ok(then(&facts, Some(&facts)))
+        Ok(then(Pretended { facts: &facts, recorded: Some(&facts), asked: &asked }))
     }
 }
 
@@ -89,12 +110,13 @@ pub(super) fn read<'t>(test: &'t TestEntry, world: &World<'t>, diagnostics: &mut
     let key = client_key(request, world.table, diagnostics);
     let time = time(test, world.table, diagnostics);
     let read = match &request.body {
-        None => Some(Request::Described(Box::new(described(request)))),
+        None => wishes(request, key.flatten(), world.table, diagnostics)
+            .map(|asked| Request::Described(Box::new(described(request)), asked)),
         Some(path) => recorded(request, path, world, diagnostics).map(|recorded| Request::Recorded(Box::new(recorded))),
     };
     let (key, (hour, weekday), mut read) = (key?, time?, read?);
     match &mut read {
-        Request::Described(shape) => {
+        Request::Described(shape, _) => {
             shape.key = key.map(|key| key.id.to_string());
             let attributes = key.iter().flat_map(|key| &key.attributes);
             shape.key_attributes = attributes.map(|(name, value)| (name.to_string(), value.to_string())).collect();
@@ -178,8 +200,8 @@ fn recorded<'t>(
     let stream = request.stream.is_some_and(|stream| stream.value);
     let read = world.files.read(&path.value).map_err(|problem| format!("`{}` cannot be read: {problem}", path.value));
     let body = read.and_then(|text| match in_path {
-        true => Ok(text.into_bytes()),
-        false => with_members(&text, model, request.stream.map(|stream| stream.value)),
+        true => with_members(&text, &wished_members(request)),
+        false => with_members(&text, &request_members(request)),
     });
     let body = match body {
         Ok(body) => body,
@@ -196,7 +218,7 @@ fn recorded<'t>(
         path_model: model.filter(|_| in_path),
         path_stream: in_path && stream,
         headers: headers(request, diagnostics)?,
-        body,
+        body: body.into(),
         key: None,
         assumed: Assumed {
             user: request.user.as_ref().map(|user| user.value.as_str()),
@@ -207,15 +229,57 @@ fn recorded<'t>(
 }
 
 /// The document with what the test says of it in it.
-fn with_members(text: &str, model: Option<&str>, stream: Option<bool>) -> Result<Vec<u8>, String> {
-    if model.is_none() && stream.is_none() {
+fn with_members(text: &str, more: &[(&str, Value)]) -> Result<Vec<u8>, String> {
+    if more.is_empty() {
         return Ok(text.as_bytes().to_vec());
     }
     let mut members: Map<String, Value> =
         serde_json::from_str(text).map_err(|error| format!("this is not a JSON object: {error}"))?;
-    members.extend(model.map(|model| ("model".to_owned(), model.into())));
-    members.extend(stream.map(|stream| ("stream".to_owned(), stream.into())));
+    members.extend(more.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
     Ok(Value::Object(members).to_string().into_bytes())
+}
+
+fn request_members(request: &TestRequest) -> Vec<(&'static str, Value)> {
+    let model = request.model.as_ref().map(|model| ("model", model.value.as_str().into()));
+    let stream = request.stream.map(|stream| ("stream", stream.value.into()));
+    model.into_iter().chain(stream).chain(wished_members(request)).collect()
+}
+
+// === what the request asks for of its own way
+
+/// As JSON text, each with its member.
+fn wished(request: &TestRequest) -> [(&'static str, Option<&Spanned<String>>); 3] {
+    let TestRequest { models, provider, routing, .. } = request;
+    let [first, second, third] = MEMBERS;
+    [(first, models.as_ref()), (second, provider.as_ref()), (third, routing.as_ref())]
+}
+
+fn wished_members(request: &TestRequest) -> Vec<(&'static str, Value)> {
+    let member = |(name, text): (_, Option<&Spanned<String>>)| Some((name, serde_json::from_str(&text?.value).ok()?));
+    wished(request).into_iter().filter_map(member).collect()
+}
+
+/// The wishes of a request that is described. `None` where they cannot be read: no test means a request that is refused for
+/// a slip of the pen.
+fn wishes(
+    request: &TestRequest,
+    key: Option<&ClientKey>,
+    table: &RoutingTable,
+    diagnostics: &mut Diagnostics,
+) -> Option<Asked> {
+    let wished = wished(request);
+    let text = |name: &str| wished.iter().find(|(known, _)| *known == name).and_then(|(_, text)| *text);
+    let operation = if protocol(request).1 { Operation::Embed } else { Operation::Generate };
+    let asked = Asked::read(table.allows_request_routing(key), operation, |name| Some(text(name)?.value.as_str()));
+    let Asked::Unreadable(unmet) = asked else { return Some(asked) };
+    let span = unmet.member.and_then(text).map(|text| text.span);
+    let finding = Diagnostic::new(Code::BadValue, unmet.message);
+    diagnostics.push(
+        span.into_iter()
+            .fold(finding, |finding, span| finding.label(span, "a request that says this is refused"))
+            .help("write it as a request would: `provider: { order: [groq, openai], sort: price }`"),
+    );
+    None
 }
 
 fn headers(request: &TestRequest, diagnostics: &mut Diagnostics) -> Option<HeaderMap> {

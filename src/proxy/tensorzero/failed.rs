@@ -28,9 +28,9 @@ pub fn failed(inference: &Inference<'_>, failure: Failure, target: &str) -> Erro
 }
 
 /// The error of a decision that leads to no target: what was asked for is known, so it is no fault of the caller's, unless a
-/// rule says so.
+/// rule says so, or the caller asked for a way that cannot be gone.
 pub fn undecided(inference: &Inference<'_>, error: Error) -> Error {
-    if error.code.as_deref() == Some("denied") {
+    if matches!(error.code.as_deref(), Some("denied" | "no_target_allowed" | "request_routing_not_allowed")) {
         return error;
     }
     let pinned = inference.call.variant.is_some() || inference.face == Face::Embeddings;

@@ -53,6 +53,7 @@ fn parts(table: &RoutingTable) -> Value {
             "id": key.id,
             "key": key.secret.to_string(),
             "attributes": key.attributes,
+            "allow_request_routing": key.allow_request_routing,
         })).collect::<Vec<_>>(),
         "providers": (0..).map(ProviderIdx).zip(&table.providers)
             .map(|(index, one)| provider(table, index, one)).collect::<Vec<_>>(),

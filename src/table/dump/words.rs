@@ -250,7 +250,12 @@ pub(super) fn models(models: &[Box<str>]) -> String {
 
 pub(super) fn key(key: &ClientKey) -> String {
     let attributes = key.attributes.iter().map(|(name, value)| format!(", {name} {}", Quoted(value)));
-    format!("{}{}", key.secret, attributes.collect::<String>())
+    let routing = match key.allow_request_routing {
+        Some(true) => ", may choose targets",
+        Some(false) => ", may not choose targets",
+        None => "",
+    };
+    format!("{}{}{routing}", key.secret, attributes.collect::<String>())
 }
 
 pub(super) fn operation(operation: Operation, stream: bool) -> &'static str {
