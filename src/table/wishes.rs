@@ -66,7 +66,8 @@ impl Wishes {
     /// Everything that is asked, in words: `models a, b`.
     pub fn words(&self) -> Vec<String> {
         let list = |name: &str, list: &[String]| (!list.is_empty()).then(|| format!("{name} {}", list.join(", ")));
-        let most = |what: &str, usd: Option<f64>| usd.map(|usd| format!("at most {usd} USD per million tokens of {what}"));
+        let most =
+            |what: &str, usd: Option<f64>| usd.map(|usd| format!("at most {usd} USD per million tokens of {what}"));
         let words = [
             list("models", &self.models),
             list("providers in the order", &self.order),
@@ -167,8 +168,7 @@ impl RoutingTable {
             }
             Outcome::Deny { .. } | Outcome::NotFound(_) | Outcome::Unmet(_) => return decision,
         };
-        let others =
-            renamed.iter().map(|other| (other.model, self.select_sorted(other, health, draw, sort).outcome));
+        let others = renamed.iter().map(|other| (other.model, self.select_sorted(other, health, draw, sort).outcome));
         decision.outcome = match self.by_wishes(facts, wishes, candidates, others) {
             Ok(mut candidates) => {
                 in_order(wishes, facts, health, &mut candidates);

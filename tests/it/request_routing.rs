@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use routeplane::rule::request::RequestShape;
 use routeplane::table::wishes::Asked;
-use routeplane::wire::Operation;
 use routeplane::table::{Draw, Health, HealthView, Outcome, RoutingTable};
+use routeplane::wire::Operation;
 use serde_json::{Value, json};
 
 use crate::gateway::{Gateway, providers};
@@ -247,7 +247,10 @@ fn explain_says_what_a_body_asks_for() {
     assert_eq!(told, expected);
     sandbox.write("routeplane.yaml", &FILE.replace("allow_request_routing: true", ""));
     let told = sandbox.run(&["explain", "body.json"]).expect(0).stdout;
-    assert!(told.contains("  refused with 400: this gateway does not let callers choose targets by `models`"), "{told}");
+    assert!(
+        told.contains("  refused with 400: this gateway does not let callers choose targets by `models`"),
+        "{told}"
+    );
 }
 
 /// What the file says for everybody, a key may say otherwise for its holder.

@@ -152,7 +152,9 @@ fn a_hedge_stands_beside_what_it_hedges() {
     };
     assert_eq!(races("@sure"), [(0, 2, 3, 1_500)]);
     assert_eq!(races("@surest"), [(1, 2, 3, 1_000), (0, 1, 3, 3_000)]);
-    let explained = explain(&table, &RequestShape::new("@sure"), (&Asked::Nothing, &[]), &Health::new(&table), Draw(0.0)).to_string();
+    let explained =
+        explain(&table, &RequestShape::new("@sure"), (&Asked::Nothing, &[]), &Health::new(&table), Draw(0.0))
+            .to_string();
     assert!(
         explained.contains("3. up/c, pass-through, beside 1 where that has no content after 1500 ms"),
         "{explained}"

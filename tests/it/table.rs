@@ -5,8 +5,8 @@ use routeplane::diagnostic::render::{Style, render};
 use routeplane::rule::request::RequestShape;
 use routeplane::table::diff::diff;
 use routeplane::table::explain::explain;
-use routeplane::table::wishes::Asked;
 use routeplane::table::select::AllUp;
+use routeplane::table::wishes::Asked;
 use routeplane::table::{Decision, Draw, Outcome, RoutingTable, dump};
 
 struct NoFiles;
