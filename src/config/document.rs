@@ -516,11 +516,11 @@ mapping! {
 }
 
 mapping! {
-    /// How traces and metrics get to a collector. `otlp: http://localhost:4318` is `otlp: { endpoint: http://localhost:4318 }`.
+    /// How traces, metrics and logs get to a collector. `otlp: http://localhost:4318` is `otlp: { endpoint: http://localhost:4318 }`.
     #[called = "the setting of the collector"]
     #[derive(Debug, Clone, Default)]
     pub struct OtlpEntry short "endpoint", {
-        /// The collector's base URL; over HTTP, `/v1/traces` and `/v1/metrics` are put behind it.
+        /// The collector's base URL; over HTTP, `/v1/traces`, `/v1/metrics` and `/v1/logs` are put behind it.
         "endpoint" default "http://localhost:4318" => endpoint: Option<Spanned<String>> as Text<Url>,
         /// `http/protobuf` or `grpc`.
         "protocol" default "http/protobuf" => protocol: Option<Spanned<String>> as Choice<OtlpWord>,
@@ -534,6 +534,8 @@ mapping! {
         "traces" default "true" => traces: Option<Spanned<bool>> as Flag,
         /// Metrics are exported.
         "metrics" default "true" => metrics: Option<Spanned<bool>> as Flag,
+        /// The gateway's own log is exported, as far as `ROUTEPLANE_LOG` lets it through.
+        "logs" default "true" => logs: Option<Spanned<bool>> as Flag,
         /// The part of traces that is recorded, from 0 to 1, where the caller has not decided.
         "sample" default "1" => sample: Option<Spanned<f64>> as Fraction,
         /// The name of this service.

@@ -53,6 +53,7 @@ pub(super) fn otlp(
         gzip: entry.gzip.map(|gzip| gzip.value),
         traces: entry.traces.map(|traces| traces.value),
         metrics: entry.metrics.map(|metrics| metrics.value),
+        logs: entry.logs.map(|logs| logs.value),
         sample: entry.sample.map(|sample| sample.value),
         service: text(&entry.service),
         resource: resource.map(|(name, value)| (name.value.as_str().into(), value.value.as_str().into())).collect(),

@@ -12,8 +12,10 @@ const MOST: usize = 20_000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Known {
     pub episode_id: Uuid,
-    /// The id of its request, which logs and traces have too.
-    pub trace: Box<str>,
+    /// Of its request, which logs and traces have too.
+    pub request_id: Box<str>,
+    /// Its trace and its span, where it is traced.
+    pub place: Option<(u128, u64)>,
     /// As the caller asked for it.
     pub function: Box<str>,
     pub variant: Box<str>,
@@ -80,7 +82,13 @@ mod tests {
     use super::*;
 
     fn known(episode: u128) -> Known {
-        Known { episode_id: Uuid::from_u128(episode), trace: "t".into(), function: "f".into(), variant: "v".into() }
+        Known {
+            episode_id: Uuid::from_u128(episode),
+            request_id: "r".into(),
+            place: None,
+            function: "f".into(),
+            variant: "v".into(),
+        }
     }
 
     #[test]

@@ -97,6 +97,7 @@ pub struct Otlp {
     pub gzip: Option<bool>,
     pub traces: Option<bool>,
     pub metrics: Option<bool>,
+    pub logs: Option<bool>,
     /// Of the traces that begin here, from 0 to 1.
     pub sample: Option<f64>,
     pub service: Option<Box<str>>,

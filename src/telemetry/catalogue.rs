@@ -54,6 +54,8 @@ fn specimen() -> Metrics {
     provider.failed("connect");
     provider.judged("valid");
     metrics.traffic.circuit("demo", "model", true);
+    metrics.traffic.hedged("demo", "model", "first");
+    metrics.traffic.shadowed("demo", "model", "same");
     metrics.config.activated(1, "id", 0.0);
     metrics.config.watch(WatchState::Off);
     metrics

@@ -134,6 +134,12 @@ impl Entry {
         }
     }
 
+    /// The request's trace and its own span, where it is sampled.
+    pub fn place(&self) -> Option<(u128, u64)> {
+        let trace = self.0.as_ref()?.record.trace.as_ref()?;
+        trace.sampled.then_some((trace.id, trace.span))
+    }
+
     /// A try has failed.
     pub fn tried(&mut self, number: usize, cause: &'static str, status: Option<u16>) {
         self.attempt(number, |tried, now| {

@@ -1,9 +1,13 @@
-//! Logs, to stderr.
+//! Logs, to stderr, and to a collector where there is one.
 
 use std::io::IsTerminal;
 
 use clap::ValueEnum;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
+
+use super::otlp;
 
 /// What is logged unless `ROUTEPLANE_LOG` says otherwise.
 pub const DEFAULT_FILTER: &str = "warn,routeplane=info";
@@ -25,12 +29,13 @@ pub enum LogFormat {
 pub fn start(format: LogFormat, filter: Option<&str>) -> Result<(), String> {
     let text = filter.unwrap_or(DEFAULT_FILTER);
     let filter = EnvFilter::try_new(text).map_err(|error| format!("`ROUTEPLANE_LOG={text}` is no filter: {error}"))?;
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let started = match format {
-        LogFormat::Text => logs.with_ansi(std::io::stderr().is_terminal()).try_init(),
-        LogFormat::Json => logs.json().try_init(),
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = match format {
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
+        LogFormat::Json => lines.json().boxed(),
     };
-    started.map_err(|error| error.to_string())
+    let logs = tracing_subscriber::registry().with(filter).with(lines).with(otlp::Export);
+    logs.try_init().map_err(|error| error.to_string())
 }
 
 impl LogFormat {

@@ -128,7 +128,7 @@ pub struct TelemetryMetrics {
 }
 
 /// Where records, spans and lines go, and can get lost.
-const SINKS: [&str; 4] = ["queue", "access_log", "otlp_traces", "otlp_metrics"];
+const SINKS: [&str; 5] = ["queue", "access_log", "otlp_traces", "otlp_metrics", "otlp_logs"];
 
 impl TelemetryMetrics {
     fn register(registry: &mut Registry) -> TelemetryMetrics {

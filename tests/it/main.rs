@@ -15,6 +15,7 @@ mod cloud_aws;
 mod cloud_hosting;
 mod cloud_tokens;
 mod clouds;
+mod collector;
 mod compare;
 mod compression;
 mod config;

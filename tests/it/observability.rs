@@ -1,9 +1,17 @@
-//! The dashboard and the alert rules: they can be read, and every metric and label in them is one of the program's.
+//! The dashboard and the alert rules: they can be read, every metric and label in them is one of the program's, and Prometheus
+//! itself takes them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::{Command, Stdio};
 
 use routeplane::telemetry::catalogue::{self, Described};
 use serde_json::Value;
+
+use crate::callers::Caller;
+use crate::gateway::{free_address, provider_key, providers};
+use crate::http_client;
+use crate::mock_upstream::{Act, MockUpstream};
+use crate::sandbox::Sandbox;
 
 fn file(name: &str) -> String {
     let path = format!("{}/docs/observability/{name}", env!("CARGO_MANIFEST_DIR"));
@@ -56,7 +64,7 @@ fn names(expression: &str) -> Vec<String> {
 
 #[test]
 fn every_metric_of_the_dashboard_and_the_alerts_exists() {
-    const WORDS: [&str; 8] = ["sum", "min", "by", "rate", "increase", "clamp_min", "and", "e"];
+    const WORDS: [&str; 9] = ["sum", "min", "max", "by", "rate", "increase", "clamp_min", "and", "e"];
     let known = known();
     let expressions = [of_dashboard(), of_alerts()].concat();
     assert!(expressions.len() > 15);
@@ -74,5 +82,91 @@ fn every_metric_of_the_dashboard_and_the_alerts_exists() {
         }
         let balance = |open: char, close: char| expression.matches(open).count() == expression.matches(close).count();
         assert!(balance('(', ')') && balance('{', '}') && balance('[', ']'), "{expression}");
+    }
+}
+
+/// Each alert fires where it should, and none where all is well: tests/observability/alerts.test.yaml.
+#[test]
+#[ignore = "needs promtool (Debian: apt-get install prometheus)"]
+fn alerts_fire_where_they_should() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    for arguments in [
+        ["check", "config", "docs/observability/prometheus.yaml"],
+        ["check", "rules", "docs/observability/alerts.yaml"],
+        ["test", "rules", "tests/observability/alerts.test.yaml"],
+    ] {
+        let ended = Command::new("promtool").args(arguments).current_dir(root).output();
+        let ended = ended.expect("install promtool (Debian: apt-get install prometheus)");
+        let said = [ended.stdout, ended.stderr].concat();
+        assert!(ended.status.success(), "{}", String::from_utf8_lossy(&said));
+    }
+    let (rules, tests) = (file("alerts.yaml"), file("../../tests/observability/alerts.test.yaml"));
+    for rule in rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")) {
+        assert_eq!(
+            tests.matches(&format!("alertname: {rule}")).count(),
+            2,
+            "`{rule}` is tested where it fires and where not"
+        );
+    }
+}
+
+/// A Prometheus with the files of docs/observability scrapes the gateway, has the rules, and answers every panel of the
+/// dashboard.
+#[tokio::test]
+#[ignore = "needs Prometheus (Debian: apt-get install prometheus)"]
+async fn prometheus_scrapes_the_gateway_and_answers_every_panel() {
+    let mock = MockUpstream::start([Act::status(500), Act::Answer]).await;
+    let yaml = format!("{}retries: {{ attempts: 1 }}\n", providers(&[("up", "openai-chat", &mock)]));
+    let sandbox = Sandbox::with(&yaml).env("KEY_OF_up", &provider_key("up"));
+    let daemon = sandbox.start(&[]).await;
+    Caller::Chat.ask(daemon.address, "up/m1", "hello", false).await.expect_status(500);
+    Caller::Chat.ask(daemon.address, "up/m1", "hello", false).await.expect_status(200);
+
+    let config = file("prometheus.yaml").replace("127.0.0.1:4356", &daemon.address.to_string());
+    assert!(config.contains(&daemon.address.to_string()) && config.contains("15s"));
+    let config = sandbox.write("prometheus.yaml", &config.replace("15s", "1s"));
+    sandbox.write("alerts.yaml", &file("alerts.yaml"));
+    let address = free_address();
+    let _prometheus = tokio::process::Command::new("prometheus")
+        .arg(format!("--config.file={}", config.display()))
+        .arg(format!("--storage.tsdb.path={}", sandbox.path("prometheus").display()))
+        .arg(format!("--web.listen-address={address}"))
+        .kill_on_drop(true)
+        .stdout(Stdio::null())
+        .stderr(std::fs::File::create(sandbox.path("prometheus.log")).unwrap())
+        .spawn()
+        .expect("install Prometheus (Debian: apt-get install prometheus)");
+    let query = async |expression: &str| {
+        let expression = percent_encoding::utf8_percent_encode(expression, percent_encoding::NON_ALPHANUMERIC);
+        http_client::get(address, &format!("/api/v1/query?query={expression}")).await
+    };
+    daemon.until("Prometheus listens", async |_| tokio::net::TcpStream::connect(address).await.is_ok()).await;
+    daemon
+        .until("it has scraped", async |_| {
+            let answer = query("sum(routeplane_requests_total)").await;
+            answer.status == 200 && answer.json()["data"]["result"][0]["value"][1] == "2"
+        })
+        .await;
+    let targets = http_client::get(address, "/api/v1/targets").await.expect_status(200).json();
+    let target = &targets["data"]["activeTargets"][0];
+    assert_eq!((target["health"].as_str(), target["lastError"].as_str()), (Some("up"), Some("")), "{target}");
+    let rules = http_client::get(address, "/api/v1/rules").await.expect_status(200).json();
+    assert_eq!(rules["data"]["groups"][0]["rules"].as_array().unwrap().len(), of_alerts().len());
+    for expression in of_dashboard() {
+        let answer = query(&expression).await.expect_status(200).json();
+        assert_eq!(answer["status"], "success", "{expression}: {answer}");
+    }
+    // Every metric is known there by its type and its help.
+    let known = http_client::get(address, "/api/v1/metadata").await.expect_status(200).json();
+    let absent = ["circuit_open", "circuit_openings", "hedges", "shadows", "structured_answers"];
+    for metric in catalogue::all() {
+        // Prometheus knows counters of OpenMetrics by their family.
+        let family = metric.name.trim_end_matches("_total");
+        if absent.iter().any(|name| family == format!("routeplane_{name}")) {
+            continue;
+        }
+        let entry = &known["data"][family][0];
+        assert_eq!(entry["type"], metric.kind.as_str(), "{family}: {entry}");
+        assert!(entry["help"].as_str().is_some_and(|help| !help.is_empty()), "{family}");
     }
 }

@@ -1,178 +1,17 @@
 //! Export to a collector, seen by a receiver of our own that decodes with the official protobuf types.
 
-use std::collections::BTreeMap;
-use std::io::Read as _;
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::collections::BTreeSet;
 
-use axum::body::Bytes;
-use axum::http::HeaderMap;
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value as Any};
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::trace::v1::Span;
-use prost::Message as _;
 use serde_json::{Value, json};
 
 use crate::callers::Caller;
+use crate::collector::{Collector, Mood, Wire, attributes, authority, hex, value};
 use crate::gateway::{provider_key, providers};
 use crate::http_client;
 use crate::mock_upstream::{Act, MockUpstream};
 use crate::sandbox::{Daemon, Sandbox};
-
-/// One export as it arrived.
-struct Export {
-    path: String,
-    headers: HeaderMap,
-    body: Vec<u8>,
-}
-
-/// A collector; it stops when dropped.
-struct Collector {
-    address: SocketAddr,
-    seen: Arc<Mutex<Vec<Export>>>,
-    task: tokio::task::JoinHandle<()>,
-}
-
-impl Drop for Collector {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-/// What the collector answers.
-#[derive(Clone, Copy, PartialEq)]
-enum Mood {
-    Good,
-    Refuses,
-    Hangs,
-}
-
-impl Collector {
-    /// Over HTTP.
-    async fn http(mood: Mood) -> Collector {
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let kept = seen.clone();
-        let take = async move |uri: axum::http::Uri, headers: HeaderMap, body: Bytes| {
-            let mut plain = Vec::new();
-            if headers.get("content-encoding").is_some_and(|coding| coding == "gzip") {
-                flate2::read::GzDecoder::new(&*body).read_to_end(&mut plain).unwrap();
-            } else {
-                plain.extend_from_slice(&body);
-            }
-            kept.lock().unwrap().push(Export { path: uri.path().to_owned(), headers, body: plain });
-            match mood {
-                Mood::Good => axum::http::StatusCode::OK,
-                Mood::Refuses => axum::http::StatusCode::FORBIDDEN,
-                Mood::Hangs => std::future::pending().await,
-            }
-        };
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let router = axum::Router::new().fallback(take);
-        let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Collector { address, seen, task }
-    }
-
-    /// Over gRPC: a message is five bytes of head and the protobuf (gRPC over HTTP/2, "Length-Prefixed-Message").
-    async fn grpc() -> Collector {
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let kept = seen.clone();
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let task = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve_grpc(stream, kept.clone()));
-            }
-        });
-        Collector { address, seen, task }
-    }
-
-    fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-
-    fn bodies(&self, path: &str) -> Vec<Vec<u8>> {
-        let seen = self.seen.lock().unwrap();
-        seen.iter().filter(|export| export.path.ends_with(path)).map(|export| export.body.clone()).collect()
-    }
-
-    /// Every span so far, with what describes its process.
-    fn spans(&self) -> Vec<(Span, BTreeMap<String, Value>)> {
-        let mut spans = Vec::new();
-        for body in [self.bodies("v1/traces"), self.bodies("TraceService/Export")].concat() {
-            for group in ExportTraceServiceRequest::decode(&*body).unwrap().resource_spans {
-                let resource = attributes(&group.resource.unwrap().attributes);
-                let all = group.scope_spans.into_iter().flat_map(|scope| scope.spans);
-                spans.extend(all.map(|span| (span, resource.clone())));
-            }
-        }
-        spans
-    }
-
-    /// The spans of the only request, in the order of their beginnings, once there are so many.
-    async fn wait(&self, daemon: &Daemon, count: usize) -> Vec<Span> {
-        daemon.until("the spans are there", async |_| self.spans().len() >= count).await;
-        let mut spans: Vec<Span> = self.spans().into_iter().map(|(span, _)| span).collect();
-        assert_eq!(spans.len(), count, "{spans:#?}");
-        spans.sort_by_key(|span| (span.start_time_unix_nano, span.kind));
-        spans
-    }
-
-    /// The newest data of a metric.
-    fn metric(&self, name: &str) -> Option<Data> {
-        let mut found = None;
-        for body in self.bodies("v1/metrics") {
-            let groups = ExportMetricsServiceRequest::decode(&*body).unwrap().resource_metrics;
-            let metrics = groups.into_iter().flat_map(|group| group.scope_metrics).flat_map(|scope| scope.metrics);
-            found = metrics.filter(|metric| metric.name == name).map(|metric| metric.data.unwrap()).next().or(found);
-        }
-        found
-    }
-}
-
-async fn serve_grpc(stream: tokio::net::TcpStream, kept: Arc<Mutex<Vec<Export>>>) {
-    let mut connection = h2::server::handshake(stream).await.unwrap();
-    while let Some(Ok((request, mut respond))) = connection.accept().await {
-        let kept = kept.clone();
-        tokio::spawn(async move {
-            let (parts, mut body) = request.into_parts();
-            let mut bytes = Vec::new();
-            while let Some(Ok(piece)) = body.data().await {
-                let _ = body.flow_control().release_capacity(piece.len());
-                bytes.extend_from_slice(&piece);
-            }
-            assert_eq!(bytes[0], 0, "not compressed");
-            kept.lock().unwrap().push(Export {
-                path: parts.uri.path().to_owned(),
-                headers: parts.headers,
-                body: bytes[5..].to_vec(),
-            });
-            let head = http::Response::builder().header("content-type", "application/grpc").body(()).unwrap();
-            let mut send = respond.send_response(head, false).unwrap();
-            send.send_data(Bytes::from_static(&[0; 5]), false).unwrap();
-            let mut trailers = HeaderMap::new();
-            trailers.insert("grpc-status", "0".parse().unwrap());
-            send.send_trailers(trailers).unwrap();
-        });
-    }
-}
-
-fn value(value: Option<&AnyValue>) -> Value {
-    match value.and_then(|value| value.value.as_ref()) {
-        Some(Any::StringValue(text)) => json!(text),
-        Some(Any::IntValue(number)) => json!(number),
-        Some(Any::DoubleValue(number)) => json!(number),
-        Some(Any::BoolValue(flag)) => json!(flag),
-        Some(Any::ArrayValue(list)) => list.values.iter().map(|one| self::value(Some(one))).collect(),
-        other => panic!("{other:?}"),
-    }
-}
-
-fn attributes(list: &[KeyValue]) -> BTreeMap<String, Value> {
-    list.iter().map(|pair| (pair.key.clone(), value(pair.value.as_ref()))).collect()
-}
 
 #[track_caller]
 fn assert_has(span: &Span, expected: Value) {
@@ -186,6 +25,7 @@ fn assert_has(span: &Span, expected: Value) {
 async fn start(mock: &MockUpstream, more: &str, env: &[(&str, &str)]) -> (Sandbox, Daemon) {
     let mut sandbox = Sandbox::with(&file(mock, more)).env("KEY_OF_up", &provider_key("up"));
     sandbox = sandbox.env("OTEL_BSP_SCHEDULE_DELAY", "50").env("OTEL_METRIC_EXPORT_INTERVAL", "200");
+    sandbox = sandbox.env("OTEL_BLRP_SCHEDULE_DELAY", "50");
     for (name, value) in env {
         sandbox = sandbox.env(name, value);
     }
@@ -206,10 +46,6 @@ async fn ask(daemon: &Daemon, model: &str, stream: bool) {
     let headers = [("traceparent", parent.as_str()), ("tracestate", "vendor=x")];
     let body = Caller::Messages.body(model, "hello", stream).to_string();
     http_client::request(daemon.address, "POST", "/v1/messages", &headers, body.as_bytes()).await.expect_status(200);
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[tokio::test]
@@ -263,7 +99,7 @@ async fn a_request_is_a_span_and_each_try_is_one_below_it() {
     }
     let (_, resource) = &collector.spans()[0];
     assert_eq!((&resource["service.name"], &resource["zone"]), (&json!("gw"), &json!("a")));
-    let seen = collector.seen.lock().unwrap();
+    let seen = collector.seen();
     let export = seen.iter().find(|export| export.path == "/base/v1/traces").unwrap();
     assert_eq!(export.headers["api-key"], "otlp-secret-1");
     assert_eq!(export.headers["content-type"], "application/x-protobuf");
@@ -271,7 +107,7 @@ async fn a_request_is_a_span_and_each_try_is_one_below_it() {
 
 #[tokio::test]
 async fn variables_alone_export_over_grpc() {
-    let collector = Collector::grpc().await;
+    let collector = Collector::start(Wire::Grpc, false).await;
     let mock = MockUpstream::good().await;
     let url = collector.url();
     let env = [
@@ -279,15 +115,176 @@ async fn variables_alone_export_over_grpc() {
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "api-key=grpc%20key"),
         ("OTEL_METRICS_EXPORTER", "none"),
+        ("OTEL_LOGS_EXPORTER", "none"),
     ];
     let (_sandbox, daemon) = start(&mock, "", &env).await;
     Caller::Chat.ask(daemon.address, "up/m1", "hello", false).await.expect_status(200);
     let spans = collector.wait(&daemon, 2).await;
     assert_eq!((spans[0].name.as_str(), spans[1].name.as_str()), ("chat up/m1", "chat m1"));
     assert!(spans[0].parent_span_id.is_empty());
-    let seen = collector.seen.lock().unwrap();
+    let seen = collector.seen();
     assert!(seen.iter().all(|export| export.path == "/opentelemetry.proto.collector.trace.v1.TraceService/Export"));
     assert_eq!(seen[0].headers["api-key"], "grpc key");
+}
+
+/// Every signal reaches a collector that is known by its own certificate, compressed; without that certificate, none does.
+#[tokio::test]
+async fn every_signal_goes_over_tls_and_compressed() {
+    for (wire, protocol) in [(Wire::Grpc, "grpc"), (Wire::Http, "http/protobuf")] {
+        let collector = Collector::start(wire, true).await;
+        let url = collector.url();
+        let authority = authority();
+        let trusted = [("OTEL_EXPORTER_OTLP_CERTIFICATE", authority.as_str())];
+        for certificate in [&trusted[..], &[]] {
+            let before = collector.seen().len();
+            let mock = MockUpstream::good().await;
+            let env = [
+                &[("OTEL_EXPORTER_OTLP_PROTOCOL", protocol), ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")],
+                &[("OTEL_EXPORTER_OTLP_ENDPOINT", url.as_str()), ("OTEL_EXPORTER_OTLP_TIMEOUT", "5000")],
+                certificate,
+            ];
+            let (_sandbox, daemon) = start(&mock, "", &env.concat()).await;
+            Caller::Chat.ask(daemon.address, "up/m1", "hello", false).await.expect_status(200);
+            if certificate.is_empty() {
+                for sink in ["otlp_traces", "otlp_metrics", "otlp_logs"] {
+                    let lost = format!("routeplane_telemetry_dropped_total{{sink=\"{sink}\"}}");
+                    daemon.until("it is counted", async |daemon| daemon.metric(&lost).await > 0.0).await;
+                }
+                assert_eq!(collector.seen().len(), before, "{protocol}");
+                continue;
+            }
+            collector.wait(&daemon, 2).await;
+            daemon
+                .until("all signals are there", async |_| {
+                    collector.metric("routeplane_requests").is_some() && !collector.lines().is_empty()
+                })
+                .await;
+            let paths: BTreeSet<String> = collector.seen().iter().map(|export| export.path.clone()).collect();
+            let expected = match wire {
+                Wire::Grpc => ["logs.v1.Logs", "metrics.v1.Metrics", "trace.v1.Trace"]
+                    .map(|name| format!("/opentelemetry.proto.collector.{name}Service/Export")),
+                Wire::Http => ["/v1/logs", "/v1/metrics", "/v1/traces"].map(str::to_owned),
+            };
+            assert_eq!(paths, BTreeSet::from(expected));
+            assert!(collector.seen().iter().all(|export| export.gzip), "{protocol}");
+        }
+    }
+}
+
+/// What the gateway says of itself goes to the collector: not what libraries say, and not what the export says.
+#[tokio::test]
+async fn the_gateways_own_log_is_exported() {
+    let collector = Collector::http(Mood::Good).await;
+    let mock = MockUpstream::good().await;
+    let more = format!("telemetry: {{ otlp: \"{}\" }}\n", collector.url());
+    let (sandbox, daemon) = start(&mock, &more, &[("ROUTEPLANE_LOG", "trace")]).await;
+    sandbox.write("routeplane.yaml", "version: 1\nretriez: {}\n");
+    assert_eq!(daemon.reload().await.json()["result"], "nack");
+    let said = |words: &str| {
+        let lines = collector.lines();
+        lines.into_iter().find(|(line, _)| value(line.body.as_ref()).as_str().is_some_and(|text| text.contains(words)))
+    };
+    daemon.until("it is told", async |_| said("configuration refused").is_some()).await;
+    let (refused, scope) = said("configuration refused").unwrap();
+    assert_eq!((refused.severity_number, refused.severity_text.as_str()), (17, "ERROR"));
+    assert_eq!(scope, "routeplane::live::reload");
+    assert_eq!(attributes(&refused.attributes)["active"], 1);
+    assert!(value(refused.body.as_ref()).as_str().unwrap().contains("retriez"), "{refused:?}");
+    assert!(refused.time_unix_nano > 0 && refused.trace_id.is_empty() && refused.event_name.is_empty());
+    for (line, scope) in collector.lines() {
+        let own = scope.starts_with("routeplane") && !scope.starts_with("routeplane::telemetry::otlp");
+        assert!(own, "{scope}: {line:?}");
+    }
+    // The log on stderr is as it was, libraries' own words included.
+    assert!(daemon.log().contains("configuration refused") && daemon.log().contains("hyper"));
+}
+
+/// Feedback is an event at the span of the request that it is about.
+#[tokio::test]
+async fn feedback_is_an_event_in_the_trace_of_its_inference() {
+    let collector = Collector::http(Mood::Good).await;
+    let mock = MockUpstream::good().await;
+    let more = format!(
+        "telemetry: {{ otlp: \"{}\" }}\ntensorzero:\n  metrics:\n    thumbs: {{ type: boolean, optimize: max, level: inference }}\n  \
+         models: {{ small: up/m1 }}\n",
+        collector.url()
+    );
+    let (_sandbox, daemon) = start(&mock, &more, &[]).await;
+    let body = json!({ "model_name": "small", "input": { "messages": [{ "role": "user", "content": "hi" }] } });
+    let answer = http_client::post(daemon.address, "/inference", &body).await.expect_status(200).json();
+    let spans = collector.wait(&daemon, 2).await;
+    for (name, value) in [("thumbs", json!(true)), ("comment", json!("written by a person"))] {
+        let body = json!({ "metric_name": name, "value": value, "inference_id": answer["inference_id"] });
+        http_client::post(daemon.address, "/feedback", &body).await.expect_status(200);
+    }
+    let events = || {
+        let named = collector.lines().into_iter().map(|(line, _)| line);
+        named.filter(|line| line.event_name == "gen_ai.evaluation.result").collect::<Vec<_>>()
+    };
+    daemon.until("both are there", async |_| events().len() == 2).await;
+    for event in events() {
+        assert_eq!((&event.trace_id, &event.span_id), (&spans[0].trace_id, &spans[0].span_id));
+        assert!(!format!("{event:?}").contains("written by a person"), "{event:?}");
+    }
+    let thumbs = attributes(&events()[0].attributes);
+    let has = |name: &str| thumbs.get(name).cloned().unwrap_or_default();
+    assert_eq!(has("gen_ai.evaluation.name"), "thumbs");
+    assert_eq!(
+        (has("gen_ai.evaluation.score.value"), has("gen_ai.evaluation.score.label")),
+        (json!(1.0), json!("true"))
+    );
+    assert_eq!(has("routeplane.feedback.id"), answer["inference_id"]);
+    assert!(!daemon.log().contains("written by a person"));
+}
+
+/// A collector of other people's, from PyPI, between the gateway and the receiver.
+#[tokio::test]
+#[ignore = "needs Python 3 with its `venv` module, and PyPI"]
+async fn a_collector_of_others_takes_and_passes_on_every_signal() {
+    let collector = Collector::http(Mood::Good).await;
+    let (grpc, http) = (crate::gateway::free_address(), crate::gateway::free_address());
+    let python = crate::sdk::python_with("collector", "observability/requirements.txt").await;
+    let find = "import rotel, pathlib; print(next(pathlib.Path(rotel.__file__).parent.glob('rotel-agent*')))";
+    let found = tokio::process::Command::new(python.join("bin/python")).args(["-c", find]).output().await.unwrap();
+    let agent = String::from_utf8(found.stdout).unwrap();
+    let mut command = tokio::process::Command::new(agent.trim());
+    command.args(["start", "--batch-timeout", "100ms", "--exporter", "otlp", "--otlp-exporter-protocol", "http"]);
+    command.args(["--otlp-exporter-endpoint", &collector.url()]);
+    command.args(["--otlp-grpc-endpoint", &grpc.to_string(), "--otlp-http-endpoint", &http.to_string()]);
+    let mut agent = command.kill_on_drop(true).stdout(std::process::Stdio::null()).spawn().unwrap();
+    for address in [grpc, http] {
+        while tokio::net::TcpStream::connect(address).await.is_err() {
+            assert_eq!(agent.try_wait().unwrap(), None, "the collector has ended");
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
+    for (protocol, address) in [("grpc", grpc), ("http/protobuf", http)] {
+        let (spans, lines) = (collector.spans().len(), collector.lines().len());
+        let mock = MockUpstream::good().await;
+        let url = format!("http://{address}");
+        let env = [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", url.as_str()),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
+            ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+            ("OTEL_SERVICE_NAME", protocol),
+        ];
+        let (_sandbox, daemon) = start(&mock, "", &env).await;
+        ask(&daemon, "up/m1", true).await;
+        daemon
+            .until("everything came through", async |_| {
+                collector.spans().len() == spans + 2
+                    && collector.lines().len() > lines
+                    && collector.metric("gen_ai.client.token.usage").is_some()
+            })
+            .await;
+        for (span, resource) in collector.spans().iter().skip(spans) {
+            assert_eq!((hex(&span.trace_id).as_str(), &resource["service.name"]), (TRACE, &json!(protocol)));
+        }
+        for sink in ["otlp_traces", "otlp_metrics", "otlp_logs"] {
+            let lost = format!("routeplane_telemetry_dropped_total{{sink=\"{sink}\"}}");
+            assert_eq!(daemon.metric(&lost).await, 0.0, "{protocol}: {sink}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -420,7 +417,10 @@ async fn no_secret_and_no_prompt_is_told_to_anybody() {
         http_client::request(daemon.address, "POST", "/v1/chat/completions", &headers, body.as_bytes()).await;
     }
     daemon
-        .until("all is exported", async |_| collector.spans().len() >= 6 && !collector.bodies("v1/metrics").is_empty())
+        .until("all is exported", async |_| {
+            let there = |path| !collector.bodies(path).is_empty();
+            collector.spans().len() >= 6 && there("v1/metrics") && there("v1/logs")
+        })
         .await;
     let token = format!("Bearer {}", daemon.token);
     let admin = [("authorization", token.as_str())];
@@ -432,7 +432,7 @@ async fn no_secret_and_no_prompt_is_told_to_anybody() {
         ("requests", http_client::request(daemon.address, "GET", "/admin/requests", &admin, b"").await.text()),
         ("status", http_client::request(daemon.address, "GET", "/admin/config/status", &admin, b"").await.text()),
     ];
-    for path in ["v1/traces", "v1/metrics"] {
+    for path in ["v1/traces", "v1/metrics", "v1/logs"] {
         let bodies = collector.bodies(path).concat();
         told.push((path, String::from_utf8_lossy(&bodies).into_owned()));
     }

@@ -1,6 +1,6 @@
 //! `/feedback`: what is said of an answer afterwards. It is checked against the metrics of the file and the inferences of late,
-//! goes to the log and telemetry as an event with the id of the inference's request, and as a line of JSON to the file that the
-//! section names. Nothing else keeps it.
+//! goes to the log and telemetry as an event in the trace of the inference's request, and as a line of JSON to the file that the
+//! section names. Nothing else keeps it. What people wrote (comments, demonstrations) goes to the file alone.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -55,18 +55,41 @@ pub(super) async fn answer(gateway: &Gateway, live: &Live, surface: &Surface, bo
     let known = find(gateway, &feedback.target)?;
     let id = Uuid::now_v7();
     if !feedback.dryrun {
-        tracing::info!(
-            request_id = &*known.trace,
-            metric = feedback.metric,
-            level = feedback.target.level().word(),
-            id = %feedback.target.id(),
-            "feedback"
-        );
+        tell(&feedback, &known);
         if let Some(path) = &live.runtime.feedback {
             append(path, line(id, &feedback, &known)).await?;
         }
     }
     Ok(json!({ "feedback_id": id.to_string() }))
+}
+
+/// The event of the semantic conventions for an evaluation (`gen_ai.evaluation.result`), in the log and, where it is exported, at
+/// the span of the request.
+fn tell(feedback: &Feedback, known: &Known) {
+    let place = known.place.map(|(trace, span)| (format!("{trace:032x}"), format!("{span:016x}")));
+    let (trace, span) = place.as_ref().map(|(trace, span)| (trace.as_str(), span.as_str())).unzip();
+    let level = feedback.target.level().word();
+    tracing::info!(
+        name: "gen_ai.evaluation.result",
+        {
+            gen_ai.evaluation.name = feedback.metric,
+            gen_ai.evaluation.score.value = score(&feedback.value),
+            gen_ai.evaluation.score.label = feedback.value.as_bool().map(|flag| if flag { "true" } else { "false" }),
+            routeplane.request_id = &*known.request_id,
+            routeplane.function = &*known.function,
+            routeplane.variant = &*known.variant,
+            routeplane.feedback.of = level,
+            routeplane.feedback.id = %feedback.target.id(),
+            trace_id = trace,
+            span_id = span
+        },
+        "feedback"
+    );
+}
+
+/// The number of a metric; of a text there is none.
+fn score(value: &Value) -> Option<f64> {
+    value.as_f64().or_else(|| value.as_bool().map(|flag| if flag { 1.0 } else { 0.0 }))
 }
 
 fn read(body: &[u8]) -> Result<Feedback, Error> {
@@ -154,7 +177,7 @@ fn line(id: Uuid, feedback: &Feedback, known: &Known) -> String {
         "metric_name": feedback.metric,
         "value": feedback.value,
         target.0: target.1.to_string(),
-        "request_id": known.trace,
+        "request_id": known.request_id,
         "function_name": known.function,
         "variant_name": known.variant,
         "tags": feedback.tags,

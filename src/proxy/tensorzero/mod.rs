@@ -214,7 +214,8 @@ impl<'l> Inference<'l> {
         }
         let known = Known {
             episode_id: self.episode_id,
-            trace: trail.request_id.as_str().into(),
+            request_id: trail.request_id.as_str().into(),
+            place: trail.entry.place(),
             function: self.call.asked.name().into(),
             variant: self.variant(attempt).into(),
         };

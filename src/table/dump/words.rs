@@ -216,6 +216,7 @@ pub(super) fn otlp(otlp: &Otlp) -> String {
     words.extend(otlp.gzip.map(|gzip| format!("gzip {gzip}")));
     words.extend(otlp.traces.map(|traces| format!("traces {traces}")));
     words.extend(otlp.metrics.map(|metrics| format!("metrics {metrics}")));
+    words.extend(otlp.logs.map(|logs| format!("logs {logs}")));
     words.extend(otlp.sample.map(|sample| format!("sample {sample}")));
     words.extend(otlp.service.as_ref().map(|service| format!("service {service}")));
     words.extend(otlp.resource.iter().map(|(name, value)| format!("{name} = {value}")));

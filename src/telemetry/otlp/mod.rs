@@ -1,4 +1,4 @@
-//! Export to an OpenTelemetry collector: traces and metrics, over HTTP or gRPC.
+//! Export to an OpenTelemetry collector: traces, metrics and logs, over HTTP or gRPC.
 //!
 //! Spans are built from finished records, off the request path, with the times that the record has. What goes to the
 //! collector waits in bounded queues; what does not fit, and what the collector does not take, is dropped and counted.
@@ -9,16 +9,23 @@
 //! | `context` | W3C trace context, and which requests are sampled |
 //! | `spans` | a record as spans |
 //! | `measures` | a record as measurements |
-//! | `export` | exporters and their queues |
+//! | `logs` | events of the gateway's own log as log records |
+//! | `export` | exports and their queues |
+//! | `room` | how much may wait |
+//! | `exporters` | the exporters of the crate for OTLP |
 //!
-//! Only `spans`, `measures` and `export` name the crates of OpenTelemetry.
+//! Only `spans`, `measures`, `logs`, `export` and `exporters` name the crates of OpenTelemetry.
 
 pub mod context;
 mod export;
+mod exporters;
+mod logs;
 mod measures;
+mod room;
 pub mod settings;
 mod spans;
 
 pub use context::Trace;
 pub use export::Handle;
+pub use logs::Export;
 pub use settings::Settings;

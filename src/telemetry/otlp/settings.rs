@@ -12,16 +12,26 @@ use crate::table::telemetry::{Otlp, OtlpProtocol};
 pub struct Settings {
     pub traces: Option<Signal>,
     pub metrics: Option<Signal>,
+    pub logs: Option<Signal>,
     /// What describes this process, `service.name` among it.
     pub resource: Vec<(String, String)>,
     pub sampler: Sampler,
     /// Between two exports of metrics.
     pub interval: Duration,
-    /// Spans that may wait.
+    /// How spans wait for their export.
+    pub spans: Waiting,
+    /// How lines of the log wait for theirs.
+    pub lines: Waiting,
+}
+
+/// What waits between two exports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waiting {
+    /// Most that may wait.
     pub queue: usize,
-    /// Spans of one export.
+    /// Most of one export.
     pub batch: usize,
-    /// Between two exports of spans.
+    /// Between two exports.
     pub delay: Duration,
 }
 
@@ -33,6 +43,8 @@ pub struct Signal {
     pub headers: Vec<(String, String)>,
     pub timeout: Duration,
     pub gzip: bool,
+    /// PEM of the authorities that vouch for the collector, in place of those that everybody trusts.
+    pub authorities: Option<Vec<u8>>,
 }
 
 impl Settings {
@@ -49,13 +61,15 @@ impl Settings {
         let from = Source { file: file.unwrap_or(&none), asked: file.is_some(), headers, env };
         let traces = from.signal("TRACES", "v1/traces", from.file.traces)?;
         let metrics = from.signal("METRICS", "v1/metrics", from.file.metrics)?;
-        if traces.is_none() && metrics.is_none() {
+        let logs = from.signal("LOGS", "v1/logs", from.file.logs)?;
+        if traces.is_none() && metrics.is_none() && logs.is_none() {
             return Ok(None);
         }
         let millis = |name, default| Ok::<_, String>(Duration::from_millis(from.number(name, default)?));
         Ok(Some(Settings {
             traces,
             metrics,
+            logs,
             resource: from.resource()?,
             sampler: from.sampler()?,
             interval: match from.file.interval {
@@ -63,11 +77,8 @@ impl Settings {
                 None => millis("OTEL_METRIC_EXPORT_INTERVAL", 60_000)?,
             }
             .max(Duration::from_millis(100)),
-            queue: usize::try_from(from.number("OTEL_BSP_MAX_QUEUE_SIZE", 2048)?).unwrap_or(2048).clamp(1, 1 << 20),
-            batch: usize::try_from(from.number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512)?)
-                .unwrap_or(512)
-                .clamp(1, 1 << 16),
-            delay: millis("OTEL_BSP_SCHEDULE_DELAY", 5000)?.max(Duration::from_millis(10)),
+            spans: from.waiting("BSP", 5000)?,
+            lines: from.waiting("BLRP", 1000)?,
         }))
     }
 }
@@ -121,7 +132,22 @@ impl Source<'_> {
                 return Err(format!("`OTEL_EXPORTER_OTLP_COMPRESSION={other}` is not known; write `gzip` or `none`"));
             }
         };
-        Ok(Some(Signal { endpoint, protocol, headers, timeout, gzip }))
+        let authorities = match own("CERTIFICATE").or(any("CERTIFICATE")) {
+            Some(path) => Some(authorities(path)?),
+            None => None,
+        };
+        Ok(Some(Signal { endpoint, protocol, headers, timeout, gzip, authorities }))
+    }
+
+    /// The batch processor of one signal, by the abbreviation in its variables; `delay` in milliseconds.
+    fn waiting(&self, kind: &str, delay: u64) -> Result<Waiting, String> {
+        let number = |what: &str, default| self.number(&format!("OTEL_{kind}_{what}"), default);
+        let size = |number: u64, most: usize| usize::try_from(number).unwrap_or(most).clamp(1, most);
+        Ok(Waiting {
+            queue: size(number("MAX_QUEUE_SIZE", 2048)?, 1 << 20),
+            batch: size(number("MAX_EXPORT_BATCH_SIZE", 512)?, 1 << 16),
+            delay: Duration::from_millis(number("SCHEDULE_DELAY", delay)?).max(Duration::from_millis(10)),
+        })
     }
 
     fn resource(&self) -> Result<Vec<(String, String)>, String> {
@@ -203,6 +229,20 @@ fn check(endpoint: &str) -> Result<(), String> {
     }
 }
 
+/// The certificates of a PEM file.
+fn authorities(path: &str) -> Result<Vec<u8>, String> {
+    let variable = "OTEL_EXPORTER_OTLP_CERTIFICATE";
+    let pem = std::fs::read(path).map_err(|error| {
+        format!(
+            "`{variable}={path}` cannot be read: {error}; write the path of a PEM file with the certificates to trust"
+        )
+    })?;
+    match reqwest::Certificate::from_pem_bundle(&pem) {
+        Ok(found) if !found.is_empty() => Ok(pem),
+        _ => Err(format!("`{variable}={path}` holds no certificate; write the path of a PEM file")),
+    }
+}
+
 /// `a=1,b=2`, values percent-encoded (W3C Baggage).
 fn pairs(list: &str, variable: &str) -> Result<Vec<(String, String)>, String> {
     let pair = |text: &str| {
@@ -245,8 +285,9 @@ mod tests {
         let only = [("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://c:1/x")];
         let settings = resolve(None, &only).unwrap().unwrap();
         assert!(settings.traces.is_some() && settings.metrics.is_none());
-        let settings = resolve(Some(&Otlp::default()), &[("OTEL_TRACES_EXPORTER", "none")]).unwrap().unwrap();
-        assert!(settings.traces.is_none());
+        let env = [("OTEL_TRACES_EXPORTER", "none"), ("OTEL_LOGS_EXPORTER", "none")];
+        let settings = resolve(Some(&Otlp::default()), &env).unwrap().unwrap();
+        assert!(settings.traces.is_none() && settings.logs.is_none());
         assert_eq!(settings.metrics.unwrap().endpoint, "http://localhost:4318/v1/metrics");
     }
 
@@ -264,6 +305,7 @@ mod tests {
                 ("OTEL_TRACES_SAMPLER_ARG", "0.5"),
                 ("OTEL_METRIC_EXPORT_INTERVAL", "1000"),
                 ("OTEL_BSP_MAX_QUEUE_SIZE", "7"),
+                ("OTEL_BLRP_SCHEDULE_DELAY", "20"),
             ],
         );
         let settings = settings.unwrap().unwrap();
@@ -272,9 +314,10 @@ mod tests {
         assert_eq!(traces.headers, [pair("api-key", "a b"), pair("x", "1")]);
         assert!(traces.gzip && !settings.metrics.unwrap().gzip);
         assert_eq!(
-            (traces.timeout, settings.interval, settings.queue),
+            (traces.timeout, settings.interval, settings.spans.queue),
             (Duration::from_millis(1500), Duration::from_secs(1), 7)
         );
+        assert_eq!(settings.lines, Waiting { queue: 2048, batch: 512, delay: Duration::from_millis(20) });
         assert!(settings.resource.contains(&pair("service.name", "gw")));
         assert!(settings.resource.contains(&pair("deployment.environment.name", "prod")));
         assert_eq!(settings.sampler, Sampler { ratio: 0.5, by_parent: false });
@@ -290,6 +333,8 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s", "whole number"),
             ("OTEL_EXPORTER_OTLP_COMPRESSION", "zip", "`gzip` or `none`"),
             ("OTEL_TRACES_SAMPLER", "sometimes", "always_on"),
+            ("OTEL_EXPORTER_OTLP_CERTIFICATE", "no/such.pem", "cannot be read"),
+            ("OTEL_EXPORTER_OTLP_CERTIFICATE", "Cargo.toml", "holds no certificate"),
         ] {
             let problem = resolve(Some(&file), &[(name, value)]).err().unwrap_or_default();
             assert!(problem.contains(said) && !problem.contains("secret-key"), "{name}: {problem}");

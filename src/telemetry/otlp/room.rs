@@ -1,0 +1,63 @@
+//! How much may wait for a collector. The SDK's queues drop what does not fit without a word; this counts it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::telemetry::metrics::TelemetryMetrics;
+
+/// The room of one signal, shared by those who put something there and the exporter.
+#[derive(Clone)]
+pub(super) struct Room {
+    /// What is on its way to the collector.
+    waiting: Arc<AtomicUsize>,
+    most: usize,
+    /// The label of what is lost.
+    sink: &'static str,
+    counts: TelemetryMetrics,
+}
+
+impl Room {
+    pub(super) fn new(most: usize, sink: &'static str, counts: &TelemetryMetrics) -> Room {
+        Room { waiting: Arc::default(), most, sink, counts: counts.clone() }
+    }
+
+    /// Whether there is room for one more; where there is none, that one is counted as lost.
+    pub(super) fn take(&self) -> bool {
+        if self.waiting.fetch_add(1, Ordering::Relaxed) < self.most {
+            return true;
+        }
+        self.left(1);
+        self.counts.dropped(self.sink, 1);
+        false
+    }
+
+    /// So many wait no longer.
+    pub(super) fn left(&self, count: usize) {
+        self.waiting.fetch_sub(count, Ordering::Relaxed);
+    }
+
+    pub(super) fn sink(&self) -> &'static str {
+        self.sink
+    }
+
+    pub(super) fn counts(&self) -> &TelemetryMetrics {
+        &self.counts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::metrics::Metrics;
+
+    #[test]
+    fn what_does_not_fit_is_counted_and_leaves_no_trace() {
+        let metrics = Metrics::new();
+        let room = Room::new(2, "otlp_logs", &metrics.telemetry);
+        assert_eq!([room.take(), room.take(), room.take(), room.take()], [true, true, false, false]);
+        room.left(1);
+        assert_eq!([room.take(), room.take()], [true, false]);
+        let text = metrics.render();
+        assert!(text.contains("routeplane_telemetry_dropped_total{sink=\"otlp_logs\"} 3"), "{text}");
+    }
+}
