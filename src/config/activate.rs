@@ -66,6 +66,7 @@ pub fn provider(
     Ok(Provider {
         name: name.into(),
         title: layers.pick(|entry| entry.title.as_ref()).map_or(name, |title| title.value.as_str()).into(),
+        known: preset.map(|entry| entry.name.value.as_str().into()),
         key_required: takes_keys && (needs_key || !keys.is_empty() || request_keys.is_some()),
         endpoints: endpoints.into(),
         keys: keys.into(),

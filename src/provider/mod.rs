@@ -27,6 +27,8 @@ pub struct Provider {
     pub name: Box<str>,
     /// For people: `OpenAI`.
     pub title: Box<str>,
+    /// The embedded provider file that it is, or is like.
+    pub known: Option<Box<str>>,
     /// In order of preference.
     pub endpoints: Box<[Endpoint]>,
     /// The pool of keys, as references. Empty: the provider needs none.

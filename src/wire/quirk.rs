@@ -16,6 +16,8 @@ pub struct Quirks {
     pub tool_choice_any: bool,
     /// Tool call ids must be exactly nine letters or digits (Mistral).
     pub short_tool_ids: bool,
+    /// The seed is the member `random_seed` (Mistral).
+    pub random_seed: bool,
     /// What the upstream offers for answers by a JSON Schema.
     pub structured_output: StructuredOutput,
     /// `reasoning_effort` is refused.
@@ -55,6 +57,7 @@ impl Quirks {
             no_stream_options: self.no_stream_options || more.no_stream_options,
             tool_choice_any: self.tool_choice_any || more.tool_choice_any,
             short_tool_ids: self.short_tool_ids || more.short_tool_ids,
+            random_seed: self.random_seed || more.random_seed,
             structured_output: match more.structured_output {
                 StructuredOutput::Auto => self.structured_output,
                 other => other,

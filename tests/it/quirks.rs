@@ -110,6 +110,16 @@ fn ids_of_calls_and_results_are_shortened_alike() {
 }
 
 #[test]
+fn a_seed_goes_by_the_name_that_the_upstream_has_for_it() {
+    let body = json!({ "model": "m", "messages": [{ "role": "user", "content": "x" }], "seed": 3 });
+    for (random_seed, member, other) in [(true, "random_seed", "seed"), (false, "seed", "random_seed")] {
+        let quirks = Quirks { random_seed, ..Quirks::default() };
+        let (body, losses) = translated(ProtocolId::OpenAiChat, &body, &quirks);
+        assert_eq!((&body[member], body.get(other), losses.as_str()), (&json!(3), None, ""));
+    }
+}
+
+#[test]
 fn an_effort_that_is_refused_is_reported() {
     let members = json!({ "output_config": { "effort": "high" } });
     let (body, losses) = anthropic(&members, &Quirks { no_reasoning_effort: true, ..Quirks::default() });

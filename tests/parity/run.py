@@ -14,6 +14,7 @@ import sys
 import tempfile
 import uuid
 
+import forms
 import httpx
 import tensorzero
 from upstream import Upstream
@@ -22,12 +23,29 @@ HERE = pathlib.Path(__file__).parent
 UUID = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$")
 # Headers that say something of the request, and not of the client that sends it.
 HEADERS = re.compile(r"^(authorization|x-(?!stainless).*)$")
+# The vendors whose address cannot be set in a `tensorzero.toml`: by what variable it is set here, and the path after the host.
+VENDORS = {
+    "DEEPSEEK_BASE_URL": "",
+    "FIREWORKS_BASE_URL": "/inference/v1",
+    "GEMINI_BASE_URL": "",
+    "GROQ_BASE_URL": "",
+    "HYPERBOLIC_BASE_URL": "/v1",
+    "MISTRAL_BASE_URL": "/v1",
+    "OPENROUTER_BASE_URL": "/api/v1",
+    "TOGETHER_BASE_URL": "/v1",
+    "XAI_BASE_URL": "/v1",
+}
 NO_DATABASES = {"clickhouse_url": None, "postgres_url": None, "valkey_url": None}
 
 
 def main():
     binary, out, wanted = sys.argv[1], sys.argv[2], sys.argv[3:]
     upstream = Upstream()
+    # The real gateway reaches them through the upstream, which is a proxy that has a certificate for every host.
+    with tempfile.NamedTemporaryFile(suffix=".pem", delete=False) as roots:
+        roots.write(upstream.authority.cert_pem.bytes())
+    os.environ["SSL_CERT_FILE"] = roots.name
+    os.environ["HTTPS_PROXY"] = f"http://127.0.0.1:{upstream.port}"
     found, requests, configurations = [], 0, 0
     for case in sorted(path.parent for path in HERE.glob("*/requests.json")):
         if wanted and case.name not in wanted:
@@ -47,7 +65,8 @@ def run(case, folder, binary, upstream):
         if path.is_file():
             target = folder / path.relative_to(case)
             target.parent.mkdir(parents=True, exist_ok=True)
-            text = path.read_text().replace("{upstream}", f"http://127.0.0.1:{upstream.port}/v1")
+            root = f"http://127.0.0.1:{upstream.port}"
+            text = path.read_text().replace("{upstream}", f"{root}/v1").replace("{root}", root)
             target.write_text(text)
     toml = str(folder / "tensorzero.toml")
     requests = json.loads((folder / "requests.json").read_text())
@@ -56,7 +75,7 @@ def run(case, folder, binary, upstream):
     embedded = None
     if any(request["kind"] == "native" for request in requests):
         embedded = tensorzero.TensorZeroGateway.build_embedded(config_file=toml)
-    gateway = Gateway(binary, folder)
+    gateway = Gateway(binary, folder, upstream.port)
     differences = []
     try:
         client = tensorzero.TensorZeroGateway.build_http(gateway_url=gateway.url)
@@ -77,7 +96,7 @@ def run(case, folder, binary, upstream):
 class Gateway:
     """Routeplane with the imported configuration; one that lies beside the original wins."""
 
-    def __init__(self, binary, folder):
+    def __init__(self, binary, folder, port):
         file = folder / "routeplane.yaml"
         if not file.exists():
             imported = folder / "imported"
@@ -85,7 +104,8 @@ class Gateway:
             result = subprocess.run(command, capture_output=True, text=True)
             file = imported / "routeplane.yaml"
             assert file.exists(), f"{folder}: {result.stdout}{result.stderr}"
-        environment = {"HOME": str(folder), "XDG_RUNTIME_DIR": str(folder), "PARITY_KEY": "sk-parity"}
+        environment = {name: f"http://127.0.0.1:{port}{path}" for name, path in VENDORS.items()}
+        environment |= {"HOME": str(folder), "XDG_RUNTIME_DIR": str(folder), "PARITY_KEY": "sk-parity"}
         command = [binary, "start", "--config", str(file), "--listen", "127.0.0.1:0"]
         self.log = open(folder / "log", "w+")
         self.child = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=self.log, text=True)
@@ -148,7 +168,7 @@ def plain(value):
     if isinstance(value, dict):
         if set(value) == {"message"}:
             return {"message": "..."}
-        return {key: 0 if key == "created" else plain(one) for key, one in value.items()}
+        return {key: 0 if key == "created" else plain(forms.of_arguments(key, one)) for key, one in value.items()}
     if isinstance(value, list):
         return [plain(one) for one in value]
     return "uuid" if isinstance(value, str) and UUID.match(value) else value
@@ -175,6 +195,8 @@ def folded(text):
                 known["arguments"] += call["function"]["arguments"]
             for block in delta.get("tensorzero_extra_content") or []:
                 out["thoughts"] += block.get("text") or ""
+    whole_arguments(out["calls"])
+    out["content"] = forms.of_arguments("content", out["content"])
     out["usages"] = [chunk["usage"] for chunk in chunks if chunk["usage"] is not None]
     out["usage_in_last"] = bool(chunks) and chunks[-1]["usage"] is not None
     out["finishes"] = [choice["finish_reason"] for chunk in chunks for choice in chunk["choices"] if choice["finish_reason"]]
@@ -198,15 +220,22 @@ def native_stream(chunks):
                 out["thoughts"] += block["text"] or ""
             else:
                 out["text"] += block["text"] or ""
+    whole_arguments(out["calls"])
     out["usages"] = [chunk["usage"] for chunk in chunks if chunk["usage"] is not None]
     out["finishes"] = [chunk["finish_reason"] for chunk in chunks if chunk["finish_reason"] is not None]
     out["kinds"] = sorted({"json" if "raw" in chunk else "chat" for chunk in chunks})
     return out
 
 
+def whole_arguments(calls):
+    for call in calls.values():
+        call["arguments"] = forms.of_arguments("arguments", call["arguments"])
+
+
 def called(request):
     headers = {name: value for name, value in request["headers"].items() if HEADERS.match(name)}
-    return {"path": request["path"], "headers": headers, "body": request["body"]}
+    path = request["path"]
+    return {"path": path, "headers": headers, "body": forms.of_request(path, request["body"])}
 
 
 def single(number):

@@ -1,18 +1,28 @@
-"""An upstream of OpenAI's form that notes every request, and behaves as the model's name says."""
+"""An upstream that notes every request, and behaves as the model's name says: of OpenAI's form, and, by the path that is asked,
+of the other vendors'. It is a proxy, too, that stands for every host by certificates of its own, as some addresses of vendors cannot be
+set in TensorZero."""
 
 import http.server
 import json
+import re
+import ssl
 import threading
 import time
 
+import trustme
+import vendors
+
 USAGE = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
-CUT = b'data: {"error"'
+# Where an error begins in a stream.
+CUT = re.compile(rb'(?:event: error\n)?data: \{(?:"type": )?"error"')
 CALL = {"name": "get_temperature", "arguments": '{"place":"Oslo"}'}
 
 
 class Upstream:
     def __init__(self):
         self.requests = []
+        self.authority = trustme.CA()
+        self.contexts = {}
         upstream = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -20,6 +30,13 @@ class Upstream:
 
             def log_message(self, *_):
                 pass
+
+            def do_CONNECT(self):
+                self.send_response(200)
+                self.end_headers()
+                context = upstream.context(self.path.rsplit(":", 1)[0])
+                self.connection = context.wrap_socket(self.connection, server_side=True)
+                self.rfile, self.wfile = self.connection.makefile("rb"), self.connection.makefile("wb", buffering=0)
 
             def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers.get("content-length", 0))))
@@ -32,12 +49,12 @@ class Upstream:
                     self.send_header("content-length", str(len(answer)))
                     self.end_headers()
                     # What breaks off does so after something of it has arrived.
-                    head, cut, rest = answer.partition(CUT)
-                    self.wfile.write(head)
+                    cut = CUT.search(answer)
+                    self.wfile.write(answer[: cut.start()] if cut else answer)
                     if cut:
                         self.wfile.flush()
                         time.sleep(0.3)
-                        self.wfile.write(cut + rest)
+                        self.wfile.write(answer[cut.start() :])
                 except OSError:
                     # Whoever asked did not wait.
                     self.close_connection = True
@@ -47,13 +64,21 @@ class Upstream:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.port = self.server.server_address[1]
 
+    def context(self, host):
+        """TLS as that host."""
+        if host not in self.contexts:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self.authority.issue_cert(host).configure_cert(context)
+            self.contexts[host] = context
+        return self.contexts[host]
+
     def take(self):
         taken, self.requests = self.requests, []
         return taken
 
 
 def answer_to(path, body):
-    model = body.get("model", "")
+    model = vendors.model_of(path, body)
     if model.startswith("err"):
         status = int(model[3:6])
         return status, "application/json", dump({"error": {"message": f"boom {status}", "type": "x"}})
@@ -61,6 +86,8 @@ def answer_to(path, body):
         time.sleep(1.5)
     if model.startswith("junk"):
         return 200, "application/json", b"not json"
+    if vendor := vendors.of(path):
+        return vendor(path, body, model, text_of(model))
     if path.endswith("/embeddings"):
         return 200, "application/json", dump(vectors(body))
     if body.get("stream"):
@@ -98,12 +125,20 @@ def finish_of(model):
 def whole(model):
     message = {"role": "assistant", "content": text_of(model)}
     if model.startswith("think"):
-        message["reasoning_content"] = "hm"
+        message |= thought(model, message["content"])
     if model.startswith("tool"):
         message = {"role": "assistant", "content": None, "tool_calls": [{"id": "call_1", "type": "function", "function": CALL}]}
     choice = {"index": 0, "message": message, "finish_reason": finish_of(model)}
     head = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1700000000, "model": "up"}
     return head | {"choices": [choice], "usage": usage_of(model)}
+
+
+def thought(model, text):
+    """Thoughts, in the member that the vendor has for them."""
+    if model == "think-blocks":
+        thoughts = {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}
+        return {"content": [thoughts] + ([{"type": "text", "text": text}] if text else [])}
+    return {"reasoning" if model == "think-reasoning" else "reasoning_content": "hm"}
 
 
 def stream(model, body):
@@ -121,11 +156,13 @@ def stream(model, body):
         begin = {"index": 0, "id": "call_1", "type": "function", "function": {"name": CALL["name"], "arguments": ""}}
         chunks = [chunk({"role": "assistant", "content": None, "tool_calls": [begin]})]
         chunks += [chunk(call(arguments='{"place":')), chunk(call(arguments='"Oslo"}'))]
+        if model == "tool-at-once":
+            chunks = [chunk({"role": "assistant", "tool_calls": [begin | {"function": CALL}]})]
     else:
         text = text_of(model)
         chunks = [chunk({"role": "assistant", "content": text[:5]})]
         if model.startswith("think"):
-            chunks.insert(0, chunk({"role": "assistant", "reasoning_content": "hm"}))
+            chunks.insert(0, chunk({"role": "assistant"} | thought(model, "")))
         chunks.append(chunk({"content": text[5:]}))
     chunks.append(chunk({}, finish_of(model)))
     if (body.get("stream_options") or {}).get("include_usage"):

@@ -10,6 +10,7 @@ use crate::config::known;
 use crate::diagnostic::Severity;
 use crate::import::toml::Node;
 use crate::import::yaml::{Item, Yaml};
+use crate::provider::catalogue;
 
 /// Whom to ask, and for what.
 #[derive(Debug, Clone)]
@@ -288,6 +289,10 @@ impl Converter<'_> {
         }
         if wanted.items.is_empty() {
             wanted.items = key_items(location.as_ref(), true);
+        }
+        if catalogue::find("anthropic", &model).is_some() {
+            // What is known of Anthropic's models, above all how long their answers may be, holds there, too.
+            wanted.items.insert(0, Item::text("catalogue", "anthropic"));
         }
         wanted.items.insert(0, Item::text("base_url", origin_url));
         if !versioned {

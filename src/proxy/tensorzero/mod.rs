@@ -31,6 +31,7 @@ use super::Gateway;
 use super::ingress;
 use super::respond::Trail;
 use crate::live::Live;
+use crate::provider::Provider;
 use crate::provider::cost::Tariff;
 use crate::state::inferences::Known;
 use crate::table::Attempt;
@@ -161,7 +162,7 @@ impl<'l> Inference<'l> {
             Asked::Function(_) => format!("{}::variant_name::{variant}", self.call.asked.name()),
             Asked::Model(_) | Asked::EmbeddingModel(_) => self.call.asked.name(),
         };
-        let (provider_type, api_type) = kinds(protocol);
+        let (provider_type, api_type) = kinds(attempt.provider, protocol);
         Arc::new(Told {
             inference_id: self.inference_id.to_string(),
             episode_id: self.episode_id.to_string(),
@@ -173,6 +174,7 @@ impl<'l> Inference<'l> {
             include_raw_response: self.call.include_raw_response,
             include_raw_usage: self.call.include_raw_usage,
             include_original_response: self.call.include_original_response,
+            called: self.is_json() && attempt.settings.answers.json_mode == Some(JsonMode::Tool),
             model_inference_id: Uuid::now_v7().to_string(),
             provider_type,
             api_type,
@@ -235,8 +237,37 @@ impl<'l> Inference<'l> {
     }
 }
 
-/// TensorZero's names of a provider's kind and of its API, by the protocol that is spoken.
-fn kinds(protocol: ProtocolId) -> (&'static str, &'static str) {
+/// TensorZero's types of providers that have the same name here.
+const SAME_NAME: [&str; 12] = [
+    "azure",
+    "deepseek",
+    "fireworks",
+    "groq",
+    "hyperbolic",
+    "mistral",
+    "openrouter",
+    "sglang",
+    "tgi",
+    "together",
+    "vllm",
+    "xai",
+];
+
+/// TensorZero's names of a provider's kind and of its API: by the known provider that it is or is like, else by the protocol
+/// that is spoken.
+fn kinds(provider: &Provider, protocol: ProtocolId) -> (&'static str, &'static str) {
+    let known = provider.known.as_deref().unwrap_or_default();
+    let (kind, api) = kinds_of_protocol(protocol);
+    let kind = match (known, protocol) {
+        ("bedrock", _) => "aws_bedrock",
+        ("vertex", ProtocolId::AnthropicMessages) => "gcp_vertex_anthropic",
+        ("vertex", ProtocolId::Gemini) => "gcp_vertex_gemini",
+        _ => SAME_NAME.into_iter().find(|name| *name == known).unwrap_or(kind),
+    };
+    (kind, api)
+}
+
+fn kinds_of_protocol(protocol: ProtocolId) -> (&'static str, &'static str) {
     match protocol {
         ProtocolId::OpenAiChat | ProtocolId::TensorZero | ProtocolId::TensorZeroChat => ("openai", "chat_completions"),
         ProtocolId::OpenAiResponses => ("openai", "responses"),

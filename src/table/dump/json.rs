@@ -88,6 +88,7 @@ fn provider(table: &RoutingTable, index: ProviderIdx, provider: &Provider) -> Va
     json!({
         "name": provider.name,
         "title": provider.title,
+        "known": provider.known,
         "activation": match &provider.activation {
             Activation::File => json!("file"),
             Activation::Environment(name) => json!({ "environment": name }),

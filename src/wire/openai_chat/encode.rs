@@ -170,7 +170,7 @@ fn write_sampling(sampling: &Sampling, own: bool, body: &mut Body<'_, '_, '_>) {
         (Some(texts), StopShape::Text | StopShape::List) => body.field("stop", texts),
         (None, _) => {}
     }
-    body.optional("seed", seed);
+    body.optional(if body.quirks.random_seed { "random_seed" } else { "seed" }, seed);
     body.optional("frequency_penalty", frequency_penalty);
     body.optional("presence_penalty", presence_penalty);
     body.optional("n", candidates);

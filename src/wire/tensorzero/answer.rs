@@ -13,7 +13,7 @@ use crate::wire::structured::check::{Checker, Verdict};
 pub(super) fn chat(told: &Told, response: &Response, raw: Option<&[u8]>, out: &mut Vec<u8>, losses: &mut Losses) {
     let none = Vec::new();
     let parts = response.candidates.first().map_or(&none, |candidate| &candidate.parts);
-    let finish = finish_of(response).map_or("stop", told::chat_finish);
+    let finish = finish_of(response).map_or("stop", |reason| told::chat_finish(told.finish(reason)));
     json::object(out, |answer| {
         answer.field("id", &told.inference_id);
         answer.field("episode_id", &told.episode_id);
@@ -48,7 +48,9 @@ fn chat_message(told: &Told, parts: &[Part], message: &mut ObjectWriter<'_>, los
     message.field("content", &if texts.is_empty() { None } else { Some(texts.concat()) });
     let calls: Vec<&ToolCall> = parts.iter().filter_map(call_of).collect();
     if !calls.is_empty() {
-        message.array("tool_calls", calls, chat_call);
+        message.array("tool_calls", calls.into_iter().enumerate(), |(position, call), out| {
+            chat_call(&told.call_id(call.id.as_deref(), position), call, out);
+        });
     }
     let thoughts: Vec<(usize, &Reasoning)> = parts.iter().enumerate().filter_map(thought_of).collect();
     if !thoughts.is_empty() {
@@ -72,9 +74,9 @@ fn write_thought(told: &Told, thought: &Reasoning, block: &mut ObjectWriter<'_>)
     block.field("provider_type", told.provider_type);
 }
 
-fn chat_call(call: &ToolCall, out: &mut Vec<u8>) {
+fn chat_call(id: &str, call: &ToolCall, out: &mut Vec<u8>) {
     json::object(out, |writer| {
-        writer.field("id", call.id.as_deref().unwrap_or_default());
+        writer.field("id", id);
         writer.field("type", "function");
         writer.object("function", |function| {
             function.field("name", &call.name);
@@ -132,12 +134,17 @@ pub(super) fn native(
             answer.object("output", |output| write_value(told, &candidate.parts, output));
         } else {
             let blocks = candidate.parts.iter().filter(|part| has_block(part));
-            answer.array("content", blocks, |part, out| block(told, answering.request, part, out));
+            answer.array("content", blocks.enumerate(), |(position, part), out| {
+                block(told, answering.request, (position, part), out);
+            });
             report(&candidate.parts, losses);
         }
         answer.object("usage", |counts| told.native_usage(response.usage.as_ref(), counts));
         told.raw("", answering.raw, answer);
-        answer.field("finish_reason", &candidate.finish.as_ref().map(|finish| told::native_finish(finish.reason)));
+        answer.field(
+            "finish_reason",
+            &candidate.finish.as_ref().map(|finish| told::native_finish(told.finish(finish.reason))),
+        );
     });
 }
 
@@ -145,14 +152,14 @@ fn has_block(part: &Part) -> bool {
     matches!(part, Part::Text(_) | Part::Refusal(_) | Part::Reasoning(_) | Part::ToolCall(_))
 }
 
-fn block(told: &Told, request: &Request, part: &Part, out: &mut Vec<u8>) {
+fn block(told: &Told, request: &Request, (position, part): (usize, &Part), out: &mut Vec<u8>) {
     json::object(out, |block| {
         if let Some(text) = said(part) {
             block.field("type", "text");
             block.field("text", text);
         } else if let Some(call) = call_of(part) {
             block.field("type", "tool_call");
-            native_call(request, call, block);
+            native_call(request, &told.call_id(call.id.as_deref(), position), call, block);
         } else if let Some((_, thought)) = thought_of((0, part)) {
             block.field("type", "thought");
             write_thought(told, thought, block);
@@ -162,7 +169,7 @@ fn block(told: &Told, request: &Request, part: &Part, out: &mut Vec<u8>) {
 
 /// A call as the model wrote it, and as it is meant: the name where such a tool was offered, the arguments where they are what
 /// its schema asks for.
-fn native_call(request: &Request, call: &ToolCall, block: &mut ObjectWriter<'_>) {
+fn native_call(request: &Request, id: &str, call: &ToolCall, block: &mut ObjectWriter<'_>) {
     let offered = request.tools.iter().flatten().find_map(|tool| match &tool.kind {
         ToolKind::Function { name, parameters, .. } if *name == call.name => Some(parameters.as_deref()),
         ToolKind::Function { .. } | ToolKind::Opaque { .. } => None,
@@ -172,7 +179,7 @@ fn native_call(request: &Request, call: &ToolCall, block: &mut ObjectWriter<'_>)
         matches!(verdict, None | Some(Verdict::Valid | Verdict::Unchecked(_)))
     };
     let arguments = offered.filter(|parameters| fits(*parameters)).and_then(|_| json::raw(call.arguments.as_str()));
-    block.field("id", call.id.as_deref().unwrap_or_default());
+    block.field("id", id);
     block.field("raw_name", &call.name);
     block.field("raw_arguments", &call.arguments);
     block.field("name", &offered.map(|_| &call.name));

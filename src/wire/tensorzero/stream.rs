@@ -66,7 +66,7 @@ impl Encoder {
             PartKind::ToolCall { id, name } => {
                 let number = self.calls;
                 self.calls += 1;
-                let id = id.clone().unwrap_or_default();
+                let id = self.told.call_id(id.as_deref(), number);
                 self.call(number, &id, name, "", true, out);
                 Place::Call(number, id)
             }
@@ -291,11 +291,10 @@ impl StreamEncoder for Encoder {
             Event::PartStart { index, candidate: 0, kind } => self.part_start(*index, kind, out),
             Event::Delta { index, delta } => self.delta(*index, delta, out),
             Event::Usage(usage) => self.usage = Some(*usage),
-            Event::Finish { candidate: 0, finish } => self.finish = Some(finish.reason),
+            Event::Finish { candidate: 0, finish } => self.finish = Some(self.told.finish(finish.reason)),
             Event::Error(said) => {
                 self.failed = true;
                 sse::write_data(None, |data| error::write(self.face, said, data), out);
-                self.usage = None;
                 self.end(None, out);
             }
             Event::Ping => out.extend_from_slice(b": keep-alive\n\n"),

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::wire::ir::{FinishReason, Usage};
 use crate::wire::json::{self, ObjectWriter};
+use crate::wire::tool_ids;
 
 /// The cost of usage in USD, where the file prices it.
 pub type Price = Box<dyn Fn(&Usage) -> Option<f64> + Send + Sync>;
@@ -23,6 +24,8 @@ pub struct Told {
     pub include_raw_response: bool,
     pub include_raw_usage: bool,
     pub include_original_response: bool,
+    /// The value comes as the call of a tool (`json_mode: tool`), which TensorZero tells as the reason of the end.
+    pub called: bool,
     /// Of the one call of a model that the answer is made of.
     pub model_inference_id: String,
     /// TensorZero's name of the provider's kind.
@@ -56,11 +59,28 @@ impl Told {
             include_raw_response: false,
             include_raw_usage: false,
             include_original_response: false,
+            called: false,
             model_inference_id: String::new(),
             provider_type: "",
             api_type: "",
             now: 0,
             price: Box::new(|_| None),
+        }
+    }
+
+    /// The id of a call: the upstream's, or, where it gives none, one that no other call of any answer has.
+    pub(super) fn call_id(&self, given: Option<&str>, position: usize) -> String {
+        match given.filter(|id| !id.is_empty()) {
+            Some(id) => id.to_owned(),
+            None => tool_ids::of_answer(Some(&self.inference_id), 0, position),
+        }
+    }
+
+    /// The reason for the end, as TensorZero would have it: it takes the call that is the value for any other.
+    pub(super) fn finish(&self, reason: FinishReason) -> FinishReason {
+        match reason {
+            FinishReason::Stop if self.called => FinishReason::ToolCalls,
+            other => other,
         }
     }
 
@@ -157,5 +177,29 @@ pub(super) fn native_finish(reason: FinishReason) -> &'static str {
         FinishReason::Length | FinishReason::ContextWindow => "length",
         FinishReason::ContentFilter | FinishReason::Refusal => "content_filter",
         FinishReason::Pause | FinishReason::Malformed | FinishReason::Other => "unknown",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_have_ids_by_which_they_are_told_apart() {
+        let told = Told { inference_id: "one".to_owned(), ..Told::unnamed("m") };
+        let other = Told { inference_id: "two".to_owned(), ..Told::unnamed("m") };
+        assert_eq!(told.call_id(Some("given"), 0), "given");
+        let made = [told.call_id(None, 0), told.call_id(Some(""), 1), other.call_id(None, 0)];
+        assert!(made.iter().all(|id| id.starts_with("call_") && id.len() > 20), "{made:?}");
+        assert!(made[0] != made[1] && made[0] != made[2] && made[1] != made[2], "{made:?}");
+        assert_eq!(told.call_id(None, 0), made[0]);
+    }
+
+    #[test]
+    fn a_value_that_came_as_a_call_ends_like_one() {
+        let told = Told { called: true, ..Told::unnamed("m") };
+        assert_eq!(chat_finish(told.finish(FinishReason::Stop)), "tool_calls");
+        assert_eq!(native_finish(told.finish(FinishReason::Length)), "length");
+        assert_eq!(chat_finish(Told::unnamed("m").finish(FinishReason::Stop)), "stop");
     }
 }
