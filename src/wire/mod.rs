@@ -458,7 +458,13 @@ pub trait Outbound: Sync {
         None
     }
 
-    /// Takes proofs out of a part of this protocol's own that has them elsewhere than the hub. `false`: nothing is left of it.
+    /// How proofs are kept that have no place of their own in the hub.
+    fn kept_proofs(&self) -> Option<proof::Kept> {
+        None
+    }
+
+    /// Takes proofs out of a part of this protocol's own that has them elsewhere than the hub, and that an upstream has refused.
+    /// `false`: nothing is left of it.
     fn forget_proofs(&self, _part: &mut ir::Part) -> bool {
         true
     }

@@ -7,7 +7,7 @@ use crate::wire::Relay;
 use crate::wire::ir::{Error, Request};
 use crate::wire::loss::Losses;
 use crate::wire::proof::fit::{self, Target};
-use crate::wire::proof::{self, Issuer, Seal};
+use crate::wire::proof::{self, Asked, Issuer, Seal};
 
 /// Which proofs a target gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +80,5 @@ pub fn seal(
     toward: &Toward<'_>,
     request: &Request,
 ) -> Option<Seal> {
-    let thinking = request.reasoning.as_ref().is_some_and(|reasoning| reasoning.budget.is_some());
-    Seal::new(issuer(attempt, toward), incoming.call.protocol, incoming.codec.carriage(), thinking)
+    Seal::new(issuer(attempt, toward), incoming.call.protocol, incoming.codec.carriage(), Asked::of(request))
 }

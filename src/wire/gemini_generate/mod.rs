@@ -29,6 +29,7 @@ mod rename;
 mod request;
 mod response;
 mod schema;
+mod signed;
 mod stream;
 mod thinking;
 mod tokens;
@@ -75,7 +76,14 @@ impl Protocol for Gemini {
     }
 
     fn carriage(&self) -> proof::Carriage {
-        proof::Carriage { calls: true, base64: true, removes_unproven: true, mark: proof::Mark::Calls, group: None }
+        proof::Carriage {
+            calls: true,
+            aside: true,
+            base64: true,
+            removes_unproven: true,
+            mark: proof::Mark::Calls,
+            group: None,
+        }
     }
 }
 
@@ -234,8 +242,12 @@ impl Outbound for Gemini {
         thinking::Generation::of(model).wants_signatures().then_some(thinking::NO_SIGNATURE)
     }
 
+    fn kept_proofs(&self) -> Option<proof::Kept> {
+        Some(signed::KEPT)
+    }
+
     fn forget_proofs(&self, part: &mut ir::Part) -> bool {
-        part::forget_signature(part)
+        signed::forget(part)
     }
 }
 

@@ -16,7 +16,6 @@ const CALL: &str = "functionCall.";
 const RESULT: &str = "functionResponse.";
 const INLINE: &str = "inlineData.";
 const FILE: &str = "fileData.";
-const SIGNATURE: &str = "thoughtSignature";
 /// What [`note::write_top`] must leave to the nested objects of a part.
 const NESTED: &[&str] = &[CALL, RESULT, INLINE, FILE];
 
@@ -213,22 +212,6 @@ pub(super) fn media_type_of(url: &str) -> Option<&'static str> {
         "html" | "htm" => "text/html",
         _ => return None,
     })
-}
-
-/// Takes the signature out of a part that has it among its unmodelled members; `false` for a part that is nothing else.
-pub(super) fn forget_signature(part: &mut Part) -> bool {
-    match part {
-        Part::Text(text) => text.ext.0.retain(|(key, _)| key != SIGNATURE),
-        Part::Media(media) => media.ext.0.retain(|(key, _)| key != SIGNATURE),
-        Part::Opaque(opaque) => {
-            let Ok(mut object) = Object::of(&opaque.raw) else { return true };
-            let signed = member::take(&mut object, SIGNATURE).is_some();
-            let left = object.members().iter().any(|member| !matches!(&*member.key, "text" | "thought"));
-            return !signed || left;
-        }
-        Part::Refusal(_) | Part::Reasoning(_) | Part::ToolCall(_) | Part::ToolResult(_) => {}
-    }
-    true
 }
 
 /// Writes a part that came from Gemini, as it came.

@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::tools::at_path;
-use super::{content, nested, tools};
+use super::{content, details, nested, tools};
 use crate::wire::ProtocolId;
 use crate::wire::ir::{Error, Message, Part, Reasoning, Role, Signature, Text, ToolResult};
 use crate::wire::json::{self, Ext, JsonError, Object, ObjectWriter};
@@ -108,7 +108,7 @@ pub(super) fn decode_refusal(message: &mut Object<'_>, parts: &mut Vec<Part>) {
 /// Takes what vendors have for reasoning: `reasoning_content` (DeepSeek, xAI, Moonshot, ...) or `reasoning` (OpenRouter,
 /// Groq, Cerebras, Ollama, ...), and OpenRouter's `reasoning_details`. A second member with a text of its own stays.
 pub(super) fn decode_reasoning(message: &mut Object<'_>, parts: &mut Vec<Part>) {
-    let details = message.get("reasoning_details").filter(|raw| json::count(raw) > 0).map(ToOwned::to_owned);
+    let details = message.get(details::MEMBER).filter(|raw| json::count(raw) > 0).map(ToOwned::to_owned);
     let mut ext = Ext::default();
     let text = if let Some(text) = nonempty(message, "reasoning_content") {
         if details.is_some() {
@@ -118,14 +118,14 @@ pub(super) fn decode_reasoning(message: &mut Object<'_>, parts: &mut Vec<Part>) 
     } else if let Some(text) = nonempty(message, "reasoning") {
         nested::mark(&mut ext, "reasoning");
         text
-    } else if let Some(details) = &details {
-        text_of_details(details)
+    } else if let Some(list) = &details {
+        details::text(list)
     } else {
         return;
     };
-    if let Some(details) = details {
-        message.take("reasoning_details");
-        ext.0.push(("reasoning_details".to_owned(), details));
+    if let Some(list) = details {
+        message.take(details::MEMBER);
+        ext.0.push((details::MEMBER.to_owned(), list));
     }
     parts.push(Part::Reasoning(Reasoning { text, signature: None, redacted: None, ext }));
 }
@@ -143,13 +143,13 @@ pub(super) fn write_detail(index: usize, text: &str, proof: &Signature, detail: 
 
 /// Takes `reasoning_details` that [`write_detail`] wrote, and the members that repeat its text.
 fn take_proven(message: &mut Object<'_>, parts: &mut Vec<Part>) {
-    let details = message.get("reasoning_details").and_then(|raw| json::elements(raw, "reasoning_details").ok());
-    let mut thoughts: Vec<Reasoning> = details.unwrap_or_default().into_iter().filter_map(detail).collect();
+    let list = message.get(details::MEMBER).and_then(|raw| json::elements(raw, details::MEMBER).ok());
+    let mut thoughts: Vec<Reasoning> = list.unwrap_or_default().into_iter().filter_map(detail).collect();
     let is_sealed = |proof: &Signature| !matches!(Token::read(&proof.value), Read::Bare);
     if !thoughts.iter().any(|thought| thought.signature.as_ref().is_some_and(is_sealed)) {
         return;
     }
-    message.take("reasoning_details");
+    message.take(details::MEMBER);
     let repeated =
         [nonempty(message, "reasoning_content"), nonempty(message, "reasoning")].into_iter().flatten().next();
     // Some clients keep of a detail only what proves it.
@@ -177,18 +177,4 @@ fn nonempty(message: &mut Object<'_>, member: &str) -> Option<String> {
     let text = json::str_of(message.get(member)?).filter(|text| !text.is_empty())?.into_owned();
     message.take(member);
     Some(text)
-}
-
-/// The readable texts of OpenRouter's `reasoning_details`.
-pub(super) fn text_of_details(details: &RawValue) -> String {
-    let mut text = String::new();
-    for element in json::elements(details, "reasoning_details").unwrap_or_default() {
-        let Ok(mut detail) = Object::of(element) else { continue };
-        for member in ["text", "summary"] {
-            if let Ok(Some(piece)) = detail.string(member) {
-                text.push_str(&piece);
-            }
-        }
-    }
-    text
 }

@@ -11,6 +11,7 @@ mod ask;
 mod calls;
 mod content;
 mod conversation;
+mod details;
 mod embeddings;
 mod encode;
 mod finish;
@@ -74,7 +75,7 @@ impl Protocol for OpenAiChat {
     }
 
     fn carriage(&self) -> proof::Carriage {
-        proof::Carriage { calls: true, mark: proof::Mark::Thoughts, ..proof::Carriage::default() }
+        proof::Carriage { calls: true, aside: true, mark: proof::Mark::Thoughts, ..proof::Carriage::default() }
     }
 }
 
@@ -244,6 +245,15 @@ impl Outbound for OpenAiChat {
 
     fn usage(&self, body: &[u8]) -> Option<ir::Usage> {
         usage::of_answer(body).or_else(|| relayed::usage(body))
+    }
+
+    fn kept_proofs(&self) -> Option<proof::Kept> {
+        Some(details::KEPT)
+    }
+
+    /// No upstream needs to know what the model thought, and strict ones refuse members that OpenAI does not have.
+    fn forget_proofs(&self, part: &mut ir::Part) -> bool {
+        !matches!(part, ir::Part::Reasoning(_))
     }
 }
 

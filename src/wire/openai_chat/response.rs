@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use super::finish::{self, Held};
 use super::stream_extra::MESSAGE;
-use super::{content, error, message, tool_ids, tools, usage};
+use super::{content, details, error, message, tool_ids, tools, usage};
 use crate::wire::ProtocolId;
 use crate::wire::ir::{Candidate, Error, ErrorKind, Finish, Media, MediaKind, Opaque, Part, Response, Signature};
 use crate::wire::json::{self, Ext, Kind, Object, ObjectWriter};
@@ -244,12 +244,12 @@ impl<'r> Answer<'r> {
             message.field("reasoning_content", &self.reasoning);
         }
         for ext in &self.reasoning_ext {
-            if let Some(details) = ext.get("reasoning_details") {
-                message.raw("reasoning_details", details);
+            if let Some(list) = ext.get(details::MEMBER) {
+                message.raw(details::MEMBER, list);
             }
         }
         if !self.proven.is_empty() {
-            message.array("reasoning_details", self.proven.iter().enumerate(), |(index, (text, proof)), out| {
+            message.array(details::MEMBER, self.proven.iter().enumerate(), |(index, (text, proof)), out| {
                 json::object(out, |detail| message::write_detail(index, text, proof, detail));
             });
         }

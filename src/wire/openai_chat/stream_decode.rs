@@ -8,7 +8,7 @@ use super::calls::{CallDelta, Calls};
 use super::finish::{self, Held};
 use super::response::speaks;
 use super::think::{Piece, Splitter};
-use super::{content, error, message, stream_extra, usage};
+use super::{content, details, error, message, stream_extra, usage};
 use crate::wire::StreamDecoder;
 use crate::wire::frame::Frame;
 use crate::wire::ir::{Delta, Error, ErrorKind, Event, Finish, FinishReason, Part, PartKind, Scope, Usage};
@@ -227,7 +227,7 @@ impl Candidate {
                     reasoning.text.clear();
                 }
                 self.text(Kinded::Reasoning, &reasoning.text, parts, out);
-                self.details(&reasoning.ext, out);
+                self.details(&reasoning.ext, parts, out);
             }
         }
         if let Some(raw) = delta.take("content") {
@@ -244,11 +244,15 @@ impl Candidate {
         self.calls(&mut delta, parts, out);
     }
 
-    /// OpenRouter's details of reasoning, piece by piece: proofs come without a text, and then not within a part.
-    fn details(&self, ext: &Ext, out: &mut Vec<Event>) {
-        let Some(details) = ext.get("reasoning_details") else { return };
+    /// OpenRouter's details of reasoning, piece by piece. A proof that comes without words is a thought that was withheld.
+    fn details(&mut self, ext: &Ext, parts: &mut Parts, out: &mut Vec<Event>) {
+        let Some(details) = ext.get(details::MEMBER) else { return };
+        if !matches!(self.open, Some((Kinded::Reasoning, _))) && details::prove(details) {
+            self.all_said(parts, out);
+            self.begin(Kinded::Reasoning, parts, out);
+        }
         let (scope, key) = match self.open {
-            Some((Kinded::Reasoning, index)) => (Scope::Part(index), "reasoning_details"),
+            Some((Kinded::Reasoning, index)) => (Scope::Part(index), details::MEMBER),
             Some(_) | None => (Scope::Candidate(self.number), "message.reasoning_details"),
         };
         out.push(stream_extra::event(scope, Ext(vec![(key.to_owned(), details.to_owned())])));
@@ -338,19 +342,21 @@ impl Candidate {
         self.refused |= kind == Kinded::Refusal;
         let index = match self.open {
             Some((open, index)) if open == kind => index,
-            Some(_) | None => {
-                self.close(out);
-                let part = match kind {
-                    Kinded::Text => PartKind::Text,
-                    Kinded::Refusal => PartKind::Refusal,
-                    Kinded::Reasoning => PartKind::Reasoning,
-                };
-                let index = parts.begin(self.number, part, out);
-                self.open = Some((kind, index));
-                index
-            }
+            Some(_) | None => self.begin(kind, parts, out),
         };
         out.push(Event::Delta { index, delta: Delta::Text(text.to_owned()) });
+    }
+
+    fn begin(&mut self, kind: Kinded, parts: &mut Parts, out: &mut Vec<Event>) -> u32 {
+        self.close(out);
+        let part = match kind {
+            Kinded::Text => PartKind::Text,
+            Kinded::Refusal => PartKind::Refusal,
+            Kinded::Reasoning => PartKind::Reasoning,
+        };
+        let index = parts.begin(self.number, part, out);
+        self.open = Some((kind, index));
+        index
     }
 
     fn close(&mut self, out: &mut Vec<Event>) {

@@ -81,10 +81,7 @@ fn what_nobody_modelled_is_told_once_and_in_its_place() {
             (Scope::Candidate(0), json!({ "message.annotations": [{ "type": "url_citation" }] })),
             (Scope::Response, json!({ "citations": ["https://example.com"] })),
             (Scope::Candidate(0), json!({ "logprobs": { "content": [{ "token": " there", "logprob": -0.5 }] } })),
-            (
-                Scope::Candidate(0),
-                json!({ "message.reasoning_details": [{ "type": "reasoning.encrypted", "data": "AAAA" }] })
-            ),
+            (Scope::Part(2), json!({ "reasoning_details": [{ "type": "reasoning.encrypted", "data": "AAAA" }] })),
             (Scope::Candidate(0), json!({ "message.audio": { "id": "a", "data": "UklGRg==" } })),
         ]
     );
@@ -108,7 +105,6 @@ fn other_protocols_report_it_as_lost() {
             "choices.message.annotations",
             "citations",
             "choices.logprobs",
-            "choices.message.reasoning_details",
             "choices.message.audio",
         ] {
             assert!(losses.split(", ").any(|loss| loss == format!("{field}=dropped")), "{protocol}: {field}: {losses}");

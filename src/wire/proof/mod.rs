@@ -7,13 +7,16 @@
 //! Answers that pass through to a caller of the upstream's own protocol keep their proofs bare.
 
 pub mod fit;
+mod kept;
 mod refusal;
 pub mod seal;
 mod token;
+pub mod unproven;
 
+pub use kept::{Gather, Kept};
 pub use refusal::is_refusal;
-pub use seal::Seal;
-pub use token::{Kind, Read, Token, is_in};
+pub use seal::{Asked, Seal};
+pub use token::{Kind, LARGEST, Read, Token, is_in};
 
 use super::ProtocolId;
 
@@ -30,6 +33,8 @@ pub struct Issuer<'a> {
 pub struct Carriage {
     /// A call has a place for a proof of its own.
     pub calls: bool,
+    /// Proofs stand aside from what is said, so that proofs of texts may go to callers who asked for no thoughts.
+    pub aside: bool,
     /// The place takes base64 only: clients decode what they find there.
     pub base64: bool,
     /// Thoughts without a proof are nothing that an upstream of this protocol takes: they are removed here. Where this is not

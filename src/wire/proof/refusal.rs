@@ -4,7 +4,7 @@ use crate::wire::ir::Error;
 
 /// Words that all must be in an error's message, in small letters. Vendors have no code for it but OpenAI, and services
 /// that sell their models wrap the words in their own.
-const WORDS: [&[&str]; 14] = [
+const WORDS: [&[&str]; 16] = [
     // Anthropic, at home, at Vertex and at Bedrock.
     &["invalid `signature` in `thinking` block"],
     &["invalid", "signature", "thinking"],
@@ -23,6 +23,9 @@ const WORDS: [&[&str]; 14] = [
     &["encrypted content", "could not be verified"],
     &["encrypted content", "could not be decrypted"],
     &["item with id 'rs_", "not found"],
+    // Strict servers of Chat Completions, of thoughts that a laxer one gave.
+    &["additional properties are not allowed", "reasoning"],
+    &["unrecognized", "reasoning_"],
 ];
 
 /// Whether an upstream's error is about a proof of reasoning, so that the same request without any might do.
@@ -53,6 +56,8 @@ mod tests {
             "Thought signature is not valid",
             "The encrypted content gAAA could not be verified. Reason: Encrypted content could not be decrypted or parsed.",
             "Item with id 'rs_68af' not found. Items are not persisted when `store` is set to false.",
+            "Additional properties are not allowed ('reasoning_content' was unexpected) - 'messages.1'",
+            "Unrecognized request argument supplied: reasoning_details",
         ] {
             assert!(is_refusal(&Error::invalid(message)), "{message}");
         }
@@ -67,6 +72,8 @@ mod tests {
             "max_tokens must be greater than thinking.budget_tokens",
             "prompt is too long",
             "Item with id 'msg_1' not found",
+            "Additional properties are not allowed ('tool_calls' was unexpected)",
+            "Unrecognized request argument supplied: reasoning",
         ] {
             assert!(!is_refusal(&Error::invalid(message)), "{message}");
         }

@@ -15,7 +15,7 @@ const PREFIX: &str = "rp1.";
 /// How base64 of [`PREFIX`] begins, whatever follows.
 const PREFIX_BASE64: &str = "cnAxL";
 /// Largest proof that is sealed, in bytes. Those of vendors are some kilobytes.
-const LARGEST: usize = 1 << 20;
+pub const LARGEST: usize = 1 << 20;
 /// Longest text that is read: the largest proof, encoded twice, and the names.
 const LONGEST: usize = 2 * LARGEST;
 /// Longest group that is written as it is.
@@ -36,13 +36,28 @@ pub enum Kind {
     Redacted,
     /// The call that follows, or in whose place the token is.
     Call,
+    /// The text, or the picture, before it.
+    Before,
+    /// Nothing that was said: it is a part of its own.
+    Alone,
     /// Nothing: another vendor said this without a proof.
     Mark,
 }
 
 impl Kind {
-    const ALL: [(Kind, &'static str); 4] =
-        [(Kind::Signature, "s"), (Kind::Redacted, "r"), (Kind::Call, "c"), (Kind::Mark, "m")];
+    const ALL: [(Kind, &'static str); 6] = [
+        (Kind::Signature, "s"),
+        (Kind::Redacted, "r"),
+        (Kind::Call, "c"),
+        (Kind::Before, "b"),
+        (Kind::Alone, "a"),
+        (Kind::Mark, "m"),
+    ];
+
+    /// Whether it proves what was said, and neither a thought nor a call.
+    pub fn is_of_said(self) -> bool {
+        matches!(self, Kind::Before | Kind::Alone)
+    }
 
     fn letter(self) -> &'static str {
         Kind::ALL.iter().find(|(kind, _)| *kind == self).map_or("", |(_, letter)| letter)
@@ -81,6 +96,12 @@ impl Token {
     /// Whether the endpoints of `group` can read it.
     pub fn is_of(&self, group: &str) -> bool {
         self.group == tag(group)
+    }
+
+    /// Whether the proof is of use in its own protocol only, because it has that protocol's shape.
+    pub fn has_shape(&self) -> bool {
+        let keeps = || self.protocol.codec()?.outbound()?.kept_proofs();
+        self.kind != Kind::Call && keeps().is_some()
     }
 
     /// The token as text, in base64 where `base64` asks for it; `None` for a proof that is too large.

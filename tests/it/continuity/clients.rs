@@ -12,6 +12,7 @@ pub(crate) enum Client {
     Messages,
     Gemini,
     Responses,
+    Converse,
 }
 
 /// A conversation in one dialect.
@@ -41,7 +42,8 @@ impl Turn {
 }
 
 impl Client {
-    pub(crate) const ALL: [Client; 4] = [Client::Chat, Client::Messages, Client::Gemini, Client::Responses];
+    pub(crate) const ALL: [Client; 5] =
+        [Client::Chat, Client::Messages, Client::Gemini, Client::Responses, Client::Converse];
 
     fn target(self, model: &str, stream: bool) -> String {
         match self {
@@ -50,6 +52,10 @@ impl Client {
             Client::Gemini if stream => format!("/v1beta/models/{model}:streamGenerateContent?alt=sse"),
             Client::Gemini => format!("/v1beta/models/{model}:generateContent"),
             Client::Responses => "/v1/responses".to_owned(),
+            Client::Converse => {
+                let model = model.replace('/', "%2F").replace(':', "%3A");
+                format!("/model/{model}/{}", if stream { "converse-stream" } else { "converse" })
+            }
         }
     }
 }
@@ -62,6 +68,7 @@ impl Conversation {
     pub(crate) fn say(&mut self, text: &str) {
         self.history.push(match self.client {
             Client::Gemini => json!({ "role": "user", "parts": [{ "text": text }] }),
+            Client::Converse => json!({ "role": "user", "content": [{ "text": text }] }),
             Client::Chat | Client::Messages | Client::Responses => json!({ "role": "user", "content": text }),
         });
     }
@@ -89,8 +96,13 @@ impl Conversation {
                 "reasoning": { "effort": "medium", "summary": "auto" },
                 "tools": [{ "type": "function", "name": "step", "parameters": schema, "strict": false }],
             }),
+            Client::Converse => json!({
+                "messages": history, "inferenceConfig": { "maxTokens": 4000 },
+                "additionalModelRequestFields": { "thinking": { "type": "enabled", "budget_tokens": 2000 } },
+                "toolConfig": { "tools": [{ "toolSpec": { "name": "step", "inputSchema": { "json": schema } } }] },
+            }),
         };
-        if self.stream && self.client != Client::Gemini {
+        if self.stream && !matches!(self.client, Client::Gemini | Client::Converse) {
             body["stream"] = json!(true);
         }
         body
@@ -117,6 +129,7 @@ impl Conversation {
             Client::Messages => messages(&response, self.stream),
             Client::Gemini => gemini(&response, self.stream),
             Client::Responses => responses(&response, self.stream),
+            Client::Converse => converse(&response, self.stream),
         };
         self.history.extend(said);
         let turn = Turn { response, text, calls };
@@ -130,12 +143,15 @@ impl Conversation {
             Client::Messages => json!({ "type": "tool_result", "tool_use_id": id, "content": "stepped" }),
             Client::Gemini => json!({ "functionResponse": { "name": name, "response": { "output": "stepped" } } }),
             Client::Responses => json!({ "type": "function_call_output", "call_id": id, "output": "stepped" }),
+            Client::Converse => json!({ "toolResult": { "toolUseId": id, "content": [{ "text": "stepped" }] } }),
         });
         let results: Vec<Value> = results.collect();
         match self.client {
             _ if results.is_empty() => {}
             Client::Chat | Client::Responses => self.history.extend(results),
-            Client::Messages => self.history.push(json!({ "role": "user", "content": results })),
+            Client::Messages | Client::Converse => {
+                self.history.push(json!({ "role": "user", "content": results }));
+            }
             Client::Gemini => self.history.push(json!({ "role": "user", "parts": results })),
         }
     }
@@ -170,12 +186,13 @@ fn chat(response: &Response, stream: bool) -> Said {
 }
 
 /// Puts a delta into what came before it, as the official SDK for Python does: texts are joined, lists merged by `index`.
+/// (That SDK joins `format` of OpenRouter's details, too; those who talk to OpenRouter do not.)
 fn merge(known: &mut Value, delta: &Value) {
     let Some(delta) = delta.as_object() else { return };
     for (key, new) in delta {
         let old = &mut known[key.as_str()];
         match (&mut *old, new) {
-            (Value::String(old), Value::String(new)) if !matches!(key.as_str(), "type" | "role" | "id") => {
+            (Value::String(old), Value::String(new)) if !matches!(key.as_str(), "type" | "role" | "id" | "format") => {
                 old.push_str(new);
             }
             (Value::Object(_), Value::Object(_)) => merge(old, new),
@@ -248,4 +265,47 @@ fn responses(response: &Response, stream: bool) -> Said {
     let calls = calls.map(|item| (item["call_id"].clone(), text(&item["name"]))).collect();
     let said = items.iter().flat_map(|item| list(&item["content"])).map(|part| text(&part["text"])).collect();
     (items, said, calls)
+}
+
+fn converse(response: &Response, stream: bool) -> Said {
+    let content =
+        if stream { converse_blocks(response) } else { response.json()["output"]["message"]["content"].clone() };
+    let calls = list(&content).iter().filter(|block| block["toolUse"].is_object());
+    let calls = calls.map(|block| (block["toolUse"]["toolUseId"].clone(), text(&block["toolUse"]["name"]))).collect();
+    let said = list(&content).iter().map(|block| text(&block["text"])).collect();
+    (vec![json!({ "role": "assistant", "content": content })], said, calls)
+}
+
+/// The blocks that a stream tells, put together as AWS's own examples do it.
+fn converse_blocks(response: &Response) -> Value {
+    let mut blocks: Vec<Value> = Vec::new();
+    let mut input = String::new();
+    for event in response.json_events() {
+        let (name, data) = event.as_object().unwrap().iter().next().unwrap();
+        let delta = &data["delta"];
+        match name.as_str() {
+            "contentBlockStart" => blocks.push(json!({ "toolUse": data["start"]["toolUse"] })),
+            "contentBlockDelta" => {
+                if blocks.len() <= data["contentBlockIndex"].as_u64().unwrap() as usize {
+                    blocks.push(json!({}));
+                }
+                let block = blocks.last_mut().unwrap();
+                input.push_str(delta["toolUse"]["input"].as_str().unwrap_or_default());
+                if let Some(more) = delta["text"].as_str() {
+                    block["text"] = json!(text(&block["text"]) + more);
+                }
+                let thoughts = &delta["reasoningContent"];
+                for member in ["text", "signature"].into_iter().filter(|member| thoughts[*member].is_string()) {
+                    let known = &mut block["reasoningContent"]["reasoningText"];
+                    known[member] = json!(text(&known[member]) + thoughts[member].as_str().unwrap());
+                }
+            }
+            "contentBlockStop" if !input.is_empty() => {
+                blocks.last_mut().unwrap()["toolUse"]["input"] = serde_json::from_str(&input).unwrap();
+                input.clear();
+            }
+            _ => {}
+        }
+    }
+    json!(blocks)
 }

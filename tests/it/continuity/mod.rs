@@ -18,6 +18,8 @@ const OTHER_CLAUDE: &str = "relay/claude-sonnet-4-5";
 const GEMINI: &str = "google/gemini-3-pro-preview";
 const GPT: &str = "openai/gpt-5";
 const CODEX: &str = "codex/gpt-5";
+const ROUTER: &str = "router/anthropic/claude-haiku-4.5";
+const BEDROCK: &str = "bedrock/anthropic.claude-sonnet-4-5-20250929-v1:0";
 
 /// A gateway in front of the vendors.
 struct Setup {
@@ -27,6 +29,8 @@ struct Setup {
     gemini: MockUpstream,
     gpt: MockUpstream,
     codex: MockUpstream,
+    router: MockUpstream,
+    bedrock: MockUpstream,
 }
 
 impl Setup {
@@ -36,7 +40,16 @@ impl Setup {
         let gemini = MockUpstream::start([Act::script(vendors::google("google"))]).await;
         let gpt = MockUpstream::start([Act::script(vendors::openai)]).await;
         let codex = MockUpstream::start([Act::script(vendors::responses("codex"))]).await;
+        let router = MockUpstream::start([Act::script(vendors::openrouter)]).await;
+        let bedrock = MockUpstream::start([Act::script(vendors::bedrock)]).await;
+        let replay = format!(
+            "  router: {{ protocol: openai-chat, base_url: \"{}\", key: env:KEY_OF_router, \
+             quirks: {{ reasoning_replay: reasoning_details }} }}\n",
+            router.base_url("openai-chat")
+        );
         let entries = [
+            replay,
+            provider("bedrock", "bedrock-converse", &bedrock.base_url("bedrock-converse")),
             provider("anthropic", "anthropic-messages", &claude.base_url("anthropic-messages")),
             provider("relay", "anthropic-messages", &relay.base_url("anthropic-messages")),
             provider("google", "gemini", &gemini.base_url("gemini")),
@@ -44,7 +57,7 @@ impl Setup {
             provider("codex", "openai-responses", &codex.base_url("openai-chat")),
         ];
         let yaml = format!("version: 1\nretries: {{ attempts: 1 }}\nproviders:\n{}{more}", entries.concat());
-        Setup { gateway: Gateway::start(&yaml).await, claude, relay, gemini, gpt, codex }
+        Setup { gateway: Gateway::start(&yaml).await, claude, relay, gemini, gpt, codex, router, bedrock }
     }
 
     /// One question, each turn of it answered by the next of `models`; the last one must come to the end.
@@ -79,7 +92,7 @@ async fn a_conversation_moves_between_vendors_and_back_in_every_dialect() {
         setup.walk(&mut conversation, [GPT, GEMINI, CODEX, GPT]).await;
     }
     // Nobody had to ask twice.
-    let answers = 4 * 4 * 2 * 4;
+    let answers = 4 * 4 * 2 * Client::ALL.len();
     let upstreams = [&setup.claude, &setup.gemini, &setup.gpt, &setup.codex];
     assert_eq!(upstreams.iter().map(|upstream| upstream.requests().len()).sum::<usize>(), answers);
 }
@@ -105,6 +118,74 @@ async fn proofs_come_back_to_their_issuer_unchanged() {
         let text = thought("codex", 2);
         assert!(seen.contains(&text) && seen.contains(&sign("codex", &text)), "{at}: {seen}");
     }
+}
+
+#[tokio::test]
+async fn what_openrouter_gave_comes_back_to_it_in_every_dialect() {
+    let setup = Setup::start("").await;
+    for mut conversation in every_client() {
+        setup.walk(&mut conversation, [ROUTER, ROUTER, CLAUDE, ROUTER]).await;
+        setup.walk(&mut conversation, [GEMINI, ROUTER, ROUTER, CODEX]).await;
+        // To a caller of Chat Completions this is all one protocol: see the next test.
+        let other = if conversation.client == Client::Chat { GEMINI } else { GPT };
+        setup.walk(&mut conversation, [ROUTER, other, ROUTER, CLAUDE]).await;
+    }
+    let upstreams = [&setup.claude, &setup.gemini, &setup.gpt, &setup.codex, &setup.router];
+    let asked: usize = upstreams.iter().map(|upstream| upstream.requests().len()).sum();
+    assert_eq!(asked, 3 * 4 * 2 * Client::ALL.len(), "nobody had to ask twice");
+}
+
+#[tokio::test]
+async fn thoughts_that_a_strict_upstream_of_the_protocol_refuses_are_left_out() {
+    let setup = Setup::start("").await;
+    for stream in [false, true] {
+        let mut conversation = Conversation::new(Client::Chat, stream);
+        conversation.say("Take three steps.");
+        for (model, requests) in [(ROUTER, 1), (GPT, 2), (ROUTER, 1), (GPT, 2)] {
+            let upstream = if model == GPT { &setup.gpt } else { &setup.router };
+            let before = upstream.requests().len();
+            let turn = conversation.turn(setup.gateway.address, model).await;
+            assert_eq!(upstream.requests().len() - before, requests, "{model}: {:?}", turn.response);
+            let told = turn.losses().contains("messages.content.reasoning=dropped");
+            assert_eq!(told, requests == 2, "{model}: {:?}", turn.response);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_signature_on_a_text_comes_back_on_it_in_every_dialect() {
+    let setup = Setup::start("").await;
+    for mut conversation in every_client() {
+        setup.walk(&mut conversation, [GEMINI; 4]).await;
+        conversation.say("And three more.");
+        conversation.turn(setup.gateway.address, GEMINI).await;
+        let seen: Value = setup.gemini.requests().pop().unwrap().request.json();
+        let parts =
+            seen["contents"].as_array().unwrap().iter().flat_map(|content| content["parts"].as_array().unwrap());
+        let signed = sign("google", vendors::FINAL);
+        let found = parts.filter(|part| part["thoughtSignature"] == signed).count();
+        assert_eq!(found, 1, "{:?}, stream {}: {seen:#}", conversation.client, conversation.stream);
+        // Another vendor does not get it, and goes on without.
+        let turn = conversation.turn(setup.gateway.address, CODEX).await;
+        assert_eq!(turn.response.header("x-routeplane-attempts"), Some("1"));
+    }
+}
+
+#[tokio::test]
+async fn claude_goes_on_at_bedrock_and_back_for_callers_of_converse() {
+    let setup = Setup::start("").await;
+    for models in [
+        [CLAUDE, BEDROCK, CLAUDE, BEDROCK],
+        [GEMINI, BEDROCK, GPT, BEDROCK],
+        [CODEX, BEDROCK, ROUTER, BEDROCK],
+        [BEDROCK, CODEX, GEMINI, BEDROCK],
+    ] {
+        let mut conversation = Conversation::new(Client::Converse, false);
+        setup.walk(&mut conversation, models).await;
+    }
+    assert_eq!(setup.bedrock.requests().len(), 8);
+    let seen = last(&setup.bedrock);
+    assert!(seen.contains(&sign("anthropic", &thought("anthropic", 0))), "{seen}");
 }
 
 #[tokio::test]

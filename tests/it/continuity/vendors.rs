@@ -166,7 +166,7 @@ pub(crate) fn google(vendor: &'static str) -> impl Fn(&Request) -> Reply {
             ..STEPS => json!({
                 "functionCall": { "name": "step", "args": n }, "thoughtSignature": sign(vendor, &n.to_string()),
             }),
-            _ => json!({ "text": FINAL }),
+            _ => json!({ "text": FINAL, "thoughtSignature": sign(vendor, FINAL) }),
         });
         let chunk = |parts: &[Value], last: bool| {
             let mut candidate = json!({ "content": { "role": "model", "parts": parts }, "index": 0 });
@@ -179,7 +179,13 @@ pub(crate) fn google(vendor: &'static str) -> impl Fn(&Request) -> Reply {
         if !request.target.contains("streamGenerateContent") {
             return Reply::ok(chunk(&parts, true));
         }
-        let chunks = [chunk(&parts[..1], false), chunk(&parts[1..], false), chunk(&[], true)];
+        let mut last = Vec::new();
+        // In streams the signature of a text comes behind it.
+        if let Some(signature) = parts[1]["text"].is_string().then(|| parts[1]["thoughtSignature"].take()) {
+            parts[1].as_object_mut().unwrap().remove("thoughtSignature");
+            last.push(json!({ "text": "", "thoughtSignature": signature }));
+        }
+        let chunks = [chunk(&parts[..1], false), chunk(&parts[1..], false), chunk(&last, true)];
         stream(chunks.iter().map(|chunk| format!("data: {chunk}\r\n\r\n")).collect())
     }
 }
@@ -196,7 +202,11 @@ fn gemini_turn(body: &Value) -> &[Value] {
 fn verify_gemini(vendor: &str, body: &Value) -> Result<(), String> {
     for part in list(&body["contents"]).iter().flat_map(|content| list(&content["parts"])) {
         let Some(signature) = part["thoughtSignature"].as_str() else { continue };
-        let own = sign(vendor, &part["functionCall"]["args"].to_string());
+        let of_call = sign(vendor, &part["functionCall"]["args"].to_string());
+        let own = match part["text"].as_str() {
+            Some("" | FINAL) => sign(vendor, FINAL),
+            Some(_) | None => of_call,
+        };
         if signature != own && signature != STAND_IN {
             return Err("Corrupted thought signature.".to_owned());
         }
@@ -208,6 +218,151 @@ fn verify_gemini(vendor: &str, body: &Value) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+// === Bedrock ===
+
+/// Claude, behind Converse; it signs as Claude does elsewhere. Answers are whole.
+pub(crate) fn bedrock(request: &Request) -> Reply {
+    refuse_tokens(request);
+    let body = request.json();
+    let refused = |message: String| refusal(json!({ "message": message }));
+    let turns = list(&body["messages"]);
+    for block in turns.iter().flat_map(|turn| list(&turn["content"])) {
+        let thoughts = &block["reasoningContent"]["reasoningText"];
+        if thoughts.is_object()
+            && thoughts["signature"] != sign("anthropic", thoughts["text"].as_str().unwrap_or_default())
+        {
+            return refused("The value at reasoningContent.reasoningText.signature is not valid".to_owned());
+        }
+    }
+    let thinks = body["additionalModelRequestFields"]["thinking"]["type"] == "enabled";
+    if thinks
+        && let [.., asking, answering] = turns
+        && list(&answering["content"]).iter().any(|block| block["toolResult"].is_object())
+        && asking["content"][0]["reasoningContent"].is_null()
+    {
+        return refused("Expected `thinking` or `redacted_thinking`, but found `tool_use`.".to_owned());
+    }
+    let is_result = |block: &Value| block["toolResult"].is_object();
+    let asked = turns.iter().rposition(|turn| turn["role"] == "user" && !list(&turn["content"]).iter().any(is_result));
+    let results = turns.iter().skip(asked.unwrap_or(0)).flat_map(|turn| list(&turn["content"]));
+    let steps = results.filter(|block| is_result(block)).count();
+    let mut content = Vec::new();
+    if thinks {
+        let text = thought("anthropic", steps);
+        let signature = sign("anthropic", &text);
+        content.push(json!({ "reasoningContent": { "reasoningText": { "text": text, "signature": signature } } }));
+    }
+    content.push(match steps {
+        ..STEPS => json!({
+            "toolUse": { "toolUseId": format!("tooluse_{}", turns.len()), "name": "step", "input": { "n": steps } },
+        }),
+        _ => json!({ "text": FINAL }),
+    });
+    Reply::ok(json!({
+        "output": { "message": { "role": "assistant", "content": content } },
+        "stopReason": if steps < STEPS { "tool_use" } else { "end_turn" },
+        "usage": { "inputTokens": 5, "outputTokens": 7, "totalTokens": 12 }, "metrics": { "latencyMs": 1 },
+    }))
+}
+
+// === OpenRouter ===
+
+/// Chat Completions with `reasoning_details`, which are to come back as they were, with each call that they led to. The
+/// second step's thoughts are withheld.
+pub(crate) fn openrouter(request: &Request) -> Reply {
+    refuse_tokens(request);
+    let body = request.json();
+    let turns = list(&body["messages"]);
+    let details = |steps: usize| {
+        let text = thought("openrouter", steps);
+        match steps {
+            1 => {
+                json!([{ "type": "reasoning.encrypted", "data": sign("openrouter", &text), "id": "rs_1", "index": 0 }])
+            }
+            _ => json!([{
+                "type": "reasoning.text", "text": text, "signature": sign("openrouter", &text), "index": 0,
+                "format": "anthropic-claude-v1",
+            }]),
+        }
+    };
+    for turn in turns.iter().filter(|turn| turn["role"] == "assistant") {
+        let id = turn["tool_calls"][0]["id"].as_str().unwrap_or_default();
+        let step = id.strip_prefix("call_openrouter_").and_then(|rest| rest.split('_').next()?.parse().ok());
+        let proven = list(&turn["reasoning_details"])
+            .iter()
+            .any(|detail| !detail["signature"].is_null() || !detail["data"].is_null());
+        let valid = match step {
+            Some(step) => turn["reasoning_details"] == details(step),
+            None => !proven,
+        };
+        if !valid {
+            let message = format!("reasoning_details of {id} did not come back as they were: {turn}");
+            return refusal(json!({ "error": { "message": message, "code": 400 } }));
+        }
+    }
+    let asked = turns.iter().rposition(|turn| turn["role"] == "user").unwrap_or(0);
+    let steps = turns.iter().skip(asked).filter(|turn| turn["role"] == "tool").count();
+    let call = json!({
+        "id": format!("call_openrouter_{steps}_{}", turns.len()), "type": "function",
+        "function": { "name": "step", "arguments": json!({ "n": steps }).to_string() },
+    });
+    let mut message = json!({ "role": "assistant", "content": null });
+    let reason = if steps < STEPS { "tool_calls" } else { "stop" };
+    match steps {
+        ..STEPS => {
+            message["tool_calls"] = json!([call]);
+            message["reasoning_details"] = details(steps);
+            if steps != 1 {
+                message["reasoning"] = json!(thought("openrouter", steps));
+            }
+        }
+        _ => message["content"] = json!(FINAL),
+    }
+    let answer = |object: &str, choice: Value| {
+        let usage = json!({ "prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12 });
+        json!({
+            "id": "gen-1", "object": object, "created": 1, "model": body["model"], "choices": [choice], "usage": usage,
+        })
+    };
+    if body["stream"] != true {
+        let choice = json!({ "index": 0, "message": message, "finish_reason": reason });
+        return Reply::ok(answer("chat.completion", choice));
+    }
+    let mut deltas = Vec::new();
+    if let Some(text) = message["reasoning"].as_str() {
+        let (left, right) = text.split_at(text.len() / 2);
+        let mut piece = message["reasoning_details"][0].clone();
+        let signature = piece["signature"].take();
+        piece.as_object_mut().unwrap().remove("signature");
+        for half in [left, right] {
+            piece["text"] = json!(half);
+            deltas.push(json!({ "reasoning": half, "reasoning_details": [piece] }));
+        }
+        piece.as_object_mut().unwrap().remove("text");
+        piece["signature"] = signature;
+        deltas.push(json!({ "content": "", "reasoning": null, "reasoning_details": [piece] }));
+    } else if steps < STEPS {
+        deltas.push(json!({ "reasoning_details": message["reasoning_details"] }));
+    }
+    match steps {
+        ..STEPS => {
+            message["tool_calls"][0]["index"] = json!(0);
+            deltas.push(json!({ "content": null, "tool_calls": message["tool_calls"] }));
+        }
+        _ => deltas.push(json!({ "content": FINAL })),
+    }
+    let chunk = |delta: &Value, reason: Value| {
+        let mut delta = delta.clone();
+        delta["role"] = json!("assistant");
+        let choice = json!({ "index": 0, "delta": delta, "finish_reason": reason });
+        format!("data: {}\n\n", answer("chat.completion.chunk", choice))
+    };
+    let mut events: Vec<String> = deltas.iter().map(|delta| chunk(delta, Value::Null)).collect();
+    events.push(chunk(&json!({}), json!(reason)));
+    events.push("data: [DONE]\n\n".to_owned());
+    stream(events)
 }
 
 // === OpenAI ===

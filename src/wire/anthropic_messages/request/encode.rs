@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::super::{SELF, block};
-use super::{proven, translate};
+use super::translate;
 use crate::wire::Destination;
 use crate::wire::ir::{
     ContentShape, Error, Message, OutputFormat, Part, ReasoningEffort, ReasoningRequest, Request, Role, Tool,
@@ -11,6 +11,7 @@ use crate::wire::ir::{
 };
 use crate::wire::json::{self, Object, ObjectWriter};
 use crate::wire::loss::Losses;
+use crate::wire::proof::unproven;
 
 /// Writes a request.
 pub(in super::super) fn encode(
@@ -93,7 +94,7 @@ fn write_back(request: &Request, model: &str, out: &mut Vec<u8>, losses: &mut Lo
         _ => (None, request.messages.as_slice()),
     };
     let reasoning = request.reasoning.as_ref().filter(|reasoning| !must_not_think(reasoning, messages, losses));
-    let messages = proven::messages(messages, losses);
+    let messages = unproven::left_out(messages, "messages.content.thinking", losses);
     json::object(out, |body| {
         body.field("model", model);
         body.optional("max_tokens", &request.sampling.max_tokens.map(|limit| limit.value));
@@ -127,10 +128,9 @@ fn write_back(request: &Request, model: &str, out: &mut Vec<u8>, losses: &mut Lo
 
 /// A thinking budget is refused where the turn to be continued does not begin with thoughts.
 fn must_not_think(reasoning: &ReasoningRequest, messages: &[Message], losses: &mut Losses) -> bool {
-    let must_not = reasoning.budget.is_some() && proven::continues_unproven(messages);
+    let must_not = reasoning.budget.is_some() && unproven::continues(messages);
     if must_not {
-        losses
-            .dropped("thinking", "the turn to be continued began without thoughts of Anthropic's, it goes on without");
+        losses.dropped("thinking", unproven::GOES_ON_WITHOUT);
     }
     must_not
 }

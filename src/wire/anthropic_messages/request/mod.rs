@@ -4,7 +4,6 @@ mod arrange;
 mod decode;
 mod encode;
 mod media;
-mod proven;
 mod thinking;
 mod translate;
 

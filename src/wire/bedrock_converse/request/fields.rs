@@ -181,6 +181,13 @@ pub(super) fn encode(
     fields.0
 }
 
+/// As [`encode`], with thinking switched off.
+pub(super) fn encode_without_thinking(rest: &RawValue, sampling: &Sampling) -> String {
+    let mut fields = Fields(encode(rest, sampling, None, false));
+    fields.set(KIND, Some("disabled"));
+    fields.0
+}
+
 fn display(include: bool) -> &'static str {
     if include { "summarized" } else { "omitted" }
 }

@@ -28,8 +28,9 @@ pub(super) fn encode(
     losses: &mut Losses,
 ) -> Result<(), Error> {
     if request.origin == SELF {
+        let history = own::History::of(request, model::family(destination.model), losses);
         json::object(out, |body| {
-            own::write_counted(request, body);
+            own::write_counted(request, &history, body);
             own::write_options(request, body);
         });
         return Ok(());
@@ -56,7 +57,8 @@ pub(super) fn encode_count(
         json::object(body, |body| body.object("input", |input| input.object("converse", write)));
     };
     if request.origin == SELF {
-        counted(out, &|body| own::write_counted(request, body));
+        let history = own::History::of(request, model::family(destination.model), losses);
+        counted(out, &|body| own::write_counted(request, &history, body));
     } else {
         let parts = Parts::plan(request, destination, losses)?;
         counted(out, &|body| parts.write(body));

@@ -1,20 +1,49 @@
 //! A request that came in this protocol, written back as it came.
 
+use std::borrow::Cow;
+
 use serde_json::value::RawValue;
 
 use super::super::block;
+use super::super::model::Family;
 use super::fields;
 use crate::wire::ir::{Message, OutputFormat, Request, Role, Tool, ToolChoice, ToolKind};
 use crate::wire::json::{self, Kind, ObjectWriter, kind};
+use crate::wire::loss::Losses;
+use crate::wire::proof::unproven;
 
 /// Members of `ext` that are what is left of a member of the body that was read in part.
 const PARTIAL: [&str; 4] = ["toolConfig", "inferenceConfig", "outputConfig", FIELDS];
 const FIELDS: &str = "additionalModelRequestFields";
 
+/// What a request that goes through the hub says of earlier turns.
+pub(super) struct History<'r> {
+    messages: Vec<Cow<'r, Message>>,
+    /// The turn to be continued forbids a thinking budget.
+    must_not_think: bool,
+}
+
+impl<'r> History<'r> {
+    /// Claude takes back only thoughts that it signed. What other models here think nobody signs.
+    pub(super) fn of(request: &'r Request, family: Family, losses: &mut Losses) -> History<'r> {
+        if !family.is_claude() && family != Family::Unknown {
+            let messages = request.messages.iter().map(Cow::Borrowed).collect();
+            return History { messages, must_not_think: false };
+        }
+        let thinks = request.reasoning.as_ref().is_some_and(|reasoning| reasoning.budget.is_some());
+        let must_not_think = thinks && unproven::continues(&request.messages);
+        if must_not_think {
+            losses.dropped("additionalModelRequestFields.thinking", unproven::GOES_ON_WITHOUT);
+        }
+        let messages = unproven::left_out(&request.messages, "messages.content.reasoningContent", losses);
+        History { messages, must_not_think }
+    }
+}
+
 /// Writes the members that count as tokens.
-pub(super) fn write_counted(request: &Request, body: &mut ObjectWriter<'_>) {
-    let is_system = |message: &&Message| matches!(message.role, Role::System | Role::Developer);
-    let (system, turns): (Vec<_>, Vec<_>) = request.messages.iter().partition(is_system);
+pub(super) fn write_counted(request: &Request, history: &History<'_>, body: &mut ObjectWriter<'_>) {
+    let is_system = |message: &&Cow<'_, Message>| matches!(message.role, Role::System | Role::Developer);
+    let (system, turns): (Vec<_>, Vec<_>) = history.messages.iter().partition(is_system);
     if !system.is_empty() {
         block::write_all(system.iter().flat_map(|message| &message.parts), body.key("system"));
     }
@@ -27,8 +56,10 @@ pub(super) fn write_counted(request: &Request, body: &mut ObjectWriter<'_>) {
     });
     write_tools(request, body);
     if let Some(rest) = request.ext.get(FIELDS) {
-        let outer = effort_is_outer(request);
-        let fields = fields::encode(rest, &request.sampling, request.reasoning.as_ref(), outer);
+        let fields = match history.must_not_think {
+            true => fields::encode_without_thinking(rest, &request.sampling),
+            false => fields::encode(rest, &request.sampling, request.reasoning.as_ref(), effort_is_outer(request)),
+        };
         body.key(FIELDS).extend_from_slice(fields.as_bytes());
     }
 }

@@ -1,5 +1,6 @@
 //! Messages that came in another protocol.
 
+use super::super::details::Thoughts;
 use super::super::tools;
 use super::media::{self, Piece};
 use super::{Context, List};
@@ -120,7 +121,7 @@ fn assistant(message: &Message, context: &mut Context<'_>, out: &mut Vec<u8>) {
         } else {
             writer.field("content", &turn.text);
         }
-        super::write_thoughts(&turn.reasoning, context, writer);
+        super::write_thoughts(&turn.thoughts, context, writer);
         if !turn.calls.is_empty() {
             writer.array("tool_calls", &turn.calls, |call, out| {
                 let id = context.ids.call(call.id.as_deref(), &call.name);
@@ -138,7 +139,7 @@ fn assistant(message: &Message, context: &mut Context<'_>, out: &mut Vec<u8>) {
 struct Turn<'m> {
     text: String,
     calls: Vec<&'m ToolCall>,
-    reasoning: String,
+    thoughts: Thoughts,
 }
 
 impl<'m> Turn<'m> {
@@ -171,10 +172,9 @@ impl<'m> Turn<'m> {
 
     fn add_reasoning(&mut self, reasoning: &Reasoning, context: &mut Context<'_>) {
         context.losses.dropped_ext("messages.content.reasoning.", &reasoning.ext);
-        if reasoning.signature.is_some() || reasoning.redacted.is_some() {
+        if !self.thoughts.add(reasoning) {
             foreign_signature(context);
         }
-        self.reasoning.push_str(&reasoning.text);
     }
 }
 

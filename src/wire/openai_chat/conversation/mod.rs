@@ -4,10 +4,11 @@ mod foreign;
 mod media;
 mod own;
 
+use super::details::Thoughts;
 use super::tool_ids::ToolIds;
 use crate::wire::ProtocolId;
 use crate::wire::ir::{Request, Role};
-use crate::wire::json::{self, ObjectWriter};
+use crate::wire::json::ObjectWriter;
 use crate::wire::loss::Losses;
 use crate::wire::quirk::{Quirks, ReasoningReplay};
 
@@ -54,9 +55,13 @@ pub(super) fn write(request: &Request, quirks: &Quirks, out: &mut Vec<u8>, losse
     list.end();
 }
 
-/// Writes thoughts of another vendor's model as the upstream takes them.
-fn write_thoughts(text: &str, context: &mut Context<'_>, writer: &mut ObjectWriter<'_>) {
-    if text.is_empty() {
+/// Writes thoughts as the upstream takes them: lists that it gave itself, and the text of what other vendors' models thought.
+fn write_thoughts(thoughts: &Thoughts, context: &mut Context<'_>, writer: &mut ObjectWriter<'_>) {
+    let as_details = context.quirks.reasoning_replay == ReasoningReplay::ReasoningDetails;
+    if thoughts.are_proven() || (as_details && !thoughts.text.is_empty()) {
+        thoughts.write(if as_details { &thoughts.text } else { "" }, writer);
+    }
+    if thoughts.text.is_empty() {
         return;
     }
     match context.quirks.reasoning_replay {
@@ -64,14 +69,10 @@ fn write_thoughts(text: &str, context: &mut Context<'_>, writer: &mut ObjectWrit
             let reason = "this upstream takes no reasoning of earlier turns back";
             context.losses.dropped("messages.content.reasoning", reason);
         }
-        ReasoningReplay::ReasoningContent => writer.field("reasoning_content", text),
-        ReasoningReplay::Reasoning => writer.field("reasoning", text),
-        ReasoningReplay::ReasoningDetails => writer.array("reasoning_details", [text], |text, out| {
-            json::object(out, |detail| {
-                detail.field("type", "reasoning.text");
-                detail.field("text", text);
-            });
-        }),
+        ReasoningReplay::ReasoningContent => writer.field("reasoning_content", &thoughts.text),
+        ReasoningReplay::Reasoning => writer.field("reasoning", &thoughts.text),
+        // Among the details.
+        ReasoningReplay::ReasoningDetails => {}
     }
 }
 

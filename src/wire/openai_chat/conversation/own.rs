@@ -1,5 +1,6 @@
 //! Messages that came in this protocol: written as they came, but for what the upstream's quirks ask.
 
+use super::super::details::{self, Thoughts};
 use super::super::{content, message, nested, tools};
 use super::Context;
 use crate::wire::ir::{ContentShape, Message, Part, Reasoning, Role, ToolCall, ToolResult};
@@ -99,22 +100,27 @@ fn is_proven(reasoning: &Reasoning) -> bool {
     nested::is_marked(&reasoning.ext, message::PROVEN)
 }
 
-/// Thoughts of other vendors, of which this protocol's upstreams take the text at most.
+/// Thoughts that came with proofs of this gateway's: of other vendors' this protocol's upstreams take the text at most.
 fn write_proven(parts: &[Part], context: &mut Context<'_>, writer: &mut ObjectWriter<'_>) {
-    let mut text = String::new();
+    let mut thoughts = Thoughts::default();
+    let mut known = true;
     for part in parts {
         if let Part::Reasoning(reasoning) = part
             && is_proven(reasoning)
         {
-            text.push_str(&reasoning.text);
+            known &= thoughts.add(reasoning);
         }
     }
-    super::write_thoughts(&text, context, writer);
+    if !known {
+        let reason = "a list with proofs of this gateway's has others, too, of which nobody knows whose they are";
+        context.losses.dropped("messages.reasoning_details", reason);
+    }
+    super::write_thoughts(&thoughts, context, writer);
 }
 
 /// Where the upstream wants reasoning in another member than the caller wrote, its text goes there.
 fn write_reasoning(reasoning: &Reasoning, context: &mut Context<'_>, writer: &mut ObjectWriter<'_>) {
-    let given = reasoning.ext.get("reasoning_details");
+    let given = reasoning.ext.get(details::MEMBER);
     let came_as = if nested::is_marked(&reasoning.ext, "reasoning") {
         Some("reasoning")
     } else if given.is_none() || nested::is_marked(&reasoning.ext, "reasoning_content") {
@@ -122,7 +128,7 @@ fn write_reasoning(reasoning: &Reasoning, context: &mut Context<'_>, writer: &mu
     } else {
         None
     };
-    let (member, details) = match (context.quirks.reasoning_replay, given) {
+    let (member, list) = match (context.quirks.reasoning_replay, given) {
         (ReasoningReplay::None, given) | (ReasoningReplay::ReasoningDetails, given @ Some(_)) => (came_as, given),
         (ReasoningReplay::ReasoningContent, _) => (Some("reasoning_content"), None),
         (ReasoningReplay::Reasoning, _) | (ReasoningReplay::ReasoningDetails, None) => (Some("reasoning"), None),
@@ -130,8 +136,8 @@ fn write_reasoning(reasoning: &Reasoning, context: &mut Context<'_>, writer: &mu
     if let Some(member) = member {
         writer.field(member, &reasoning.text);
     }
-    match details {
-        Some(details) => writer.raw("reasoning_details", details),
+    match list {
+        Some(list) => writer.raw(details::MEMBER, list),
         None if given.is_some() => {
             context.losses.degraded("messages.reasoning_details", "this upstream takes the text only");
         }

@@ -3,7 +3,7 @@
 
 use super::{Carriage, Issuer, Kind, Mark, Read, Token};
 use crate::wire::Outbound;
-use crate::wire::ir::{Message, Part, Reasoning, Request, Role, Signature, Text, ToolCall};
+use crate::wire::ir::{Media, Message, Part, Reasoning, Request, Role, Signature, Text, ToolCall};
 use crate::wire::loss::Losses;
 
 /// The target, as far as proofs are concerned.
@@ -95,10 +95,15 @@ impl Fitting<'_, '_> {
     fn message(&mut self, message: &mut Message) {
         let mut out = Vec::with_capacity(message.parts.len());
         let mut of_next_call = None;
+        let mut of_said = Vec::new();
         let mut called = false;
         for part in std::mem::take(&mut message.parts) {
             match part {
-                Part::Reasoning(reasoning) => self.reasoning(reasoning, &mut of_next_call, &mut out),
+                Part::Reasoning(reasoning) => {
+                    if let Some(proof) = self.reasoning(reasoning, &mut of_next_call, &mut out) {
+                        self.said(proof, &mut of_said, &mut out);
+                    }
+                }
                 Part::ToolCall(mut call) => {
                     let first = !std::mem::replace(&mut called, true);
                     self.call(&mut call, of_next_call.take(), first);
@@ -110,11 +115,49 @@ impl Fitting<'_, '_> {
                 | Part::ToolResult(_)
                 | Part::Opaque(_)) => {
                     let kept = !(self.own && self.target.bare) || self.forget(&mut part);
-                    out.extend(kept.then_some(part));
+                    let waiting = of_said.iter().position(|(kind, _)| *kind == Kind::Before);
+                    match waiting.filter(|_| is_said(&part)) {
+                        Some(at) => {
+                            let (_, value) = of_said.remove(at);
+                            out.push(self.restored(part, &value));
+                        }
+                        None => out.extend(kept.then_some(part)),
+                    }
                 }
             }
         }
+        for (kind, value) in of_said {
+            match kind {
+                Kind::Alone => out.push(self.restored(Part::Text(Text::default()), &value)),
+                // What it proves is gone.
+                kind => self.lost(kind),
+            }
+        }
         message.parts = out;
+    }
+
+    /// Gives what was said its proof back, which stands behind it; at clients that keep proofs in a member of their own it
+    /// comes first, and waits in `of_said`.
+    fn said(&mut self, (kind, value): (Kind, String), of_said: &mut Vec<(Kind, String)>, out: &mut Vec<Part>) {
+        let spoke = out.iter().any(|part| !matches!(part, Part::Reasoning(_)));
+        match (kind, out.iter().rposition(is_said)) {
+            (Kind::Alone, _) if spoke => out.push(self.restored(Part::Text(Text::default()), &value)),
+            (Kind::Before, Some(at)) => {
+                let part = out.remove(at);
+                out.insert(at, self.restored(part, &value));
+            }
+            (kind, _) => of_said.push((kind, value)),
+        }
+    }
+
+    fn restored(&mut self, part: Part, value: &str) -> Part {
+        if let Part::Text(Text { ext, .. }) | Part::Media(Media { ext, .. }) = &part {
+            self.losses.dropped_ext("messages.content.", ext);
+        }
+        match self.target.outbound.kept_proofs() {
+            Some(kept) => (kept.restore)(part, value),
+            None => part,
+        }
     }
 
     /// Takes proofs out of a part that keeps them in its protocol's own way; `false`: nothing is left of it.
@@ -128,7 +171,12 @@ impl Fitting<'_, '_> {
     fn verdict(&self, proof: &Signature) -> Verdict {
         let Issuer { protocol, group } = self.target.issuer;
         match Token::read(&proof.value) {
-            Read::Sealed(token) if token.is_of(group) && token.kind != Kind::Mark && !self.target.bare => {
+            Read::Sealed(token)
+                if token.is_of(group)
+                    && token.kind != Kind::Mark
+                    && !self.target.bare
+                    && (token.protocol == protocol || !token.has_shape()) =>
+            {
                 Verdict::Fits(token.kind, token.value)
             }
             Read::Sealed(token) => Verdict::Foreign(token.kind),
@@ -146,38 +194,60 @@ impl Fitting<'_, '_> {
         Signature { issuer: self.target.issuer.protocol, value }
     }
 
-    fn reasoning(&mut self, mut thoughts: Reasoning, of_next_call: &mut Option<Signature>, out: &mut Vec<Part>) {
+    /// Fits thoughts. What is returned proves something else that was said.
+    fn reasoning(
+        &mut self,
+        mut thoughts: Reasoning,
+        of_next_call: &mut Option<Signature>,
+        out: &mut Vec<Part>,
+    ) -> Option<(Kind, String)> {
         if let Some(redacted) = thoughts.redacted.take() {
             match self.verdict(&redacted) {
-                Verdict::Fits(_, value) => thoughts.redacted = Some(self.of_target(value)),
-                Verdict::Foreign(kind) => return self.unproven(thoughts, kind, out),
+                Verdict::Fits(_, value) => {
+                    thoughts.redacted = Some(self.of_target(value));
+                    out.push(Part::Reasoning(thoughts));
+                }
+                Verdict::Foreign(kind) => self.unproven(thoughts, kind, out),
             }
-            return out.push(Part::Reasoning(thoughts));
+            return None;
         }
         let Some(proof) = thoughts.signature.take() else {
-            let taken = self.own || !self.target.as_text;
-            if taken {
-                out.push(Part::Reasoning(thoughts))
-            } else {
-                self.left(thoughts, out)
+            let mut part = Part::Reasoning(thoughts);
+            if self.own && self.target.bare && !self.forget(&mut part) {
+                self.losses.dropped("messages.content.reasoning", REFUSED);
+                return None;
             }
-            return;
+            match part {
+                Part::Reasoning(thoughts) if !self.own && self.target.as_text => self.left(thoughts, out),
+                part => out.push(part),
+            }
+            return None;
         };
+        let verdict = self.verdict(&proof);
+        match verdict {
+            Verdict::Fits(kind, value) if kind.is_of_said() => return Some((kind, value)),
+            Verdict::Foreign(kind) if kind.is_of_said() => {
+                self.lost(kind);
+                return None;
+            }
+            Verdict::Fits(..) | Verdict::Foreign(_) => {}
+        }
         if proof.value.is_empty() || !matches!(Token::read(&proof.value), Read::Bare) {
             gather(&mut thoughts, out);
         }
-        match self.verdict(&proof) {
+        match verdict {
             Verdict::Fits(Kind::Call, value) => *of_next_call = Some(self.of_target(value)),
             Verdict::Fits(Kind::Redacted, value) => {
                 let redacted = Some(self.of_target(value));
                 out.push(Part::Reasoning(Reasoning { redacted, ext: thoughts.ext, ..Reasoning::default() }));
             }
-            Verdict::Fits(Kind::Signature | Kind::Mark, value) => {
+            Verdict::Fits(Kind::Signature | Kind::Mark | Kind::Before | Kind::Alone, value) => {
                 thoughts.signature = Some(self.of_target(value));
                 out.push(Part::Reasoning(thoughts));
             }
             Verdict::Foreign(kind) => self.unproven(thoughts, kind, out),
         }
+        None
     }
 
     /// Thoughts whose proof stays behind.
@@ -224,9 +294,15 @@ impl Fitting<'_, '_> {
         if kind == Kind::Mark {
             return;
         }
-        self.outcome.breaks_turn |= self.in_turn;
+        // A vendor goes on without the proof of what was merely said.
+        self.outcome.breaks_turn |= self.in_turn && !kind.is_of_said();
         self.losses.dropped(LOST, if self.target.bare { REFUSED } else { FOREIGN });
     }
+}
+
+/// Whether a part may have a proof that its protocol keeps among its members.
+fn is_said(part: &Part) -> bool {
+    matches!(part, Part::Text(_) | Part::Media(_))
 }
 
 /// Thoughts that a client put together from a stream stand before their proof, as parts of their own.
@@ -245,178 +321,4 @@ fn gather(thoughts: &mut Reasoning, out: &mut Vec<Part>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::wire::ProtocolId;
-    use crate::wire::ir::{ContentShape, Sampling, ToolResult};
-    use crate::wire::json::Ext;
-
-    const CALLER: ProtocolId = ProtocolId::OpenAiChat;
-
-    fn signature(issuer: ProtocolId, value: impl Into<String>) -> Option<Signature> {
-        Some(Signature { issuer, value: value.into() })
-    }
-
-    fn sealed(from: ProtocolId, group: &str, kind: Kind, value: &str) -> Option<Signature> {
-        signature(CALLER, Token::new(from, group, kind, value).write(false).unwrap())
-    }
-
-    fn thoughts(text: &str, signature: Option<Signature>) -> Part {
-        Part::Reasoning(Reasoning { text: text.to_owned(), signature, ..Reasoning::default() })
-    }
-
-    fn call(signature: Option<Signature>) -> Part {
-        let (name, arguments) = ("f".to_owned(), "{}".to_owned());
-        Part::ToolCall(ToolCall { id: None, name, arguments, signature, ext: Ext::default() })
-    }
-
-    fn message(role: Role, parts: Vec<Part>) -> Message {
-        Message { role, role_raw: None, parts, shape: ContentShape::Parts, name: None, ext: Ext::default() }
-    }
-
-    fn result() -> Message {
-        let result = ToolResult {
-            call_id: None,
-            name: None,
-            content: Vec::new(),
-            shape: ContentShape::Parts,
-            is_error: None,
-            ext: Ext::default(),
-        };
-        message(Role::Tool, vec![Part::ToolResult(result)])
-    }
-
-    fn request(messages: Vec<Message>) -> Request {
-        Request {
-            origin: CALLER,
-            model: String::new(),
-            stream: false,
-            stream_given: false,
-            include_usage: None,
-            messages,
-            tools: None,
-            tool_choice: None,
-            parallel_tool_calls: None,
-            sampling: Sampling::default(),
-            reasoning: None,
-            output: None,
-            user: None,
-            metadata: None,
-            ext: Ext::default(),
-        }
-    }
-
-    fn target(protocol: ProtocolId, group: &str) -> Target<'_> {
-        let codec = protocol.codec().unwrap();
-        Target {
-            issuer: Issuer { protocol, group },
-            from: CALLER.codec().unwrap().carriage(),
-            to: codec.carriage(),
-            outbound: codec.outbound().unwrap(),
-            model: "gemini-3-pro",
-            as_text: false,
-            bare: false,
-        }
-    }
-
-    /// What the target gets of one turn of the model's, and what became of the proofs.
-    fn fitted(parts: Vec<Part>, target: &Target<'_>) -> (Vec<Part>, Outcome, String) {
-        let mut request = request(vec![message(Role::User, Vec::new()), message(Role::Assistant, parts), result()]);
-        let mut losses = Losses::default();
-        let outcome = fit(&mut request, target, &mut losses);
-        (request.messages.remove(1).parts, outcome, losses.to_string())
-    }
-
-    const ANTHROPIC: ProtocolId = ProtocolId::AnthropicMessages;
-    const GEMINI: ProtocolId = ProtocolId::Gemini;
-
-    #[test]
-    fn the_issuer_gets_its_own() {
-        let redacted = Part::Reasoning(Reasoning { redacted: signature(ANTHROPIC, "r"), ..Reasoning::default() });
-        let given = vec![
-            thoughts("a", sealed(ANTHROPIC, "anthropic", Kind::Signature, "s")),
-            thoughts("", sealed(ANTHROPIC, "anthropic", Kind::Redacted, "r")),
-            thoughts("b", sealed(ProtocolId::BedrockConverse, "anthropic", Kind::Signature, "t")),
-        ];
-        let expected =
-            vec![thoughts("a", signature(ANTHROPIC, "s")), redacted, thoughts("b", signature(ANTHROPIC, "t"))];
-        assert_eq!(fitted(given, &target(ANTHROPIC, "anthropic")), (expected, Outcome::default(), String::new()));
-    }
-
-    #[test]
-    fn others_do_not() {
-        let foreign = || vec![thoughts("a", sealed(ANTHROPIC, "anthropic", Kind::Signature, "s")), call(None)];
-        let outcome = Outcome { stripped: true, breaks_turn: true };
-        let lost = "messages.content.signature=dropped";
-        let left = vec![thoughts("a", None), call(None)];
-        assert_eq!(fitted(foreign(), &target(ANTHROPIC, "relay")), (left, outcome, lost.to_owned()));
-        let lost = format!("{lost}, messages.content.reasoning=dropped");
-        assert_eq!(
-            fitted(foreign(), &target(ProtocolId::OpenAiResponses, "openai")),
-            (vec![call(None)], outcome, lost)
-        );
-    }
-
-    #[test]
-    fn the_proof_of_a_call_goes_back_to_its_call() {
-        let given = || {
-            vec![
-                thoughts("", sealed(GEMINI, "google", Kind::Call, "c")),
-                call(None),
-                call(sealed(GEMINI, "google", Kind::Call, "d")),
-            ]
-        };
-        let expected = vec![call(signature(GEMINI, "c")), call(signature(GEMINI, "d"))];
-        assert_eq!(fitted(given(), &target(GEMINI, "google")).0, expected);
-        // Vertex does not read what AI Studio signed, and the stand-in is for the first call.
-        let (parts, _, _) = fitted(vec![call(sealed(GEMINI, "google", Kind::Call, "d"))], &target(GEMINI, "vertex"));
-        assert_eq!(parts, [call(signature(GEMINI, "skip_thought_signature_validator"))]);
-    }
-
-    #[test]
-    fn marks_are_no_loss() {
-        let given = vec![call(sealed(ProtocolId::OpenAiResponses, "openai", Kind::Mark, ""))];
-        let (parts, outcome, losses) = fitted(given, &target(GEMINI, "google"));
-        assert_eq!(parts, [call(signature(GEMINI, "skip_thought_signature_validator"))]);
-        assert_eq!((outcome.breaks_turn, losses.as_str()), (false, ""));
-    }
-
-    #[test]
-    fn thoughts_in_pieces_are_put_together_for_their_proof() {
-        let proof = || sealed(ANTHROPIC, "anthropic", Kind::Signature, "s");
-        let given = vec![thoughts("one ", None), thoughts("two", None), thoughts("", proof())];
-        let (parts, _, _) = fitted(given, &target(ANTHROPIC, "anthropic"));
-        assert_eq!(parts, [thoughts("one two", signature(ANTHROPIC, "s"))]);
-    }
-
-    #[test]
-    fn a_bare_target_gets_none_at_all() {
-        let bare = Target { bare: true, ..target(ANTHROPIC, "anthropic") };
-        let own = vec![thoughts("a", sealed(ANTHROPIC, "anthropic", Kind::Signature, "s"))];
-        let (parts, outcome, _) = fitted(own, &bare);
-        assert_eq!((parts, outcome.stripped), (vec![thoughts("a", None)], true));
-        assert_eq!(fitted(vec![call(None)], &bare).1, Outcome::default());
-    }
-
-    #[test]
-    fn only_the_turn_that_goes_on_is_broken() {
-        let foreign = || vec![thoughts("a", sealed(ANTHROPIC, "anthropic", Kind::Signature, "s"))];
-        let before = vec![
-            message(Role::User, Vec::new()),
-            message(Role::Assistant, foreign()),
-            message(Role::User, vec![Part::Text(Text::new("and now?"))]),
-        ];
-        let mut request = request(before);
-        let outcome = fit(&mut request, &target(GEMINI, "google"), &mut Losses::default());
-        assert_eq!(outcome, Outcome { stripped: true, breaks_turn: false });
-    }
-
-    #[test]
-    fn thoughts_that_were_shown_go_as_text_where_that_is_asked_for() {
-        let foreign = vec![thoughts("a", sealed(ANTHROPIC, "anthropic", Kind::Signature, "s")), thoughts("b", None)];
-        let (parts, _, losses) = fitted(foreign, &Target { as_text: true, ..target(GEMINI, "google") });
-        let text = |text: &str| Part::Text(Text::new(format!("<thinking>\n{text}\n</thinking>")));
-        assert_eq!(parts, [text("a"), text("b")]);
-        assert_eq!(losses, "messages.content.signature=dropped, messages.content.reasoning=degraded");
-    }
-}
+mod tests;
