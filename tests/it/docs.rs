@@ -219,8 +219,12 @@ fn metrics_page() -> String {
         writeln!(page, "| `{name}` | {kind} | {unit} | {} | {about} |", labels.join(", ")).unwrap();
     }
     page.push_str(
-        "\nThe labels: `protocol` is the caller's; `status` is a class (`2xx`); `outcome` is `ok` or the cause of a failed try; \
-         `kind`\nis `input`, `output`, or a part of them: `cached` and `cache_write` of the input, `reasoning` of\nthe output; `result` is `ack`, `nack`, `noop` or `coalesced`; `mode` is `events`, `poll` or `off`;\n`sink` is where telemetry goes; `model` is that of a target that failed again and again.\n",
+        "\nThe labels: `protocol` is the caller's; `status` is a class (`2xx`); `outcome` is `ok` or the cause of a failed \
+         try, of hedges\nwho answered (`first`, `second`) or `failed`, of mirrors what the comparison says (`same`, `differs`, \
+         `failed`, `main_failed`,\n`dropped`); `kind` is `input`, `output`, or a part of them: `cached` and `cache_write` of the \
+         input, `reasoning` of the output;\n`result` is `ack`, `nack`, `noop` or `coalesced`; `mode` is `events`, `poll` or `off`; \
+         `sink` is where telemetry goes; `model` is that\nof a target that failed again and again, of a hedge's second target, or \
+         of a mirror.\n",
     );
     page
 }

@@ -42,16 +42,29 @@ const KEPT_TO: &[(&str, &[&str])] = &[
     ("toml_edit", &["src/import/toml.rs"]),
     ("miette", &["src/diagnostic/render.rs"]),
     ("notify", &["src/live/watch.rs"]),
-    ("arc_swap", &["src/live/mod.rs", "src/state/tokens/mod.rs"]),
+    ("arc_swap", &["src/live/mod.rs", "src/state/tokens/mod.rs", "src/telemetry/otlp/logs.rs"]),
     ("sd_notify", &["src/live/status.rs"]),
     ("aws_sigv4", &["src/state/tokens/aws/sign.rs"]),
     ("hyper_util", &["src/cli/init/probe.rs", "src/upstream/pool.rs", "src/proxy/server.rs"]),
     (
         "opentelemetry",
-        &["src/telemetry/otlp/export.rs", "src/telemetry/otlp/measures.rs", "src/telemetry/otlp/spans.rs"],
+        &[
+            "src/telemetry/otlp/export.rs",
+            "src/telemetry/otlp/logs.rs",
+            "src/telemetry/otlp/measures.rs",
+            "src/telemetry/otlp/spans.rs",
+        ],
     ),
-    ("opentelemetry_otlp", &["src/telemetry/otlp/export.rs"]),
-    ("opentelemetry_sdk", &["src/telemetry/otlp/export.rs", "src/telemetry/otlp/spans.rs"]),
+    ("opentelemetry_otlp", &["src/telemetry/otlp/exporters.rs"]),
+    (
+        "opentelemetry_sdk",
+        &[
+            "src/telemetry/otlp/export.rs",
+            "src/telemetry/otlp/exporters.rs",
+            "src/telemetry/otlp/logs.rs",
+            "src/telemetry/otlp/spans.rs",
+        ],
+    ),
     ("prometheus_client", &["src/telemetry/metrics.rs", "src/telemetry/traffic.rs"]),
 ];
 
