@@ -124,6 +124,7 @@ pub(super) fn files(
     FilesPolicy {
         provider: entry.default_provider.as_ref().map(|provider| provider.value.as_str().into()),
         keys: entry.keys.as_ref().map(|keys| keys.iter().map(|key| key.value.as_str().into()).collect()),
+        per_key: entry.per_key.is_some_and(|per_key| per_key.value),
     }
 }
 

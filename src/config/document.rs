@@ -145,8 +145,8 @@ mapping! {
         /// Where a protocol is spoken elsewhere than at `base_url`.
         "endpoints" => endpoints: Vec<(Spanned<ProtocolId>, EndpointEntry)> as ByProtocol<EndpointEntry>,
         /// What else it can do, of what is relayed in OpenAI's shapes: `rerank`, `completions`, `moderations`, `images`,
-        /// `image_edits`, `image_variations`, `speech`, `transcriptions`, `translations`, `files`, `batches`. Without it, what
-        /// the provider file lists; a provider that only this file describes is asked for all but the last two.
+        /// `image_edits`, `image_variations`, `speech`, `transcriptions`, `translations`, `files`, `batches`, `uploads`. Without
+        /// it, what the provider file lists; a provider that only this file describes is asked for all but the last three.
         "operations" => operations: Option<Vec<Spanned<String>>> as OneOrMore<Text<Any>>,
         /// Models it serves, besides those of the catalogue. Others pass through all the same.
         "models" => models: Option<Vec<Spanned<String>>> as OneOrMore<Text<Any>>,
@@ -460,7 +460,7 @@ mapping! {
 
 mapping! {
     /// Files and batches that callers keep at a provider. They belong to the provider's account, so that whoever may see some
-    /// of them sees all.
+    /// of them sees all, unless `per_key` tells them apart.
     #[called = "the setting of files"]
     #[derive(Debug, Clone, Default)]
     pub struct FilesEntry {
@@ -468,8 +468,10 @@ mapping! {
         /// only one that can.
         "default_provider" => default_provider: Option<Spanned<String>> as Text<Any>,
         /// The client keys whose holders share them, by their ids. Without it nobody may have any, unless there is one key at
-        /// most.
+        /// most, or `per_key` is on.
         "keys" => keys: Option<Vec<Spanned<String>>> as OneOrMore<Text<Any>>,
+        /// Each client key has what was made with it since the gateway started, and finds nothing else.
+        "per_key" default "false" => per_key: Option<Spanned<bool>> as Flag,
     }
 }
 

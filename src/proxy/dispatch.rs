@@ -20,6 +20,7 @@ use super::facts::{Assumed, RequestFacts, estimate_tokens};
 use super::failure::{Failure, Next, StatusFailure};
 use super::hedge::Plan;
 use super::ingress::{self, Call, Ingress};
+use super::objects::owned::Owned;
 use super::outgoing::{self, Incoming};
 use super::respond::{self, Trail};
 use super::responses::stored::{self, Question};
@@ -91,7 +92,7 @@ pub async fn handle(
         Ingress::Object(object) => match guard::client_key(&live, headers, uri) {
             Ok(key) => {
                 let asked = objects::Asked { object, headers, query: uri.query(), key, body };
-                cut.or(Box::pin(objects::answer(&live, asked, &mut trail)).as_mut()).await
+                cut.or(Box::pin(objects::answer(gateway, &live, asked, &mut trail)).as_mut()).await
             }
             Err(error) => Err(error),
         },
@@ -172,6 +173,11 @@ async fn generate(
     trail.entry.note(|record, _| record.key = client.map(|client| client.id.clone()));
     let body = receive::body(headers, body, live.table.limits.body).await?;
     trail.entry.note(|record, _| record.bytes_in = body.len() as u64);
+    if let Some(owned) =
+        Owned::new(gateway, live, key).filter(|_| !call.operation.takes_forms() || attempt::is_json(headers))
+    {
+        owned.may_say(&body)?;
+    }
     let head = call.head();
     let (stripped, session, continued);
     let envelope = inbound.peek(&head, &body)?;

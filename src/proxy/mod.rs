@@ -62,6 +62,7 @@ pub use body::ResponseBody;
 use self::shadow::Shadows;
 use crate::live::LiveTable;
 use crate::state::inferences::Inferences;
+use crate::state::objects::Owners;
 use crate::state::responses::Responses;
 use crate::table::facts;
 use crate::telemetry::Sinks;
@@ -75,6 +76,8 @@ pub struct Gateway {
     pub sinks: Arc<Sinks>,
     /// Answers of Responses calls that others may go on from.
     pub responses: Arc<Responses>,
+    /// Whose is what providers keep.
+    pub objects: Arc<Owners>,
     /// Inferences that feedback may be given about.
     pub inferences: Arc<Inferences>,
     /// Room for the copies that mirrors get.

@@ -5,6 +5,7 @@ pub mod client_keys;
 pub mod credentials;
 pub mod health;
 pub mod inferences;
+pub mod objects;
 pub mod responses;
 pub mod tokens;
 pub mod uris;

@@ -124,7 +124,7 @@ impl RoutingTable {
     pub fn keeps_files_for(&self, key: Option<usize>) -> bool {
         let id = key.and_then(|at| self.keys.get(at)).map(|key| &key.id);
         match (&self.files.keys, id) {
-            (None, _) => self.keys.len() <= 1,
+            (None, _) => self.keys.len() <= 1 || self.files.per_key,
             (Some(listed), Some(id)) => listed.contains(id),
             (Some(_), None) => false,
         }
@@ -161,6 +161,8 @@ pub struct FilesPolicy {
     pub provider: Option<Box<str>>,
     /// Ids of the client keys whose holders share what is kept; `None`: nobody has to share it with another.
     pub keys: Option<Box<[Box<str>]>>,
+    /// Each client key has what was made with it, and nothing else.
+    pub per_key: bool,
 }
 
 /// How changes of the file are noticed.

@@ -31,6 +31,8 @@ pub enum Operation {
     Files,
     /// Requests that a provider answers within hours.
     Batches,
+    /// Large files, sent to a provider part by part.
+    Uploads,
 }
 
 /// How an operation's request is written.
@@ -68,6 +70,7 @@ const TABLE: [(Operation, &str, Option<Relayed>); Operation::COUNT] = [
     (Operation::TranslateSpeech, "translations", multipart("/audio/translations")),
     (Operation::Files, "files", Some(Relayed { path: "/files", form: Form::Kept })),
     (Operation::Batches, "batches", Some(Relayed { path: "/batches", form: Form::Kept })),
+    (Operation::Uploads, "uploads", Some(Relayed { path: "/uploads", form: Form::Kept })),
 ];
 
 const fn json(path: &'static str) -> Option<Relayed> {
@@ -79,7 +82,7 @@ const fn multipart(path: &'static str) -> Option<Relayed> {
 }
 
 impl Operation {
-    pub const COUNT: usize = 15;
+    pub const COUNT: usize = 16;
     pub const ALL: [Operation; Operation::COUNT] = [
         Operation::Generate,
         Operation::Embed,
@@ -96,6 +99,7 @@ impl Operation {
         Operation::TranslateSpeech,
         Operation::Files,
         Operation::Batches,
+        Operation::Uploads,
     ];
 
     /// The name in YAML, under `paths` and `operations`, and in dumps.
@@ -111,6 +115,11 @@ impl Operation {
     /// How it is relayed; `None` for operations that are translated.
     pub fn relayed(self) -> Option<Relayed> {
         self.row().2
+    }
+
+    /// Whether its request may be a form.
+    pub fn takes_forms(self) -> bool {
+        self.relayed().is_some_and(|relayed| relayed.form == Form::Multipart)
     }
 
     /// Whether it is about things that a provider keeps, and no call of a model.

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use crate::gateway::{Gateway, provider_key};
 use crate::http_client::{self, Connection, Response};
-use crate::mock_upstream::dialect::Reply;
+use crate::mock_upstream::dialect::{self, Reply};
+use crate::mock_upstream::http::Request;
 use crate::mock_upstream::{Act, MockUpstream};
 
 const FORM: &str = "multipart/form-data; boundary=xYz";
@@ -166,6 +167,161 @@ async fn holders_of_several_keys_share_nothing_unless_the_file_says_so() {
 
     let gateway = Gateway::start(&file(&entries, "keys: { ci: env:KEY_OF_ci }\n")).await;
     ask(&gateway, "GET /v1/files", &[("authorization", &bearer("ci"))], b"").await.expect_status(200);
+}
+
+/// A provider that keeps what several callers make. What stands in a file is the name of its caller.
+fn keeps_for_several(request: &Request) -> Reply {
+    let text = request.text();
+    let whose = ["ci", "web"].into_iter().find(|name| text.contains(&format!("from {name}"))).unwrap_or("nobody");
+    let page = |ids: [&str; 3]| {
+        let data = ids.map(|id| json!({ "id": id, "object": "thing" }));
+        json!({ "object": "list", "data": data, "first_id": ids[0], "last_id": ids[2], "has_more": true })
+    };
+    let batch = |id: &str| json!({ "id": id, "input_file_id": "f", "output_file_id": format!("{id}-out"), "error_file_id": null });
+    match (request.method.as_str(), request.path()) {
+        ("POST", "/v1/files") => Reply::ok(json!({ "id": format!("file-{whose}"), "object": "file" })),
+        ("GET", "/v1/files") => Reply::ok(page(["file-ci", "file-web", "file-of-old"])),
+        ("POST", "/v1/batches") => {
+            Reply::ok(batch(&format!("batch-of-{}", request.json()["input_file_id"].as_str().unwrap())))
+        }
+        ("GET", "/v1/batches") => Reply::ok(page(["batch-of-file-ci", "batch-of-file-web", "x"])),
+        ("POST", "/v1/uploads") => {
+            Reply::ok(json!({ "id": format!("upload-{}", request.json()["filename"].as_str().unwrap()) }))
+        }
+        ("POST", "/v1/uploads/upload-ci/parts") => Reply::ok(json!({ "id": "part-1" })),
+        ("POST", "/v1/uploads/upload-ci/complete") => {
+            Reply::ok(json!({ "id": "upload-ci", "status": "completed", "file": { "id": "file-large" } }))
+        }
+        (_, path) if path.ends_with("/chat/completions") => dialect::reply(request),
+        (_, path) => Reply::ok(json!({ "id": path.rsplit('/').next().unwrap(), "object": "thing" })),
+    }
+}
+
+/// A gateway with two client keys, each with things of its own.
+async fn apart() -> (MockUpstream, Gateway) {
+    let mock = MockUpstream::start([Act::script(keeps_for_several)]).await;
+    let entry = keeper("up", "openai-chat", &mock).replace("batches]", "batches, uploads]");
+    let more = "keys: { ci: env:KEY_OF_ci, web: env:KEY_OF_web }\nfiles: { per_key: true }\n";
+    let gateway = Gateway::start(&file(&[entry], more)).await;
+    (mock, gateway)
+}
+
+/// Asks with the key of that name.
+async fn ask_as(gateway: &Gateway, name: &str, line: &str, body: &[u8]) -> Response {
+    let key = format!("Bearer {}", provider_key(name));
+    let form = line.ends_with("/files") || line.ends_with("/parts");
+    let content_type = if form { FORM } else { "application/json" };
+    ask(gateway, line, &[("authorization", &key), ("content-type", content_type)], body).await
+}
+
+/// The ids of a list.
+fn ids(list: &Value) -> Vec<&str> {
+    list["data"].as_array().unwrap().iter().map(|element| element["id"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn each_key_has_what_was_made_with_it_and_finds_nothing_else() {
+    let (mock, gateway) = apart().await;
+    for name in ["ci", "web"] {
+        let sent = form(format!("from {name}").as_bytes());
+        let made = ask_as(&gateway, name, "POST /v1/files", &sent).await.expect_status(200).json();
+        assert_eq!(made["id"], format!("file-{name}"));
+    }
+    let before = mock.requests().len();
+    for line in [
+        "GET /v1/files/file-ci",
+        "GET /v1/files/file-ci/content",
+        "DELETE /v1/files/file-ci",
+        "GET /v1/files/file-of-old",
+    ] {
+        let got = ask_as(&gateway, "web", line, b"").await.expect_status(404).json();
+        assert_eq!(got["error"]["code"], "not_found", "{line}");
+        assert!(got["error"]["message"].as_str().unwrap().contains("made with this client key"), "{got}");
+    }
+    assert_eq!(mock.requests().len(), before, "the provider is not asked");
+    ask_as(&gateway, "ci", "GET /v1/files/file-ci/content", b"").await.expect_status(200);
+
+    let list = ask_as(&gateway, "ci", "GET /v1/files?limit=3", b"").await.expect_status(200).json();
+    assert_eq!(
+        (ids(&list), &list["last_id"], &list["has_more"]),
+        (vec!["file-ci"], &json!("file-of-old"), &json!(true))
+    );
+    let list = ask_as(&gateway, "web", "GET /v1/files", b"").await.expect_status(200).json();
+    assert_eq!(ids(&list), ["file-web"]);
+
+    ask_as(&gateway, "ci", "DELETE /v1/files/file-ci", b"").await.expect_status(200);
+    ask_as(&gateway, "ci", "GET /v1/files/file-ci", b"").await.expect_status(404);
+    ask_as(&gateway, "web", "GET /v1/files/file-web", b"").await.expect_status(200);
+}
+
+#[tokio::test]
+async fn batches_and_uploads_and_their_files_are_their_makers_too() {
+    let (_mock, gateway) = apart().await;
+    ask_as(&gateway, "ci", "POST /v1/files", &form(b"from ci")).await.expect_status(200);
+    let batch = br#"{"input_file_id":"file-ci","endpoint":"/v1/chat/completions","completion_window":"24h"}"#;
+    ask_as(&gateway, "web", "POST /v1/batches", batch).await.expect_status(404);
+    ask_as(&gateway, "ci", "POST /v1/batches", batch).await.expect_status(200);
+    // Whatever the document says that it is.
+    let key = format!("Bearer {}", provider_key("web"));
+    let headers = [("authorization", &*key), ("content-type", "text/plain")];
+    ask(&gateway, "POST /v1/batches", &headers, batch).await.expect_status(404);
+    for line in [
+        "GET /v1/batches/batch-of-file-ci",
+        "POST /v1/batches/batch-of-file-ci/cancel",
+        "GET /v1/files/batch-of-file-ci-out/content",
+    ] {
+        ask_as(&gateway, "web", line, b"").await.expect_status(404);
+        ask_as(&gateway, "ci", line, b"").await.expect_status(200);
+    }
+    let list = ask_as(&gateway, "web", "GET /v1/batches", b"").await.expect_status(200).json();
+    assert_eq!(ids(&list), Vec::<&str>::new());
+
+    let upload = br#"{"filename":"ci","purpose":"batch","bytes":3,"mime_type":"text/jsonl"}"#;
+    ask_as(&gateway, "ci", "POST /v1/uploads", upload).await.expect_status(200);
+    ask_as(&gateway, "web", "POST /v1/uploads/upload-ci/parts", &form(b"x")).await.expect_status(404);
+    ask_as(&gateway, "ci", "POST /v1/uploads/upload-ci/parts", &form(b"x")).await.expect_status(200);
+    let parts = br#"{"part_ids":["part-1"]}"#;
+    ask_as(&gateway, "web", "POST /v1/uploads/upload-ci/complete", parts).await.expect_status(404);
+    ask_as(&gateway, "ci", "POST /v1/uploads/upload-ci/complete", parts).await.expect_status(200);
+    ask_as(&gateway, "web", "GET /v1/files/file-large", b"").await.expect_status(404);
+    ask_as(&gateway, "ci", "GET /v1/files/file-large", b"").await.expect_status(200);
+}
+
+#[tokio::test]
+async fn a_call_of_a_model_names_only_files_of_its_own_key() {
+    let (mock, gateway) = apart().await;
+    ask_as(&gateway, "ci", "POST /v1/files", &form(b"from ci")).await.expect_status(200);
+    let body = |id: &str| {
+        let part = json!({ "type": "file", "file": { "file_id": id } });
+        json!({ "model": "up/m1", "messages": [{ "role": "user", "content": [part] }] }).to_string().into_bytes()
+    };
+    let chat = "POST /v1/chat/completions";
+    let got = ask_as(&gateway, "web", chat, &body("file-ci")).await.expect_status(404).json();
+    assert!(got["error"]["message"].as_str().unwrap().contains("`file-ci`"), "{got}");
+    ask_as(&gateway, "ci", chat, &body("file-of-old")).await.expect_status(404);
+    assert_eq!(mock.requests().len(), 1, "only the upload went out");
+    ask_as(&gateway, "ci", chat, &body("file-ci")).await.expect_status(200);
+    ask_as(&gateway, "ci", chat, b"{\"model\":").await.expect_status(400);
+}
+
+#[tokio::test]
+async fn a_reload_forgets_nobodys_files_and_a_list_that_cannot_be_read_is_not_told() {
+    let (mock, gateway) = apart().await;
+    ask_as(&gateway, "ci", "POST /v1/files", &form(b"from ci")).await.expect_status(200);
+    let text = std::fs::read_to_string(gateway.folder().join("routeplane.yaml")).unwrap();
+    gateway.edit(&format!("{text}presets: {{ p: up/m1 }}\n"));
+    gateway.cli(&["reload"]).await;
+    let got = ask_as(&gateway, "ci", "GET /v1/files/file-ci", b"").await.expect_status(200);
+    assert_eq!(got.header("x-routeplane-generation"), Some("2"));
+    drop(mock);
+
+    let headers = vec![("content-type", "text/plain".to_owned())];
+    let act = Act::Respond { status: 200, headers, body: b"file-ci, file-web".to_vec() };
+    let mock = MockUpstream::start([act]).await;
+    let more = "keys: { ci: env:KEY_OF_ci }\nfiles: { per_key: true }\n";
+    let gateway = Gateway::start(&file(&[keeper("up", "openai-chat", &mock)], more)).await;
+    let got = ask_as(&gateway, "ci", "GET /v1/files?limit=2", b"").await.expect_status(502);
+    assert!(!got.text().contains("file-web"), "{got:?}");
 }
 
 #[tokio::test]

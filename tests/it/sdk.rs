@@ -85,7 +85,8 @@ async fn openai_responses_for_node() {
 #[tokio::test]
 async fn openai_files_and_batches_for_python() {
     let mock = MockUpstream::start([Act::script(kept)]).await;
-    let file = providers(&[("up", "openai-chat", &mock)]).replace(", key:", ", operations: [files, batches], key:");
+    let file =
+        providers(&[("up", "openai-chat", &mock)]).replace(", key:", ", operations: [files, batches, uploads], key:");
     let gateway = Gateway::start(&file).await;
     let script = "python/with_openai_files.py";
     let mut command = command_for(script).await;
@@ -97,6 +98,7 @@ async fn openai_files_and_batches_for_python() {
         "file": ["file-1", 79, "batch"], "shown": "in.jsonl", "files": ["file-1"],
         "batch": ["batch_1", "validating", { "team": "lab" }], "batches": ["batch_1"], "done": "completed",
         "output": "{\"custom_id\":\"a\"}\n", "cancelled": "cancelling", "deleted": true, "missing": 404,
+        "upload": ["upload_1", "completed", "file-1"],
     });
     assert_eq!(said, expected);
 }
@@ -113,6 +115,10 @@ fn kept(request: &Request) -> Reply {
             "metadata": { "team": "lab" } })
     };
     let list = |one: Value| json!({ "object": "list", "data": [one], "has_more": false });
+    let upload = |status: &str| {
+        json!({ "id": "upload_1", "object": "upload", "bytes": 158, "created_at": 1, "expires_at": 2,
+            "filename": "in.jsonl", "purpose": "batch", "status": status, "file": null })
+    };
     let form = request.text().contains("name=\"purpose\"\r\n\r\nbatch") && request.text().contains("custom_id");
     match (request.method.as_str(), request.path()) {
         ("POST", "/v1/files") if form => Reply::ok(file()),
@@ -126,6 +132,15 @@ fn kept(request: &Request) -> Reply {
         ("GET", "/v1/batches") => Reply::ok(list(batch("completed"))),
         ("GET", "/v1/batches/batch_1") => Reply::ok(batch("completed")),
         ("POST", "/v1/batches/batch_1/cancel") => Reply::ok(batch("cancelling")),
+        ("POST", "/v1/uploads") if request.json()["mime_type"] == "text/jsonl" => Reply::ok(upload("pending")),
+        ("POST", "/v1/uploads/upload_1/parts") if request.text().contains("custom_id") => {
+            Reply::ok(json!({ "id": "part_1", "object": "upload.part", "created_at": 1, "upload_id": "upload_1" }))
+        }
+        ("POST", "/v1/uploads/upload_1/complete") if request.json()["part_ids"] == json!(["part_1", "part_1"]) => {
+            let mut done = upload("completed");
+            done["file"] = file();
+            Reply::ok(done)
+        }
         _ => Reply::Whole { status: 404, headers: Vec::new(), body: dialect::error(request, 404, "no such thing") },
     }
 }

@@ -1,12 +1,14 @@
 //! Files and batches that a provider keeps. Requests about them pass as they come, in both directions and piece by piece: a
 //! file of half a gigabyte takes no more memory here than a question.
 //!
-//! What a provider keeps belongs to its account. The gateway cannot tell whose a file is, and does not pretend to: where
-//! several client keys are in use, only those may ask that the file lists, and they share everything. Of a pool of keys
-//! the first is used, because another may be another account's.
+//! What a provider keeps belongs to its account. Where several client keys are in use, either only those may ask that the
+//! file lists, and they share everything; or the gateway remembers which key made what ([`owned`]). Of a pool of keys the
+//! first is used, because another may be another account's.
 
 pub mod choose;
+pub mod owned;
 pub mod path;
+mod references;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,12 +20,13 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use self::choose::Place;
+use self::owned::Owned;
 use self::path::{Deed, Object};
 use super::attempt::{collect, forwarded, is_json};
 use super::failure::{Failure, StatusFailure};
 use super::outgoing::head;
 use super::respond::{self, Trail};
-use super::{ResponseBody, access, receive};
+use super::{Gateway, ResponseBody, access, receive};
 use crate::live::Live;
 use crate::state::{Credential, uris};
 use crate::table::SettingsIdx;
@@ -49,13 +52,20 @@ pub struct Asked<'r> {
 ///
 /// # Errors
 /// A client key that may not, no provider or several, and one that cannot be reached or refuses its key.
-pub async fn answer(live: &Arc<Live>, asked: Asked<'_>, trail: &mut Trail) -> Result<Response<ResponseBody>, Error> {
+pub async fn answer(
+    gateway: &Gateway,
+    live: &Arc<Live>,
+    asked: Asked<'_>,
+    trail: &mut Trail,
+) -> Result<Response<ResponseBody>, Error> {
     if !live.table.keeps_files_for(asked.key) {
         return Err(not_shared());
     }
     let place = choose::provider(live, &asked.object, asked.headers)?;
     let name = &*place.provider.name;
     trail.target = Some(name.to_owned());
+    let owned = Owned::new(gateway, live, asked.key);
+    owned.map_or(Ok(()), |owned| owned.may_ask(name, &asked.object))?;
     let timeouts = live.table.settings(SettingsIdx::BASE).map(|base| base.timeouts.clone()).unwrap_or_default();
     let deadline = Instant::now() + timeouts.total;
     let late = || Failure::Deadline(timeouts.total).into_error(name);
@@ -63,19 +73,20 @@ pub async fn answer(live: &Arc<Live>, asked: Asked<'_>, trail: &mut Trail) -> Re
         Some(tokens) => Some(access::token(tokens, name, deadline, timeouts.total).await?),
         None => place.state.keys.first().cloned(),
     };
-    let Object { kind, deed, .. } = asked.object;
+    let object = asked.object.clone();
     let head = head(&place, &asked, credential.as_deref())?;
-    let sending = send(live, asked, head, &timeouts, deadline);
+    let sending = send(live, asked, owned, head, &timeouts, deadline);
     let sent = tokio::time::timeout_at(deadline, sending).await.map_err(|_| late())??;
     let response = sent.map_err(|error| Failure::from(error).into_error(name))?;
-    let access = Access { place, credential, kind };
-    let relaying = access.relay(deed, response, &timeouts, deadline, trail);
+    let access = Access { place, credential, object, owned };
+    let relaying = access.relay(response, &timeouts, deadline, trail);
     tokio::time::timeout_at(deadline, relaying).await.map_err(|_| late())?
 }
 
 fn not_shared() -> Error {
     let message = "files and batches belong to the provider's account, which the client keys of this gateway share; the \
-                   holders of those that `files: { keys: [...] }` of the gateway's file lists may use them";
+                   holders of those that `files: { keys: [...] }` of the gateway's file lists may use them, and with \
+                   `files: { per_key: true }` each key has its own";
     Error::new(ErrorKind::Permission, message).with_code("files_not_shared")
 }
 
@@ -99,10 +110,11 @@ fn head(place: &Place<'_>, asked: &Asked<'_>, credential: Option<&Credential>) -
 /// Sends the request with what body it has. Documents are read first; everything else passes as it comes.
 ///
 /// # Errors
-/// A body that does not come.
+/// A body that does not come, or that names files of another client key.
 async fn send(
     live: &Live,
     asked: Asked<'_>,
+    owned: Option<Owned<'_>>,
     head: Request<()>,
     timeouts: &Timeouts,
     deadline: Instant,
@@ -110,11 +122,14 @@ async fn send(
     let (mut parts, ()) = head.into_parts();
     let pools = &live.runtime.pools;
     let readable = |sent: Result<Response<Incoming>, SendError>| sent.map(upstream::body::readable);
-    if asked.object.deed != Deed::Create {
+    if !asked.object.deed.sends() {
         return Ok(readable(pools.send(Request::from_parts(parts, Pieces::default()), timeouts.connect).await));
     }
-    if is_json(asked.headers) {
+    // What names files of others must not pass unread, whatever it says that it is.
+    let names_files = owned.filter(|_| asked.object.kind == Operation::Batches);
+    if is_json(asked.headers) || names_files.is_some() {
         let body = receive::body(asked.headers, asked.body, live.table.limits.body).await?;
+        owned.map_or(Ok(()), |owned| owned.may_say(&body))?;
         parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         return Ok(readable(pools.send(Request::from_parts(parts, body.into()), timeouts.connect).await));
     }
@@ -136,13 +151,13 @@ struct Access<'l> {
     place: Place<'l>,
     credential: Option<Arc<Credential>>,
     /// What it was asked about.
-    kind: Operation,
+    object: Object<'l>,
+    owned: Option<Owned<'l>>,
 }
 
 impl Access<'_> {
     async fn relay(
         &self,
-        deed: Deed,
         response: Response<upstream::Body>,
         timeouts: &Timeouts,
         deadline: Instant,
@@ -151,7 +166,9 @@ impl Access<'_> {
         let failed = |failure: Failure| failure.into_error(&self.place.provider.name);
         let (head, body) = response.into_parts();
         let mut headers = forwarded(&head.headers);
-        let bytes = matches!(deed, Deed::Content | Deed::Results) || !is_json(&head.headers);
+        // What is not JSON, though it should be, is for the caller to see; unless others' things could be in it.
+        let deed = self.object.deed;
+        let bytes = matches!(deed, Deed::Content | Deed::Results) || (!is_json(&head.headers) && self.owned.is_none());
         if head.status.is_success() && bytes {
             for name in [CONTENT_DISPOSITION, CONTENT_LENGTH] {
                 let value = head.headers.get(&name).cloned();
@@ -163,6 +180,10 @@ impl Access<'_> {
         let body = collect(body, timeouts.idle).await.map_err(failed)?;
         if head.status.is_success() {
             headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+            let body = match self.owned {
+                Some(owned) => owned.answered(&self.place.provider.name, (deed, self.object.id.as_deref()), body)?,
+                None => body,
+            };
             return Ok(respond::relayed(head.status, headers, self.with_own_paths(body).into(), trail));
         }
         let text = self.scrubbed(&body);
@@ -178,10 +199,11 @@ impl Access<'_> {
     /// Anthropic's batches say where their results are, by an address at Anthropic's, and its packages go there, with whatever
     /// key they have. A path alone leads them back here.
     fn with_own_paths(&self, body: Bytes) -> Bytes {
-        if self.kind != Operation::Batches || self.place.endpoint.protocol != ProtocolId::AnthropicMessages {
+        let kind = self.object.kind;
+        if kind != Operation::Batches || self.place.endpoint.protocol != ProtocolId::AnthropicMessages {
             return body;
         }
-        let Some(path) = self.place.endpoint.outbound().and_then(|outbound| outbound.path(self.kind, "", false)) else {
+        let Some(path) = self.place.endpoint.outbound().and_then(|outbound| outbound.path(kind, "", false)) else {
             return body;
         };
         let (theirs, ours) = (format!("\"{}{path}/", self.place.endpoint.base_url), format!("\"{path}/"));

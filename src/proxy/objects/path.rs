@@ -7,12 +7,12 @@ use percent_encoding::percent_decode_str;
 
 use crate::wire::{Operation, ProtocolId};
 
-/// What a caller wants of a file, of a batch, or of all of them.
+/// What a caller wants of a file, a batch or an upload, or of all of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Object<'a> {
     /// Whose files and batches these are: OpenAI's or Anthropic's shape.
     pub dialect: ProtocolId,
-    /// [`Operation::Files`] or [`Operation::Batches`].
+    /// [`Operation::Files`], [`Operation::Batches`] or [`Operation::Uploads`].
     pub kind: Operation,
     pub id: Option<Cow<'a, str>>,
     pub deed: Deed,
@@ -30,12 +30,29 @@ pub enum Deed {
     /// The answers of a batch (Anthropic; OpenAI's are in a file).
     Results,
     Cancel,
+    /// One part of an upload.
+    AddPart,
+    /// The end of an upload, which makes a file of its parts.
+    Complete,
 }
+
+/// All of them; no two ask for the same with the same method and path.
+const DEEDS: [Deed; 9] = [
+    Deed::Create,
+    Deed::List,
+    Deed::Show,
+    Deed::Delete,
+    Deed::Content,
+    Deed::Results,
+    Deed::Cancel,
+    Deed::AddPart,
+    Deed::Complete,
+];
 
 impl Deed {
     pub fn method(self) -> Method {
         match self {
-            Deed::Create | Deed::Cancel => Method::POST,
+            Deed::Create | Deed::Cancel | Deed::AddPart | Deed::Complete => Method::POST,
             Deed::List | Deed::Show | Deed::Content | Deed::Results => Method::GET,
             Deed::Delete => Method::DELETE,
         }
@@ -48,7 +65,14 @@ impl Deed {
             Deed::Content => "/content",
             Deed::Results => "/results",
             Deed::Cancel => "/cancel",
+            Deed::AddPart => "/parts",
+            Deed::Complete => "/complete",
         }
+    }
+
+    /// Whether its request has a body.
+    pub fn sends(self) -> bool {
+        matches!(self, Deed::Create | Deed::AddPart | Deed::Complete)
     }
 }
 
@@ -63,6 +87,8 @@ pub fn read<'a>(method: &Method, path: &'a str, headers: &HeaderMap) -> Option<R
         (ProtocolId::AnthropicMessages, Operation::Batches, rest)
     } else if let Some(rest) = below("/batches") {
         (ProtocolId::OpenAiChat, Operation::Batches, rest)
+    } else if let Some(rest) = below("/uploads") {
+        (ProtocolId::OpenAiChat, Operation::Uploads, rest)
     } else {
         // Every package for Anthropic's API sends its version.
         let anthropic = headers.contains_key("anthropic-version");
@@ -81,18 +107,19 @@ fn object<'a>(dialect: ProtocolId, kind: Operation, method: &Method, rest: &'a s
             (Some(percent_decode_str(id).decode_utf8().ok().filter(|id| !id.is_empty())?), tail)
         }
     };
-    let files = kind == Operation::Files;
+    let (files, uploads) = (kind == Operation::Files, kind == Operation::Uploads);
     let anthropic = dialect == ProtocolId::AnthropicMessages;
     let allowed = |deed: Deed| match deed {
-        Deed::Create | Deed::List => id.is_none(),
-        Deed::Show => id.is_some(),
+        Deed::Create => id.is_none(),
+        Deed::List => id.is_none() && !uploads,
+        Deed::Show => id.is_some() && !uploads,
         Deed::Delete => id.is_some() && (files || anthropic),
         Deed::Content => id.is_some() && files,
         Deed::Results => id.is_some() && anthropic && !files,
         Deed::Cancel => id.is_some() && !files,
+        Deed::AddPart | Deed::Complete => id.is_some() && uploads,
     };
-    let deeds = [Deed::Create, Deed::List, Deed::Show, Deed::Delete, Deed::Content, Deed::Results, Deed::Cancel];
-    let deed = deeds.into_iter().find(|deed| allowed(*deed) && deed.method() == *method && deed.tail() == tail)?;
+    let deed = DEEDS.into_iter().find(|deed| allowed(*deed) && deed.method() == *method && deed.tail() == tail)?;
     Some(Object { dialect, kind, id, deed })
 }
 
@@ -134,6 +161,14 @@ mod tests {
         check("DELETE /v1/messages/batches/b", true, "anthropic-messages batches Delete b");
         check("GET /v1/messages/batches/b/results", true, "anthropic-messages batches Results b");
         check("GET /v1/batches/b/results", false, "405 openai-chat");
+        check("POST /v1/uploads", false, "openai-chat uploads Create -");
+        check("POST /v1/uploads/u/parts", false, "openai-chat uploads AddPart u");
+        check("POST /v1/uploads/u/complete", false, "openai-chat uploads Complete u");
+        check("POST /uploads/u/cancel", false, "openai-chat uploads Cancel u");
+        check("GET /v1/uploads", false, "405 openai-chat");
+        check("GET /v1/uploads/u", false, "405 openai-chat");
+        check("DELETE /v1/uploads/u", false, "405 openai-chat");
+        check("POST /v1/files/f/complete", false, "405 openai-chat");
         check("GET /v1/messages", true, "-");
         check("GET /v1/filesystem", false, "-");
     }

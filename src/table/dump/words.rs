@@ -195,11 +195,15 @@ pub(super) fn kept(kept: &Kept) -> String {
 /// Nothing where the file says nothing.
 pub(super) fn files(files: &FilesPolicy) -> Option<String> {
     let provider = files.provider.as_ref().map(|provider| format!("at {provider}"));
-    let keys = files
-        .keys
-        .as_ref()
-        .map(|keys| format!("shared by {}", if keys.is_empty() { "nobody".to_owned() } else { keys.join(" ") }));
-    let words: Vec<String> = provider.into_iter().chain(keys).collect();
+    let keys = files.keys.as_ref().map(|keys| {
+        format!(
+            "{} {}",
+            if files.per_key { "for" } else { "shared by" },
+            if keys.is_empty() { "nobody".to_owned() } else { keys.join(" ") }
+        )
+    });
+    let per_key = files.per_key.then(|| "each key its own".to_owned());
+    let words: Vec<String> = provider.into_iter().chain(keys).chain(per_key).collect();
     (!words.is_empty()).then(|| words.join(", "))
 }
 

@@ -23,6 +23,11 @@ try:
 except openai.NotFoundError as error:
     missing = error.status_code
 
+# In two parts.
+upload = client.uploads.upload_file_chunked(
+    file=LINE + LINE, filename="in.jsonl", bytes=2 * len(LINE), mime_type="text/jsonl", purpose="batch", part_size=100
+)
+
 print(json.dumps({
     "file": [file.id, file.bytes, file.purpose],
     "shown": client.files.retrieve(file.id).filename,
@@ -34,4 +39,5 @@ print(json.dumps({
     "cancelled": client.batches.cancel(batch.id).status,
     "deleted": client.files.delete(file.id).deleted,
     "missing": missing,
+    "upload": [upload.id, upload.status, upload.file.id],
 }))
