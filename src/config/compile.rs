@@ -11,7 +11,7 @@ use super::own_tests::{self, World};
 use super::resolve::{self, NamedRoute, Names};
 use super::routes::{self, Expander, PresetRoute, Targets};
 use super::rules::{self, ReadRule};
-use super::{Env, Files, Proof, Templates, Tests, check, output, own_address, prove, telemetry, tensorzero};
+use super::{Env, Files, Proof, Templates, Tests, check, output, own_address, prove, rate_limits, telemetry, tensorzero};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::rule::ast::{Expression, PresetName};
 use crate::rule::predicate::Predicate;
@@ -92,6 +92,7 @@ fn table(
     }
     let keys = check::keys(&document.keys, secrets, diagnostics);
     let limits = check::limits(document.limits.as_ref(), diagnostics);
+    let rate_limits = rate_limits::read(&document.rate_limits, &document.keys, diagnostics);
     let collector = document.telemetry.as_ref().and_then(|telemetry| telemetry.otlp.as_ref());
     let otlp = telemetry::otlp(collector, secrets, diagnostics);
     let access_log = telemetry::access_log(document.access_log.as_ref(), diagnostics);
@@ -127,6 +128,7 @@ fn table(
         allow_request_routing: document.allow_request_routing.as_ref().is_some_and(|allowed| allowed.value),
         utc_offset: document.timezone.as_ref().and_then(|zone| parse_offset(&zone.value)).unwrap_or_default(),
         limits,
+        rate_limits,
         kept,
         tensorzero: surface.map(Box::new),
         files,

@@ -1,6 +1,7 @@
 //! The file as written: every leaf with its place. One declaration per mapping of the file: the decoder, the JSON Schema and
 //! the configuration reference all come from it.
 
+pub mod limits;
 pub mod tensorzero;
 
 use std::time::Duration;
@@ -19,6 +20,7 @@ use super::decode::value::{RetryOn, Route, Rules, Version};
 use crate::source::{SourceText, Span, Spanned};
 use crate::wire::ProtocolId;
 use crate::wire::quirk::Quirks;
+use limits::RateLimitEntry;
 use tensorzero::TensorzeroEntry;
 
 mapping! {
@@ -59,6 +61,8 @@ mapping! {
         "tensorzero" => tensorzero: Option<TensorzeroEntry> as TensorzeroEntry,
         /// Limits of the server.
         "limits" => limits: Option<LimitsEntry> as LimitsEntry,
+        /// How much callers may have of models, by name: for everybody, or for each key, user or tag.
+        "rate_limits" => rate_limits: Vec<RateLimitEntry> as Named<RateLimitEntry>,
         /// What is kept in memory of answers, for `previous_response_id` of OpenAI Responses.
         "responses" => responses: Option<ResponsesEntry> as ResponsesEntry,
         /// Files and batches that callers keep at a provider.

@@ -18,6 +18,7 @@ mod output;
 mod own_address;
 mod own_tests;
 mod prove;
+mod rate_limits;
 pub mod reference;
 mod resolve;
 mod routes;

@@ -77,6 +77,8 @@ codes! {
     NoFallback = 92, Warning;
     BadTemplate = 93, Error;
     BadTensorzero = 96, Error;
+    BadRateLimit = 97, Error;
+    IdleRateLimit = 98, Warning;
 
     // 100–139: rules and route expressions
     RuleSyntax = 100, Error;

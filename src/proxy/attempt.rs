@@ -79,7 +79,7 @@ pub struct Try<'r, 'i, 'b, 't> {
 
 impl Try<'_, '_, '_, '_> {
     /// What the model of this try costs.
-    fn tariff(&self) -> Tariff {
+    pub(super) fn tariff(&self) -> Tariff {
         let (provider, model) = (self.attempt.provider, self.attempt.model);
         let written = !provider.prices.is_empty() && provider.written_prices_of(model).is_some();
         // The catalogue's prices are those of text.

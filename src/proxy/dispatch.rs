@@ -27,8 +27,9 @@ use super::responses::stored::{self, Question};
 use super::scopes::{Bounds, Scopes, Step};
 use super::shadow::Original;
 use super::tensorzero::doors::Door;
-use super::{Gateway, ResponseBody, guard, models, objects, receive, recorded, responses, tensorzero};
+use super::{Gateway, ResponseBody, guard, limits, models, objects, receive, recorded, responses, tensorzero};
 use crate::live::Live;
+use crate::rule::Facts;
 use crate::state::health::Taking;
 use crate::table::select::NotFound;
 use crate::table::settings::{OnLoss, Retries};
@@ -220,7 +221,11 @@ async fn generate(
         key: client,
         request_id: &request_id,
         request: OnceLock::new(),
-        assumed: Assumed { episode: episode.as_deref(), ..Assumed::default() },
+        assumed: Assumed {
+            episode: episode.as_deref(),
+            tags: surface.as_ref().map_or(&[], |inference| inference.own_tags()),
+            ..Assumed::default()
+        },
         utc_offset: live.table.utc_offset,
         clock: super::now,
     };
@@ -256,7 +261,8 @@ async fn generate(
     let stream = envelope.stream && call.operation.streams();
     let total = attempts.first().map_or(Duration::ZERO, |attempt| attempt.settings.timeouts.all(stream));
     trail.route = Some(route);
-    let walk = Walk { gateway, live, incoming: &incoming, stream, deadline: started + total, total };
+    let limited = (!live.table.rate_limits.is_empty()).then_some(&facts as &(dyn Facts + Sync));
+    let walk = Walk { gateway, live, incoming: &incoming, stream, deadline: started + total, total, limited };
     let (races, mirrors) = match &decision.outcome {
         // What is left of a plan is tried in order.
         Outcome::Attempts { attempts: all, races, mirrors, .. } if all.len() == attempts.len() => {
@@ -393,6 +399,8 @@ pub(super) struct Walk<'r, 'i, 'b> {
     stream: bool,
     deadline: Instant,
     total: Duration,
+    /// What rate limits go by, where the file has some.
+    limited: Option<&'r (dyn Facts + Sync)>,
 }
 
 impl Walk<'_, '_, '_> {
@@ -478,7 +486,11 @@ impl Walk<'_, '_, '_> {
                 correction: correction.as_ref(),
                 trace: &trace,
             };
-            let failure = match attempt::run(&this).await {
+            let tried = match self.limited {
+                Some(facts) => Box::pin(limits::run(facts, &this)).await,
+                None => attempt::run(&this).await,
+            };
+            let failure = match tried {
                 Ok(answer) => {
                     trail.entry.opened(number, matches!(answer.body, AnswerBody::Stream(_)), &answer.losses);
                     warn_of_losses(&answer, attempt, target, trail);
@@ -551,7 +563,7 @@ fn give_up(inbound: &'static dyn Inbound, last: Failed, trail: &mut Trail) -> Re
             }
             other => Failure::Status(Box::new(other)),
         },
-        Failure::Refused(error) => return respond::error(inbound, error, "gateway", trail),
+        Failure::Refused(error) | Failure::Limited(error) => return respond::error(inbound, error, "gateway", trail),
         other => other,
     };
     respond::error(inbound, failure.into_error(&target), "upstream", trail)

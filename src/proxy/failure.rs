@@ -18,6 +18,8 @@ use crate::wire::structured::watch::INVALID;
 pub enum Failure {
     /// This target cannot serve this request, whatever it answers: no lane, a refused translation, no key.
     Refused(Error),
+    /// A rate limit of the file is used up.
+    Limited(Error),
     /// No connection; nothing was sent.
     Connect(String),
     ConnectTimeout(Duration),
@@ -89,7 +91,7 @@ impl Failure {
         let retry_on = |cause: RetryOn| if any || retries.on.contains(&cause) { Next::Retry } else { Next::Fallback };
         match self {
             Failure::BadAnswer { .. } if any => Next::Retry,
-            Failure::Refused(_) | Failure::BadAnswer { .. } => Next::Fallback,
+            Failure::Refused(_) | Failure::Limited(_) | Failure::BadAnswer { .. } => Next::Fallback,
             Failure::Connect(_) | Failure::ConnectTimeout(_) | Failure::Broken(_) | Failure::Truncated => {
                 retry_on(RetryOn::Connect)
             }
@@ -174,7 +176,11 @@ impl Failure {
             | Failure::Broken(_)
             | Failure::Truncated
             | Failure::BadAnswer { .. } => true,
-            Failure::Refused(_) | Failure::Deadline(_) | Failure::Empty | Failure::Invalid(_) => false,
+            Failure::Refused(_)
+            | Failure::Limited(_)
+            | Failure::Deadline(_)
+            | Failure::Empty
+            | Failure::Invalid(_) => false,
             Failure::Status(failure) => by_error(failure.status, &failure.error),
             Failure::InStream(error) => by_error(error.status, error),
         }
@@ -202,6 +208,7 @@ impl Failure {
     pub fn cause(&self) -> &'static str {
         match self {
             Failure::Refused(_) => "refused",
+            Failure::Limited(_) => "rate_limited",
             Failure::Connect(_) => "connect",
             Failure::ConnectTimeout(_) => "connect_timeout",
             Failure::FirstToken(_) => "first_token_timeout",
@@ -221,7 +228,7 @@ impl Failure {
         let upstream =
             |kind, code: &str, message: String| Error::new(kind, format!("{target}: {message}")).with_code(code);
         match self {
-            Failure::Refused(error) => error,
+            Failure::Refused(error) | Failure::Limited(error) => error,
             Failure::Connect(cause) => {
                 let code = if cause.contains("dns") { "upstream_dns" } else { "upstream_unreachable" };
                 upstream(ErrorKind::Upstream, code, format!("no connection to the upstream ({cause})"))

@@ -40,6 +40,7 @@ pub mod guard;
 pub mod head_watch;
 mod hedge;
 pub mod ingress;
+mod limits;
 pub mod models;
 pub mod objects;
 pub mod outgoing;

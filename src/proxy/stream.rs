@@ -15,6 +15,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::attempt::Judged;
 use super::cut::{self, Cut};
+use super::limits::Ticket;
 use super::pipe::{Out, Pipe, Progress};
 use super::recorded;
 use super::shadow::Half;
@@ -53,6 +54,8 @@ pub struct StreamBody {
     sent: u64,
     /// The target's health, for which it counts until its last byte.
     health: Option<Judged>,
+    /// What it has taken of rate limits.
+    ticket: Option<Ticket>,
     /// Somebody compares this answer with another.
     half: Option<Half>,
 }
@@ -243,6 +246,7 @@ impl StreamBody {
             entry: Entry::default(),
             sent: 0,
             health: None,
+            ticket: None,
             half: None,
         };
         if body.stream.pipe.has_failed() {
@@ -264,6 +268,11 @@ impl StreamBody {
     /// The stream counts for the health of its target.
     pub fn counts_for(&mut self, health: Judged) {
         self.health = Some(health);
+    }
+
+    /// What it takes in the end is settled with `ticket`.
+    pub fn settles(&mut self, ticket: Ticket) {
+        self.ticket = Some(ticket);
     }
 
     /// The answer is one side of a comparison.
@@ -373,6 +382,9 @@ impl Drop for StreamBody {
         let (model, finish_reasons) = pipe.answered_by();
         let usage = pipe.usage().copied();
         let account = Account { usage, estimated, cost_usd, cost_estimated_usd, model, finish_reasons };
+        if let Some(ticket) = &mut self.ticket {
+            ticket.settle(&account);
+        }
         if let Some(half) = self.half.take() {
             half.ended(outcome, &account);
         }

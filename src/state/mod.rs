@@ -5,6 +5,7 @@ pub mod client_keys;
 pub mod credentials;
 pub mod health;
 pub mod inferences;
+pub mod limits;
 pub mod objects;
 pub mod responses;
 pub mod tokens;
@@ -44,6 +45,8 @@ pub struct Runtime {
     /// Where records of requests go.
     pub telemetry: Wanted,
     pub health: TargetHealth,
+    /// What rate limits have counted.
+    pub limits: limits::Limits,
 }
 
 /// The run-time side of one provider.
@@ -93,6 +96,7 @@ impl Runtime {
         let feedback = table.tensorzero.as_ref().and_then(|surface| surface.feedback_file.as_deref());
         let feedback = feedback.map(|file| folder.join(file));
         let recorded = Named::of(table);
+        let limits = limits::Limits::prepare(table, previous.map(|runtime| &runtime.limits));
         let health = TargetHealth::prepare(table, previous.map(|runtime| &runtime.health));
         let telemetry = Wanted {
             access_log: table.access_log.as_ref().map(|log| access_log::Settings::of(log, folder)),
@@ -103,7 +107,7 @@ impl Runtime {
         };
         problems.extend(telemetry.access_log.iter().filter_map(|log| log.probe().err()));
         if problems.is_empty() {
-            Ok(Runtime { pools, providers, client_keys, recorded, telemetry, health, feedback })
+            Ok(Runtime { pools, providers, client_keys, recorded, telemetry, health, limits, feedback })
         } else {
             Err(problems)
         }

@@ -42,6 +42,8 @@ pub struct RequestFacts<'r, 'b> {
 pub struct Assumed<'r> {
     pub user: Option<&'r str>,
     pub episode: Option<&'r str>,
+    /// Tags that stand elsewhere in the request than those of everybody.
+    pub tags: &'r [(String, String)],
     pub input_tokens: Option<u64>,
     /// 0 to 23.
     pub hour: Option<u64>,
@@ -143,7 +145,11 @@ impl Facts for RequestFacts<'_, '_> {
                 self.key.and_then(|key| key.attributes.get(name)).map(|text| Cow::Borrowed(&**text))
             }
             TextFact::Header(name) => self.header(name),
-            TextFact::Tag(name) => self.header(&tag_header(name)).or_else(|| self.metadata(name)),
+            TextFact::Tag(name) => {
+                let assumed = self.assumed.tags.iter().find(|(known, _)| **known == **name);
+                let assumed = assumed.map(|(_, value)| Cow::Borrowed(value.as_str()));
+                assumed.or_else(|| self.header(&tag_header(name))).or_else(|| self.metadata(name))
+            }
         }
     }
 

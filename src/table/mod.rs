@@ -9,6 +9,7 @@ pub mod explain;
 pub mod facts;
 pub mod health;
 pub mod index;
+pub mod limits;
 pub mod route;
 pub mod select;
 pub mod settings;
@@ -61,6 +62,7 @@ pub struct RoutingTable {
     /// Callers may say in their requests which models and providers they want, where their keys do not say otherwise.
     pub allow_request_routing: bool,
     pub limits: Limits,
+    pub rate_limits: Box<[limits::RateLimit]>,
     pub kept: Kept,
     /// The surface of a TensorZero gateway, where the file has that section.
     pub tensorzero: Option<Box<tensorzero::Surface>>,

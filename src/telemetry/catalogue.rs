@@ -56,6 +56,7 @@ fn specimen() -> Metrics {
     metrics.traffic.circuit("demo", "model", true);
     metrics.traffic.hedged("demo", "model", "first");
     metrics.traffic.shadowed("demo", "model", "same");
+    metrics.traffic.limited("name", "tokens");
     metrics.config.activated(1, "id", 0.0);
     metrics.config.watch(WatchState::Off);
     metrics

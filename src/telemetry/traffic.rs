@@ -33,6 +33,7 @@ pub struct Traffic {
     openings: Family<TargetLabels, Counter>,
     hedges: Family<ResultLabels, Counter>,
     shadows: Family<ResultLabels, Counter>,
+    limited: Family<LimitLabels, Counter>,
 }
 
 const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
@@ -72,6 +73,12 @@ impl ResultLabels {
     fn new(provider: &str, model: &str, outcome: &'static str) -> ResultLabels {
         ResultLabels { provider: provider.to_owned(), model: model.to_owned(), outcome }
     }
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct LimitLabels {
+    limit: String,
+    resource: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -124,6 +131,7 @@ impl Traffic {
             openings: Family::default(),
             hedges: Family::default(),
             shadows: Family::default(),
+            limited: Family::default(),
         };
         registry.register(
             "requests",
@@ -179,7 +187,17 @@ impl Traffic {
             "Requests that were compared with a mirror, by the mirror and what came of it",
             traffic.shadows.clone(),
         );
+        registry.register(
+            "rate_limited",
+            "Attempts that a rate limit of the file refused, by limit and by what was used up",
+            traffic.limited.clone(),
+        );
         traffic
+    }
+
+    /// A rate limit has refused an attempt.
+    pub fn limited(&self, limit: &str, resource: &'static str) {
+        self.limited.get_or_create(&LimitLabels { limit: limit.to_owned(), resource }).inc();
     }
 
     /// A hedge was started; `outcome`: `first`, `second` or `failed`.

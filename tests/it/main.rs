@@ -45,6 +45,7 @@ mod keep_alive;
 mod lanes;
 mod laws;
 mod ledger;
+mod limits;
 mod lsp;
 mod metering;
 mod mock_upstream;

@@ -10,7 +10,7 @@ use crate::mock_upstream::{Act, MockUpstream};
 use crate::sandbox::Sandbox;
 
 /// The records of a gateway that has ended `count` calls, oldest first.
-async fn records(gateway: &Gateway, count: usize) -> Vec<Value> {
+pub(crate) async fn records(gateway: &Gateway, count: usize) -> Vec<Value> {
     let deadline = Instant::now() + std::time::Duration::from_secs(20);
     loop {
         let answer = http_client::get(gateway.address, "/admin/requests").await.expect_status(200).json();

@@ -5,6 +5,7 @@ use super::moment;
 use super::secret::is_variable;
 use super::shape::Shape;
 use crate::config::yaml::shorten;
+use crate::table::limits::Window;
 
 /// Any text.
 pub struct Any;
@@ -45,6 +46,34 @@ impl TextRule for Url {
         }
         Ok(())
     }
+}
+
+/// `100/minute`.
+pub struct RateText;
+
+impl TextRule for RateText {
+    const SHAPE: Shape = Shape::Text {
+        what: "a rate",
+        example: "100/minute",
+        pattern: Some("^[0-9][0-9_]*(\\.[0-9]+)?[kM]? ?/ ?(second|minute|hour|day|week|month)$"),
+    };
+
+    fn check(text: &str) -> Result<(), (String, String)> {
+        let help = "write an amount, `/` and `second`, `minute`, `hour`, `day`, `week` or `month`, e.g. `100/minute`";
+        match parse_rate(text) {
+            Some(_) => Ok(()),
+            None => Err((format!("`{}` is not a rate", shorten(text)), help.to_owned())),
+        }
+    }
+}
+
+/// The amount as it is written, and the window.
+pub fn parse_rate(text: &str) -> Option<(&str, Window)> {
+    let (amount, window) = text.split_once('/')?;
+    let amount = amount.trim();
+    amount.bytes().next().filter(u8::is_ascii_digit)?;
+    let window = window.trim();
+    Window::ALL.into_iter().find(|known| known.word() == window).map(|window| (amount, window))
 }
 
 /// `HOST:PORT`.

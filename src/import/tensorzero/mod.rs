@@ -10,6 +10,7 @@ mod draws;
 mod edits;
 mod functions;
 mod kinds;
+mod limits;
 mod location;
 mod meaning;
 mod models;

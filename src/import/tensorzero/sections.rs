@@ -129,18 +129,6 @@ impl Converter<'_> {
         }
     }
 
-    /// Limits are none of this version's.
-    pub(super) fn rate_limiting(&mut self) {
-        let Some(node) = self.root.get("rate_limiting") else { return };
-        let off = node.get("enabled").and_then(Node::flag) == Some(false);
-        let severity = if off { Severity::Info } else { Severity::Warning };
-        self.ledger.dropped(
-            node,
-            severity,
-            "this version does not limit callers: what the rules would have refused (429) is let through to the providers",
-        );
-    }
-
     pub(super) fn object_storage(&mut self) {
         let Some(node) = self.root.get("object_storage") else { return };
         self.ledger.dropped(node, Severity::Info, "files of requests are passed on and kept nowhere");

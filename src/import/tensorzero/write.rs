@@ -26,7 +26,7 @@ impl Converter<'_> {
         }
         let gateway = self.gateway();
         self.provider_types();
-        self.rate_limiting();
+        let rate_limits = self.rate_limits();
         self.object_storage();
         let models = self.models("models", "model");
         self.known_models = models.clone();
@@ -59,6 +59,12 @@ impl Converter<'_> {
             "What TensorZero's clients know by name; it switches TensorZero's HTTP interface on.",
             "tensorzero",
             surface,
+        );
+        section(
+            &mut text,
+            "How much callers may have; what is beyond it is a 429.",
+            "rate_limits",
+            rate_limits,
         );
         let providers = self.providers.items();
         section(

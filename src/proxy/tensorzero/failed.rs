@@ -12,6 +12,7 @@ const OF_CALLER: [&str; 3] = ["arguments_missing", "bad_arguments", "unknown_tem
 /// The error after the last failure.
 pub fn failed(inference: &Inference<'_>, failure: Failure, target: &str) -> Error {
     let failure = match failure {
+        Failure::Limited(error) => return error,
         Failure::Refused(error) if error.code.as_deref().is_some_and(|code| OF_CALLER.contains(&code)) => return error,
         other => other,
     };

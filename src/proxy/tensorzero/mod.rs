@@ -134,6 +134,11 @@ impl<'l> Inference<'l> {
         }
     }
 
+    /// The caller's own tags.
+    pub fn own_tags(&self) -> &[(String, String)] {
+        &self.call.tags
+    }
+
     fn is_json(&self) -> bool {
         self.function.is_some_and(|function| function.kind == FunctionKind::Json)
     }

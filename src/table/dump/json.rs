@@ -38,6 +38,12 @@ fn parts(table: &RoutingTable) -> Value {
             "connections": table.limits.connections,
             "drain": duration(table.limits.drain),
         },
+        "rate_limits": table.rate_limits.iter().map(|limit| json!({
+            "name": limit.name,
+            "scope": limit.scope_words(),
+            "priority": limit.priority,
+            "rates": limit.rates.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        })).collect::<Vec<_>>(),
         "responses": {
             "ttl": duration(table.kept.ttl),
             "entries": table.kept.entries,

@@ -9,6 +9,7 @@ use crate::provider::catalogue::Prices;
 use crate::provider::identity::{CloudIdentity, Credentials};
 use crate::rule::ast::PresetName;
 use crate::rule::predicate::Quoted;
+use crate::table::limits::RateLimit;
 use crate::table::settings::{AnswerForm, BodyEdit, OnForeignReasoning, Retries, RetryOn, Scope, Settings};
 use crate::table::telemetry::{AccessLog, Otlp};
 use crate::table::{ClientKey, FilesPolicy, Kept, Lane, Limits, ReloadSettings, RoutingTable, SettingsIdx, WatchMode};
@@ -186,6 +187,12 @@ pub(super) fn defaults(table: &RoutingTable) -> String {
 
 pub(super) fn limits(limits: &Limits) -> String {
     format!("body {} bytes, {} connections, drain {}", limits.body, limits.connections, duration(limits.drain))
+}
+
+pub(super) fn rate_limit(limit: &RateLimit) -> String {
+    let rates: Vec<String> = limit.rates.iter().map(ToString::to_string).collect();
+    let priority = limit.priority.map_or(String::new(), |priority| format!(", priority {priority}"));
+    format!("for {}: {}{priority}", limit.scope_words(), rates.join("; "))
 }
 
 pub(super) fn kept(kept: &Kept) -> String {
