@@ -11,7 +11,9 @@ use super::own_tests::{self, World};
 use super::resolve::{self, NamedRoute, Names};
 use super::routes::{self, Expander, PresetRoute, Targets};
 use super::rules::{self, ReadRule};
-use super::{Env, Files, Proof, Templates, Tests, check, output, own_address, prove, rate_limits, telemetry, tensorzero};
+use super::{
+    Env, Files, Proof, Templates, Tests, check, output, own_address, prove, rate_limits, telemetry, tensorzero,
+};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::rule::ast::{Expression, PresetName};
 use crate::rule::predicate::Predicate;

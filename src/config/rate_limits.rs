@@ -13,22 +13,15 @@ use crate::source::{Span, Spanned};
 use crate::table::limits::{Rate, RateLimit, Resource, Subject, Wanted};
 
 /// The limits in the file's order.
-pub(super) fn read(
-    entries: &[RateLimitEntry],
-    keys: &[KeyEntry],
-    diagnostics: &mut Diagnostics,
-) -> Box<[RateLimit]> {
+pub(super) fn read(entries: &[RateLimitEntry], keys: &[KeyEntry], diagnostics: &mut Diagnostics) -> Box<[RateLimit]> {
     entries.iter().filter_map(|entry| limit(entry, keys, diagnostics)).collect()
 }
 
 fn limit(entry: &RateLimitEntry, keys: &[KeyEntry], diagnostics: &mut Diagnostics) -> Option<RateLimit> {
     let scope: Vec<Option<(Subject, Wanted)>> =
         entry.scope.iter().map(|(name, values)| one(name, values, diagnostics)).collect();
-    let lists = [
-        (Resource::Attempts, &entry.attempts),
-        (Resource::Tokens, &entry.tokens),
-        (Resource::Cost, &entry.cost),
-    ];
+    let lists =
+        [(Resource::Attempts, &entry.attempts), (Resource::Tokens, &entry.tokens), (Resource::Cost, &entry.cost)];
     let written = lists.iter().flat_map(|(resource, list)| list.iter().map(|entry| (*resource, entry)));
     let rates: Vec<Option<Rate>> = written.map(|(resource, entry)| rate(resource, entry, diagnostics)).collect();
     if rates.is_empty() && !entry.faulty {
@@ -56,11 +49,7 @@ fn bad(message: String, span: Span, label: &str) -> Diagnostic {
 
 // === whom it is for
 
-fn one(
-    name: &Spanned<String>,
-    values: &[Spanned<String>],
-    diagnostics: &mut Diagnostics,
-) -> Option<(Subject, Wanted)> {
+fn one(name: &Spanned<String>, values: &[Spanned<String>], diagnostics: &mut Diagnostics) -> Option<(Subject, Wanted)> {
     let subject = subject(name, diagnostics)?;
     let wanted = match values {
         [] => {
@@ -124,12 +113,7 @@ fn no_subject(written: &Spanned<String>, name: &str) -> Diagnostic {
 }
 
 /// Says of a limit by keys that no key of the file is in it.
-fn warn_of_keys(
-    entry: &RateLimitEntry,
-    scope: &[(Subject, Wanted)],
-    keys: &[KeyEntry],
-    diagnostics: &mut Diagnostics,
-) {
+fn warn_of_keys(entry: &RateLimitEntry, scope: &[(Subject, Wanted)], keys: &[KeyEntry], diagnostics: &mut Diagnostics) {
     for ((subject, wanted), (written, _)) in scope.iter().zip(&entry.scope) {
         let values: BTreeSet<&str> = match subject {
             Subject::Fact(TextFact::Key) => keys.iter().map(|key| key.name.value.as_str()).collect(),
@@ -211,8 +195,12 @@ fn warn_of_windows(entry: &RateLimitEntry, rates: &[Option<Rate>], diagnostics: 
     let mut seen = BTreeSet::new();
     for rate in rates.iter().flatten() {
         if !seen.insert((rate.resource, rate.window.millis())) {
-            let message =
-                format!("`{}` has two rates of {} for a {}", entry.name.value, rate.resource.word(), rate.window.word());
+            let message = format!(
+                "`{}` has two rates of {} for a {}",
+                entry.name.value,
+                rate.resource.word(),
+                rate.window.word()
+            );
             diagnostics.push(
                 Diagnostic::new(Code::BadRateLimit, message)
                     .label(entry.name.span, "which of them holds?")

@@ -176,11 +176,9 @@ impl Failure {
             | Failure::Broken(_)
             | Failure::Truncated
             | Failure::BadAnswer { .. } => true,
-            Failure::Refused(_)
-            | Failure::Limited(_)
-            | Failure::Deadline(_)
-            | Failure::Empty
-            | Failure::Invalid(_) => false,
+            Failure::Refused(_) | Failure::Limited(_) | Failure::Deadline(_) | Failure::Empty | Failure::Invalid(_) => {
+                false
+            }
             Failure::Status(failure) => by_error(failure.status, &failure.error),
             Failure::InStream(error) => by_error(error.status, error),
         }

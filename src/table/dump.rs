@@ -87,7 +87,9 @@ pub fn items(table: &RoutingTable) -> Vec<Item> {
         setting("reload", words::reload(&table.reload)),
         setting("defaults", words::defaults(table)),
     ];
-    items.extend(table.rate_limits.iter().map(|limit| setting(&format!("rate_limit {}", limit.name), words::rate_limit(limit))));
+    items.extend(
+        table.rate_limits.iter().map(|limit| setting(&format!("rate_limit {}", limit.name), words::rate_limit(limit))),
+    );
     items.extend(table.otlp.iter().map(|otlp| setting("telemetry", words::otlp(otlp))));
     items.extend(table.access_log.iter().map(|log| setting("access_log", words::access_log(log))));
     items.extend(table.tensorzero.iter().flat_map(|surface| tensorzero::items(surface)));

@@ -51,7 +51,8 @@ async fn every_caller_is_told_in_its_dialect_and_when_to_come_back() {
     }
     assert_eq!(mock.requests().len(), 1);
     let metrics = http_client::get(gateway.address, "/metrics").await.text();
-    let count = format!("routeplane_rate_limited_total{{limit=\"few\",resource=\"attempts\"}} {}", 2 * Caller::ALL.len());
+    let count =
+        format!("routeplane_rate_limited_total{{limit=\"few\",resource=\"attempts\"}} {}", 2 * Caller::ALL.len());
     assert!(metrics.lines().any(|line| line == count), "{metrics}");
 }
 
@@ -65,9 +66,8 @@ async fn each_subject_has_its_own_and_the_highest_priority_holds() {
 "#;
     let gateway = Gateway::start(&file(&mock, limits)).await;
     let body = chat("up/m1", json!({}));
-    let customer = async |name: &str, times| {
-        statuses(&gateway, &body, &[("x-routeplane-tag-customer", name)], times).await
-    };
+    let customer =
+        async |name: &str, times| statuses(&gateway, &body, &[("x-routeplane-tag-customer", name)], times).await;
     assert_eq!(customer("a", 2).await, [200, 429]);
     assert_eq!(customer("b", 2).await, [200, 429]);
     // The lower priority does not hold, and the two share what they have.
@@ -160,7 +160,8 @@ async fn cost_is_counted_at_the_targets_prices() {
 #[tokio::test]
 async fn a_reload_keeps_what_was_counted() {
     let mock = MockUpstream::good().await;
-    let limits = |amount: u32| format!("rate_limits: {{ few: {{ attempts: {amount}/day }}, other: {{ attempts: 90/day }} }}\n");
+    let limits =
+        |amount: u32| format!("rate_limits: {{ few: {{ attempts: {amount}/day }}, other: {{ attempts: 90/day }} }}\n");
     let gateway = Gateway::start(&file(&mock, &limits(5))).await;
     let body = chat("up/m1", json!({}));
     assert_eq!(statuses(&gateway, &body, &[], 3).await, [200; 3]);

@@ -52,7 +52,11 @@ impl Converter<'_> {
         }
         let scope: Vec<Option<Item>> = scope.iter().map(|entry| self.scope(entry)).collect();
         let Some(scope) = scope.into_iter().collect::<Option<Vec<Item>>>() else {
-            self.ledger.dropped(rule, Severity::Warning, "the rule is left out: a part of its scope cannot be written here");
+            self.ledger.dropped(
+                rule,
+                Severity::Warning,
+                "the rule is left out: a part of its scope cannot be written here",
+            );
             return None;
         };
         if !scope.is_empty() {

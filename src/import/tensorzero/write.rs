@@ -60,12 +60,7 @@ impl Converter<'_> {
             "tensorzero",
             surface,
         );
-        section(
-            &mut text,
-            "How much callers may have; what is beyond it is a 429.",
-            "rate_limits",
-            rate_limits,
-        );
+        section(&mut text, "How much callers may have; what is beyond it is a 429.", "rate_limits", rate_limits);
         let providers = self.providers.items();
         section(
             &mut text,

@@ -82,8 +82,11 @@ impl Limits {
             by_identity.insert(identity, Arc::clone(&counter));
             counter
         };
-        let counters =
-            table.rate_limits.iter().map(|limit| limit.rates.iter().map(|rate| counter(limit, rate)).collect()).collect();
+        let counters = table
+            .rate_limits
+            .iter()
+            .map(|limit| limit.rates.iter().map(|rate| counter(limit, rate)).collect())
+            .collect();
         Limits { counters, by_identity, room }
     }
 
