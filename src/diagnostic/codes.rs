@@ -86,6 +86,7 @@ codes! {
     TypeMismatch = 102, Error;
     LiveStateInCondition = 103, Error;
     NestingTooDeep = 104, Error;
+    RuleTooLong = 105, Error;
     UnknownStrategy = 106, Error;
     BadNumber = 107, Error;
     BadWeight = 108, Error;

@@ -125,10 +125,36 @@ fn deep_nesting_is_refused_before_it_hurts() {
         assert!(parse::rule(&text, &|_| NOWHERE, &mut diagnostics).is_none());
         assert_eq!(diagnostics.iter().next().unwrap().code.to_string(), "RP0104");
     }
-    let text = format!("{}stream", "not ".repeat(1 << 18));
+    let text = format!("{}stream", "not ".repeat(1 << 13));
     assert_eq!(predicate(&text).to_string(), "stream");
     let deep = format!("{}demo/x{}", "(".repeat(64), ")".repeat(64));
     assert_eq!(expression(&deep).unwrap().to_string(), "demo/x");
+}
+
+/// One rule and one route may have 64 KiB; the finding points at the first character that is too much.
+#[test]
+fn a_text_too_long_is_refused_before_it_costs() {
+    let list = |values: usize| format!("user in [{}]", vec!["\"é\""; values].join(","));
+    let fits = (parse::LONGEST - list(0).len()) / 5;
+    assert_eq!(condition(&list(fits)), condition(&list(fits)));
+    let too_long = |read: &dyn Fn(&mut Diagnostics) -> bool| {
+        let mut diagnostics = Diagnostics::default();
+        assert!(!read(&mut diagnostics));
+        let found: Vec<String> = diagnostics.iter().map(|found| format!("{} {}", found.code, found.message)).collect();
+        assert_eq!(found, ["RP0105 this has 65 KiB, and a rule or route may have 64"]);
+        diagnostics.iter().next().unwrap().labels[0].span
+    };
+    let place = |range: std::ops::Range<usize>| Span::new(SourceId(0), range.start, range.end);
+    for padding in ["", " ", "  ", "   ", "    "] {
+        let text = format!("{padding}{}", list(fits + 1));
+        let span = too_long(&|diagnostics| parse::condition(&text, &place, diagnostics).is_some());
+        assert!(text.get(span.range()).is_some_and(|found| found.chars().count() == 1), "{span:?}");
+        let rule = format!("when {text} -> a/b");
+        too_long(&|diagnostics| parse::rule(&rule, &place, diagnostics).is_some());
+        assert_eq!(parse::words::of_rule(&rule), None);
+    }
+    let chain = vec!["a/b"; (64 << 10) / 4 + 1].join(">");
+    too_long(&|diagnostics| parse::route(&chain, &place, diagnostics).is_some());
 }
 
 #[test]

@@ -38,7 +38,16 @@ const KEPT_TO: &[(&str, &[&str])] = &[
         &["src/config/yaml.rs", "src/config/yaml/layout.rs", "src/config/yaml/offsets.rs", "src/config/yaml/scalar.rs"],
     ),
     ("minijinja", &["src/wire/template/engine.rs"]),
-    ("pest", &["src/rule/parse.rs", "src/rule/parse/words.rs"]),
+    (
+        "pest",
+        &[
+            "src/rule/parse.rs",
+            "src/rule/parse/condition.rs",
+            "src/rule/parse/route.rs",
+            "src/rule/parse/syntax.rs",
+            "src/rule/parse/words.rs",
+        ],
+    ),
     ("toml_edit", &["src/import/toml.rs"]),
     ("miette", &["src/diagnostic/render.rs"]),
     ("notify", &["src/live/watch.rs"]),

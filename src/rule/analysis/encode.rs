@@ -127,7 +127,7 @@ impl<'s> Encoding<'s> {
     }
 
     fn atom(&mut self, atom: &Atom) -> Lit {
-        self.work += 1;
+        self.work += values(atom);
         match atom {
             Atom::Text { fact, test } => self.text(fact, test),
             Atom::Value { fact, test } => self.value(&Number::Fact(fact.clone()), test),
@@ -417,4 +417,14 @@ impl<'s> Encoding<'s> {
         variable.by_glob.insert(glob.0.clone(), literal);
         literal
     }
+}
+
+/// What a test compares with, in steps.
+fn values(atom: &Atom) -> u64 {
+    let count = match atom {
+        Atom::Text { test: TextTest::In(list) | TextTest::NotIn(list), .. } => list.len(),
+        Atom::Value { test: ValueTest::In(list) | ValueTest::NotIn(list), .. } => list.len(),
+        Atom::Text { .. } | Atom::Value { .. } | Atom::Flag(_) => 1,
+    };
+    count as u64
 }

@@ -6,10 +6,16 @@
     reason = "every index is a variable, literal or clause that the solver itself has numbered; `get` on each would hide the algorithm"
 )]
 
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashSet};
 use std::ops::Not;
 
 use super::budget::Budget;
+
+/// Literals of long clauses that are looked at in one step.
+const LITERALS_PER_STEP: u64 = 16;
+
+/// Variables that are marked in one step.
+const VARIABLES_PER_STEP: usize = 64;
 
 /// A variable, or its negation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -70,6 +76,26 @@ pub(super) struct Solver {
     conflicts: u64,
 }
 
+/// The literals of a clause under construction. Most have two or three; one of a hostile list has as many as the list.
+struct Known(Option<HashSet<Lit>>);
+
+impl Known {
+    fn for_clause(literals: usize) -> Known {
+        const FEW: usize = 16;
+        Known((literals > FEW).then(HashSet::new))
+    }
+
+    fn contains(&self, clause: &[Lit], literal: Lit) -> bool {
+        self.0.as_ref().map_or_else(|| clause.contains(&literal), |known| known.contains(&literal))
+    }
+
+    fn insert(&mut self, literal: Lit) {
+        if let Some(known) = &mut self.0 {
+            known.insert(literal);
+        }
+    }
+}
+
 impl Solver {
     /// A new variable, which is `preferred` where nothing speaks against it.
     pub(super) fn variable(&mut self, preferred: bool) -> Lit {
@@ -93,13 +119,17 @@ impl Solver {
     pub(super) fn clause(&mut self, literals: &[Lit]) {
         self.backtrack(0);
         let mut clause: Vec<Lit> = Vec::with_capacity(literals.len());
+        let mut known = Known::for_clause(literals.len());
         for literal in literals {
             match self.value(*literal) {
                 Some(true) => return,
                 Some(false) => {}
-                None if clause.contains(&!*literal) => return,
-                None if clause.contains(literal) => {}
-                None => clause.push(*literal),
+                None if known.contains(&clause, !*literal) => return,
+                None if known.contains(&clause, *literal) => {}
+                None => {
+                    known.insert(*literal);
+                    clause.push(*literal);
+                }
             }
         }
         match clause.as_slice() {
@@ -187,8 +217,9 @@ impl Solver {
             let watching = std::mem::take(&mut self.watches[gone.index()]);
             let mut kept = Vec::with_capacity(watching.len());
             let mut conflict = None;
+            let mut searched = 0;
             for index in watching {
-                if conflict.is_some() || !self.moved(index, gone) {
+                if conflict.is_some() || !self.moved(index, gone, &mut searched) {
                     kept.push(index);
                     if conflict.is_none() {
                         conflict = self.forced(index);
@@ -196,6 +227,7 @@ impl Solver {
                 }
             }
             self.watches[gone.index()] = kept;
+            budget.spend(searched / LITERALS_PER_STEP)?;
             if conflict.is_some() {
                 return Some(conflict);
             }
@@ -203,15 +235,17 @@ impl Solver {
         Some(None)
     }
 
-    /// Lets the clause watch another literal than `gone`, where one is not false.
-    fn moved(&mut self, index: usize, gone: Lit) -> bool {
+    /// Lets the clause watch another literal than `gone`, where one is not false. Counts the literals that were looked at.
+    fn moved(&mut self, index: usize, gone: Lit, searched: &mut u64) -> bool {
         if self.clauses[index][0] == gone {
             self.clauses[index].swap(0, 1);
         }
         if self.value(self.clauses[index][0]) == Some(true) {
             return false;
         }
-        let other = (2..self.clauses[index].len()).find(|at| self.value(self.clauses[index][*at]) != Some(false));
+        let length = self.clauses[index].len();
+        let other = (2..length).find(|at| self.value(self.clauses[index][*at]) != Some(false));
+        *searched += other.unwrap_or(length) as u64;
         let Some(at) = other else { return false };
         self.clauses[index].swap(1, at);
         let watched = self.clauses[index][1];
@@ -235,6 +269,7 @@ impl Solver {
     /// Learns why the conflict came about, goes back to where that was decided, and decides otherwise.
     fn learn(&mut self, conflict: usize, budget: &mut Budget) -> Option<()> {
         self.conflicts += 1;
+        budget.spend((self.variables.len() / VARIABLES_PER_STEP) as u64)?;
         let (learnt, level) = self.analysed(conflict);
         budget.spend(learnt.len() as u64)?;
         self.backtrack(level);

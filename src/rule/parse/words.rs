@@ -5,7 +5,7 @@ use std::ops::Range;
 use pest::Parser;
 use pest::iterators::Pair;
 
-use super::{Grammar, Rule, too_deep};
+use super::{Grammar, LONGEST, Rule, too_deep};
 
 /// A word, a sign or a comment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub fn of_route(text: &str) -> Option<Vec<Word>> {
 }
 
 fn words(entry: Rule, text: &str) -> Option<Vec<Word>> {
-    if too_deep(text).is_some() {
+    if text.len() > LONGEST || too_deep(text).is_some() {
         return None;
     }
     let mut leaves = Vec::new();
