@@ -86,6 +86,11 @@ fn functions() -> Vec<Function> {
         select_among("select, 100 rules", 100),
         select_among("select, 1,000 rules", 1_000),
         select_among("select, 10,000 rules", 10_000),
+        select_measured("select, 1 rule of numbers and flags", 1),
+        select_measured("select, 10 rules of numbers and flags", 10),
+        select_measured("select, 100 rules of numbers and flags", 100),
+        select_measured("select, 1,000 rules of numbers and flags", 1_000),
+        select_measured("select, 10,000 rules of numbers and flags", 10_000),
         relay("relay, 20 events at once", whole_stream()),
         relay_one(),
     ]
@@ -172,28 +177,52 @@ fn select(name: &'static str, model: &str) -> Function {
 
 /// Rules as a gateway of many teams has them: for a team, for a team's models, for a size. The last one fires.
 fn select_among(name: &'static str, count: usize) -> Function {
-    let rules: String = (1..=count)
-        .map(|n| match n % 10 {
-            0 => format!("  when header(\"x-team\") == \"t{n}\" and model ~ \"gpt-{n}*\" -> up/m1\n"),
-            1 => format!("  when model == \"alias-{n}\" and not stream -> up/m2\n"),
-            2 => format!("  when model ~ \"family-{n}-*\" -> up/m3\n"),
-            _ => format!("  when header(\"x-team\") in [\"t{n}\", \"u{n}\"] and input_tokens > 100k -> up/m2\n"),
-        })
-        .collect();
+    let rule = |n: usize| match n % 10 {
+        0 => format!("when header(\"x-team\") == \"t{n}\" and model ~ \"gpt-{n}*\" -> up/m1"),
+        1 => format!("when model == \"alias-{n}\" and not stream -> up/m2"),
+        2 => format!("when model ~ \"family-{n}-*\" -> up/m3"),
+        _ => format!("when header(\"x-team\") in [\"t{n}\", \"u{n}\"] and input_tokens > 100k -> up/m2"),
+    };
+    let mut facts = RequestShape::new("gpt-5");
+    facts.headers.insert("x-team".to_owned(), "last".to_owned());
+    select_last(name, count, rule, "when header(\"x-team\") == \"last\" -> up/m1", facts)
+}
+
+/// Rules that ask for no text: for a size, for a limit, for a tool. The last one fires.
+fn select_measured(name: &'static str, count: usize) -> Function {
+    let rule = |n: usize| match n % 4 {
+        0 => format!("when input_tokens >= {} and input_tokens < {} -> up/m1", 100 * n, 100 * n + 90),
+        1 => format!("when tool(\"t{n}\") and not stream -> up/m2"),
+        2 => format!("when stream and max_tokens in [{n}, {}] -> up/m3", n + 1),
+        _ => format!("when has tools and (tool(\"u{n}\") or tool(\"v{n}\")) -> up/m1"),
+    };
+    let mut facts = RequestShape::new("gpt-5");
+    (facts.input_tokens, facts.max_tokens, facts.images, facts.stream) = (795, 42, 5, false);
+    facts.tools = vec!["bash".to_owned(), "grep".to_owned()];
+    select_last(name, count, rule, "when images > 4 -> up/m2", facts)
+}
+
+/// `count` rules, and one below them that fires.
+fn select_last(
+    name: &'static str,
+    count: usize,
+    rule: impl Fn(usize) -> String,
+    last: &str,
+    facts: RequestShape,
+) -> Function {
+    let rules: String = (1..=count).map(|n| format!("  {}\n", rule(n))).collect();
     let file = format!(
         "version: 1\nproviders:\n  up: {{ protocol: openai-chat, base_url: \"http://127.0.0.1:1/v1\", models: [m1, m2, m3] }}\n\
-         rules: |\n{rules}  when header(\"x-team\") == \"last\" -> up/m1\n"
+         rules: |\n{rules}  {last}\n"
     );
     let inputs = Inputs { file: Some(("routeplane.yaml", &file)), listen: None, env: &Env::default(), files: &NoFiles };
     let table = config::compile(inputs).table.expect("the bench's file compiles");
-    let mut facts = RequestShape::new("gpt-5");
-    facts.headers.insert("x-team".to_owned(), "last".to_owned());
-    let last = u32::try_from(count + 1).ok();
+    let number = u32::try_from(count + 1).ok();
     Function {
         name,
         call: Box::new(move || {
             let decision = table.select(black_box(&facts), &AllUp, Draw(0.5));
-            assert_eq!(decision.rule, last);
+            assert_eq!(decision.rule, number);
             black_box(decision);
         }),
     }

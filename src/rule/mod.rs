@@ -31,6 +31,9 @@ pub trait Facts {
     fn text(&self, fact: &TextFact) -> Option<Cow<'_, str>>;
     fn number(&self, fact: NumberFact) -> u64;
     fn flag(&self, fact: &FlagFact) -> bool;
+    /// Calls `each` with the name of every tool for which [`FlagFact::Tool`] holds. `false`: not all of them are known, and
+    /// they are to be asked for by name.
+    fn offered(&self, each: &mut dyn FnMut(&str)) -> bool;
     fn output(&self) -> OutputKind;
     fn reasoning(&self) -> ReasoningLevel;
     /// 0 to 99, stable for one user, session or request id under one salt.

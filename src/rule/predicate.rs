@@ -159,7 +159,8 @@ impl Comparison {
 }
 
 impl ValueFact {
-    fn value(&self, facts: &dyn Facts) -> u64 {
+    /// What the request has.
+    pub(crate) fn value(&self, facts: &dyn Facts) -> u64 {
         match self {
             ValueFact::Number(fact) => facts.number(*fact),
             ValueFact::Bucket(salt) => u64::from(facts.bucket(salt)),

@@ -137,6 +137,11 @@ impl Facts for RequestShape {
         }
     }
 
+    fn offered(&self, each: &mut dyn FnMut(&str)) -> bool {
+        self.tools.iter().for_each(|tool| each(tool));
+        true
+    }
+
     fn output(&self) -> OutputKind {
         self.output
     }

@@ -184,6 +184,11 @@ impl Facts for RequestFacts<'_, '_> {
         }
     }
 
+    fn offered(&self, each: &mut dyn FnMut(&str)) -> bool {
+        self.tools().for_each(each);
+        true
+    }
+
     fn output(&self) -> OutputKind {
         match self.request().and_then(|request| request.output.as_ref()) {
             None | Some(ir::OutputFormat::Text) => OutputKind::Text,

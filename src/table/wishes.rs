@@ -130,6 +130,10 @@ impl Facts for Renamed<'_> {
         self.facts.flag(fact)
     }
 
+    fn offered(&self, each: &mut dyn FnMut(&str)) -> bool {
+        self.facts.offered(each)
+    }
+
     fn output(&self) -> OutputKind {
         self.facts.output()
     }

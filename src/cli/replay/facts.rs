@@ -124,6 +124,11 @@ impl Facts for Recorded<'_> {
         }
     }
 
+    /// A record knows of the tools that the rules of its time named.
+    fn offered(&self, _: &mut dyn FnMut(&str)) -> bool {
+        self.call.facts.get("tools").and_then(Value::as_u64) == Some(0)
+    }
+
     fn output(&self) -> OutputKind {
         OutputKind::at(self.word("output", facts::OUTPUT))
     }
