@@ -1,9 +1,13 @@
 //! Diagnostics as SARIF 2.1.0 (OASIS), which code scanning services read.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::{Code, Diagnostic, Diagnostics, Severity};
 use crate::source::{SourceMap, Span};
+
+/// What a path of a URI reference may hold besides letters and digits. No colon: `a:b.yaml` would begin with a scheme.
+const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// One run with one result for each finding, pretty-printed.
 pub fn to_sarif(diagnostics: &Diagnostics, sources: &SourceMap) -> String {
@@ -27,11 +31,16 @@ pub fn to_sarif(diagnostics: &Diagnostics, sources: &SourceMap) -> String {
     serde_json::to_string_pretty(&log).unwrap_or_default()
 }
 
+/// GitHub's code scanning wants all three texts.
 fn rule(code: Code) -> Value {
+    let explanation = code.explanation();
+    let sentence = explanation.lines().next().and_then(|line| line.split(". ").next()).unwrap_or(explanation);
     json!({
         "id": code.to_string(),
         "name": format!("{code:?}"),
-        "fullDescription": { "text": code.explanation() },
+        "shortDescription": { "text": sentence.trim_end_matches('.') },
+        "fullDescription": { "text": explanation },
+        "help": { "text": explanation },
         "defaultConfiguration": { "level": level(code.severity()) },
     })
 }
@@ -56,7 +65,7 @@ fn result(diagnostic: &Diagnostic, sources: &SourceMap) -> Value {
         }
         if let Some(fix) = &diagnostic.fix {
             let change = json!({
-                "artifactLocation": { "uri": sources.name(fix.span.source) },
+                "artifactLocation": artifact(fix.span, sources),
                 "replacements": [{
                     "deletedRegion": region(fix.span, sources),
                     "insertedContent": { "text": fix.replacement },
@@ -69,7 +78,11 @@ fn result(diagnostic: &Diagnostic, sources: &SourceMap) -> Value {
 }
 
 fn location(span: Span, sources: &SourceMap) -> Value {
-    json!({ "artifactLocation": { "uri": sources.name(span.source) }, "region": region(span, sources) })
+    json!({ "artifactLocation": artifact(span, sources), "region": region(span, sources) })
+}
+
+fn artifact(span: Span, sources: &SourceMap) -> Value {
+    json!({ "uri": utf8_percent_encode(sources.name(span.source), PATH).to_string() })
 }
 
 fn region(span: Span, sources: &SourceMap) -> Value {
@@ -83,5 +96,22 @@ fn level(severity: Severity) -> &'static str {
         Severity::Error => "error",
         Severity::Warning => "warning",
         Severity::Info => "note",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::Diagnostic;
+
+    #[test]
+    fn a_name_is_a_uri_reference() {
+        let mut sources = SourceMap::default();
+        let source = sources.add("a:b/my routes #1 ä.yaml", "x");
+        let mut diagnostics = Diagnostics::default();
+        diagnostics.push(Diagnostic::new(Code::YamlSyntax, "m").label(Span::new(source, 0, 1), "l"));
+        let log: Value = serde_json::from_str(&to_sarif(&diagnostics, &sources)).unwrap();
+        let place = &log["runs"][0]["results"][0]["locations"][0]["physicalLocation"];
+        assert_eq!(place["artifactLocation"]["uri"], "a%3Ab/my%20routes%20%231%20%C3%A4.yaml");
     }
 }

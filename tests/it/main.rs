@@ -81,4 +81,5 @@ mod structured;
 mod table;
 mod tensorzero;
 mod tidy;
+mod verdicts;
 mod words;
