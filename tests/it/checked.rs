@@ -53,10 +53,8 @@ fn every_file_is_judged_as_its_name_says() {
     let mut wrong = String::new();
     let (mut right_files, mut wrong_files) = (0, 0);
     let log_schema = std::fs::read_to_string(folder("check/sarif.schema.json")).unwrap();
-    let log_schema = jsonschema::options()
-        .should_validate_formats(true)
-        .build(&serde_json::from_str(&log_schema).unwrap())
-        .unwrap();
+    let log_schema =
+        jsonschema::options().should_validate_formats(true).build(&serde_json::from_str(&log_schema).unwrap()).unwrap();
     for (name, text) in files("check") {
         let (sources, diagnostics) = judge(&format!("{name}.yaml"), &text);
         let codes: Vec<String> = diagnostics.iter().map(|found| found.code.to_string().to_lowercase()).collect();

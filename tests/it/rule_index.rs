@@ -206,7 +206,9 @@ fn few_rules_of_numbers_and_flags_are_asked_and_nothing_is_allocated() {
 #[test]
 fn the_conversation_is_not_read_in_advance() {
     let night: String = (1..=60)
-        .map(|n| format!("  when hour >= 22 and input_tokens > {n}k and tool(\"t{n}\") and last_tool == \"t\" -> demo/{n}\n"))
+        .map(|n| {
+            format!("  when hour >= 22 and input_tokens > {n}k and tool(\"t{n}\") and last_tool == \"t\" -> demo/{n}\n")
+        })
         .collect();
     let table = compile(&format!("version: 1\nrules: |\n{night}"), &[]).table.expect("the file of the test compiles");
     let mut request = RequestShape::new("m");
