@@ -66,10 +66,23 @@ pub(super) fn ask(
     path: &str,
     patience: Duration,
 ) -> Result<(StatusCode, Value), Exit> {
+    ask_with(instance, method, (path, None), patience)
+}
+
+/// As [`ask`], with a body.
+///
+/// # Errors
+/// As those of [`ask`].
+pub(super) fn ask_with(
+    instance: &Instance,
+    method: Method,
+    (path, body): (&str, Option<&Value>),
+    patience: Duration,
+) -> Result<(StatusCode, Value), Exit> {
     let address = reachable(instance.address);
     let asked = runtime().and_then(|runtime| {
         runtime
-            .block_on(send(instance, method, &format!("http://{address}{path}"), patience))
+            .block_on(send(instance, method, (&format!("http://{address}{path}"), body), patience))
             .map_err(|e| e.to_string())
     });
     match asked {
@@ -92,7 +105,7 @@ fn runtime() -> Result<tokio::runtime::Runtime, String> {
 async fn send(
     instance: &Instance,
     method: Method,
-    url: &str,
+    (url, body): (&str, Option<&Value>),
     patience: Duration,
 ) -> reqwest::Result<(StatusCode, Value)> {
     // The client wants a TLS provider to exist even where it only speaks HTTP.
@@ -104,6 +117,9 @@ async fn send(
         .timeout(patience)
         .build()?;
     let request = client.request(method, url).header("x-routeplane-admin", "1").bearer_auth(&instance.token);
+    let request = body.into_iter().fold(request, |request, body| {
+        request.header("content-type", "application/json").body(body.to_string())
+    });
     let answer = request.send().await?;
     let status = answer.status();
     Ok((status, answer.json().await?))

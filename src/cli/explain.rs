@@ -1,8 +1,10 @@
 //! `routeplane explain`.
 
 mod curl;
+mod live;
 
 use std::io::Read;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
@@ -13,7 +15,7 @@ use super::config_file::ConfigArg;
 use super::output::{Format, FormatArg, complain, print, print_json};
 use super::{Exit, compiled};
 use crate::config::Env;
-use crate::config::decode::leaf::parse_whole;
+use crate::config::decode::leaf::{parse_duration, parse_whole};
 use crate::proxy::explain::{self, Given, Pretended, add_header};
 use crate::state::uris;
 use crate::table::dump;
@@ -21,7 +23,8 @@ use crate::table::health::AllUp;
 
 /// Say where a request goes, and why: every rule that was tried, the route, and the attempts in order
 ///
-/// Nothing is sent. The request is a JSON body, a curl command, or made of the flags.
+/// No provider is asked. The request is a JSON body, a curl command, or made of the flags. It is decided by the file, with
+/// everything up, or by a running gateway (`--live`) and what that has measured.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// A JSON body; `-` reads it from stdin
@@ -50,6 +53,18 @@ pub(super) struct Args {
     /// A target (provider/model) or a provider that is down; may be repeated
     #[arg(long, value_name = "TARGET")]
     down: Vec<String>,
+    /// A target or a provider that is passed over, unless nothing else is left; may be repeated
+    #[arg(long, value_name = "TARGET")]
+    cooling: Vec<String>,
+    /// How long answers of a target or a provider take, such as `openai/gpt-5=800ms`; may be repeated
+    #[arg(long, value_name = "TARGET=TIME", value_parser = latency)]
+    latency: Vec<(String, u64)>,
+    /// Requests that are on their way to a target or a provider, such as `openai=3`; may be repeated
+    #[arg(long, value_name = "TARGET=NUMBER", value_parser = in_flight)]
+    in_flight: Vec<(String, u64)>,
+    /// How often every round_robin has chosen before
+    #[arg(long, value_name = "NUMBER")]
+    turn: Option<u64>,
     /// The random draw of splits, 0 to 1
     #[arg(long, value_name = "NUMBER", default_value_t = 0.0)]
     draw: f64,
@@ -57,8 +72,14 @@ pub(super) struct Args {
     #[arg(long, value_name = "COMMAND", conflicts_with_all = ["file", "model", "headers", "stream"])]
     curl: Option<String>,
     /// Print the compiled table instead
-    #[arg(long, conflicts_with_all = ["file", "model", "headers", "stream", "curl", "key", "user", "input_tokens", "down", "draw"])]
+    #[arg(long, conflicts_with_all = ["file", "model", "headers", "stream", "curl", "key", "user", "input_tokens", "down", "cooling", "latency", "in_flight", "turn", "draw", "live"])]
     table: bool,
+    /// Ask the running gateway: by the file that is live, and by what it has measured
+    #[arg(long, conflicts_with = "config")]
+    live: bool,
+    /// The address of the gateway that is asked; needed only where several run
+    #[arg(long, value_name = "ADDRESS", requires = "live")]
+    address: Option<SocketAddr>,
     #[command(flatten)]
     config: ConfigArg,
     #[command(flatten)]
@@ -86,6 +107,15 @@ impl Protocol {
 }
 
 pub(super) fn run(args: &Args, env: &Env) -> Exit {
+    if args.live {
+        return match pretended(args).and_then(|pretended| pretended.to_json()) {
+            Ok(question) => live::ask(args, &question, env).err().unwrap_or(Exit::Done),
+            Err(problem) => {
+                complain(problem);
+                Exit::Usage
+            }
+        };
+    }
     let table = match compiled::table(&args.config, env) {
         Ok(table) => table,
         Err(exit) => return exit,
@@ -123,6 +153,10 @@ fn pretended(args: &Args) -> Result<Pretended, String> {
         user: args.user.clone(),
         input_tokens: args.input_tokens,
         down: args.down.clone(),
+        cooling: args.cooling.clone(),
+        latency_ms: args.latency.iter().cloned().collect(),
+        in_flight: args.in_flight.iter().cloned().collect(),
+        turn: args.turn,
         draw: args.draw,
     };
     Ok(pretended)
@@ -165,6 +199,19 @@ fn from_body(args: &Args, text: &str) -> Result<Pretended, String> {
     }
     let uri = path(args, &model)?;
     Ok(Pretended { uri, headers, body: body.to_string().into_bytes(), given: Given::default() })
+}
+
+/// Reads `openai/gpt-5=800ms`, to milliseconds.
+fn latency(text: &str) -> Result<(String, u64), String> {
+    let said = text.rsplit_once('=').and_then(|(target, time)| Some((target.to_owned(), parse_duration(time)?)));
+    let (target, time) = said.ok_or_else(|| "write a target and a time, such as `openai/gpt-5=800ms`".to_owned())?;
+    Ok((target, u64::try_from(time.as_millis()).unwrap_or(u64::MAX)))
+}
+
+/// Reads `openai=3`.
+fn in_flight(text: &str) -> Result<(String, u64), String> {
+    let said = text.rsplit_once('=').and_then(|(target, count)| Some((target.to_owned(), parse_whole(count)?)));
+    said.ok_or_else(|| "write a target and a number, such as `openai=3`".to_owned())
 }
 
 /// Reads `1200`, `150k`, `1M`.

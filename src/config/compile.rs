@@ -127,6 +127,7 @@ fn table(
         listen: listen?,
         keys,
         // The decoder lets no other text through.
+        allow_explain: document.allow_explain.as_ref().map(|allowed| allowed.value),
         allow_request_routing: document.allow_request_routing.as_ref().is_some_and(|allowed| allowed.value),
         utc_offset: document.timezone.as_ref().and_then(|zone| parse_offset(&zone.value)).unwrap_or_default(),
         limits,

@@ -48,6 +48,9 @@ mapping! {
         /// Callers may say in their requests which models and providers they want, and in which order: OpenRouter's `models` and
         /// `provider`, and `routing`. Rules and presets go first, and access is judged on every target.
         "allow_request_routing" default "false" => allow_request_routing: Option<Spanned<bool>> as Flag,
+        /// Callers may ask with the header `x-routeplane-explain: 1` why a request went where it went. Without it, they may where
+        /// no `keys` are asked for.
+        "allow_explain" => allow_explain: Option<Spanned<bool>> as Flag,
         /// Tests that `routeplane check` decides offline.
         "tests" => tests: Vec<TestEntry> as List<TestEntry>,
         /// How long a request may take, for every target that no preset says otherwise of.
@@ -87,6 +90,8 @@ mapping! {
         /// Its holder may, or may not, say in its requests which models and providers it wants, whatever the file says for
         /// everybody.
         "allow_request_routing" => allow_request_routing: Option<Spanned<bool>> as Flag,
+        /// Its holder may, or may not, ask with `x-routeplane-explain`, whatever the file says for everybody.
+        "allow_explain" => allow_explain: Option<Spanned<bool>> as Flag,
     }
 }
 

@@ -9,7 +9,7 @@ use super::document::{Document, TestEntry, TestExpect};
 use super::{FailedTest, Files};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean};
 use crate::source::{SourceMap, Span, Spanned};
-use crate::table::explain::{Carry, explained};
+use crate::table::explain::{Carry, decided, explained};
 use crate::table::{Attempt, RoutingTable};
 use expect::Case;
 use request::Pretended;
@@ -115,12 +115,12 @@ fn judge(
     let carried = recorded.zip(world.carry);
     let lost = |attempt: &Attempt<'_>| carried.map(|(recorded, carry)| carry(recorded, attempt));
     let renamed = asked.renamed(facts);
-    let decision = world.table.decide(facts, (asked, &renamed), &given.health, given.draw);
-    let failures = expect::failures(&test.expect, &Case { facts, decision: &decision, lost: &lost });
+    let decided = decided(world.table, facts, (asked, &renamed), &given.health, given.draw);
+    let failures = expect::failures(&test.expect, &Case { facts, decision: &decided.decision, lost: &lost });
     if failures.is_empty() {
         return None;
     }
-    let mut explanation = explained(world.table, facts, (asked, &renamed), decision, given.draw);
+    let mut explanation = explained(world.table, facts, (asked, &renamed), decided);
     if let Some((recorded, carry)) = carried {
         explanation.add_losses(recorded, carry);
     }

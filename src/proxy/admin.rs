@@ -43,7 +43,7 @@ const DEFAULT_WAIT: Duration = Duration::from_secs(5);
 /// Requests that are listed where nobody says how many.
 const DEFAULT_LISTED: usize = 100;
 /// Headers by which proxies say that they passed a request on.
-const FORWARDED: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
+pub(super) const FORWARDED: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
 
 /// What the side router works with.
 #[derive(Clone)]
@@ -220,7 +220,13 @@ async fn explain(State(state): State<AdminState>, Json(asked): Json<Value>) -> R
             &live.table,
             &pretended,
             &live.runtime.health,
-            |explanation| json!({ "generation": live.generation, "explanation": explanation.json() }),
+            |explanation| {
+                json!({
+                    "generation": live.generation,
+                    "explanation": explanation.json(),
+                    "text": explanation.to_string(),
+                })
+            },
         )
     });
     match explained {

@@ -27,11 +27,12 @@ use super::responses::stored::{self, Question};
 use super::scopes::{Bounds, Scopes, Step};
 use super::shadow::Original;
 use super::tensorzero::doors::Door;
-use super::{Gateway, ResponseBody, guard, limits, models, objects, receive, recorded, responses, tensorzero};
+use super::{Gateway, ResponseBody, explain, guard, limits, models, objects, receive, recorded, responses, tensorzero};
 use crate::live::Live;
 use crate::rule::Facts;
 use crate::state::health::Taking;
 use crate::table::select::NotFound;
+use crate::table::explain::{Decided, decided, explained};
 use crate::table::settings::{OnLoss, Retries};
 use crate::table::wishes::{Asked, Unmet};
 use crate::table::{Attempt, Decision, Draw, Mirror, Outcome};
@@ -232,7 +233,12 @@ async fn generate(
     let draw = Draw(fastrand::f64());
     let health = Taking(&live.runtime.health);
     let renamed = asked.renamed(&facts);
-    let decision = live.table.decide(&facts, (&asked, &renamed), &health, draw);
+    let way = (&asked, &*renamed);
+    let Decided { decision, seen, .. } = decided(&live.table, &facts, way, &health, draw);
+    trail.explain = explain::told((&live.table, client), headers, live.generation, || {
+        let decided = Decided { decision: decision.clone(), draw, seen: seen.clone() };
+        explained(&live.table, &facts, way, decided)
+    });
     recorded::decided(&mut trail.entry, &decision, draw, &facts, (&live.runtime.recorded, gateway.sinks.facts()));
     let route = decision.route.to_string();
     if let Some(inference) = &surface {

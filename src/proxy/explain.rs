@@ -1,13 +1,13 @@
 //! Decides about a request that is not sent, on the same way as one that is: path, envelope, facts, decision.
 
+mod given;
+mod header;
+
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Uri};
-use serde::Deserialize;
-use serde_json::Value;
+use http::{HeaderMap, Method};
 
 use super::facts::{Assumed, RequestFacts};
 use super::ingress::{self, Call, Ingress};
@@ -18,69 +18,11 @@ use crate::live::candidate::{self, Evaluation};
 use crate::live::files::Snapshot;
 use crate::table::explain::{Explanation, explain};
 use crate::table::wishes::Asked;
-use crate::table::{Attempt, Draw, Health, HealthView, Lane, Outcome, RoutingTable};
+use crate::table::{Attempt, Draw, HealthView, Lane, Outcome, RoutingTable};
 use crate::wire::loss::Losses;
 
-/// A request as a caller would send it, and the state of the world in which it is decided.
-pub struct Pretended {
-    /// Path and query; a scheme and a host do not matter.
-    pub uri: Uri,
-    pub headers: HeaderMap,
-    pub body: Vec<u8>,
-    pub given: Given,
-}
-
-/// What does not stand in the request.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Given {
-    /// The id of the client key.
-    pub key: Option<String>,
-    /// The user, whatever the request says.
-    pub user: Option<String>,
-    /// The size of the input in tokens, whatever the request's own would be.
-    pub input_tokens: Option<u64>,
-    /// Targets (`provider/model`) and providers that are down.
-    pub down: Vec<String>,
-    /// The random draw of splits, 0 to 1.
-    pub draw: f64,
-}
-
-/// The body of `POST /admin/explain`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Question {
-    body: Value,
-    path: Option<String>,
-    #[serde(default)]
-    headers: BTreeMap<String, String>,
-    key: Option<String>,
-    user: Option<String>,
-    input_tokens: Option<u64>,
-    #[serde(default)]
-    down: Vec<String>,
-    #[serde(default)]
-    draw: f64,
-}
-
-impl Pretended {
-    /// Reads `{ "path": "/v1/chat/completions", "headers": {...}, "body": {...}, "key": "ci", "user": "u1", "input_tokens":
-    /// 1200, "down": ["openai/gpt-5"], "draw": 0.5 }`; only `body`, the JSON that a caller would send, is needed.
-    ///
-    /// # Errors
-    /// What is missing or wrong, for the caller.
-    pub fn from_json(value: Value) -> Result<Pretended, String> {
-        let asked: Question = serde_json::from_value(value).map_err(|error| error.to_string())?;
-        let path = asked.path.as_deref().unwrap_or("/v1/chat/completions");
-        let uri = path.parse().map_err(|error| format!("`path` is not a path: {error}"))?;
-        let mut headers = HeaderMap::new();
-        for (name, text) in &asked.headers {
-            add_header(&mut headers, name, text)?;
-        }
-        let Question { body, key, user, input_tokens, down, draw, .. } = asked;
-        let given = Given { key, user, input_tokens, down, draw };
-        Ok(Pretended { uri, headers, body: body.to_string().into_bytes(), given })
-    }
-}
+pub use given::{Given, Pretended};
+pub(super) use header::{NAME as HEADER, told};
 
 /// Adds one header of a pretended request.
 ///
@@ -114,10 +56,7 @@ pub fn request<'t, T>(
     if !(0.0..=1.0).contains(&given.draw) {
         return Err(format!("the draw is a number from 0 to 1, not {}", given.draw));
     }
-    let mut health = Health::over(table, measured);
-    for name in &given.down {
-        health.down(name).ok_or_else(|| unknown_target(name, health.nearest(name)))?;
-    }
+    let health = given.health(table, measured)?;
     let key = match &given.key {
         None => None,
         Some(id) => {
@@ -218,11 +157,4 @@ fn losses(incoming: &Incoming<'_, '_>, attempt: &Attempt<'_>) -> Option<Result<L
     let toward = Toward { endpoint, outbound, quirks: &quirks, proofs: Proofs::Fitting, correction: None };
     let prepared = outgoing::body(incoming, attempt, &toward);
     Some(prepared.map(|prepared| prepared.losses).map_err(|error| error.message))
-}
-
-fn unknown_target(name: &str, nearest: Option<String>) -> String {
-    match nearest {
-        Some(nearest) => format!("there is no target or provider `{name}`; did you mean `{nearest}`?"),
-        None => format!("there is no target or provider `{name}`"),
-    }
 }

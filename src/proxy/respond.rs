@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use super::ResponseBody;
 use super::attempt::{Answer, AnswerBody};
-use super::receive;
+use super::{explain, receive};
 use crate::telemetry::Entry;
 use crate::upstream::coding;
 use crate::wire::ir::{Error, ErrorKind};
@@ -23,6 +23,8 @@ pub struct Trail {
     pub route: Option<String>,
     pub target: Option<String>,
     pub attempts: u32,
+    /// Why the targets are what they are, where the caller asked.
+    pub explain: Option<String>,
     /// The call's record; empty for what is no model call.
     pub entry: Entry,
 }
@@ -174,6 +176,9 @@ fn stamp(headers: &mut HeaderMap, trail: &Trail) {
     }
     if let Some(target) = &trail.target {
         insert(headers, "x-routeplane-target", target);
+    }
+    if let Some(explanation) = &trail.explain {
+        insert(headers, explain::HEADER, explanation);
     }
     if trail.attempts > 0 {
         headers.insert(HeaderName::from_static("x-routeplane-attempts"), HeaderValue::from(trail.attempts));

@@ -152,6 +152,17 @@ const fn number(name: &'static str, make: fn(&str) -> ValueFact, about: &'static
     value(name, None, make, about, example)
 }
 
+/// Headers that hold secrets, whatever a rule wants of them: no record and no explanation says what stands in them.
+pub const SECRET_HEADERS: [&str; 7] = [
+    "authorization",
+    "proxy-authorization",
+    "cookie",
+    "x-api-key",
+    "api-key",
+    "x-goog-api-key",
+    "x-amz-security-token",
+];
+
 /// The header that names the user where the body does not.
 pub const USER_HEADER: &str = "x-routeplane-user";
 /// Headers that name the session; the first that is there counts.

@@ -97,6 +97,8 @@ pub fn items(table: &RoutingTable) -> Vec<Item> {
     if table.allow_request_routing {
         items.push(setting("allow_request_routing", "yes".to_owned()));
     }
+    let explain = table.allow_explain.map(|allowed| if allowed { "yes" } else { "no" });
+    items.extend(explain.map(|word| setting("allow_explain", word.to_owned())));
     items.extend(table.keys.iter().map(|key| Item {
         kind: ItemKind::Key,
         id: key.id.to_string(),

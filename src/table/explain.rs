@@ -9,12 +9,14 @@ use serde_json::{Value, json};
 
 use super::dump::{lane_word, settings_words};
 use super::facts::RequestFacts;
-use super::health::Condition;
+use super::health::{Condition, Vitals};
 use super::select::{AllUp, Attempt, Decision, Draw, HealthView, Outcome};
 use super::wishes::{Asked, Renamed, Way};
+use super::witness::{Seen, Witness};
 use super::{Lane, RoutingTable, SettingsIdx};
-use crate::rule::predicate::Predicate;
-use crate::rule::{Facts, OutputKind};
+use crate::rule::facts::SECRET_HEADERS;
+use crate::rule::predicate::{Atom, Predicate};
+use crate::rule::{Facts, OutputKind, TextFact};
 use crate::wire::loss::Losses;
 use crate::wire::structured::OutputPlan;
 use crate::wire::{Operation, ProtocolId};
@@ -31,6 +33,12 @@ pub struct Explanation<'t> {
     pub names: Vec<OtherName<'t>>,
     /// Rules up to the one that fired.
     pub rules: Vec<RuleTried<'t>>,
+    /// The random number.
+    pub draw: f64,
+    /// Targets that strategies compared, and those that are not up.
+    pub health: Vec<(String, Vitals)>,
+    /// How often each `round_robin` that was met had chosen before.
+    pub turns: Vec<(String, u64)>,
     pub decision: Decision<'t>,
     pub attempts: Vec<AttemptExplained<'t>>,
     /// Left out because of their health.
@@ -102,7 +110,28 @@ pub fn explain<'t>(
     health: &dyn HealthView,
     draw: Draw,
 ) -> Explanation<'t> {
-    explained(table, facts, way, table.decide(facts, way, health, draw), draw)
+    explained(table, facts, way, decided(table, facts, way, health, draw))
+}
+
+/// A decision, and what it hung on.
+#[derive(Debug, Clone)]
+pub struct Decided<'t> {
+    pub decision: Decision<'t>,
+    pub draw: Draw,
+    pub seen: Seen,
+}
+
+/// Decides about a request, and remembers what the decision looked at.
+pub fn decided<'t>(
+    table: &'t RoutingTable,
+    facts: &'t dyn Facts,
+    way: Way<'t>,
+    health: &dyn HealthView,
+    draw: Draw,
+) -> Decided<'t> {
+    let witness = Witness::new(health);
+    let decision = table.decide(facts, way, &witness, draw);
+    Decided { decision, draw, seen: witness.into_seen() }
 }
 
 /// Why this was decided about a request.
@@ -110,8 +139,7 @@ pub fn explained<'t>(
     table: &'t RoutingTable,
     facts: &'t dyn Facts,
     (asked, renamed): Way<'t>,
-    decision: Decision<'t>,
-    draw: Draw,
+    Decided { decision, draw, seen }: Decided<'t>,
 ) -> Explanation<'t> {
     let operation = if facts.embeddings() { Operation::Embed } else { Operation::Generate };
     let tried = decision.rule.map_or(table.rules.len(), |number| number as usize);
@@ -163,6 +191,9 @@ pub fn explained<'t>(
         },
         names: renamed.iter().map(|other| other_name(table, other, draw)).collect(),
         rules: rules.collect(),
+        draw: draw.0,
+        health: seen.targets(table).collect(),
+        turns: seen.turns(table).map(|(name, turn)| (name.to_owned(), turn)).collect(),
         decision,
         attempts,
         skipped,
@@ -189,14 +220,22 @@ fn plan_of(attempt: &Attempt<'_>, caller: ProtocolId, operation: Operation) -> O
 
 fn failed(part: &Predicate, facts: &dyn Facts) -> Failed {
     let actual = match part {
-        Predicate::Atom(atom) => Some(atom.actual(facts)),
+        Predicate::Atom(atom) => Some(actual(atom, facts)),
         Predicate::Not(inner) => match &**inner {
-            Predicate::Atom(atom) => Some(atom.actual(facts)),
+            Predicate::Atom(atom) => Some(actual(atom, facts)),
             Predicate::Always | Predicate::All(_) | Predicate::Any(_) | Predicate::Not(_) => None,
         },
         Predicate::Always | Predicate::All(_) | Predicate::Any(_) => None,
     };
     Failed { condition: part.to_string(), actual }
+}
+
+/// What the request has, unless that is a secret.
+fn actual(atom: &Atom, facts: &dyn Facts) -> String {
+    match atom {
+        Atom::Text { fact: TextFact::Header(name), .. } if SECRET_HEADERS.contains(&&**name) => "not shown".to_owned(),
+        atom => atom.actual(facts),
+    }
 }
 
 impl Explanation<'_> {
@@ -229,6 +268,9 @@ impl Explanation<'_> {
             "rules": self.rules.iter().map(RuleTried::json).collect::<Vec<_>>(),
             "rule": self.decision.rule,
             "route": self.decision.route,
+            "draw": self.draw,
+            "health": self.health.iter().map(|(target, vitals)| vitals.json(target)).collect::<Vec<_>>(),
+            "turns": self.turns.iter().map(|(name, turn)| json!({ "of": name, "turn": turn })).collect::<Vec<_>>(),
             "outcome": outcome,
         })
     }

@@ -10,6 +10,11 @@ use super::dump::target_name;
 use super::{ProviderIdx, RoutingTable, Target, TargetIdx, TurnIdx};
 use crate::diagnostic::did_you_mean;
 
+/// For how long a target that somebody says is cooling is passed over.
+pub const COOLING: Duration = Duration::from_secs(30);
+/// Answers that have been seen of a target whose latency somebody states: enough to believe it.
+const SAMPLES: u64 = 1_000;
+
 /// Whether a target may be tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Condition {
@@ -143,6 +148,23 @@ impl<'t> Health<'t> {
     #[must_use = "a name that nothing has changes nothing"]
     pub fn cooling(&mut self, name: &str, pause: Duration) -> Option<()> {
         self.state(name, |vitals| vitals.condition = Condition::Cooling(pause))
+    }
+
+    /// Answers of a provider or a target take so long, to their first content and to their end.
+    #[must_use = "a name that nothing has changes nothing"]
+    pub fn latency(&mut self, name: &str, latency: Duration) -> Option<()> {
+        let milliseconds = Some(latency.as_secs_f64() * 1_000.0);
+        self.state(name, |vitals| {
+            (vitals.first_token_ms, vitals.latency_ms) = (milliseconds, milliseconds);
+            vitals.samples = SAMPLES;
+        })
+    }
+
+    /// So many requests are on their way to a provider or a target.
+    #[must_use = "a name that nothing has changes nothing"]
+    pub fn in_flight(&mut self, name: &str, count: u64) -> Option<()> {
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        self.state(name, |vitals| vitals.in_flight = count)
     }
 
     /// The number of decisions that every `round_robin` has made before.

@@ -17,6 +17,7 @@ pub mod target;
 pub mod telemetry;
 pub mod tensorzero;
 pub mod wishes;
+pub mod witness;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -61,6 +62,8 @@ pub struct RoutingTable {
     pub utc_offset: i32,
     /// Callers may say in their requests which models and providers they want, where their keys do not say otherwise.
     pub allow_request_routing: bool,
+    /// Callers may ask why their requests went where they went; without it, they may where no client keys are asked for.
+    pub allow_explain: Option<bool>,
     pub limits: Limits,
     pub rate_limits: Box<[limits::RateLimit]>,
     pub kept: Kept,
@@ -108,6 +111,8 @@ pub struct ClientKey {
     pub attributes: BTreeMap<Box<str>, Box<str>>,
     /// In place of the file's own.
     pub allow_request_routing: Option<bool>,
+    /// In place of the file's own.
+    pub allow_explain: Option<bool>,
 }
 
 /// Bounds of what a caller may send.

@@ -8,23 +8,13 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::record::{Fact, MOST};
+use crate::rule::facts::SECRET_HEADERS;
 use crate::rule::predicate::{Atom, Predicate};
 use crate::rule::{Facts, FlagFact, NumberFact, OutputKind, ReasoningLevel, TextFact};
 use crate::table::{RouteNode, RoutingTable};
 
 /// Longest text of a fact. A longer one is left out: a part of it would not be the fact.
 const LONGEST: usize = 512;
-
-/// Headers that hold secrets, whatever a rule wants of them.
-const SECRET: [&str; 7] = [
-    "authorization",
-    "proxy-authorization",
-    "cookie",
-    "x-api-key",
-    "api-key",
-    "x-goog-api-key",
-    "x-amz-security-token",
-];
 
 /// The facts with parameters that a table names: `header(...)`, `tag(...)`, `tool(...)`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -55,7 +45,7 @@ impl Named {
         let episode = found.episode.then_some((Cow::Borrowed("episode"), TextFact::Episode));
         let tag = |name: Box<str>| (format!("tag({name})").into(), Inside::Text(TextFact::Tag(name)));
         let tool = |name: Box<str>| (format!("tool({name})").into(), Inside::Flag(FlagFact::Tool(name)));
-        let headers = found.headers.into_iter().filter(|name| !SECRET.contains(&&**name));
+        let headers = found.headers.into_iter().filter(|name| !SECRET_HEADERS.contains(&&**name));
         Named {
             texts: headers.take(MOST).map(header).chain(episode).collect(),
             inside: found.tags.into_iter().map(tag).chain(found.tools.into_iter().map(tool)).take(MOST).collect(),

@@ -28,6 +28,7 @@ mod costs;
 mod docs;
 mod endpoints;
 mod estimates;
+mod explain;
 mod failover;
 mod faults;
 mod fmt;

@@ -1,25 +1,18 @@
 //! The state of the world that a test takes for granted.
 
-use std::time::Duration;
-
 use super::{nearest, unknown};
 use crate::config::document::{PricesEntry, TestGiven};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::provider::catalogue::Prices;
 use crate::source::Spanned;
 use crate::table::dump::target_name;
-use crate::table::health::Vitals;
+use crate::table::health::COOLING;
 use crate::table::{Draw, Health, RoutingTable};
 
 pub(super) struct Given<'t> {
     pub(super) health: Health<'t>,
     pub(super) draw: Draw,
 }
-
-/// For how long a target that a test says is cooling is passed over.
-const COOLING: Duration = Duration::from_secs(30);
-/// Answers that have been seen of a target whose latency a test says: enough to believe it.
-const SAMPLES: u64 = 1_000;
 
 pub(super) fn read<'t>(given: &TestGiven, table: &'t RoutingTable, diagnostics: &mut Diagnostics) -> Option<Given<'t>> {
     let health = health(given, table, diagnostics);
@@ -50,12 +43,10 @@ fn health<'t>(given: &TestGiven, table: &'t RoutingTable, diagnostics: &mut Diag
         strangers.extend(health.down(&name.value).is_none().then_some(name));
     }
     for (name, latency) in &given.latency {
-        let stated = health.state(&name.value, |vitals| measured(vitals, latency.value));
-        strangers.extend(stated.is_none().then_some(name));
+        strangers.extend(health.latency(&name.value, latency.value).is_none().then_some(name));
     }
     for (name, count) in &given.in_flight {
-        let count = u32::try_from(count.value).unwrap_or(u32::MAX);
-        strangers.extend(health.state(&name.value, |vitals| vitals.in_flight = count).is_none().then_some(name));
+        strangers.extend(health.in_flight(&name.value, count.value).is_none().then_some(name));
     }
     if let Some(turn) = given.turn {
         health.turns(turn.value);
@@ -64,13 +55,6 @@ fn health<'t>(given: &TestGiven, table: &'t RoutingTable, diagnostics: &mut Diag
         diagnostics.push(unknown("target or provider", name, health.nearest(&name.value)));
     }
     strangers.is_empty().then_some(health)
-}
-
-fn measured(vitals: &mut Vitals, latency: Duration) {
-    let milliseconds = Some(latency.as_secs_f64() * 1_000.0);
-    vitals.first_token_ms = milliseconds;
-    vitals.latency_ms = milliseconds;
-    vitals.samples = SAMPLES;
 }
 
 /// The table with the prices of the test: `Some(None)` where it has none.

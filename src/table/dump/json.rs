@@ -33,6 +33,7 @@ fn parts(table: &RoutingTable) -> Value {
         "listen": table.listen.to_string(),
         "timezone": timezone(table.utc_offset),
         "allow_request_routing": table.allow_request_routing,
+        "allow_explain": table.allow_explain,
         "limits": {
             "body": table.limits.body,
             "connections": table.limits.connections,
@@ -60,6 +61,7 @@ fn parts(table: &RoutingTable) -> Value {
             "key": key.secret.to_string(),
             "attributes": key.attributes,
             "allow_request_routing": key.allow_request_routing,
+            "allow_explain": key.allow_explain,
         })).collect::<Vec<_>>(),
         "providers": (0..).map(ProviderIdx).zip(&table.providers)
             .map(|(index, one)| provider(table, index, one)).collect::<Vec<_>>(),

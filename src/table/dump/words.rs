@@ -267,7 +267,12 @@ pub(super) fn key(key: &ClientKey) -> String {
         Some(false) => ", may not choose targets",
         None => "",
     };
-    format!("{}{}{routing}", key.secret, attributes.collect::<String>())
+    let explain = match key.allow_explain {
+        Some(true) => ", may ask why",
+        Some(false) => ", may not ask why",
+        None => "",
+    };
+    format!("{}{}{routing}{explain}", key.secret, attributes.collect::<String>())
 }
 
 pub(super) fn operation(operation: Operation, stream: bool) -> &'static str {

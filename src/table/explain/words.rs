@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{AttemptExplained, Explanation, Failed, OtherName, RuleTried};
 use crate::table::Lane;
 use crate::table::dump::lane_word;
-use crate::table::health::Condition;
+use crate::table::health::{Condition, Vitals};
 use crate::table::select::{NotFound, Outcome};
 
 impl fmt::Display for Explanation<'_> {
@@ -18,6 +18,15 @@ impl fmt::Display for Explanation<'_> {
         self.names.iter().try_for_each(|name| writeln!(f, "  {name}"))?;
         for rule in &self.rules {
             writeln!(f, "{rule}")?;
+        }
+        // Of what is only known not to be up, the lines of the attempts say as much.
+        let compared = |vitals: &Vitals| *vitals != Vitals { condition: vitals.condition, ..Vitals::default() };
+        let worth = |vitals: &Vitals| vitals.condition == Condition::Up || compared(vitals);
+        for (target, vitals) in self.health.iter().filter(|(_, vitals)| worth(vitals)) {
+            writeln!(f, "looked at {target}: {}", said_of(vitals))?;
+        }
+        for (name, turn) in &self.turns {
+            writeln!(f, "{name} has chosen {turn} times before")?;
         }
         writeln!(f, "route {}", self.decision.route)?;
         match &self.decision.outcome {
@@ -32,6 +41,20 @@ impl fmt::Display for Explanation<'_> {
             }
         }
     }
+}
+
+fn said_of(vitals: &Vitals) -> String {
+    let after = |ms: Option<f64>, what: &str| ms.map(|ms| format!("{what} after {} ms", ms.round()));
+    let condition = match vitals.condition {
+        Condition::Up => None,
+        Condition::Down => Some("down".to_owned()),
+        Condition::Cooling(pause) => Some(cooling(pause)),
+    };
+    let measured = [after(vitals.first_token_ms, "first content"), after(vitals.latency_ms, "whole answers")];
+    let nothing = measured.iter().all(Option::is_none).then(|| "not measured".to_owned());
+    let in_flight = Some(format!("{} in flight", vitals.in_flight));
+    let said = [condition].into_iter().chain(measured).chain([nothing, in_flight]);
+    said.flatten().collect::<Vec<_>>().join(", ")
 }
 
 fn cooling(pause: Duration) -> String {
