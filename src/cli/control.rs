@@ -117,9 +117,9 @@ async fn send(
         .timeout(patience)
         .build()?;
     let request = client.request(method, url).header("x-routeplane-admin", "1").bearer_auth(&instance.token);
-    let request = body.into_iter().fold(request, |request, body| {
-        request.header("content-type", "application/json").body(body.to_string())
-    });
+    let request = body
+        .into_iter()
+        .fold(request, |request, body| request.header("content-type", "application/json").body(body.to_string()));
     let answer = request.send().await?;
     let status = answer.status();
     Ok((status, answer.json().await?))

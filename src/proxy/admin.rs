@@ -216,18 +216,13 @@ async fn reload(State(state): State<AdminState>, Query(query): Query<ReloadQuery
 async fn explain(State(state): State<AdminState>, Json(asked): Json<Value>) -> Response {
     let live = state.live.load();
     let explained = Pretended::from_json(asked).and_then(|pretended| {
-        explain::request(
-            &live.table,
-            &pretended,
-            &live.runtime.health,
-            |explanation| {
-                json!({
-                    "generation": live.generation,
-                    "explanation": explanation.json(),
-                    "text": explanation.to_string(),
-                })
-            },
-        )
+        explain::request(&live.table, &pretended, &live.runtime.health, |explanation| {
+            json!({
+                "generation": live.generation,
+                "explanation": explanation.json(),
+                "text": explanation.to_string(),
+            })
+        })
     });
     match explained {
         Ok(explanation) => Json(explanation).into_response(),

@@ -31,8 +31,8 @@ use super::{Gateway, ResponseBody, explain, guard, limits, models, objects, rece
 use crate::live::Live;
 use crate::rule::Facts;
 use crate::state::health::Taking;
-use crate::table::select::NotFound;
 use crate::table::explain::{Decided, decided, explained};
+use crate::table::select::NotFound;
 use crate::table::settings::{OnLoss, Retries};
 use crate::table::wishes::{Asked, Unmet};
 use crate::table::{Attempt, Decision, Draw, Mirror, Outcome};

@@ -101,7 +101,8 @@ async fn only_who_may_know_is_told() {
 
 #[tokio::test]
 async fn the_running_gateway_is_asked_by_what_it_has_measured() {
-    let file = "version: 1\npresets:\n  turns: round_robin(demo/chat, demo/echo)\n  quick: fastest(demo/chat, demo/echo)\n";
+    let file =
+        "version: 1\npresets:\n  turns: round_robin(demo/chat, demo/echo)\n  quick: fastest(demo/chat, demo/echo)\n";
     let sandbox = Sandbox::with(file);
     let daemon = sandbox.start(&[]).await;
     for _ in 0..3 {
@@ -124,10 +125,14 @@ async fn the_running_gateway_is_asked_by_what_it_has_measured() {
         ["--model", "@quick", "--latency", "demo/chat=9s", "--latency", "demo/echo=20ms", "--cooling", "demo/chat"];
     let told = explained(&given);
     let outcome = &told["explanation"]["outcome"];
-    assert_eq!((&outcome["attempts"][0]["target"], &outcome["skipped"][0]["target"]), (&json!("demo/echo"), &json!("demo/chat")));
+    assert_eq!(
+        (&outcome["attempts"][0]["target"], &outcome["skipped"][0]["target"]),
+        (&json!("demo/echo"), &json!("demo/chat"))
+    );
     let offline = sandbox.run(&[&["explain", "--format", "json"], &given[..]].concat()).expect(0).json();
     assert_eq!(offline["outcome"], *outcome);
-    let offline = sandbox.run(&["explain", "--model", "@turns", "--turn", "1", "--in-flight", "demo=3"]).expect(0).stdout;
+    let offline =
+        sandbox.run(&["explain", "--model", "@turns", "--turn", "1", "--in-flight", "demo=3"]).expect(0).stdout;
     assert!(offline.contains("has chosen 1 times before\n") && offline.contains("  1. demo/echo"), "{offline}");
 
     let text = sandbox.run(&["explain", "--live", "--model", "@quick"]).expect(0).stdout;

@@ -84,7 +84,8 @@ impl Pretended {
     /// # Errors
     /// What is missing or wrong, for the caller.
     pub fn from_json(value: Value) -> Result<Pretended, String> {
-        let stranger = value.as_object().and_then(|members| members.keys().find(|name| !KNOWN.contains(&name.as_str())));
+        let stranger =
+            value.as_object().and_then(|members| members.keys().find(|name| !KNOWN.contains(&name.as_str())));
         if let Some(stranger) = stranger {
             return Err(format!("unknown field `{stranger}`, expected one of `{}`", KNOWN.join("`, `")));
         }
@@ -173,7 +174,13 @@ mod tests {
 
     #[test]
     fn every_member_is_known_and_no_other() {
-        let given = Given { key: Some("k".into()), user: Some("u".into()), input_tokens: Some(1), turn: Some(1), ..Given::default() };
+        let given = Given {
+            key: Some("k".into()),
+            user: Some("u".into()),
+            input_tokens: Some(1),
+            turn: Some(1),
+            ..Given::default()
+        };
         let question = Question { body: json!({}), path: Some("/".into()), headers: BTreeMap::new(), given };
         let written = serde_json::to_value(question).unwrap();
         let mut names: Vec<&str> = written.as_object().unwrap().keys().map(String::as_str).collect();

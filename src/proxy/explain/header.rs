@@ -61,7 +61,11 @@ fn compact(explanation: &Explanation<'_>, generation: u64, most: usize) -> Value
         ("attempts", attempts.len(), attempts.iter().take(most).map(attempt).collect()),
         ("skipped", skipped.len(), skipped.iter().take(most).map(attempt).collect()),
         ("health", health.len(), health.iter().take(most).map(|(target, vitals)| vitals.json(&cut(target))).collect()),
-        ("turns", turns.len(), turns.iter().take(most).map(|(of, turn)| json!({ "of": cut(of), "turn": turn })).collect()),
+        (
+            "turns",
+            turns.len(),
+            turns.iter().take(most).map(|(of, turn)| json!({ "of": cut(of), "turn": turn })).collect(),
+        ),
     ];
     let mut said = json!({
         "generation": generation,
