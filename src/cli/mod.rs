@@ -64,7 +64,7 @@ enum Command {
     Check(check::Args),
     Fmt(fmt::Args),
     Lsp(lsp::Args),
-    Explain(explain::Args),
+    Explain(Box<explain::Args>),
     ImportTensorzero(import::Args),
     Diff(diff::Args),
     Replay(replay::Args),
