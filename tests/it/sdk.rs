@@ -133,7 +133,7 @@ fn kept(request: &Request) -> Reply {
         ("GET", "/v1/batches/batch_1") => Reply::ok(batch("completed")),
         ("POST", "/v1/batches/batch_1/cancel") => Reply::ok(batch("cancelling")),
         ("POST", "/v1/uploads") if request.json()["mime_type"] == "text/jsonl" => Reply::ok(upload("pending")),
-        ("POST", "/v1/uploads/upload_1/parts") if request.text().contains("custom_id") => {
+        ("POST", "/v1/uploads/upload_1/parts") if request.text().contains("name=\"data\"") => {
             Reply::ok(json!({ "id": "part_1", "object": "upload.part", "created_at": 1, "upload_id": "upload_1" }))
         }
         ("POST", "/v1/uploads/upload_1/complete") if request.json()["part_ids"] == json!(["part_1", "part_1"]) => {
