@@ -170,6 +170,7 @@ async fn start(inputs: Inputs, access_log: Option<access_log::Settings>) -> Resu
         traffic: metrics.traffic.clone(),
         sinks: sinks.clone(),
         responses: Arc::default(),
+        cache: Arc::default(),
         objects: Arc::default(),
         inferences: Arc::default(),
         shadows: Default::default(),

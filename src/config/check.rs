@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use super::document::cache::CacheEntry;
 use super::document::{Document, FilesEntry, KeyEntry, LimitsEntry, ReloadEntry, ResponsesEntry};
 use super::expand::Secrets;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean};
 use crate::source::Span;
-use crate::table::{ClientKey, FilesPolicy, Kept, Limits, ReloadSettings, WatchMode};
+use crate::table::{CacheLimits, ClientKey, FilesPolicy, Kept, Limits, ReloadSettings, WatchMode};
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4356);
 
@@ -93,6 +94,18 @@ pub(super) fn kept(entry: Option<&ResponsesEntry>, diagnostics: &mut Diagnostics
         kept.memory = usize::try_from(bytes).unwrap_or(kept.memory);
     }
     kept
+}
+
+pub(super) fn cache(entry: Option<&CacheEntry>, diagnostics: &mut Diagnostics) -> CacheLimits {
+    let mut cache = CacheLimits::default();
+    let Some(entry) = entry else { return cache };
+    cache.enabled = entry.enabled.is_none_or(|enabled| enabled.value);
+    cache.ttl = entry.ttl.map_or(cache.ttl, |ttl| ttl.value);
+    if let Some(memory) = entry.memory {
+        let bytes = bounded(memory.value, memory.span, 0, 1 << 36, "bytes", diagnostics);
+        cache.memory = usize::try_from(bytes).unwrap_or(cache.memory);
+    }
+    cache
 }
 
 /// Who may keep files at which provider; both must be known.

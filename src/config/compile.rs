@@ -99,6 +99,7 @@ fn table(
     let otlp = telemetry::otlp(collector, secrets, diagnostics);
     let access_log = telemetry::access_log(document.access_log.as_ref(), diagnostics);
     let kept = check::kept(document.responses.as_ref(), diagnostics);
+    let cache = check::cache(document.cache.as_ref(), diagnostics);
     let provider_names =
         document.providers.iter().chain(context.known).map(|entry| entry.name.value.as_str()).collect();
     let files = check::files(document.files.as_ref(), &document.keys, &provider_names, diagnostics);
@@ -133,6 +134,7 @@ fn table(
         limits,
         rate_limits,
         kept,
+        cache,
         tensorzero: surface.map(Box::new),
         files,
         reload: check::reload(document.reload.as_ref()),

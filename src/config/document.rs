@@ -1,6 +1,7 @@
 //! The file as written: every leaf with its place. One declaration per mapping of the file: the decoder, the JSON Schema and
 //! the configuration reference all come from it.
 
+pub mod cache;
 pub mod limits;
 pub mod tensorzero;
 
@@ -20,6 +21,7 @@ use super::decode::value::{RetryOn, Route, Rules, Version};
 use crate::source::{SourceText, Span, Spanned};
 use crate::wire::ProtocolId;
 use crate::wire::quirk::Quirks;
+use cache::{CacheEntry, PresetCacheEntry};
 use limits::RateLimitEntry;
 use tensorzero::TensorzeroEntry;
 
@@ -68,6 +70,9 @@ mapping! {
         "rate_limits" => rate_limits: Vec<RateLimitEntry> as Named<RateLimitEntry>,
         /// What is kept in memory of answers, for `previous_response_id` of OpenAI Responses.
         "responses" => responses: Option<ResponsesEntry> as ResponsesEntry,
+        /// What is kept in memory of answers for requests with the same content. Only presets with `cache`, and requests of
+        /// TensorZero's clients with `cache_options`, use it.
+        "cache" => cache: Option<CacheEntry> as CacheEntry,
         /// Files and batches that callers keep at a provider.
         "files" => files: Option<FilesEntry> as FilesEntry,
         /// How changes of this file are noticed.
@@ -329,6 +334,9 @@ mapping! {
         /// A request that a target of another protocol could only carry in part is sent (`allow`), sent with a line in the
         /// log (`warn`), or not sent to that target (`refuse`).
         "on_loss" default "allow" => on_loss: Option<Spanned<String>> as Choice<LossPolicy>,
+        /// An answer to the same request of the same key may be given again: `10m` for as long as that. Without it every request is
+        /// answered anew.
+        "cache" => cache: Option<PresetCacheEntry> as PresetCacheEntry,
         /// A target cannot read the signatures of another vendor's reasoning. They stay behind (`strip`), the thoughts that were
         /// shown go as plain text in their place (`text`), or the target is not asked while a tool call waits for its answer
         /// (`skip`).

@@ -9,14 +9,15 @@ use edits::{Headers, joined};
 mod edits;
 mod scope;
 
+use super::document::cache::PresetCacheEntry;
 use super::document::{Document, PresetEntry, RetriesEntry, TimeoutEntry};
 use super::{Files, Templates};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::source::Spanned;
 use crate::table::SettingsIdx;
 use crate::table::settings::{
-    AnswerForm, BodyEdit, Degrade, FallThrough, OnForeignReasoning, OnInvalid, OnLoss, Retries, RetryOn, Scope,
-    Settings, Timeouts,
+    AnswerForm, BodyEdit, CacheMode, CachePolicy, Degrade, FallThrough, OnForeignReasoning, OnInvalid, OnLoss, Retries,
+    RetryOn, Scope, Settings, Timeouts,
 };
 use crate::wire::structured::mode::JsonMode;
 use crate::wire::template::Prompts;
@@ -42,6 +43,7 @@ struct Layer {
     /// After those of presets around this one.
     body_last: Vec<BodyEdit>,
     on_loss: Option<OnLoss>,
+    cache: Option<CachePolicy>,
     on_foreign_reasoning: Option<OnForeignReasoning>,
     output: Option<Box<str>>,
     json_mode: Option<JsonMode>,
@@ -72,6 +74,7 @@ impl Layer {
             body: edits::after(&inner.body, &self.body),
             body_last: edits::after(&self.body_last, &inner.body_last),
             on_loss: self.on_loss.or(inner.on_loss),
+            cache: self.cache.or(inner.cache),
             on_foreign_reasoning: self.on_foreign_reasoning.or(inner.on_foreign_reasoning),
             output: self.output.clone().or_else(|| inner.output.clone()),
             json_mode: self.json_mode.or(inner.json_mode),
@@ -110,6 +113,7 @@ impl Layer {
             headers: self.headers_last.over(&self.headers).edits(),
             body: edits::after(&self.body, &self.body_last).into(),
             on_loss: self.on_loss.unwrap_or_default(),
+            cache: self.cache,
             on_foreign_reasoning: self.on_foreign_reasoning.unwrap_or_default(),
             answers: AnswerForm {
                 output: self.output.clone(),
@@ -158,6 +162,7 @@ impl Layers {
             system: entry.system.as_ref().and_then(|system| system_text(system, files, diagnostics)),
             prompts: templates.of(entry, files, diagnostics),
             on_loss: entry.on_loss.as_ref().and_then(|word| on_loss(&word.value)),
+            cache: entry.cache.as_ref().map(cache),
             on_foreign_reasoning: entry
                 .on_foreign_reasoning
                 .as_ref()
@@ -260,6 +265,13 @@ fn retry_on(word: &str) -> Option<RetryOn> {
 /// The decoder has checked the word.
 fn fall_through(word: &str) -> Option<FallThrough> {
     [FallThrough::Usual, FallThrough::Any].into_iter().find(|policy| policy.word() == word)
+}
+
+/// The decoder has checked the word.
+fn cache(entry: &PresetCacheEntry) -> CachePolicy {
+    let mode = entry.mode.as_ref();
+    let mode = mode.and_then(|word| CacheMode::ALL.into_iter().find(|mode| mode.word() == word.value));
+    CachePolicy { mode: mode.unwrap_or_default(), ttl: entry.ttl.map(|ttl| ttl.value) }
 }
 
 /// The decoder has checked the word.

@@ -24,6 +24,7 @@ use http::HeaderMap;
 use tokio::time::{Instant, timeout_at};
 
 use super::Gateway;
+use super::cached;
 use super::estimate::Underway;
 use super::failure::Failure;
 use super::outgoing::proofs::Proofs;
@@ -75,6 +76,8 @@ pub struct Try<'r, 'i, 'b, 't> {
     pub correction: Option<&'r Correction>,
     /// The try's place in a trace.
     pub trace: &'r Context,
+    /// Why the upstream may not be asked: only the cache may answer.
+    pub barred: Option<&'r Error>,
 }
 
 impl Try<'_, '_, '_, '_> {
@@ -89,16 +92,16 @@ impl Try<'_, '_, '_, '_> {
 }
 
 /// The parts of the table and of the run-time state that belong to this try's target.
-struct Place<'r> {
+pub(super) struct Place<'r> {
     state: &'r ProviderState,
-    endpoint: &'r Endpoint,
+    pub(super) endpoint: &'r Endpoint,
     at: usize,
-    outbound: &'static dyn Outbound,
+    pub(super) outbound: &'static dyn Outbound,
     /// How the upstream deviates for this try's model.
-    quirks: Cow<'r, Quirks>,
+    pub(super) quirks: Cow<'r, Quirks>,
     counters: &'r Arc<ProviderCounters>,
     /// What this try authenticates with.
-    credential: Option<Arc<Credential>>,
+    pub(super) credential: Option<Arc<Credential>>,
     /// Which proofs of reasoning it sends.
     proofs: Proofs,
 }
@@ -128,9 +131,11 @@ impl Place<'_> {
     }
 
     /// What an answer of TensorZero's surface tells of itself, where this is one.
-    fn told(&self, this: &Try<'_, '_, '_, '_>) -> Option<Arc<Told>> {
+    fn told(&self, this: &Try<'_, '_, '_, '_>, hit: bool) -> Option<Arc<Told>> {
         let inference = this.incoming.surface?;
-        Some(inference.told(this.attempt, self.endpoint.protocol, this.tariff()))
+        // What comes from the cache has no cost.
+        let tariff = if hit { Tariff { prices: None, written: false } } else { this.tariff() };
+        Some(inference.told(this.attempt, self.endpoint.protocol, tariff))
     }
 
     /// What the upstream's request depends on.
@@ -169,6 +174,10 @@ pub async fn run(this: &Try<'_, '_, '_, '_>) -> Result<Answer, Failure> {
             Err(Failure::Refused(_)) => {}
             other => result = other,
         }
+    }
+    // Of the target an answer from the cache says nothing.
+    if result.as_ref().is_ok_and(|answer| cached::is_hit(&answer.headers)) {
+        return result;
     }
     match &result {
         Ok(_) => place.counters.succeeded(started.elapsed()),

@@ -257,6 +257,7 @@ async fn generate(
         inbound,
         headers,
         query,
+        owner: Some(client.map_or("", |client| &client.id)),
         body,
         envelope: &envelope,
         session: session.as_ref(),
@@ -491,6 +492,7 @@ impl Walk<'_, '_, '_> {
                 first,
                 correction: correction.as_ref(),
                 trace: &trace,
+                barred: None,
             };
             let tried = match self.limited {
                 Some(facts) => Box::pin(limits::run(facts, &this)).await,

@@ -1,8 +1,7 @@
 //! Rate limits on the request path: what an attempt may take is taken before it, by estimate, and settled after it.
 
-use std::sync::Arc;
-
 use super::attempt::{self, Answer, AnswerBody, Try};
+use super::cached;
 use super::estimate;
 use super::failure::Failure;
 use crate::rule::{Facts, NumberFact};
@@ -10,7 +9,6 @@ use crate::state::limits::{Amounts, Refusal, Taken};
 use crate::table::limits::{Holding, Resource, holding, nano};
 use crate::table::settings::Settings;
 use crate::telemetry::record::Account;
-use crate::telemetry::traffic::Traffic;
 use crate::wire::Operation;
 use crate::wire::ir::{Error, ErrorKind, Usage};
 
@@ -26,10 +24,24 @@ pub(super) async fn run(facts: &(dyn Facts + Sync), this: &Try<'_, '_, '_, '_>) 
     }
     let estimate = Estimate::of(facts, this, &held);
     let taken = this.live.runtime.limits.take(limits, &held, &estimate.before());
-    let taken = taken.map_err(|refusal| refused(this, &refusal, &this.gateway.traffic))?;
+    let taken = match taken {
+        Ok(taken) => taken,
+        Err(refusal) => {
+            let error = refused(this, &refusal);
+            if cached::may_answer(this) {
+                let kept = attempt::run(&Try { barred: Some(&error), ..*this }).await;
+                if !matches!(kept, Err(Failure::Limited(_))) {
+                    return kept;
+                }
+            }
+            count(this, &refusal);
+            return Err(Failure::Limited(error));
+        }
+    };
     let mut ticket = Ticket { taken: Some(taken), estimate };
     let mut result = attempt::run(this).await;
     match &mut result {
+        Ok(answer) if cached::is_hit(&answer.headers) => ticket.give_back(),
         Ok(Answer { body: AnswerBody::Stream(stream), .. }) => stream.settles(ticket),
         Ok(Answer { account, .. }) => ticket.settle(account),
         Err(failure) => ticket.failed(failure),
@@ -112,6 +124,13 @@ impl Ticket {
         taken.settle(&used);
     }
 
+    /// Nobody was asked.
+    fn give_back(&mut self) {
+        if let Some(taken) = self.taken.take() {
+            taken.settle(&Amounts { attempts: 0, tokens: 0, cost: 0 });
+        }
+    }
+
     /// There was no answer. What the upstream may have read counts, and nothing of it where it said no at once.
     fn failed(&mut self, failure: &Failure) {
         if matches!(
@@ -132,14 +151,20 @@ impl Drop for Ticket {
     }
 }
 
-/// The caller's error, and a count of it.
-fn refused(this: &Try<'_, '_, '_, '_>, refusal: &Refusal, traffic: &Arc<Traffic>) -> Failure {
+/// A refusal that the caller gets to know.
+fn count(this: &Try<'_, '_, '_, '_>, refusal: &Refusal) {
+    let limit = this.live.table.rate_limits.get(refusal.limit);
+    if let Some((limit, rate)) = limit.and_then(|limit| Some((limit, limit.rates.get(refusal.rate)?))) {
+        this.gateway.traffic.limited(&limit.name, rate.resource.word());
+    }
+}
+
+/// The caller's error.
+fn refused(this: &Try<'_, '_, '_, '_>, refusal: &Refusal) -> Error {
     let limit = this.live.table.rate_limits.get(refusal.limit);
     let Some((limit, rate)) = limit.and_then(|limit| Some((limit, limit.rates.get(refusal.rate)?))) else {
-        return Failure::Limited(Error::new(ErrorKind::RateLimit, "a rate limit is used up"));
+        return Error::new(ErrorKind::RateLimit, "a rate limit is used up").with_code("rate_limited");
     };
-    traffic.limited(&limit.name, rate.resource.word());
-    let amount = rate.resource.amount(refusal.amount);
     let message = match refusal.wait {
         Some(wait) => format!(
             "the rate limit `{}` is used up ({rate}); try again in {} s",
@@ -147,12 +172,10 @@ fn refused(this: &Try<'_, '_, '_, '_>, refusal: &Refusal, traffic: &Arc<Traffic>
             wait.as_secs_f64().ceil().max(1.0)
         ),
         None => format!(
-            "the rate limit `{}` has no room for {amount} and will not have it ({rate}); send less, or ask for a shorter answer",
-            limit.name
+            "the rate limit `{}` has no room for {} and will not have it ({rate}); send less, or ask for a shorter answer",
+            limit.name,
+            rate.resource.amount(refusal.amount)
         ),
     };
-    Failure::Limited(Error {
-        retry_after: refusal.wait,
-        ..Error::new(ErrorKind::RateLimit, message).with_code("rate_limited")
-    })
+    Error { retry_after: refusal.wait, ..Error::new(ErrorKind::RateLimit, message).with_code("rate_limited") }
 }

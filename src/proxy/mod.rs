@@ -29,6 +29,7 @@ pub mod access;
 pub mod admin;
 pub mod attempt;
 pub mod body;
+mod cached;
 pub mod console;
 pub mod cut;
 pub mod dispatch;
@@ -62,6 +63,7 @@ pub use body::ResponseBody;
 
 use self::shadow::Shadows;
 use crate::live::LiveTable;
+use crate::state::cache::Cache;
 use crate::state::inferences::Inferences;
 use crate::state::objects::Owners;
 use crate::state::responses::Responses;
@@ -79,6 +81,8 @@ pub struct Gateway {
     pub responses: Arc<Responses>,
     /// Whose is what providers keep.
     pub objects: Arc<Owners>,
+    /// Answers that equal requests may get again.
+    pub cache: Arc<Cache>,
     /// Inferences that feedback may be given about.
     pub inferences: Arc<Inferences>,
     /// Room for the copies that mirrors get.

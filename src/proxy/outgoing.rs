@@ -42,6 +42,8 @@ pub struct Incoming<'r, 'b> {
     pub inbound: &'static dyn Inbound,
     pub headers: &'r HeaderMap,
     pub query: Option<&'r str>,
+    /// Whose answers it may get from the cache: the id of the client key, empty where none is asked for. `None`: nobody's.
+    pub owner: Option<&'r str>,
     pub body: &'r Bytes,
     pub envelope: &'r Envelope<'b>,
     /// Of a Responses call: the answers before and after it.

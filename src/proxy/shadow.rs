@@ -217,6 +217,7 @@ impl Copy {
             inbound,
             headers: &self.headers,
             query: self.query.as_deref(),
+            owner: None,
             body: &self.body,
             envelope: &envelope,
             session: None,
@@ -235,6 +236,7 @@ impl Copy {
             first: None,
             correction: None,
             trace: &[None, None],
+            barred: None,
         };
         match attempt::run(&this).await {
             Ok(Answer { body: AnswerBody::Whole(_), account, .. }) => half.ended("ok", &account),

@@ -14,6 +14,7 @@ use http_body::{Body as _, Frame};
 use tokio::time::{Instant, Sleep};
 
 use super::attempt::Judged;
+use super::cached::Trace;
 use super::cut::{self, Cut};
 use super::limits::Ticket;
 use super::pipe::{Out, Pipe, Progress};
@@ -54,6 +55,8 @@ pub struct StreamBody {
     sent: u64,
     /// The target's health, for which it counts until its last byte.
     health: Option<Judged>,
+    /// What the cache has to do with it.
+    trace: Option<Trace>,
     /// What it has taken of rate limits.
     ticket: Option<Ticket>,
     /// Somebody compares this answer with another.
@@ -246,6 +249,7 @@ impl StreamBody {
             entry: Entry::default(),
             sent: 0,
             health: None,
+            trace: None,
             ticket: None,
             half: None,
         };
@@ -268,6 +272,11 @@ impl StreamBody {
     /// The stream counts for the health of its target.
     pub fn counts_for(&mut self, health: Judged) {
         self.health = Some(health);
+    }
+
+    /// It comes from the cache, or may go there once it is complete.
+    pub fn traced(&mut self, trace: Trace) {
+        self.trace = Some(trace);
     }
 
     /// What it takes in the end is settled with `ticket`.
@@ -377,10 +386,14 @@ impl Drop for StreamBody {
             health.cut_short(outcome == "failed");
         }
         let pipe = &self.stream.pipe;
-        let estimated = pipe.estimate(self.prompt);
-        let [cost_usd, cost_estimated_usd] = self.record.end(outcome, pipe.usage(), estimated.as_ref());
+        let hit = self.trace.as_ref().is_some_and(Trace::is_hit);
+        let estimated = if hit { None } else { pipe.estimate(self.prompt) };
+        let usage = pipe.usage().filter(|_| !hit).copied();
+        if let Some(trace) = self.trace.take().filter(|_| outcome == "ok") {
+            trace.keep(None);
+        }
+        let [cost_usd, cost_estimated_usd] = self.record.end(outcome, usage.as_ref(), estimated.as_ref());
         let (model, finish_reasons) = pipe.answered_by();
-        let usage = pipe.usage().copied();
         let account = Account { usage, estimated, cost_usd, cost_estimated_usd, model, finish_reasons };
         if let Some(ticket) = &mut self.ticket {
             ticket.settle(&account);

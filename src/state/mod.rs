@@ -1,6 +1,7 @@
 //! What changes at run time: credentials, connections and cooldowns. Keyed by identity, so that a reload carries over
 //! what it does not change.
 
+pub mod cache;
 pub mod client_keys;
 pub mod credentials;
 pub mod health;

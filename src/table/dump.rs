@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 pub use json::json;
 pub use words::{lane_word, settings_words};
 
-use super::{Lane, ProviderIdx, Route, RouteNode, RoutingTable, Rule, RuleOutcome, SettingsIdx, Target};
+use super::{CacheLimits, Lane, ProviderIdx, Route, RouteNode, RoutingTable, Rule, RuleOutcome, SettingsIdx, Target};
 use crate::provider::{AuthScheme, Endpoint, HeaderText, Provider, Transport};
 use crate::rule::ast::PresetName;
 use crate::rule::predicate::{Predicate, Quoted};
@@ -90,6 +90,9 @@ pub fn items(table: &RoutingTable) -> Vec<Item> {
     items.extend(
         table.rate_limits.iter().map(|limit| setting(&format!("rate_limit {}", limit.name), words::rate_limit(limit))),
     );
+    if table.cache != CacheLimits::default() {
+        items.push(setting("cache", words::cache(&table.cache)));
+    }
     items.extend(table.otlp.iter().map(|otlp| setting("telemetry", words::otlp(otlp))));
     items.extend(table.access_log.iter().map(|log| setting("access_log", words::access_log(log))));
     items.extend(table.tensorzero.iter().flat_map(|surface| tensorzero::items(surface)));

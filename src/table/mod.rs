@@ -67,6 +67,7 @@ pub struct RoutingTable {
     pub limits: Limits,
     pub rate_limits: Box<[limits::RateLimit]>,
     pub kept: Kept,
+    pub cache: CacheLimits,
     /// The surface of a TensorZero gateway, where the file has that section.
     pub tensorzero: Option<Box<tensorzero::Surface>>,
     pub files: FilesPolicy,
@@ -158,6 +159,23 @@ pub struct Kept {
 impl Default for Kept {
     fn default() -> Kept {
         Kept { ttl: std::time::Duration::from_secs(24 * 60 * 60), entries: 10_000, memory: 64 << 20 }
+    }
+}
+
+/// How much is kept of answers for requests with the same content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheLimits {
+    /// Whether anything is, also where a request asks for it.
+    pub enabled: bool,
+    /// The oldest that an answer may be.
+    pub ttl: std::time::Duration,
+    /// Bytes of all of them together.
+    pub memory: usize,
+}
+
+impl Default for CacheLimits {
+    fn default() -> CacheLimits {
+        CacheLimits { enabled: true, ttl: std::time::Duration::from_secs(24 * 60 * 60), memory: 64 << 20 }
     }
 }
 

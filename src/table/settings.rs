@@ -31,8 +31,49 @@ pub struct Settings {
     pub on_loss: OnLoss,
     pub on_foreign_reasoning: OnForeignReasoning,
     pub answers: AnswerForm,
+    /// Answers of equal requests may be given again.
+    pub cache: Option<CachePolicy>,
     /// The variant of a function of TensorZero's that the target answers as.
     pub variant: Option<Box<str>>,
+}
+
+/// How requests use the cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CachePolicy {
+    pub mode: CacheMode,
+    /// The oldest answer that is good enough; `None`: as old as any that is kept.
+    pub ttl: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum CacheMode {
+    #[default]
+    On,
+    ReadOnly,
+    WriteOnly,
+    Off,
+}
+
+impl CacheMode {
+    pub const ALL: [CacheMode; 4] = [CacheMode::On, CacheMode::ReadOnly, CacheMode::WriteOnly, CacheMode::Off];
+
+    /// As it is written in the file.
+    pub fn word(self) -> &'static str {
+        match self {
+            CacheMode::On => "on",
+            CacheMode::ReadOnly => "read_only",
+            CacheMode::WriteOnly => "write_only",
+            CacheMode::Off => "off",
+        }
+    }
+
+    pub fn reads(self) -> bool {
+        matches!(self, CacheMode::On | CacheMode::ReadOnly)
+    }
+
+    pub fn writes(self) -> bool {
+        matches!(self, CacheMode::On | CacheMode::WriteOnly)
+    }
 }
 
 /// What a preset says about answers of a given form.

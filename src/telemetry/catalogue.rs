@@ -57,6 +57,7 @@ fn specimen() -> Metrics {
     metrics.traffic.hedged("demo", "model", "first");
     metrics.traffic.shadowed("demo", "model", "same");
     metrics.traffic.limited("name", "tokens");
+    metrics.traffic.cached("hit");
     metrics.config.activated(1, "id", 0.0);
     metrics.config.watch(WatchState::Off);
     metrics

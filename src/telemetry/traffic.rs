@@ -34,6 +34,8 @@ pub struct Traffic {
     hedges: Family<ResultLabels, Counter>,
     shadows: Family<ResultLabels, Counter>,
     limited: Family<LimitLabels, Counter>,
+    cached: Family<CacheLabels, Counter>,
+    cache_bytes: Gauge,
 }
 
 const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
@@ -73,6 +75,11 @@ impl ResultLabels {
     fn new(provider: &str, model: &str, outcome: &'static str) -> ResultLabels {
         ResultLabels { provider: provider.to_owned(), model: model.to_owned(), outcome }
     }
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct CacheLabels {
+    result: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -132,6 +139,8 @@ impl Traffic {
             hedges: Family::default(),
             shadows: Family::default(),
             limited: Family::default(),
+            cached: Family::default(),
+            cache_bytes: Gauge::default(),
         };
         registry.register(
             "requests",
@@ -192,7 +201,23 @@ impl Traffic {
             "Attempts that a rate limit of the file refused, by limit and by what was used up",
             traffic.limited.clone(),
         );
+        registry.register(
+            "cache",
+            "Look-ups in the cache of answers (`hit`, `miss`) and answers put into it (`stored`), by result",
+            traffic.cached.clone(),
+        );
+        registry.register("cache_bytes", "Bytes of the answers in the cache", traffic.cache_bytes.clone());
         traffic
+    }
+
+    /// The cache was asked (`hit`, `miss`), or got an answer to keep (`stored`).
+    pub fn cached(&self, result: &'static str) {
+        self.cached.get_or_create(&CacheLabels { result }).inc();
+    }
+
+    /// The cache holds so many bytes now.
+    pub fn cache_holds(&self, bytes: usize) {
+        self.cache_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
     /// A rate limit has refused an attempt.

@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 
 use super::coding::{self, Coding, Decoder};
 use super::demo::DemoBody;
+use super::tape::Tape;
 
 /// An answer's bytes, as they come.
 #[derive(Debug)]
@@ -19,6 +20,10 @@ pub enum Body {
     /// Compressed on its way here, though nobody asked for that.
     Compressed(Box<Compressed>),
     Demo(DemoBody),
+    /// Kept from before, in one piece; `None` once that is read.
+    Kept(Option<Bytes>),
+    /// Somebody keeps what passes.
+    Taped(Box<(Body, Tape)>),
 }
 
 /// A body that is decoded while it is read.
@@ -64,13 +69,25 @@ impl http_body::Body for Body {
             Body::Demo(demo) => {
                 Pin::new(demo).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(|never| match never {})))
             }
+            Body::Kept(piece) => Poll::Ready(piece.take().map(|piece| Ok(Frame::data(piece)))),
+            Body::Taped(taped) => {
+                let (body, tape) = &mut **taped;
+                let frame = ready!(Pin::new(body).poll_frame(cx));
+                if let Some(Ok(frame)) = &frame
+                    && let Some(piece) = frame.data_ref()
+                {
+                    tape.hear(piece);
+                }
+                Poll::Ready(frame)
+            }
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Body::Http(incoming) => incoming.is_end_stream(),
-            Body::Compressed(_) | Body::Demo(_) => false,
+            Body::Kept(piece) => piece.is_none(),
+            Body::Compressed(_) | Body::Demo(_) | Body::Taped(_) => false,
         }
     }
 }

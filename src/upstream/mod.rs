@@ -10,6 +10,7 @@ pub mod demo;
 pub mod patient;
 pub mod pieces;
 pub mod pool;
+pub mod tape;
 
 pub use body::Body;
 pub use patient::Patient;

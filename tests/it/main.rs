@@ -6,6 +6,7 @@ mod agents;
 mod analysis;
 mod any_bytes;
 mod bugs;
+mod cache;
 mod callers;
 mod checked;
 mod ci;

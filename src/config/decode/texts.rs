@@ -265,6 +265,8 @@ words! {
     WeekdayFact = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
     /// What becomes of a request that would lose something.
     LossPolicy = ["allow", "warn", "refuse"];
+    /// How requests use the cache.
+    CacheWord = ["on", "read_only", "write_only", "off"];
     /// What becomes of another vendor's reasoning.
     ForeignReasoning = ["strip", "text", "skip"];
     /// What becomes of an answer that does not have its form.

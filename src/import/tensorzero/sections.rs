@@ -15,6 +15,8 @@ pub(super) struct Gateway {
     pub(super) base_path: Option<String>,
     /// Where templates may include others from.
     pub(super) template_root: Option<String>,
+    /// Of the cache of answers.
+    pub(super) cache: Vec<Item>,
     /// The longest that one call may take.
     pub(super) longest: Option<i64>,
 }
@@ -54,7 +56,7 @@ impl Converter<'_> {
         self.auth(node);
         self.observability(node);
         self.traces(node);
-        self.cache(node);
+        self.cache(node, &mut gateway);
         gateway
     }
 
@@ -117,15 +119,29 @@ impl Converter<'_> {
         }
     }
 
-    fn cache(&mut self, node: &Node) {
+    /// `cache`.
+    fn cache(&mut self, node: &Node, gateway: &mut Gateway) {
         let Some(cache) = node.get("cache") else { return };
-        self.ledger.dropped(
-            cache,
-            Severity::Warning,
-            "this version keeps no cache of answers: requests with `cache_options` are answered by the provider every time",
-        );
-        if let Some(enabled) = cache.get("enabled").filter(|enabled| enabled.flag() == Some(false)) {
-            self.ledger.carried(enabled, "no answers are kept");
+        if let Some(enabled) = cache.get("enabled") {
+            let message = match enabled.flag() {
+                Some(false) => "`cache.enabled`: no answers are kept",
+                _ => "answers are kept for requests with `cache_options`",
+            };
+            self.ledger.carried(enabled, message);
+            if enabled.flag() == Some(false) {
+                gateway.cache.push(Item::new("enabled", Yaml::flag(false)));
+            }
+        }
+        if let Some(backend) = cache.get("backend") {
+            self.ledger.adapted(
+                backend,
+                Severity::Warning,
+                "answers are kept in the gateway's memory, up to `cache.memory`: a restart forgets them, and gateways share none",
+            );
+        }
+        if let Some(ttl) = cache.get("valkey").and_then(|valkey| valkey.get("ttl_s")) {
+            self.ledger.carried(ttl, "`cache.ttl`");
+            gateway.cache.push(Item::text("ttl", &format!("{}s", ttl.whole().unwrap_or_default().max(0))));
         }
     }
 

@@ -54,6 +54,9 @@ impl Converter<'_> {
         if let Some(root) = &gateway.template_root {
             block(&[Item::text("template_root", root)], 0, &mut text);
         }
+        if !gateway.cache.is_empty() {
+            block(&[Item::map("cache", gateway.cache)], 0, &mut text);
+        }
         section(
             &mut text,
             "What TensorZero's clients know by name; it switches TensorZero's HTTP interface on.",

@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderValue};
 use super::heads::{refuse_unknown_coding, translated};
 use super::whole::{collect, priced};
 use super::{Answer, AnswerBody, Place, Try, exchange};
+use crate::proxy::cached::{self, Trace};
 use crate::proxy::failure::Failure;
 use crate::proxy::outgoing::{Prepared, embed::Batches};
 use crate::telemetry::record::Account;
@@ -29,16 +30,28 @@ pub(super) async fn run(
     let bodies = std::iter::once(&first.body).chain(&batches.others);
     // Collected: a stream over borrowed closures would not be `Send`.
     let calls: Vec<_> = bodies.map(|body| call(this, place, first.with_body(body.clone()), from)).collect();
-    let answers: Vec<(HeaderMap, EmbedResponse)> = stream::iter(calls).buffered(AT_ONCE).try_collect().await?;
+    let answers: Vec<(HeaderMap, EmbedResponse, Option<Trace>)> =
+        stream::iter(calls).buffered(AT_ONCE).try_collect().await?;
     let mut whole = EmbedResponse { model: None, vectors: Vec::new(), usage: None };
     let mut headers = HeaderMap::new();
-    for (limits, answer) in answers {
+    let mut counted: Option<u64> = None;
+    let all_hit = answers.iter().all(|(.., trace)| trace.as_ref().is_some_and(Trace::is_hit));
+    for (limits, answer, trace) in answers {
         headers = limits;
+        let hit = trace.as_ref().is_some_and(Trace::is_hit);
+        // Old vectors among new ones make no old answer.
+        if hit == all_hit {
+            cached::mark(trace.as_ref(), &mut headers);
+        }
         whole.model = whole.model.or(answer.model);
         whole.vectors.extend(answer.vectors);
         if let Some(input) = answer.usage.and_then(|usage| usage.input) {
             let total = whole.usage.get_or_insert_default();
-            total.input = Some(total.input.unwrap_or(0).saturating_add(input));
+            let free = hit && this.incoming.surface.is_some();
+            total.input = Some(total.input.unwrap_or(0).saturating_add(if free { 0 } else { input }));
+            if !hit {
+                counted = Some(counted.unwrap_or(0).saturating_add(input));
+            }
         }
     }
     if whole.vectors.len() != batches.request.input.count() {
@@ -50,10 +63,11 @@ pub(super) async fn run(
     let mut out = Vec::new();
     to.encode_response(&batches.request, &whole, &mut out, &mut losses);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let cost = whole.usage.and_then(|usage| place.counters.used(&usage, &this.tariff()));
+    let counted = counted.map(|input| Usage { input: Some(input), ..Usage::default() });
+    let cost = counted.and_then(|usage| place.counters.used(&usage, &this.tariff()));
+    let cost = if all_hit { Some(0.0) } else { cost };
     priced(&mut headers, cost);
-    let account =
-        Account { usage: whole.usage, cost_usd: cost, model: whole.model.map(Into::into), ..Account::default() };
+    let account = Account { usage: counted, cost_usd: cost, model: whole.model.map(Into::into), ..Account::default() };
     Ok(Answer { headers, losses, body: AnswerBody::Whole(out.into()), account })
 }
 
@@ -63,7 +77,7 @@ async fn call(
     place: &Place<'_>,
     prepared: Prepared,
     from: &dyn Embeddings,
-) -> Result<(HeaderMap, EmbedResponse), Failure> {
+) -> Result<(HeaderMap, EmbedResponse, Option<Trace>), Failure> {
     let timeouts = &this.attempt.settings.timeouts;
     let response = exchange::call(this, place, &prepared, false, timeouts).await?;
     let (head, body) = exchange::refuse_errors(place, &prepared, response).await?.into_parts();
@@ -72,7 +86,11 @@ async fn call(
     let bad = |error: Error| Failure::BadAnswer { code: "upstream_protocol", message: error.message };
     let mut answer = from.decode_response(&body).map_err(bad)?;
     answer.usage = answer.usage.or_else(|| counted_in(&head.headers));
-    Ok((translated(&head.headers, this.incoming.call.protocol), answer))
+    let trace = cached::of(&head.extensions);
+    if let Some(trace) = &trace {
+        trace.keep(Some(&body));
+    }
+    Ok((translated(&head.headers, this.incoming.call.protocol), answer, trace))
 }
 
 /// Bedrock counts what Cohere's models read in a header.

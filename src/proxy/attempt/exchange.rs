@@ -13,6 +13,7 @@ use super::identity;
 use super::limits;
 use super::{Place, Try};
 use crate::provider::Transport;
+use crate::proxy::cached::{self, Found};
 use crate::proxy::failure::{Failure, StatusFailure};
 use crate::proxy::outgoing::{Prepared, Translation, head};
 use crate::table::settings::Timeouts;
@@ -40,17 +41,31 @@ pub(super) async fn call(
     let uri =
         state.uris.get(place.endpoint, place.outbound, operation, attempt.model, stream).ok_or_else(no_address)?;
     match attempt.provider.transport {
-        Transport::Demo => Ok(demo::answer(uri.path(), &prepared.body.join()).await.map(upstream::Body::Demo)),
+        Transport::Demo => match this.barred {
+            Some(limit) => Err(Failure::Limited(limit.clone())),
+            None => Ok(demo::answer(uri.path(), &prepared.body.join()).await.map(upstream::Body::Demo)),
+        },
         Transport::Http => {
             let credential = place.credential.as_deref();
             let mut request = head::request(incoming, attempt, (place.endpoint, state), credential, uri, prepared);
+            let trace = match cached::look(this, place, &request, stream) {
+                Found::Answer(kept) => return Ok(kept),
+                Found::Nothing(trace) => trace,
+            };
+            if let Some(limit) = this.barred {
+                return Err(Failure::Limited(limit.clone()));
+            }
             for (name, value) in this.trace.iter().flatten() {
                 request.headers_mut().insert(name, value.clone());
             }
             head::sign(&mut request, &place.endpoint.auth, credential, identity::now(place))
                 .map_err(Failure::Refused)?;
             let response = live.runtime.pools.send(request, timeouts.connect).await;
-            response.map(upstream::body::readable).map_err(Failure::from)
+            let response = response.map(upstream::body::readable).map_err(Failure::from)?;
+            Ok(match trace {
+                Some(trace) => trace.attach(response),
+                None => response,
+            })
         }
     }
 }

@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderValue, Response};
 
 use super::heads::{forwarded, refuse_unknown_coding, translated};
 use super::{Answer, AnswerBody, Place, Try};
+use crate::proxy::cached::{self, Trace, Unpaid};
 use crate::proxy::estimate;
 use crate::proxy::failure::Failure;
 use crate::proxy::outgoing::{Prepared, Translation, proofs};
@@ -36,15 +37,21 @@ pub(super) async fn open(
         return Err(Failure::BadAnswer { code: "upstream_content_type", message });
     }
     refuse_unknown_coding(&head.headers)?;
+    let trace = cached::of(&head.extensions);
+    let hit = trace.as_ref().is_some_and(Trace::is_hit);
     let slot = Slot::default();
     let (pipe, mut headers) = match &prepared.translation {
         Translation::None => (Pipe::relay(incoming.inbound, place.outbound, prepared.terms), forwarded(&head.headers)),
         Translation::Generate(request) => {
-            let told = place.told(this);
+            let told = place.told(this, hit);
             let answering = responses::answering(incoming, request).map_err(Failure::Refused)?;
             let answering = Answering { told: told.as_ref(), ..answering };
             let encoder = incoming.inbound.answer_encoder(&incoming.head, &answering);
             let decoder = place.outbound.stream_decoder(&place.quirks);
+            let decoder = match hit && incoming.surface.is_some() {
+                true => Box::new(Unpaid(decoder)),
+                false => decoder,
+            };
             let decoder = match place.stops(request) {
                 Some(stops) => stops.stream(decoder),
                 None => decoder,
@@ -104,7 +111,11 @@ pub(super) async fn open(
         incoming.call.operation == Operation::Generate && opened.pipe.usage().is_none_or(|usage| usage.input.is_none());
     let prompt = untold.then(|| estimate::request(incoming.body, &prepared.translation));
     let credential = place.credential.clone();
-    let body = StreamBody::new(opened, &attempt.settings.timeouts, *deadline, record, prompt, credential);
+    cached::mark(trace.as_ref(), &mut headers);
+    let mut body = StreamBody::new(opened, &attempt.settings.timeouts, *deadline, record, prompt, credential);
+    if let Some(trace) = trace {
+        body.traced(trace);
+    }
     Ok(Answer {
         headers,
         losses: prepared.losses,

@@ -11,6 +11,7 @@ use http_body::Body as _;
 use super::heads::{forwarded, refuse_unknown_coding, translated};
 use super::{Answer, AnswerBody, Place, Try};
 use crate::provider::cost::decimal;
+use crate::proxy::cached::{self, Trace};
 use crate::proxy::estimate;
 use crate::proxy::failure::{Failure, StatusFailure};
 use crate::proxy::outgoing::{Prepared, Translation, proofs};
@@ -49,9 +50,11 @@ pub(super) async fn whole(
         let error = place.outbound.decode_error(502, &text);
         return Err(Failure::Status(Box::new(StatusFailure { status: error.status.max(400), error, verbatim: None })));
     }
-    let usage = place.outbound.usage(&body);
+    let trace = cached::of(&head.extensions);
+    let hit = trace.as_ref().is_some_and(Trace::is_hit);
+    let usage = if hit { None } else { place.outbound.usage(&body) };
     let cost = usage.and_then(|usage| place.counters.used(&usage, &this.tariff()));
-    let estimated = unreported(this, place, &prepared, usage, &body);
+    let estimated = if hit { None } else { unreported(this, place, &prepared, usage, &body) };
     let estimated_cost = estimated.and_then(|usage| place.counters.estimated(&usage, &this.tariff()));
     let count_empty =
         attempt.settings.retries.on.contains(&RetryOn::Empty) && incoming.call.operation == Operation::Generate;
@@ -59,6 +62,7 @@ pub(super) async fn whole(
     if count_empty && place.outbound.decode_response(&body, &place.quirks).is_ok_and(|answer| answer.is_empty()) {
         return Err(Failure::Empty);
     }
+    let upstream_said = trace.is_some().then(|| body.clone());
     let mut losses = prepared.losses;
     let mut verdict = None;
     let mut account =
@@ -87,7 +91,10 @@ pub(super) async fn whole(
             }
             recorded::answer(&mut account, &answer);
             let mut out = Vec::with_capacity(body.len());
-            let told = place.told(this);
+            if hit && incoming.surface.is_some() {
+                answer.usage = Some(cached::nothing_used());
+            }
+            let told = place.told(this, hit);
             let answering = responses::answering(incoming, &request).map_err(bad)?;
             let answering = Answering { told: told.as_ref(), raw: Some(&body), ..answering };
             incoming.inbound.encode_answer(&answering, &answer, &mut out, &mut losses);
@@ -110,7 +117,12 @@ pub(super) async fn whole(
     if estimated.is_some() {
         headers.insert("x-routeplane-usage", HeaderValue::from_static("estimated"));
     }
+    if let Some(trace) = &trace {
+        trace.keep(upstream_said.as_ref());
+        cached::mark(Some(trace), &mut headers);
+    }
     let cost = match (cost, estimated_cost) {
+        _ if hit => Some(0.0),
         (Some(cost), Some(estimated)) => Some(cost + estimated),
         (cost, estimated) => cost.or(estimated),
     };

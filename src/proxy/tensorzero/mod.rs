@@ -39,7 +39,7 @@ use crate::table::tensorzero::{Function, FunctionKind};
 use crate::wire::envelope::Envelope;
 use crate::wire::ir::{self, Error};
 use crate::wire::structured::mode::JsonMode;
-use crate::wire::tensorzero::call::{Asked, Call};
+use crate::wire::tensorzero::call::{Asked, Cache as CacheOptions, Call};
 use crate::wire::tensorzero::{self as wire, Face, Told};
 use crate::wire::{Inbound, ProtocolId};
 
@@ -132,6 +132,11 @@ impl<'l> Inference<'l> {
         if protocol == ProtocolId::OpenAiChat && mode.is_none() {
             wire::ask_for_json(request);
         }
+    }
+
+    /// How the call wants to use the cache, and whether it is a dry run.
+    pub fn cache(&self) -> Option<(&CacheOptions, bool)> {
+        self.call.cache.as_ref().map(|options| (options, self.call.dryrun))
     }
 
     /// The caller's own tags.

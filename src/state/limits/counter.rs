@@ -187,7 +187,6 @@ impl Counter {
     }
 
     fn shard(&self, bucket: u128) -> MutexGuard<'_, Shard> {
-        #[expect(clippy::cast_possible_truncation, reason = "names are digests: any bits do")]
         let at = bucket as usize % SHARDS;
         #[expect(clippy::indexing_slicing, reason = "a remainder is smaller than what it is of")]
         let shard = &self.shards[at];

@@ -50,6 +50,11 @@ fn parts(table: &RoutingTable) -> Value {
             "entries": table.kept.entries,
             "memory": table.kept.memory,
         },
+        "cache": {
+            "enabled": table.cache.enabled,
+            "ttl": duration(table.cache.ttl),
+            "memory": table.cache.memory,
+        },
         "files": { "provider": table.files.provider, "keys": table.files.keys },
         "reload": {
             "watch": watch(table.reload.watch),

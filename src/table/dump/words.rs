@@ -10,9 +10,13 @@ use crate::provider::identity::{CloudIdentity, Credentials};
 use crate::rule::ast::PresetName;
 use crate::rule::predicate::Quoted;
 use crate::table::limits::RateLimit;
-use crate::table::settings::{AnswerForm, BodyEdit, OnForeignReasoning, Retries, RetryOn, Scope, Settings};
+use crate::table::settings::{
+    AnswerForm, BodyEdit, CachePolicy, OnForeignReasoning, Retries, RetryOn, Scope, Settings,
+};
 use crate::table::telemetry::{AccessLog, Otlp};
-use crate::table::{ClientKey, FilesPolicy, Kept, Lane, Limits, ReloadSettings, RoutingTable, SettingsIdx, WatchMode};
+use crate::table::{
+    CacheLimits, ClientKey, FilesPolicy, Kept, Lane, Limits, ReloadSettings, RoutingTable, SettingsIdx, WatchMode,
+};
 use crate::wire::Operation;
 use crate::wire::quirk::Quirks;
 use crate::wire::template::{Prompts, Template};
@@ -45,6 +49,7 @@ pub fn settings_words(settings: &Settings, base: &Settings) -> Vec<String> {
     let AnswerForm { on_invalid, degrade, .. } = &settings.answers;
     words.extend((*on_invalid != base.answers.on_invalid).then(|| format!("on_invalid {}", on_invalid.word())));
     words.extend((*degrade != base.answers.degrade).then(|| format!("degrade {}", degrade.word())));
+    words.extend(settings.cache.iter().map(cache_words));
     words.extend((settings.on_loss != base.on_loss).then(|| format!("on_loss {}", settings.on_loss.word())));
     let foreign = settings.on_foreign_reasoning;
     words.extend((foreign != base.on_foreign_reasoning).then(|| format!("on_foreign_reasoning {}", foreign.word())));
@@ -197,6 +202,18 @@ pub(super) fn rate_limit(limit: &RateLimit) -> String {
 
 pub(super) fn kept(kept: &Kept) -> String {
     format!("{} kept, {} bytes, for {}", kept.entries, kept.memory, duration(kept.ttl))
+}
+
+pub(super) fn cache(cache: &CacheLimits) -> String {
+    match cache.enabled {
+        true => format!("{} bytes, for {}", cache.memory, duration(cache.ttl)),
+        false => "off".to_owned(),
+    }
+}
+
+fn cache_words(policy: &CachePolicy) -> String {
+    let ttl = policy.ttl.map_or(String::new(), |ttl| format!(" {}", duration(ttl)));
+    format!("cache {}{ttl}", policy.mode.word())
 }
 
 /// Nothing where the file says nothing.
