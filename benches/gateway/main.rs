@@ -18,17 +18,18 @@ use std::time::Duration;
 use load::Block;
 use report::Row;
 use scenario::Scenario;
-use servers::{Mock, Nginx, Routeplane};
+use servers::{Mock, Nginx, Routeplane, Side};
 
 /// Connections of the load client, each with one request at a time.
 const CONNECTIONS: usize = 16;
 
 const USAGE: &str = "\
-usage: cargo bench --bench gateway -- [--quick] [--only TEXT] [--memory] [--reloads N]
+usage: cargo bench --bench gateway -- [--quick] [--only TEXT] [--memory] [--telemetry] [--reloads N]
 
   --quick      short blocks: shows that everything runs; its numbers are rough
   --only TEXT  only scenarios whose name contains TEXT, and no memory
   --memory     only memory
+  --telemetry  only what telemetry takes, all of it on against none; without nginx
   --reloads N  also the memory after N reloads";
 
 /// What the command line asks for.
@@ -37,6 +38,7 @@ struct Options {
     quick: bool,
     only: Option<String>,
     memory_only: bool,
+    telemetry: bool,
     reloads: Option<usize>,
 }
 
@@ -52,6 +54,7 @@ impl Options {
                 "--bench" => {}
                 "--quick" => options.quick = true,
                 "--memory" => options.memory_only = true,
+                "--telemetry" => options.telemetry = true,
                 "--only" => options.only = Some(words.next().expect(USAGE)),
                 "--reloads" => options.reloads = Some(words.next().and_then(|count| count.parse().ok()).expect(USAGE)),
                 _ => {
@@ -80,6 +83,9 @@ fn main() {
 async fn run(options: &Options) {
     process::raise_file_limit();
     let mock = Mock::start();
+    if options.telemetry {
+        return telemetry(&mock, options).await;
+    }
     let routeplane = Routeplane::start(&mock).await;
     if options.only.is_none() {
         memory::report(&mock, options).await;
@@ -96,30 +102,38 @@ async fn run(options: &Options) {
         return;
     }
     let nginx = Nginx::start(&mock).await;
+    let sides = [nginx.side(), routeplane.side("routeplane")];
     let mut rows = Vec::new();
     for scenario in &scenarios {
-        rows.push(measure(scenario, &nginx, &routeplane, options).await);
+        rows.push(measure(scenario, &sides, options).await);
     }
-    report::print(&rows);
+    report::print(&rows, ["nginx", "Routeplane"]);
+}
+
+/// What telemetry takes, all of it on against none: traces, metrics and logs to a collector, and an access log.
+async fn telemetry(mock: &Mock, options: &Options) {
+    let (off, on) = (Routeplane::start(mock).await, Routeplane::start_telling(mock).await);
+    let sides = [off.side("silent"), on.side("telling")];
+    let mut rows = Vec::new();
+    for scenario in scenario::all().into_iter().filter(|scenario| !scenario.name.contains("ms apart")) {
+        rows.push(measure(&scenario, &sides, options).await);
+    }
+    report::print(&rows, ["telemetry off", "all of it on"]);
 }
 
 /// Alternating blocks of one scenario.
-async fn measure(scenario: &Scenario, nginx: &Nginx, routeplane: &Routeplane, options: &Options) -> Row {
+async fn measure(scenario: &Scenario, sides: &[Side; 2], options: &Options) -> Row {
     let (length, rounds) = options.plan();
     let mut row = Row::new(&scenario.name);
-    let warm_up = length / 4;
-    load::block(nginx.address, &nginx.processes(), scenario, warm_up).await;
-    load::block(routeplane.address, &routeplane.processes(), scenario, warm_up).await;
+    for side in sides {
+        load::block(side.address, &side.processes, scenario, length / 4).await;
+    }
     for _ in 0..rounds {
-        for through_nginx in [true, false, false, true] {
-            let block: Block = if through_nginx {
-                load::block(nginx.address, &nginx.processes(), scenario, length).await
-            } else {
-                load::block(routeplane.address, &routeplane.processes(), scenario, length).await
-            };
-            let name = if through_nginx { "nginx" } else { "routeplane" };
-            println!("{:<32} {name:<10} {block}", scenario.name);
-            if through_nginx { row.nginx.push(block) } else { row.routeplane.push(block) }
+        for at in [0, 1, 1, 0] {
+            let side = &sides[at];
+            let block: Block = load::block(side.address, &side.processes, scenario, length).await;
+            println!("{:<32} {:<10} {block}", scenario.name, side.name);
+            row.blocks[at].push(block);
         }
     }
     row

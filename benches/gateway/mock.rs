@@ -103,6 +103,10 @@ impl Answers {
         let line = request.split(|byte| *byte == b'\r').next().unwrap_or_default();
         let has = |text: &str, word: &[u8]| memchr::memmem::find(text.as_bytes(), word).is_some();
         let line = String::from_utf8_lossy(line);
+        // A collector of telemetry, too.
+        if [&b"/v1/traces"[..], b"/v1/metrics", b"/v1/logs"].into_iter().any(|path| has(&line, path)) {
+            return Answer::Whole(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+        }
         if has(&line, b":generateContent") {
             return Answer::Whole(&self.gemini);
         }

@@ -5,13 +5,13 @@ use crate::load::Block;
 /// The blocks of one scenario.
 pub(crate) struct Row {
     name: String,
-    pub(crate) nginx: Vec<Block>,
-    pub(crate) routeplane: Vec<Block>,
+    /// Of the server that is the measure, and of the one that is measured.
+    pub(crate) blocks: [Vec<Block>; 2],
 }
 
 impl Row {
     pub(crate) fn new(name: &str) -> Row {
-        Row { name: name.to_owned(), nginx: Vec::new(), routeplane: Vec::new() }
+        Row { name: name.to_owned(), blocks: Default::default() }
     }
 }
 
@@ -23,17 +23,17 @@ pub(crate) fn median(blocks: &[Block], of: fn(&Block) -> f64) -> f64 {
     f64::midpoint(low, high)
 }
 
-/// Prints a Markdown table.
-pub(crate) fn print(rows: &[Row]) {
+/// Prints a Markdown table; `names` are those of the two servers.
+pub(crate) fn print(rows: &[Row], names: [&str; 2]) {
     println!();
-    println!("Medians over blocks; each cell: nginx, Routeplane, ratio.");
+    println!("Medians over blocks; each cell: {}, {}, ratio.", names[0], names[1]);
     println!();
     println!("| scenario | CPU per request, us | requests/s | p50, us | p99, us | first byte, us |");
     println!("|---|---|---|---|---|---|");
     for row in rows {
         let cell = |of: fn(&Block) -> f64| {
-            let (nginx, routeplane) = (median(&row.nginx, of), median(&row.routeplane, of));
-            format!("{nginx:.0}, {routeplane:.0}, **{:.2}**", routeplane / nginx)
+            let [measure, measured] = row.blocks.each_ref().map(|blocks| median(blocks, of));
+            format!("{measure:.0}, {measured:.0}, **{:.2}**", measured / measure)
         };
         println!(
             "| {} | {} | {} | {} | {} | {} |",

@@ -12,6 +12,13 @@ use tokio::time::Instant;
 use crate::process;
 use crate::scenario::CLIENT_KEY;
 
+/// A server under load.
+pub(crate) struct Side {
+    pub(crate) name: &'static str,
+    pub(crate) address: SocketAddr,
+    pub(crate) processes: Vec<u32>,
+}
+
 /// Ends its process when dropped.
 struct Running(Child);
 
@@ -62,8 +69,8 @@ impl Nginx {
         nginx
     }
 
-    pub(crate) fn processes(&self) -> Vec<u32> {
-        process::children(self.running.0.id())
+    pub(crate) fn side(&self) -> Side {
+        Side { name: "nginx", address: self.address, processes: process::children(self.running.0.id()) }
     }
 }
 
@@ -124,6 +131,15 @@ impl Routeplane {
         Routeplane::start_with(&routeplane_file(mock.address, keys)).await
     }
 
+    /// Tells everything: an access log, and every signal to a collector, each trace sampled.
+    pub(crate) async fn start_telling(mock: &Mock) -> Routeplane {
+        let more = format!(
+            "keys: {{ bench: env:BENCH_CLIENT_KEY }}\naccess_log: calls.jsonl\ntelemetry: {{ otlp: \"http://{}\" }}\n",
+            mock.address
+        );
+        Routeplane::start_with(&routeplane_file(mock.address, &more)).await
+    }
+
     pub(crate) async fn start_with(file: &str) -> Routeplane {
         let folder = tempfile::tempdir().unwrap();
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
@@ -144,6 +160,10 @@ impl Routeplane {
 
     pub(crate) fn processes(&self) -> Vec<u32> {
         vec![self.running.0.id()]
+    }
+
+    pub(crate) fn side(&self, name: &'static str) -> Side {
+        Side { name, address: self.address, processes: self.processes() }
     }
 
     pub(crate) fn folder(&self) -> &Path {

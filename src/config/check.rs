@@ -64,6 +64,7 @@ fn key(entry: &KeyEntry, secrets: &mut Secrets<'_>, diagnostics: &mut Diagnostic
         attributes: attributes.map(|(name, value)| (name.value.as_str().into(), value.value.as_str().into())).collect(),
         allow_request_routing: entry.allow_request_routing.map(|allowed| allowed.value),
         allow_explain: entry.allow_explain.map(|allowed| allowed.value),
+        admin: entry.admin.is_some_and(|admin| admin.value),
     })
 }
 

@@ -97,6 +97,8 @@ mapping! {
         "allow_request_routing" => allow_request_routing: Option<Spanned<bool>> as Flag,
         /// Its holder may, or may not, ask with `x-routeplane-explain`, whatever the file says for everybody.
         "allow_explain" => allow_explain: Option<Spanned<bool>> as Flag,
+        /// Its holder may use the console and `/admin/`, from other machines too: look at every call, and reload the file.
+        "admin" default "false" => admin: Option<Spanned<bool>> as Flag,
     }
 }
 

@@ -6,10 +6,10 @@
 //! |---|---|
 //! | `/livez`, `/readyz` | everybody: probes come from other machines, under any name |
 //! | `/metrics` | this machine; others with a client key |
-//! | `/console` | this machine, as `/admin/*` but for the token, which the page asks its reader for |
-//! | `/admin/*` | this machine, by a loopback name, not through a proxy and not from a web page of another origin; where the file asks for client keys, only with the token that the gateway wrote into its state file (0600) |
+//! | `/console` | this machine, as `/admin/*` but for the token, which the page asks its reader for; where a key is for it, every machine: the page itself holds nothing |
+//! | `/admin/*` | this machine, by a loopback name, not through a proxy and not from a web page of another origin; where the file asks for client keys, only with the token that the gateway wrote into its state file (0600). Or whoever shows a client key with `admin: true`, in a header: from any machine, under any name, through a proxy |
 //!
-//! A client key opens no `/admin/`: who may call a model may not reload the gateway.
+//! Another client key opens no `/admin/`: who may call a model may not reload the gateway.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -72,7 +72,7 @@ pub fn router(state: AdminState) -> Router {
         .layer(middleware::from_fn_with_state(state.clone(), only_the_operator));
     Router::new()
         .merge(admin)
-        .merge(console::router().layer(middleware::from_fn(only_this_machine)))
+        .merge(console::router().layer(middleware::from_fn_with_state(state.clone(), whoever_may_look)))
         .route("/", get(index))
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(ready))
@@ -252,44 +252,65 @@ fn answer(verdict: &Verdict) -> Response {
     }
 }
 
-/// Lets through whoever sits at this machine: what a page shows it asks for by itself, and needs the token for.
-async fn only_this_machine(request: Request, next: Next) -> Response {
-    match why_not_operator(&request) {
-        Some(why) => refusal(StatusCode::FORBIDDEN, why),
-        None => next.run(request).await,
+/// Lets through whoever may look at the page: what it shows it asks for by itself, and needs the token or a key for.
+async fn whoever_may_look(State(state): State<AdminState>, request: Request, next: Next) -> Response {
+    let elsewhere = state.live.load().table.keys.iter().any(|key| key.admin);
+    match why_not_local(&request) {
+        Some(why) if !elsewhere => refusal(StatusCode::FORBIDDEN, why),
+        _ => next.run(request).await,
     }
 }
 
-/// Lets through whoever operates this gateway from this machine.
+/// Lets through whoever operates this gateway: from this machine, or with a key for it.
 async fn only_the_operator(State(state): State<AdminState>, request: Request, next: Next) -> Response {
-    let why = why_not_operator(&request);
+    let headers = request.headers();
+    let (keys, elsewhere, admin) = {
+        let live = state.live.load();
+        let keys = &live.table.keys;
+        (!keys.is_empty(), keys.iter().any(|key| key.admin), guard::has_admin_key(&live, headers))
+    };
+    let why = why_not_local(&request).filter(|_| !elsewhere).or_else(|| why_not_meant(&request));
     if let Some(why) = why {
         return refusal(StatusCode::FORBIDDEN, why);
     }
-    if !state.live.load().table.keys.is_empty() && !has_token(request.headers(), &state.token) {
+    let here = why_not_local(&request).is_none();
+    // The page of another machine asks its reader for a key, as that of this one for the token.
+    if !admin && !(here && (!keys || has_token(headers, &state.token))) {
         let challenge = [(WWW_AUTHENTICATE, "Bearer")];
-        let why = "the file asks for client keys, so this needs the token in the gateway's state file; `routeplane status` \
-                   and `routeplane reload` send it";
+        let why = if here {
+            "the file asks for client keys, so this needs the token in the gateway's state file, which `routeplane status` and \
+             `routeplane reload` send, or a client key with `admin: true`"
+        } else {
+            "from here this needs a client key with `admin: true`, as `Authorization: Bearer KEY`"
+        };
         return (challenge, refusal(StatusCode::UNAUTHORIZED, why)).into_response();
     }
     next.run(request).await
 }
 
-fn why_not_operator(request: &Request) -> Option<&'static str> {
+/// Why a request does not come from whoever sits at this machine.
+fn why_not_local(request: &Request) -> Option<&'static str> {
     let headers = request.headers();
     if !is_local(request) {
-        Some("this is for the machine on which the gateway runs")
+        Some("this is for the machine on which the gateway runs, and for client keys with `admin: true`")
     } else if FORWARDED.iter().any(|name| headers.contains_key(*name)) {
-        Some("this is not for requests that came through a proxy")
+        Some("this is not for requests that came through a proxy, without a client key with `admin: true`")
     } else if !has_loopback_host(headers) {
-        Some("the request's `Host` must be `localhost` or a loopback address")
-    } else if is_foreign_page(headers) {
-        Some("this is not for web pages of another origin")
-    } else if *request.method() == Method::POST && !is_deliberate(headers) {
-        Some("send `content-type: application/json` or `x-routeplane-admin: 1`")
+        Some("the request's `Host` must be `localhost` or a loopback address, without a client key with `admin: true`")
     } else {
-        None
+        why_not_own_page(headers)
     }
+}
+
+fn why_not_own_page(headers: &HeaderMap) -> Option<&'static str> {
+    is_foreign_page(headers).then_some("this is not for web pages of another origin")
+}
+
+/// Why a request may have been sent without anybody's wish.
+fn why_not_meant(request: &Request) -> Option<&'static str> {
+    let deliberate = *request.method() != Method::POST || is_deliberate(request.headers());
+    why_not_own_page(request.headers())
+        .or_else(|| (!deliberate).then_some("send `content-type: application/json` or `x-routeplane-admin: 1`"))
 }
 
 fn is_local(request: &Request) -> bool {
@@ -311,7 +332,9 @@ fn is_foreign_page(headers: &HeaderMap) -> bool {
 }
 
 fn is_own_origin(origin: &[u8], host: Option<&axum::http::HeaderValue>) -> bool {
-    origin.strip_prefix(b"http://").is_some_and(|authority| host.is_some_and(|host| host.as_bytes() == authority))
+    // A proxy in front may speak TLS.
+    let authority = origin.strip_prefix(b"http://").or_else(|| origin.strip_prefix(b"https://"));
+    authority.is_some_and(|authority| host.is_some_and(|host| host.as_bytes() == authority))
 }
 
 /// A page can send forms and plain text to anybody without being asked; neither of these goes without a question.
@@ -354,6 +377,7 @@ mod tests {
 
     #[test]
     fn only_this_machine_on_purpose_is_the_operator() {
+        let why_not = |request: &Request| why_not_local(request).or_else(|| why_not_meant(request));
         let local = "127.0.0.1:50000";
         let host = ("host", "127.0.0.1:4356");
         let json = ("content-type", "application/json");
@@ -366,7 +390,7 @@ mod tests {
             (local, &[host, json, ("sec-fetch-site", "same-origin"), ("origin", "http://127.0.0.1:4356")]),
         ];
         for (peer, headers) in allowed {
-            assert_eq!(why_not_operator(&request(peer, headers)), None, "{peer} {headers:?}");
+            assert_eq!(why_not(&request(peer, headers)), None, "{peer} {headers:?}");
         }
         let refused: [(&str, &[(&str, &str)]); 13] = [
             ("10.0.0.7:50000", &[host, json]),
@@ -384,10 +408,10 @@ mod tests {
             (local, &[host, json, ("origin", "http://localhost:3000")]),
         ];
         for (peer, headers) in refused {
-            assert!(why_not_operator(&request(peer, headers)).is_some(), "{peer} {headers:?}");
+            assert!(why_not(&request(peer, headers)).is_some(), "{peer} {headers:?}");
         }
         let mut nobody = request(local, &[host, json]);
         nobody.extensions_mut().clear();
-        assert!(why_not_operator(&nobody).is_some());
+        assert!(why_not(&nobody).is_some());
     }
 }

@@ -82,6 +82,13 @@ pub fn client_key(live: &Live, headers: &HeaderMap, uri: &Uri) -> Result<Option<
     })
 }
 
+/// Whether the request shows a client key that opens the console and `/admin/`: in a header, as a URL is written down in many
+/// places.
+pub fn has_admin_key(live: &Live, headers: &HeaderMap) -> bool {
+    let found = client_key(live, headers, &Uri::default()).ok().flatten();
+    found.and_then(|position| live.table.keys.get(position)).is_some_and(|key| key.admin)
+}
+
 const NO_KEY: &str =
     "this gateway asks for one of its client keys, as `Authorization: Bearer KEY`, `x-api-key` or `x-goog-api-key`";
 /// A signature cannot be checked without the secret key of AWS that it was made with.

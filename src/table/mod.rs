@@ -114,6 +114,8 @@ pub struct ClientKey {
     pub allow_request_routing: Option<bool>,
     /// In place of the file's own.
     pub allow_explain: Option<bool>,
+    /// Opens the console and `/admin/`.
+    pub admin: bool,
 }
 
 /// Bounds of what a caller may send.

@@ -3,9 +3,11 @@
 use serde_json::{Value, json};
 use tokio::time::{Duration, Instant, sleep};
 
+use crate::callers::Caller;
 use crate::gateway::{Gateway, provider_key, providers};
 use crate::http_client::{self, request};
 use crate::mock_upstream::{Act, MockUpstream};
+use crate::sandbox::Sandbox;
 use crate::sdk;
 
 /// The file: two providers, a client key, a preset that falls back and a rule.
@@ -141,6 +143,51 @@ async fn the_page_is_for_this_machine_and_loads_nothing_from_elsewhere() {
     for path in ["/admin/spend", "/admin/reloads", "/admin/table", "/admin/requests"] {
         http_client::get(gateway.address, path).await.expect_status(401);
     }
+}
+
+/// From elsewhere the console opens with a client key that is for it, and with no other.
+#[tokio::test]
+async fn an_admin_key_opens_the_console_from_elsewhere() {
+    let mock = MockUpstream::good().await;
+    let keys = "keys:\n  ops: { key: env:OPS_KEY, admin: true }\n  ci: env:CI_KEY\n";
+    let file = format!("{}listen: 0.0.0.0:0\n{keys}", providers(&[("up", "openai-chat", &mock)]));
+    let sandbox = Sandbox::with(&file).env("KEY_OF_up", &provider_key("up"));
+    let sandbox = sandbox.env("OPS_KEY", "ops-key-0123456789").env("CI_KEY", "ci-key-0123456789");
+    let daemon = sandbox.launch(&["start"]).await;
+    let address = ([127, 0, 0, 1], daemon.address.port()).into();
+    let ask = async |method: &str, path: &str, headers: &[(&str, &str)]| {
+        // As a proxy with TLS would pass it on.
+        let from = [("host", "gateway.example"), ("x-forwarded-for", "10.0.0.7")];
+        request(address, method, path, &[&from, headers].concat(), b"").await
+    };
+    let (ops, ci) = (("authorization", "Bearer ops-key-0123456789"), ("authorization", "Bearer ci-key-0123456789"));
+    let token = format!("Bearer {}", daemon.token);
+    ask("GET", "/console", &[]).await.expect_status(200);
+    for path in
+        ["/admin/spend", "/admin/reloads", "/admin/table", "/admin/requests", "/admin/health", "/admin/config/status"]
+    {
+        ask("GET", path, &[ops]).await.expect_status(200);
+        ask("GET", path, &[ops, ("origin", "https://gateway.example"), ("sec-fetch-site", "same-origin")])
+            .await
+            .expect_status(200);
+        // The page asks its reader for a key where this is the answer.
+        for wrong in [&[][..], &[ci], &[("authorization", token.as_str())], &[("authorization", "Bearer x")]] {
+            let answer = ask("GET", path, wrong).await.expect_status(401);
+            assert!(answer.text().contains("`admin: true`"), "{}", answer.text());
+        }
+        ask("GET", &format!("{path}?key=ops-key-0123456789"), &[]).await.expect_status(401);
+        ask("GET", path, &[ops, ("origin", "https://evil.example")]).await.expect_status(403);
+    }
+    ask("POST", "/admin/reload", &[ci, ("x-routeplane-admin", "1")]).await.expect_status(401);
+    ask("POST", "/admin/reload", &[ops, ("x-routeplane-admin", "1")]).await.expect_status(200);
+    // It is a client key besides.
+    let body = Caller::Chat.body("up/m1", "hello", false).to_string();
+    request(address, "POST", "/v1/chat/completions", &[ops], body.as_bytes()).await.expect_status(200);
+
+    // A reload takes the right away.
+    sandbox.write("routeplane.yaml", &file.replace(", admin: true", ""));
+    daemon.until("the right is gone", async |_| ask("GET", "/admin/spend", &[ops]).await.status == 403).await;
+    ask("GET", "/console", &[]).await.expect_status(403);
 }
 
 #[tokio::test]

@@ -67,6 +67,7 @@ fn parts(table: &RoutingTable) -> Value {
             "attributes": key.attributes,
             "allow_request_routing": key.allow_request_routing,
             "allow_explain": key.allow_explain,
+            "admin": key.admin,
         })).collect::<Vec<_>>(),
         "providers": (0..).map(ProviderIdx).zip(&table.providers)
             .map(|(index, one)| provider(table, index, one)).collect::<Vec<_>>(),

@@ -289,7 +289,8 @@ pub(super) fn key(key: &ClientKey) -> String {
         Some(false) => ", may not ask why",
         None => "",
     };
-    format!("{}{}{routing}{explain}", key.secret, attributes.collect::<String>())
+    let admin = if key.admin { ", may look and reload" } else { "" };
+    format!("{}{}{routing}{explain}{admin}", key.secret, attributes.collect::<String>())
 }
 
 pub(super) fn operation(operation: Operation, stream: bool) -> &'static str {
