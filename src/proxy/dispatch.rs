@@ -51,8 +51,7 @@ pub async fn handle(
     cut: &Cut,
 ) -> Response<ResponseBody> {
     let live = gateway.live.load();
-    let mut trail =
-        Trail { request_id: respond::request_id(request.headers()), generation: live.generation, ..Trail::default() };
+    let mut trail = Trail::new(respond::request_id(request.headers()), live.generation);
     let (parts, body) = request.into_parts();
     let (method, uri, headers) = (&parts.method, &parts.uri, &parts.headers);
     let surface = live.table.tensorzero.as_deref();
@@ -211,7 +210,7 @@ async fn generate(
         None => envelope,
     };
     let episode = surface.as_ref().map(|inference| inference.episode().to_string());
-    let request_id = trail.request_id.clone();
+    let request_id = Arc::clone(&trail.request_id);
     let facts = RequestFacts {
         protocol: call.protocol,
         head,
@@ -239,8 +238,9 @@ async fn generate(
         let decided = Decided { decision: decision.clone(), draw, seen: seen.clone() };
         explained(&live.table, &facts, way, decided)
     });
-    recorded::decided(&mut trail.entry, &decision, draw, &facts, (&live.runtime.recorded, gateway.sinks.facts()));
-    let route = decision.route.to_string();
+    let route: Arc<str> = (&*decision.route).into();
+    let wanted = (&live.runtime.recorded, gateway.sinks.facts());
+    recorded::decided(&mut trail.entry, (&decision, &route), draw, &facts, wanted);
     if let Some(inference) = &surface {
         trail.entry.note(|record, _| record.tags.extend(inference.tags()));
     }
@@ -378,7 +378,7 @@ pub(super) enum Last {
 /// The failure that the caller is told.
 pub(super) struct Failed {
     failure: Failure,
-    target: String,
+    target: Arc<str>,
     /// No other target would do better, or there is no time for one.
     stops: bool,
 }
@@ -417,7 +417,7 @@ impl Walk<'_, '_, '_> {
         let mut scopes = Scopes::new(attempts, self.stream);
         let mut position = 0;
         while let Some(attempt) = attempts.get(position) {
-            let target = format!("{}/{}", attempt.provider.name, attempt.model);
+            let target = attempt.name();
             scopes.enter(position);
             let bounds = scopes.bounds(self.deadline, self.total);
             let failure = match self.one(attempt, &target, &bounds, trail).await {
@@ -457,7 +457,7 @@ impl Walk<'_, '_, '_> {
                 }
             };
             if position < attempts.len() {
-                debug!(request_id = trail.request_id, "falling back");
+                debug!(request_id = &*trail.request_id, "falling back");
             }
         }
         Err(last.map_or(Last::Estimate, Last::Failure))
@@ -467,7 +467,7 @@ impl Walk<'_, '_, '_> {
     async fn one(
         &self,
         attempt: &Attempt<'_>,
-        target: &str,
+        target: &Arc<str>,
         bounds: &Bounds,
         trail: &mut Trail,
     ) -> Result<Answer, Failure> {
@@ -478,7 +478,7 @@ impl Walk<'_, '_, '_> {
             tries += 1;
             trail.attempts += 1;
             let lane = attempt.lane(self.incoming.call.protocol, self.incoming.call.operation).word();
-            let number = trail.entry.tries(target, &attempt.provider.name, attempt.model, lane);
+            let number = trail.entry.tries(target, lane);
             let Walk { gateway, live, incoming, .. } = *self;
             let Bounds { deadline, total, first } = *bounds;
             let trace = trail.entry.context(number);
@@ -508,8 +508,8 @@ impl Walk<'_, '_, '_> {
             };
             trail.entry.tried(number, failure.cause(), failure.upstream_status());
             warn!(
-                request_id = trail.request_id,
-                target,
+                request_id = &*trail.request_id,
+                target = &**target,
                 attempt = trail.attempts,
                 cause = failure.cause(),
                 "attempt failed"
@@ -550,7 +550,7 @@ fn warn_of_losses(answer: &Answer, attempt: &Attempt<'_>, target: &str, trail: &
         return;
     }
     if let Some(fields) = answer.losses.meaning_lost() {
-        warn!(request_id = trail.request_id, target, fields, "the translation lost something");
+        warn!(request_id = &*trail.request_id, target, fields, "the translation lost something");
     }
 }
 
@@ -563,7 +563,7 @@ fn backoff(retries: &Retries, tries: u32) -> Duration {
 /// The answer after the last failure.
 fn give_up(inbound: &'static dyn Inbound, last: Failed, trail: &mut Trail) -> Response<ResponseBody> {
     let Failed { failure, target, .. } = last;
-    trail.target = Some(target.clone());
+    trail.target = Some(Arc::clone(&target));
     let failure = match failure {
         Failure::Status(failure) if !matches!(failure.status, 401 | 403) => match *failure {
             StatusFailure { status, error, verbatim: Some((headers, body)) } => {

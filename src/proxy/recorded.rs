@@ -1,5 +1,7 @@
 //! What the record of a call gets to know on the request path.
 
+use std::sync::Arc;
+
 use http::HeaderMap;
 
 use super::pipe::Pipe;
@@ -19,7 +21,7 @@ const LONGEST_TAG: usize = 128;
 /// The targets of a call are known.
 pub(super) fn decided(
     entry: &mut Entry,
-    decision: &Decision<'_>,
+    (decision, route): (&Decision<'_>, &Arc<str>),
     draw: Draw,
     request: &RequestFacts<'_, '_>,
     (named, depth): (&Named, FactDepth),
@@ -30,7 +32,7 @@ pub(super) fn decided(
         record.stream = request.envelope.stream;
         record.model = Some((&*request.envelope.model).into());
         record.rule = decision.rule;
-        record.route = Some((&*decision.route).into());
+        record.route = Some(Arc::clone(route));
         record.draw = Some(draw.0);
         record.tags = tags(request.headers);
         record.facts = match depth {
@@ -39,10 +41,10 @@ pub(super) fn decided(
             FactDepth::All => named.of_request(request, true),
         };
         if let Decided::Attempts { skipped, .. } = &decision.outcome {
-            let down = skipped.iter().take(MOST).map(|attempt| Skipped {
-                target: format!("{}/{}", attempt.provider.name, attempt.model).into(),
-                reason: attempt.condition.word(),
-            });
+            let down = skipped
+                .iter()
+                .take(MOST)
+                .map(|attempt| Skipped { target: attempt.name(), reason: attempt.condition.word() });
             record.skipped = down.collect();
         }
     });

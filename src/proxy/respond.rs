@@ -1,6 +1,6 @@
 //! Heads and errors for the caller.
 
-use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
@@ -15,13 +15,14 @@ use crate::wire::ir::{Error, ErrorKind};
 use crate::wire::loss::Losses;
 use crate::wire::{Inbound, ProtocolId};
 
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
 /// What every answer says about itself, and what its record will say.
-#[derive(Default)]
 pub struct Trail {
-    pub request_id: String,
+    pub request_id: Arc<str>,
     pub generation: u64,
-    pub route: Option<String>,
-    pub target: Option<String>,
+    pub route: Option<Arc<str>>,
+    pub target: Option<Arc<str>>,
     pub attempts: u32,
     /// Why the targets are what they are, where the caller asked.
     pub explain: Option<String>,
@@ -30,14 +31,15 @@ pub struct Trail {
 }
 
 impl Trail {
+    /// Of a request that has arrived.
+    pub fn new(request_id: Arc<str>, generation: u64) -> Trail {
+        let entry = Entry::default();
+        Trail { request_id, generation, route: None, target: None, attempts: 0, explain: None, entry }
+    }
+
     /// The trail of attempts that run beside others, until [`Trail::join`].
     pub(super) fn fork(&mut self) -> Trail {
-        Trail {
-            request_id: self.request_id.clone(),
-            generation: self.generation,
-            entry: self.entry.fork(),
-            ..Trail::default()
-        }
+        Trail { entry: self.entry.fork(), ..Trail::new(Arc::clone(&self.request_id), self.generation) }
     }
 
     /// Attempts that ran beside others are over; `won`: their answer, or failure, is the caller's.
@@ -48,19 +50,29 @@ impl Trail {
             self.target = target;
         }
         drop(entry);
-        self.entry.join(self.target.as_deref());
+        self.entry.join(self.target.as_ref());
     }
 }
 
 /// The id of a request: the caller's own where it is harmless, else a new one.
-pub fn request_id(headers: &HeaderMap) -> String {
+pub fn request_id(headers: &HeaderMap) -> Arc<str> {
     const LONGEST: usize = 128;
-    let own = headers.get("x-request-id").and_then(|id| id.to_str().ok()).filter(|id| {
+    let own = headers.get(&REQUEST_ID).and_then(|id| id.to_str().ok()).filter(|id| {
         !id.is_empty()
             && id.len() <= LONGEST
             && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
     });
-    own.map_or_else(|| format!("rp-{:016x}{:08x}", fastrand::u64(..), fastrand::u32(..)), str::to_owned)
+    own.map_or_else(new_id, Into::into)
+}
+
+/// `rp-` and 24 random hexadecimal digits.
+fn new_id() -> Arc<str> {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let random = u128::from(fastrand::u64(..)) << 32 | u128::from(fastrand::u32(..));
+    let digit = |at: usize| DIGITS.get((random >> (4 * (23 - at))) as usize & 15).copied().unwrap_or(b'0');
+    let mut id = *b"rp-000000000000000000000000";
+    id.iter_mut().skip(3).enumerate().for_each(|(at, byte)| *byte = digit(at));
+    std::str::from_utf8(&id).unwrap_or_default().into()
 }
 
 /// A good answer.
@@ -73,7 +85,7 @@ pub fn answer(answer: Answer, trail: &Trail) -> Response<ResponseBody> {
     *response.headers_mut() = answer.headers;
     stamp(response.headers_mut(), trail);
     if !answer.losses.is_empty() {
-        insert(response.headers_mut(), "x-routeplane-losses", header_text(&answer.losses));
+        insert(response.headers_mut(), "x-routeplane-losses", &header_text(&answer.losses));
     }
     response
 }
@@ -98,7 +110,7 @@ pub fn json(body: Vec<u8>, trail: &Trail) -> Response<ResponseBody> {
 
 /// An error in the caller's dialect. `origin` tells whose it is: `gateway` or `upstream`.
 pub fn error(inbound: &dyn Inbound, mut error: Error, origin: &'static str, trail: &Trail) -> Response<ResponseBody> {
-    error.request_id = Some(trail.request_id.clone());
+    error.request_id = Some(trail.request_id.to_string());
     let mut body = Vec::new();
     inbound.encode_error(&error, &mut body);
     let mut response = json(body, trail);
@@ -116,8 +128,8 @@ pub fn error(inbound: &dyn Inbound, mut error: Error, origin: &'static str, trai
         }
     }
     if let Some(pause) = error.retry_after {
-        insert(headers, RETRY_AFTER.as_str(), pause.as_secs_f64().ceil().max(1.0));
-        insert(headers, "retry-after-ms", pause.as_millis());
+        insert(headers, RETRY_AFTER.as_str(), &pause.as_secs_f64().ceil().max(1.0).to_string());
+        insert(headers, "retry-after-ms", &pause.as_millis().to_string());
     }
     // What the gateway could try it has tried: an SDK's own retries would multiply that.
     if origin == "upstream" && !matches!(error.kind, ErrorKind::RateLimit | ErrorKind::Overloaded) {
@@ -159,8 +171,8 @@ pub fn verbatim(
     stamp(headers, trail);
     headers.insert(HeaderName::from_static("x-routeplane-origin"), HeaderValue::from_static("upstream"));
     if let Some(pause) = retry_after {
-        insert(headers, RETRY_AFTER.as_str(), pause.as_secs_f64().ceil().max(1.0));
-        insert(headers, "retry-after-ms", pause.as_millis());
+        insert(headers, RETRY_AFTER.as_str(), &pause.as_secs_f64().ceil().max(1.0).to_string());
+        insert(headers, "retry-after-ms", &pause.as_millis().to_string());
     }
     if !matches!(status, 429 | 503 | 529) {
         headers.insert(HeaderName::from_static("x-should-retry"), HeaderValue::from_static("false"));
@@ -169,7 +181,8 @@ pub fn verbatim(
 }
 
 fn stamp(headers: &mut HeaderMap, trail: &Trail) {
-    insert(headers, "x-request-id", &trail.request_id);
+    headers.reserve(5);
+    insert(headers, REQUEST_ID.as_str(), &trail.request_id);
     headers.insert(HeaderName::from_static("x-routeplane-generation"), HeaderValue::from(trail.generation));
     if let Some(route) = &trail.route {
         insert(headers, "x-routeplane-route", route);
@@ -185,12 +198,10 @@ fn stamp(headers: &mut HeaderMap, trail: &Trail) {
     }
 }
 
-fn insert(headers: &mut HeaderMap, name: &'static str, value: impl fmt::Display) {
-    let text = value.to_string();
-    let value = HeaderValue::try_from(text).or_else(|_| {
+fn insert(headers: &mut HeaderMap, name: &'static str, value: &str) {
+    let value = HeaderValue::from_str(value).or_else(|_| {
         // Names of models may hold anything; a header may not.
-        let plain: String =
-            value.to_string().chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect();
+        let plain: String = value.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect();
         HeaderValue::try_from(plain)
     });
     if let Ok(value) = value {

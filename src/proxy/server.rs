@@ -150,6 +150,8 @@ async fn serve_connection(gateway: Arc<Gateway>, stream: TcpStream, peer: Socket
     let mut check = std::pin::pin!(tokio::time::sleep(HEAD_TIME));
     loop {
         tokio::select! {
+            // Nearly every wake-up is for the exchange; without an order each would first draw a random number.
+            biased;
             ended = serving.as_mut() => {
                 if let Err(error) = ended {
                     debug!(%peer, %error, "connection ended");

@@ -51,7 +51,7 @@ struct Comparison {
     main: String,
     provider: String,
     model: String,
-    request_id: String,
+    request_id: Arc<str>,
     traffic: Arc<Traffic>,
     sides: [OnceLock<Side>; 2],
     there: AtomicU8,
@@ -123,7 +123,7 @@ impl Comparison {
         };
         self.traffic.shadowed(&self.provider, &self.model, verdict);
         info!(
-            request_id = self.request_id,
+            request_id = &*self.request_id,
             verdict,
             main = self.main,
             main_outcome = main.outcome,
@@ -147,7 +147,7 @@ pub(super) struct Original<'r, 'i, 'b> {
     pub gateway: &'r Arc<Gateway>,
     pub live: &'r Arc<Live>,
     pub incoming: &'r Incoming<'i, 'b>,
-    pub request_id: &'r str,
+    pub request_id: &'r Arc<str>,
     pub began: Instant,
 }
 
@@ -167,7 +167,7 @@ impl Original<'_, '_, '_> {
             main: target.to_owned(),
             provider: provider.to_owned(),
             model: model.to_owned(),
-            request_id: self.request_id.to_owned(),
+            request_id: Arc::clone(self.request_id),
             traffic: Arc::clone(&self.gateway.traffic),
             sides: Default::default(),
             there: AtomicU8::new(0),

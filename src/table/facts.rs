@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
-use http::HeaderMap;
+use http::header::AsHeaderName;
+use http::{HeaderMap, HeaderName};
 
 use super::ClientKey;
 use crate::rule::facts::{EPISODE_HEADER, SESSION_HEADERS, USER_HEADER, tag_header};
@@ -16,6 +17,20 @@ use crate::wire::{Head, Inbound, Operation, ProtocolId};
 pub const BYTES_PER_TOKEN: u64 = 4;
 /// Tokens for each image, sound or file.
 pub const TOKENS_PER_MEDIUM: u64 = 1_000;
+
+/// As names: a text would be read as one for each request.
+static USER: HeaderName = HeaderName::from_static(USER_HEADER);
+static EPISODE: HeaderName = HeaderName::from_static(EPISODE_HEADER);
+static SESSIONS: [HeaderName; SESSION_HEADERS.len()] = {
+    let [a, b, c, d, e] = SESSION_HEADERS;
+    [
+        HeaderName::from_static(a),
+        HeaderName::from_static(b),
+        HeaderName::from_static(c),
+        HeaderName::from_static(d),
+        HeaderName::from_static(e),
+    ]
+};
 
 /// The facts of one request.
 pub struct RequestFacts<'r, 'b> {
@@ -71,7 +86,7 @@ impl RequestFacts<'_, '_> {
         self.parts().filter(|part| matches!(part, Part::Media(media) if media.kind == kind)).count() as u64
     }
 
-    fn header(&self, name: &str) -> Option<Cow<'_, str>> {
+    fn header(&self, name: impl AsHeaderName) -> Option<Cow<'_, str>> {
         self.headers.get(name).and_then(|value| value.to_str().ok()).map(Cow::Borrowed)
     }
 
@@ -135,20 +150,20 @@ impl Facts for RequestFacts<'_, '_> {
             TextFact::Model => Some(Cow::Borrowed(self.model())),
             TextFact::User => {
                 let named = self.assumed.user.or(self.envelope.user.as_deref());
-                named.map(Cow::Borrowed).or_else(|| self.header(USER_HEADER))
+                named.map(Cow::Borrowed).or_else(|| self.header(&USER))
             }
-            TextFact::Session => SESSION_HEADERS.iter().find_map(|name| self.header(name)),
-            TextFact::Episode => self.assumed.episode.map(Cow::Borrowed).or_else(|| self.header(EPISODE_HEADER)),
+            TextFact::Session => SESSIONS.iter().find_map(|name| self.header(name)),
+            TextFact::Episode => self.assumed.episode.map(Cow::Borrowed).or_else(|| self.header(&EPISODE)),
             TextFact::LastTool => self.last_tool().map(Cow::Borrowed),
             TextFact::Key => self.key.map(|key| Cow::Borrowed(&*key.id)),
             TextFact::KeyAttribute(name) => {
                 self.key.and_then(|key| key.attributes.get(name)).map(|text| Cow::Borrowed(&**text))
             }
-            TextFact::Header(name) => self.header(name),
+            TextFact::Header(name) => self.header(&**name),
             TextFact::Tag(name) => {
                 let assumed = self.assumed.tags.iter().find(|(known, _)| **known == **name);
                 let assumed = assumed.map(|(_, value)| Cow::Borrowed(value.as_str()));
-                assumed.or_else(|| self.header(&tag_header(name))).or_else(|| self.metadata(name))
+                assumed.or_else(|| self.header(tag_header(name))).or_else(|| self.metadata(name))
             }
         }
     }

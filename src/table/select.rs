@@ -2,6 +2,7 @@
 //! tests, and everything that re-decides call it.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use smallvec::SmallVec;
@@ -69,6 +70,15 @@ pub struct Attempt<'t> {
 }
 
 impl<'t> Attempt<'t> {
+    /// `provider/model`, as headers, records and logs have it.
+    pub fn name(&self) -> Arc<str> {
+        let mut name = String::with_capacity(self.provider.name.len() + 1 + self.model.len());
+        name.push_str(&self.provider.name);
+        name.push('/');
+        name.push_str(self.model);
+        name.into()
+    }
+
     /// The way from a caller's protocol to this target.
     pub fn lane(&self, caller: ProtocolId, operation: Operation) -> &'t Lane {
         self.target.lane(self.provider, self.model, caller, operation)

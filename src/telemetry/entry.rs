@@ -22,7 +22,8 @@ pub const CALLER_LEFT: u16 = 499;
 pub struct Entry(Option<Box<Open>>);
 
 struct Open {
-    record: Record,
+    /// Nobody else has it yet: it is made where it stays, and moved no more.
+    record: Arc<Record>,
     began: Instant,
     sinks: Arc<Sinks>,
     /// Of a part of a record: where its attempts go.
@@ -50,7 +51,7 @@ impl Entry {
     /// A model call has arrived.
     pub fn begin(
         sinks: &Arc<Sinks>,
-        request_id: &str,
+        request_id: &Arc<str>,
         generation: u64,
         protocol: ProtocolId,
         headers: &HeaderMap,
@@ -58,10 +59,10 @@ impl Entry {
         if !sinks.are_wanted() {
             return Entry(None);
         }
-        let mut record = Record::new(SystemTime::now(), request_id, generation, protocol);
+        let mut record = Record::new(SystemTime::now(), Arc::clone(request_id), generation, protocol);
         record.trace = sinks.place(headers);
         Entry(Some(Box::new(Open {
-            record,
+            record: Arc::new(record),
             began: Instant::now(),
             sinks: Arc::clone(sinks),
             whole: None,
@@ -71,8 +72,10 @@ impl Entry {
 
     /// Adds what is known to the record, if there is one; the time is that since the request arrived.
     pub fn note(&mut self, note: impl FnOnce(&mut Record, Duration)) {
-        if let Some(open) = &mut self.0 {
-            note(&mut open.record, open.began.elapsed());
+        if let Some(open) = &mut self.0
+            && let Some(record) = Arc::get_mut(&mut open.record)
+        {
+            note(record, open.began.elapsed());
         }
     }
 
@@ -80,48 +83,53 @@ impl Entry {
     pub fn fork(&mut self) -> Entry {
         let Some(open) = &mut self.0 else { return Entry(None) };
         let (whole, _) = open.parts.get_or_insert_with(unbounded_channel);
-        let Record { time, request_id, generation, protocol, .. } = &open.record;
-        let mut record = Record::new(*time, request_id, *generation, *protocol);
+        let Record { time, request_id, generation, protocol, .. } = &*open.record;
+        let mut record = Record::new(*time, Arc::clone(request_id), *generation, *protocol);
         record.trace = open.record.trace.clone();
         let (began, sinks, whole) = (open.began, Arc::clone(&open.sinks), Some(whole.clone()));
-        Entry(Some(Box::new(Open { record, began, sinks, whole, parts: None })))
+        Entry(Some(Box::new(Open { record: Arc::new(record), began, sinks, whole, parts: None })))
     }
 
     /// Takes what ended forks have tried; `target` answered, or was tried last. What they have not finished was outrun.
-    pub fn join(&mut self, target: Option<&str>) {
+    pub fn join(&mut self, target: Option<&Arc<str>>) {
         let Some(open) = &mut self.0 else { return };
         let now = open.began.elapsed();
-        let before = open.record.attempts.len();
-        open.collect();
-        for tried in open.record.attempts.iter_mut().filter(|tried| tried.cause == "unfinished") {
+        let Some(record) = Arc::get_mut(&mut open.record) else { return };
+        let before = record.attempts.len();
+        collect(record, open.parts.as_mut());
+        for tried in record.attempts.iter_mut().filter(|tried| tried.cause == "unfinished") {
             (tried.cause, tried.end) = ("outrun", Some(now));
         }
-        if open.record.attempts.len() > before {
-            open.record.attempts.sort_by_key(|tried| tried.start);
+        if record.attempts.len() > before {
+            record.attempts.sort_by_key(|tried| tried.start);
         }
-        open.record.target = target.map(Into::into).or(open.record.target.take());
+        record.target = target.cloned().or(record.target.take());
     }
 
     /// A try begins. The number is for [`Entry::tried`] and [`Entry::opened`].
-    pub fn tries(&mut self, target: &str, provider: &str, model: &str, lane: &'static str) -> usize {
-        let Some(open) = &mut self.0 else { return 0 };
-        open.record.target = Some(target.into());
-        let number = open.record.attempts.len();
-        if number < MOST {
-            open.record.attempts.push(Tried {
-                target: target.into(),
-                provider: provider.into(),
-                model: model.into(),
-                lane,
-                cause: "unfinished",
-                status: None,
-                start: open.began.elapsed(),
-                first: None,
-                end: None,
-                losses: Vec::new(),
-                span: if open.record.trace.is_some() { context::span_id() } else { 0 },
-            });
-        }
+    pub fn tries(&mut self, target: &Arc<str>, lane: &'static str) -> usize {
+        let mut number = 0;
+        self.note(|record, now| {
+            record.target = Some(Arc::clone(target));
+            number = record.attempts.len();
+            if number == 0 {
+                // Most requests are tried once.
+                record.attempts.reserve_exact(1);
+            }
+            if number < MOST {
+                record.attempts.push(Tried {
+                    target: Arc::clone(target),
+                    lane,
+                    cause: "unfinished",
+                    status: None,
+                    start: now,
+                    first: None,
+                    end: None,
+                    losses: Vec::new(),
+                    span: if record.trace.is_some() { context::span_id() } else { 0 },
+                });
+            }
+        });
         number
     }
 
@@ -199,16 +207,16 @@ impl Entry {
 
     /// Hands the record over. Without more words the caller has left.
     fn close(&mut self) {
-        let Some(open) = self.0.take() else { return };
-        let mut open = *open;
-        open.collect();
-        let Open { mut record, began, sinks, whole, .. } = open;
-        if let Some(whole) = whole {
+        let Some(mut open) = self.0.take() else { return };
+        let total = open.began.elapsed();
+        let Some(record) = Arc::get_mut(&mut open.record) else { return };
+        collect(record, open.parts.as_mut());
+        if let Some(whole) = &open.whole {
             // Where nobody takes them any more, the record is closed.
-            let _ = whole.send(record.attempts);
+            let _ = whole.send(std::mem::take(&mut record.attempts));
             return;
         }
-        record.total = began.elapsed();
+        record.total = total;
         if record.status == 0 {
             record.status = CALLER_LEFT;
         }
@@ -219,18 +227,17 @@ impl Entry {
                 tried.cause = unfinished;
             }
         }
+        let Open { record, sinks, .. } = *open;
         sinks.put(record);
     }
 }
 
-impl Open {
-    /// Takes over what forks have handed in.
-    fn collect(&mut self) {
-        let Some((_, parts)) = &mut self.parts else { return };
-        while let Ok(tried) = parts.try_recv() {
-            let room = MOST.saturating_sub(self.record.attempts.len());
-            self.record.attempts.extend(tried.into_iter().take(room));
-        }
+/// Takes over what forks have handed in.
+fn collect(record: &mut Record, parts: Option<&mut Parts>) {
+    let Some((_, parts)) = parts else { return };
+    while let Ok(tried) = parts.try_recv() {
+        let room = MOST.saturating_sub(record.attempts.len());
+        record.attempts.extend(tried.into_iter().take(room));
     }
 }
 

@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn a_line_for_people() {
         let time = SystemTime::UNIX_EPOCH + Duration::from_millis(1_795_252_500_250);
-        let mut record = Record::new(time, "rp-1", 1, ProtocolId::OpenAiChat);
+        let mut record = Record::new(time, "rp-1".into(), 1, ProtocolId::OpenAiChat);
         record.status = 200;
         record.outcome = Outcome::Ok;
         record.total = Duration::from_millis(812);

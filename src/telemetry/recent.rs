@@ -81,7 +81,7 @@ mod tests {
         let mut live = recent.subscribe();
         for number in 0..KEPT + 3 {
             let id = number.to_string();
-            recent.keep(Arc::new(Record::new(SystemTime::UNIX_EPOCH, &id, 1, ProtocolId::Gemini)));
+            recent.keep(Arc::new(Record::new(SystemTime::UNIX_EPOCH, id.into(), 1, ProtocolId::Gemini)));
             if number == 0 {
                 assert_eq!(live.try_recv().unwrap().number, 1);
             }

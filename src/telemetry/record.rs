@@ -4,6 +4,7 @@
 //! field, and a test holds the two together. A field that does not apply, or that nobody knows, is left out.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde::ser::SerializeMap as _;
@@ -29,7 +30,8 @@ pub struct Record {
     /// When the request arrived.
     #[serde(serialize_with = "instant")]
     pub time: SystemTime,
-    pub request_id: Box<str>,
+    #[serde(serialize_with = "shared")]
+    pub request_id: Arc<str>,
     /// Of the configuration that decided.
     pub generation: u64,
     /// The protocol that the caller speaks.
@@ -46,11 +48,11 @@ pub struct Record {
     /// The rule that decided, counted from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub route: Option<Box<str>>,
+    #[serde(serialize_with = "shared_or_none", skip_serializing_if = "Option::is_none")]
+    pub route: Option<Arc<str>>,
     /// The target that answered, or that was tried last.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub target: Option<Box<str>>,
+    #[serde(serialize_with = "shared_or_none", skip_serializing_if = "Option::is_none")]
+    pub target: Option<Arc<str>>,
     /// The model that the upstream says answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response_model: Option<Box<str>>,
@@ -106,11 +108,9 @@ pub struct Record {
 /// One try at one target.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Tried {
-    /// `provider/model`.
-    pub target: Box<str>,
-    pub provider: Box<str>,
-    /// As the upstream knows it.
-    pub model: Box<str>,
+    /// `provider/model`; in JSON also each for itself.
+    #[serde(flatten, serialize_with = "target")]
+    pub target: Arc<str>,
     /// `passthrough`, `translate` or `refused`.
     pub lane: &'static str,
     /// `ok`, or why there was no answer.
@@ -138,7 +138,8 @@ pub struct Tried {
 /// A target that was left out.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Skipped {
-    pub target: Box<str>,
+    #[serde(serialize_with = "shared")]
+    pub target: Arc<str>,
     pub reason: &'static str,
 }
 
@@ -205,13 +206,25 @@ pub struct Account {
     pub finish_reasons: Vec<Box<str>>,
 }
 
+impl Tried {
+    /// Who was asked.
+    pub fn provider(&self) -> &str {
+        parts(&self.target).0
+    }
+
+    /// The model, as the upstream knows it.
+    pub fn model(&self) -> &str {
+        parts(&self.target).1
+    }
+}
+
 impl Record {
     /// A request that has arrived, and nothing more.
-    pub fn new(time: SystemTime, request_id: &str, generation: u64, protocol: ProtocolId) -> Record {
+    pub fn new(time: SystemTime, request_id: Arc<str>, generation: u64, protocol: ProtocolId) -> Record {
         Record {
             version: VERSION,
             time,
-            request_id: request_id.into(),
+            request_id,
             generation,
             protocol,
             operation: "generate",
@@ -273,6 +286,14 @@ pub fn losses(losses: &Losses) -> Vec<Box<str>> {
 
 // === how it is written
 
+fn shared<S: Serializer>(text: &Arc<str>, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(text)
+}
+
+fn shared_or_none<S: Serializer>(text: &Option<Arc<str>>, to: S) -> Result<S::Ok, S::Error> {
+    text.as_deref().serialize(to)
+}
+
 fn instant<S: Serializer>(time: &SystemTime, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(&clock::rfc3339_millis(*time))
 }
@@ -287,6 +308,17 @@ fn millis_or_none<S: Serializer>(time: &Option<Duration>, to: S) -> Result<S::Ok
         Some(time) => millis(time, to),
         None => to.serialize_none(),
     }
+}
+
+/// A target's name, and its two parts each for itself.
+fn target<S: Serializer>(target: &Arc<str>, to: S) -> Result<S::Ok, S::Error> {
+    let (provider, model) = parts(target);
+    to.collect_map([("target", &**target), ("provider", provider), ("model", model)])
+}
+
+/// Provider and model. A provider's name has no slash.
+fn parts(target: &str) -> (&str, &str) {
+    target.split_once('/').unwrap_or((target, ""))
 }
 
 /// The counts that are known.
@@ -314,7 +346,7 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_left_out() {
-        let mut record = Record::new(SystemTime::UNIX_EPOCH, "r1", 3, ProtocolId::Gemini);
+        let mut record = Record::new(SystemTime::UNIX_EPOCH, "r1".into(), 3, ProtocolId::Gemini);
         record.facts = vec![("user".into(), Fact::Absent), ("tools".into(), Fact::Number(2))];
         record.usage = Some(Usage { input: Some(4), ..Usage::default() });
         record.total = Duration::from_micros(1_234_567);

@@ -40,7 +40,7 @@ pub struct Sinks {
 }
 
 enum Message {
-    Record(Box<Record>),
+    Record(Arc<Record>),
     /// Records behind this go there.
     AccessLog(Option<access_log::Handle>),
     /// Records behind this go there.
@@ -124,8 +124,8 @@ impl Sinks {
     }
 
     /// Hands a record over. Never waits.
-    pub fn put(&self, record: Record) {
-        match self.queue.try_send(Message::Record(Box::new(record))) {
+    pub fn put(&self, record: Arc<Record>) {
+        match self.queue.try_send(Message::Record(record)) {
             Ok(()) => {}
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => self.metrics.telemetry.dropped("queue", 1),
         }
@@ -172,7 +172,6 @@ impl Recorder {
     fn take(&mut self, message: Message) {
         match message {
             Message::Record(record) => {
-                let record: Arc<Record> = Arc::from(record);
                 if let Some(otlp) = &self.otlp {
                     otlp.put(&record);
                 }
@@ -204,7 +203,8 @@ mod tests {
     fn what_is_put_is_kept_in_order() {
         let sinks = Sinks::start(Arc::new(Metrics::new()), None);
         for number in 0..100 {
-            sinks.put(Record::new(SystemTime::UNIX_EPOCH, &number.to_string(), 1, ProtocolId::Gemini));
+            let id = number.to_string().into();
+            sinks.put(Arc::new(Record::new(SystemTime::UNIX_EPOCH, id, 1, ProtocolId::Gemini)));
         }
         sinks.flush(Duration::from_secs(20));
         let kept = sinks.recent().list(0, usize::MAX);
@@ -228,7 +228,7 @@ mod tests {
             applied: Mutex::default(),
         };
         for _ in 0..5 {
-            sinks.put(Record::new(SystemTime::UNIX_EPOCH, "r", 1, ProtocolId::Gemini));
+            sinks.put(Arc::new(Record::new(SystemTime::UNIX_EPOCH, "r".into(), 1, ProtocolId::Gemini)));
         }
         assert_eq!(records.try_iter().count(), 2);
         let text = metrics.render();

@@ -49,12 +49,10 @@ impl Spend {
     /// Counts one more request.
     pub(super) fn count(&self, record: &Record) {
         let mut books = self.lock();
-        let name = |name: &Option<Box<str>>| name.clone().unwrap_or_else(|| NONE.into());
-        let (key, model, route) = (name(&record.key), name(&record.target), name(&record.route));
         books.total.add(record);
-        place(&mut books.keys, key).add(record);
-        place(&mut books.models, model).add(record);
-        place(&mut books.routes, route).add(record);
+        add(&mut books.keys, record.key.as_deref(), record);
+        add(&mut books.models, record.target.as_deref(), record);
+        add(&mut books.routes, record.route.as_deref(), record);
     }
 
     /// All that was counted so far.
@@ -67,9 +65,13 @@ impl Spend {
     }
 }
 
-fn place(book: &mut BTreeMap<Box<str>, Sums>, name: Box<str>) -> &mut Sums {
-    let name = if book.len() < NAMES || book.contains_key(&name) { name } else { OTHERS.into() };
-    book.entry(name).or_default()
+fn add(book: &mut BTreeMap<Box<str>, Sums>, name: Option<&str>, record: &Record) {
+    let name = name.unwrap_or(NONE);
+    if let Some(sums) = book.get_mut(name) {
+        return sums.add(record);
+    }
+    let name = if book.len() < NAMES { name } else { OTHERS };
+    book.entry(name.into()).or_default().add(record);
 }
 
 impl Sums {
@@ -95,7 +97,7 @@ mod tests {
     use crate::wire::ir::Usage;
 
     fn record(target: &str) -> Record {
-        let mut record = Record::new(SystemTime::UNIX_EPOCH, "r", 1, ProtocolId::OpenAiChat);
+        let mut record = Record::new(SystemTime::UNIX_EPOCH, "r".into(), 1, ProtocolId::OpenAiChat);
         record.target = Some(target.into());
         record
     }

@@ -10,6 +10,7 @@ use std::borrow::Cow;
 use smallvec::SmallVec;
 
 use super::json::{self, JsonError};
+use super::proof;
 
 /// Deepest nesting of a body.
 pub const DEEPEST: usize = 128;
@@ -26,13 +27,24 @@ pub struct Entry<'a> {
 #[derive(Debug, Clone, Default)]
 pub struct Outline<'a> {
     entries: SmallVec<[Entry<'a>; 16]>,
+    sealed: bool,
 }
 
 impl<'a> Outline<'a> {
     /// # Errors
     /// Not an object, nested too deeply, or a key that stands there twice.
     pub fn parse(text: &'a str) -> Result<Outline<'a>, JsonError> {
-        let mut scanner = Scanner { text, at: 0 };
+        let outline = Outline::with_repeats(text)?;
+        outline.refuse_duplicates()?;
+        Ok(outline)
+    }
+
+    /// What an upstream wrote: a key may stand there twice, and the first counts.
+    ///
+    /// # Errors
+    /// Not an object, or nested too deeply.
+    pub fn with_repeats(text: &'a str) -> Result<Outline<'a>, JsonError> {
+        let mut scanner = Scanner { text, at: 0, sealed: false };
         let mut entries = SmallVec::new();
         scanner.blank();
         scanner.expect(b'{')?;
@@ -53,13 +65,17 @@ impl<'a> Outline<'a> {
         if scanner.at < text.len() {
             return Err(scanner.unexpected("the end"));
         }
-        let outline = Outline { entries };
-        outline.refuse_duplicates()?;
-        Ok(outline)
+        Ok(Outline { entries, sealed: scanner.sealed })
     }
 
     pub fn entries(&self) -> &[Entry<'a>] {
         &self.entries
+    }
+
+    /// Whether a string, however deep, may be a sealed proof of reasoning. They all begin alike, and every string's beginning
+    /// is seen anyway: a search of its own would read the whole body once more.
+    pub fn has_sealed_proofs(&self) -> bool {
+        self.sealed
     }
 
     /// The member's value, as JSON text.
@@ -76,6 +92,8 @@ impl<'a> Outline<'a> {
 struct Scanner<'a> {
     text: &'a str,
     at: usize,
+    /// A string began as sealed proofs do.
+    sealed: bool,
 }
 
 impl<'a> Scanner<'a> {
@@ -135,6 +153,7 @@ impl<'a> Scanner<'a> {
 
     fn string(&mut self) -> Result<(), JsonError> {
         self.expect(b'"')?;
+        self.sealed |= proof::begins(self.rest());
         loop {
             let Some(found) = memchr::memchr2(b'"', b'\\', self.rest()) else {
                 self.at = self.text.len();
@@ -242,6 +261,17 @@ mod tests {
     #[test]
     fn a_key_stands_there_once_however_it_is_written() {
         assert_eq!(refusal(r#"{"model":1,"mod\u0065l":2}"#), "`model` occurs twice");
+    }
+
+    #[test]
+    fn strings_that_begin_as_sealed_proofs_do_are_seen_however_deep() {
+        for (text, sealed) in [
+            (r#"{"a":"rp1.x"}"#, true),
+            (r#"{"a":[{"b":["", {"signature": "cnAxLmFi"}]}]}"#, true),
+            (r#"{"a":"rp1","b":"cnAx","c":" rp1.x"}"#, false),
+        ] {
+            assert_eq!(Outline::parse(text).unwrap().has_sealed_proofs(), sealed, "{text}");
+        }
     }
 
     #[test]

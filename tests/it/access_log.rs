@@ -183,14 +183,12 @@ async fn what_the_end_of_the_gateway_cuts_off_is_recorded() {
 
 /// A record with something in every field.
 fn full() -> Record {
-    let mut record = Record::new(SystemTime::UNIX_EPOCH, "r", 1, ProtocolId::OpenAiChat);
+    let mut record = Record::new(SystemTime::UNIX_EPOCH, "r".into(), 1, ProtocolId::OpenAiChat);
     let text = || Some("x".into());
-    (record.key, record.model, record.rule, record.route) = (text(), text(), Some(1), text());
-    (record.target, record.response_model) = (text(), text());
+    (record.key, record.model, record.rule, record.response_model) = (text(), text(), Some(1), text());
+    (record.route, record.target) = (Some("x".into()), Some("x".into()));
     record.attempts = vec![Tried {
-        target: "x".into(),
-        provider: "x".into(),
-        model: "x".into(),
+        target: "x/y".into(),
         lane: "x",
         cause: "x",
         status: Some(1),

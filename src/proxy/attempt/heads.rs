@@ -2,13 +2,21 @@
 
 use std::time::SystemTime;
 
-use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName};
 
 use super::limits;
 use crate::proxy::failure::Failure;
 use crate::upstream::coding;
 use crate::wire::ProtocolId;
+
+/// By these AWS's clients know an error, and a call.
+static AWS: [HeaderName; 2] =
+    [HeaderName::from_static("x-amzn-errortype"), HeaderName::from_static("x-amzn-requestid")];
+/// How upstreams name a request of theirs.
+static THEIR_IDS: [HeaderName; 2] = [HeaderName::from_static("request-id"), HeaderName::from_static("x-request-id")];
+/// How we pass that name on.
+static THEIR_ID: HeaderName = HeaderName::from_static("x-routeplane-upstream-request-id");
 
 /// Headers of an upstream that reach a caller of its own protocol. Everything else (cookies, organisation ids) stays here.
 pub(in crate::proxy) fn forwarded(headers: &HeaderMap) -> HeaderMap {
@@ -18,14 +26,13 @@ pub(in crate::proxy) fn forwarded(headers: &HeaderMap) -> HeaderMap {
             out.insert(name, value.clone());
         }
     }
-    // By these AWS's clients know an error, and a call.
-    for name in ["x-amzn-errortype", "x-amzn-requestid"] {
+    for name in &AWS {
         if let Some(value) = headers.get(name) {
             out.insert(name, value.clone());
         }
     }
-    if let Some(id) = headers.get("request-id").or_else(|| headers.get("x-request-id")) {
-        out.insert("x-routeplane-upstream-request-id", id.clone());
+    if let Some(id) = THEIR_IDS.iter().find_map(|name| headers.get(name)) {
+        out.insert(&THEIR_ID, id.clone());
     }
     out
 }

@@ -63,7 +63,7 @@ pub async fn answer(
     }
     let place = choose::provider(live, &asked.object, asked.headers)?;
     let name = &*place.provider.name;
-    trail.target = Some(name.to_owned());
+    trail.target = Some(name.into());
     let owned = Owned::new(gateway, live, asked.key);
     owned.map_or(Ok(()), |owned| owned.may_ask(name, &asked.object))?;
     let timeouts = live.table.settings(SettingsIdx::BASE).map(|base| base.timeouts.clone()).unwrap_or_default();

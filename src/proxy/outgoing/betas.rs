@@ -1,19 +1,19 @@
 //! Betas of Anthropic that a caller asks for: to the endpoint that takes them, in the way that it takes them.
 
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 
 use super::Incoming;
 use crate::provider::Endpoint;
 use crate::wire::loss::Losses;
 
 /// Where callers ask for betas, and Anthropic itself takes them.
-pub(super) const HEADER: &str = "anthropic-beta";
+pub(super) static HEADER: HeaderName = HeaderName::from_static("anthropic-beta");
 /// Most characters of a beta's name that are shown.
 const SHOWN: usize = 60;
 
 /// What the caller asks for and the endpoint takes; the rest goes to `losses`.
 fn taken<'r>(incoming: &Incoming<'r, '_>, endpoint: &Endpoint, losses: &mut Losses) -> Vec<&'r str> {
-    let values = incoming.headers.get_all(HEADER).into_iter().filter_map(|value| value.to_str().ok());
+    let values = incoming.headers.get_all(&HEADER).into_iter().filter_map(|value| value.to_str().ok());
     let asked = values.flat_map(|value| value.split(',')).map(str::trim).filter(|beta| !beta.is_empty());
     let mut taken = Vec::new();
     for beta in asked {

@@ -16,7 +16,12 @@ use crate::wire::ir::Error;
 use crate::wire::multipart;
 
 /// Headers of the caller that reach an upstream of the caller's own protocol. Everything else stays here.
-const FORWARDED: [&str; 4] = ["anthropic-version", "idempotency-key", "openai-beta", "x-client-request-id"];
+static FORWARDED: [HeaderName; 4] = [
+    HeaderName::from_static("anthropic-version"),
+    HeaderName::from_static("idempotency-key"),
+    HeaderName::from_static("openai-beta"),
+    HeaderName::from_static("x-client-request-id"),
+];
 
 /// Whose quota a request of a person's login at Google uses.
 const QUOTA_PROJECT: HeaderName = HeaderName::from_static("x-goog-user-project");
@@ -46,14 +51,13 @@ pub fn request(
         headers.insert(name.clone(), value.clone());
     }
     if relayed {
-        for name in FORWARDED.into_iter().filter(|_| own) {
+        for name in FORWARDED.iter().filter(|_| own) {
             if let Some(value) = incoming.headers.get(name) {
-                headers.insert(HeaderName::from_static(name), value.clone());
+                headers.insert(name, value.clone());
             }
         }
         if endpoint.outbound().is_some_and(|outbound| outbound.betas_member().is_none()) {
-            headers
-                .extend(betas::header(incoming, endpoint).map(|value| (HeaderName::from_static(betas::HEADER), value)));
+            headers.extend(betas::header(incoming, endpoint).map(|value| (betas::HEADER.clone(), value)));
         }
     }
     authorize(&endpoint.auth, credential, headers);
@@ -76,8 +80,8 @@ pub fn ask(endpoint: (&Endpoint, &EndpointState), credential: Option<&Credential
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     headers.insert(USER_AGENT, HeaderValue::from_static(concat!("routeplane/", env!("CARGO_PKG_VERSION"))));
     headers.extend(state.headers.iter().cloned());
-    for (name, value) in FORWARDED.into_iter().filter_map(|name| Some((name, caller.get(name)?))) {
-        headers.insert(HeaderName::from_static(name), value.clone());
+    for (name, value) in FORWARDED.iter().filter_map(|name| Some((name, caller.get(name)?))) {
+        headers.insert(name, value.clone());
     }
     authorize(&endpoint.auth, credential, &mut headers);
     headers

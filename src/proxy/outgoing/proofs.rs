@@ -7,7 +7,7 @@ use crate::wire::Relay;
 use crate::wire::ir::{Error, Request};
 use crate::wire::loss::Losses;
 use crate::wire::proof::fit::{self, Target};
-use crate::wire::proof::{self, Asked, Issuer, Seal};
+use crate::wire::proof::{Asked, Issuer, Seal};
 
 /// Which proofs a target gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +22,7 @@ impl Proofs {
     /// How the document gets to an upstream of the caller's protocol: one with sealed proofs in it goes through the hub.
     pub(super) fn relay(self, incoming: &Incoming<'_, '_>) -> Relay {
         match incoming.inbound.relay(&incoming.head, incoming.envelope) {
-            Relay::AsItIs if self == Proofs::Bare || proof::is_in(incoming.body) => Relay::Rewritten,
+            Relay::AsItIs if self == Proofs::Bare || incoming.envelope.members.has_sealed_proofs() => Relay::Rewritten,
             relay => relay,
         }
     }

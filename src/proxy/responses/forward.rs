@@ -56,7 +56,7 @@ pub(super) async fn ask(
     provider: &str,
     trail: &mut Trail,
 ) -> Result<Response<ResponseBody>, Error> {
-    trail.target = Some(provider.to_owned());
+    trail.target = Some(provider.into());
     let gone = || {
         let message = format!("the response is kept by `{provider}`, which the gateway's file no longer names");
         Error::new(ErrorKind::NotFound, message).with_code("response_not_found").with_param("id")

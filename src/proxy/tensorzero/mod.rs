@@ -226,7 +226,7 @@ impl<'l> Inference<'l> {
         }
         let known = Known {
             episode_id: self.episode_id,
-            request_id: trail.request_id.as_str().into(),
+            request_id: (&*trail.request_id).into(),
             place: trail.entry.place(),
             function: self.call.asked.name().into(),
             variant: self.variant(attempt).into(),

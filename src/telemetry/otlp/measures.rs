@@ -68,8 +68,8 @@ impl Measures {
         for tried in &record.attempts {
             let mut labels = vec![
                 operation.clone(),
-                KeyValue::new("gen_ai.provider.name", provider(&tried.provider).to_owned()),
-                KeyValue::new("gen_ai.request.model", tried.model.to_string()),
+                KeyValue::new("gen_ai.provider.name", provider(tried.provider()).to_owned()),
+                KeyValue::new("gen_ai.request.model", tried.model().to_owned()),
             ];
             if tried.cause != "ok" {
                 labels.push(KeyValue::new("error.type", tried.cause));
@@ -80,8 +80,8 @@ impl Measures {
         let mut labels = vec![operation];
         let served = record.attempts.iter().rfind(|tried| tried.first.is_some());
         if let Some(served) = served {
-            labels.push(KeyValue::new("gen_ai.provider.name", provider(&served.provider).to_owned()));
-            labels.push(KeyValue::new("gen_ai.request.model", served.model.to_string()));
+            labels.push(KeyValue::new("gen_ai.provider.name", provider(served.provider()).to_owned()));
+            labels.push(KeyValue::new("gen_ai.request.model", served.model().to_owned()));
             labels.extend(
                 record.response_model.iter().map(|model| KeyValue::new("gen_ai.response.model", model.to_string())),
             );

@@ -47,7 +47,7 @@ pub(super) fn of(record: &Record, scope: &InstrumentationScope) -> Vec<SpanData>
     let served = record.attempts.iter().rposition(|tried| tried.first.is_some());
     for (at, tried) in record.attempts.iter().enumerate() {
         let times = (tried.start, tried.end.unwrap_or(record.total));
-        let client = span(tried.span, Some(trace.span), SpanKind::Client, name(Some(&tried.model)), times);
+        let client = span(tried.span, Some(trace.span), SpanKind::Client, name(Some(tried.model())), times);
         let before = at.checked_sub(1).and_then(|before| record.attempts.get(before));
         spans.push(SpanData {
             attributes: of_try(record, tried, (at, before), served == Some(at), operation),
@@ -121,9 +121,9 @@ impl Attributes {
         }
     }
 
-    fn texts(&mut self, name: &'static str, values: &[Box<str>]) {
+    fn texts<'v>(&mut self, name: &'static str, values: impl Iterator<Item = &'v str>) {
+        let values: Vec<StringValue> = values.map(|value| value.to_owned().into()).collect();
         if !values.is_empty() {
-            let values = values.iter().map(|value| StringValue::from(value.to_string())).collect();
             self.put(name, Value::Array(Array::String(values)));
         }
     }
@@ -131,7 +131,7 @@ impl Attributes {
     /// What is the same at the request and at the try that served it.
     fn answer(&mut self, record: &Record) {
         self.text("gen_ai.response.model", record.response_model.as_deref());
-        self.texts("gen_ai.response.finish_reasons", &record.finish_reasons);
+        self.texts("gen_ai.response.finish_reasons", record.finish_reasons.iter().map(|text| &**text));
         let usage = record.usage.or(record.usage_estimated).unwrap_or_default();
         self.count("gen_ai.usage.input_tokens", usage.input);
         self.count("gen_ai.usage.output_tokens", usage.output);
@@ -163,8 +163,7 @@ fn of_request(record: &Record, operation: &'static str) -> Vec<KeyValue> {
     out.text("routeplane.route", record.route.as_deref());
     out.text("routeplane.target", record.target.as_deref());
     out.count("routeplane.rule", record.rule.map(u64::from));
-    let skipped: Vec<Box<str>> = record.skipped.iter().map(|skipped| skipped.target.clone()).collect();
-    out.texts("routeplane.skipped", &skipped);
+    out.texts("routeplane.skipped", record.skipped.iter().map(|skipped| &*skipped.target));
     if let Some(first) = record.first.filter(|_| record.stream && record.outcome != Outcome::Refused) {
         out.put("gen_ai.response.time_to_first_chunk", first.as_secs_f64());
     }
@@ -183,16 +182,16 @@ fn of_try(
 ) -> Vec<KeyValue> {
     let mut out = Attributes(Vec::with_capacity(16));
     out.put("gen_ai.operation.name", operation);
-    out.put("gen_ai.provider.name", provider(&tried.provider).to_owned());
-    out.put("gen_ai.request.model", tried.model.to_string());
+    out.put("gen_ai.provider.name", provider(tried.provider()).to_owned());
+    out.put("gen_ai.request.model", tried.model().to_owned());
     if served {
         out.answer(record);
     }
     out.count("http.response.status_code", tried.status.map(u64::from));
-    out.put("routeplane.provider", tried.provider.to_string());
+    out.put("routeplane.provider", tried.provider().to_owned());
     out.put("routeplane.lane", tried.lane);
     out.put("routeplane.attempt", i64::try_from(at + 1).unwrap_or(i64::MAX));
-    out.texts("routeplane.losses", &tried.losses);
+    out.texts("routeplane.losses", tried.losses.iter().map(|text| &**text));
     if let Some(before) = before {
         out.put("routeplane.retry_cause", before.cause);
     }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::{request, usage};
 use crate::wire::envelope::Envelope;
 use crate::wire::frame::{Frame, event_stream};
-use crate::wire::json::{JsonError, Object, str_of};
+use crate::wire::json::{self, Object, str_of};
 use crate::wire::needle::Needle;
 use crate::wire::outline::Outline;
 use crate::wire::{FrameKind, Head, Observation, ir};
@@ -15,7 +15,7 @@ use crate::wire::{FrameKind, Head, Observation, ir};
 /// # Errors
 /// Text that is not a JSON object, a member twice, or a path without a model.
 pub(super) fn envelope<'a>(head: &Head<'_>, body: &'a [u8]) -> Result<Envelope<'a>, ir::Error> {
-    let text = std::str::from_utf8(body).map_err(|error| JsonError::Syntax(format!("{error}, save it as UTF-8")))?;
+    let text = json::utf8(body)?;
     let members = Outline::parse(text)?;
     let model = Cow::Owned(head.path_model.ok_or_else(request::no_model)?.to_owned());
     let metadata = members.get("requestMetadata").and_then(|text| Object::parse(text).ok());

@@ -12,7 +12,7 @@ use crate::wire::json::{self, JsonError, Object};
 /// # Errors
 /// Bytes that are not UTF-8.
 pub(super) fn text(body: &[u8]) -> Result<&str, ir::Error> {
-    std::str::from_utf8(body).map_err(|_| ir::Error::invalid("the body is not UTF-8").with_code("invalid_json"))
+    simdutf8::basic::from_utf8(body).map_err(|_| ir::Error::invalid("the body is not UTF-8").with_code("invalid_json"))
 }
 
 /// Takes the member named `camel`, written so or in snake_case.

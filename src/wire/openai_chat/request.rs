@@ -10,7 +10,7 @@ use crate::wire::json::{self, Ext, JsonError, Kind, Object};
 /// # Errors
 /// A request that is not one, with the offending member in `param`.
 pub(super) fn decode(body: &[u8]) -> Result<Request, Error> {
-    let text = std::str::from_utf8(body).map_err(|error| JsonError::Syntax(error.to_string()))?;
+    let text = json::utf8(body)?;
     let mut request = Object::parse(text)?;
     let missing = |key: &str| JsonError::Missing { key: key.to_owned() };
     let model = request.string("model")?.ok_or_else(|| missing("model"))?;

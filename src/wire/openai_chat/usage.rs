@@ -2,12 +2,13 @@
 
 use std::fmt;
 
-use memchr::memmem;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::wire::ir::Usage;
-use crate::wire::json::ObjectWriter;
+use crate::wire::json::{self, ObjectWriter};
+use crate::wire::needle::Needle;
+use crate::wire::outline::Outline;
 
 /// `usage` as it may be written. Counts are `null`, absent or fractional at some upstreams.
 #[derive(Debug, Default, Deserialize)]
@@ -132,37 +133,43 @@ fn picodollars(usd: f64) -> Option<u64> {
     (usd.is_finite() && usd >= 0.0).then(|| (usd * 1e12).round() as u64)
 }
 
-/// Where a chunk or an answer may have its usage.
+/// A part of a chunk or an answer that has usage of its own.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Places {
-    usage: Option<Counts>,
-    /// Groq, whose last chunk has it twice.
-    x_groq: Option<Groq>,
-    choices: Option<Vec<Choice>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Groq {
+struct Part {
     usage: Option<Counts>,
 }
 
-/// Moonshot's older API counts in the choice.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Choice {
-    usage: Option<Counts>,
+impl Part {
+    fn read(&self) -> Option<Usage> {
+        self.usage.as_ref().and_then(Counts::read)
+    }
 }
 
-/// Usage of a whole answer or of a chunk, without a tree.
+static USAGE: Needle = Needle::new("\"usage\"");
+
+/// Whether there is a usage that is not `null`, as it is in all chunks but one.
+fn counts(text: &[u8]) -> bool {
+    let is_null = |rest: &[u8]| {
+        let value = rest.trim_ascii_start().strip_prefix(b":");
+        value.is_some_and(|value| value.trim_ascii_start().starts_with(b"null"))
+    };
+    USAGE.tails(text).any(|rest| !is_null(rest))
+}
+
+/// Usage of a whole answer or of a chunk. Of the answer's words nothing is read.
 pub(super) fn of_answer(body: &[u8]) -> Option<Usage> {
-    memmem::find(body, b"\"usage\"")?;
-    let places: Places = serde_json::from_slice(body).ok()?;
-    let read = |counts: Option<Counts>| counts.as_ref().and_then(Counts::read);
-    read(places.usage)
-        .or_else(|| read(places.x_groq.and_then(|groq| groq.usage)))
-        .or_else(|| places.choices?.into_iter().find_map(|choice| read(choice.usage)))
+    if !counts(body) {
+        return None;
+    }
+    let members = Outline::with_repeats(json::utf8(body).ok()?).ok()?;
+    let part = |name: &str| members.get(name).filter(|part| counts(part.as_bytes()));
+    let own = || serde_json::from_str::<Counts>(members.get("usage")?).ok()?.read();
+    // Groq, whose last chunk has it twice.
+    let groq = || serde_json::from_str::<Part>(part("x_groq")?).ok()?.read();
+    // Moonshot's older API counts in the choice.
+    let choices = || serde_json::from_str::<Vec<Part>>(part("choices")?).ok()?.iter().find_map(Part::read);
+    own().or_else(groq).or_else(choices)
 }
 
 /// Writes the value of `usage`.

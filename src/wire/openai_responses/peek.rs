@@ -16,7 +16,7 @@ use crate::wire::{FrameKind, Observation};
 /// # Errors
 /// No JSON object, a model that is none, `stream` that is no switch.
 pub(super) fn envelope(body: &[u8]) -> Result<Envelope<'_>, Error> {
-    let text = std::str::from_utf8(body).map_err(|error| JsonError::Syntax(error.to_string()))?;
+    let text = json::utf8(body)?;
     let members = Outline::parse(text)?;
     let model = members.get("model").ok_or_else(|| JsonError::Missing { key: "model".to_owned() })?;
     let model = json::string(model).filter(|model| !model.is_empty());

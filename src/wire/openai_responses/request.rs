@@ -14,7 +14,7 @@ use crate::wire::json::{self, Ext, JsonError, Kind, Object};
 /// A request that is not one, with the offending member in `param`.
 pub(super) fn decode(body: &[u8]) -> Result<Request, Error> {
     let model = peek::envelope(body)?.model.into_owned();
-    let text = std::str::from_utf8(body).map_err(|error| JsonError::Syntax(error.to_string()))?;
+    let text = json::utf8(body)?;
     let mut request = Object::parse(text)?;
     request.take("model");
     let messages = messages(&mut request)?;

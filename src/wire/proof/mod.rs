@@ -16,7 +16,7 @@ pub mod unproven;
 pub use kept::{Gather, Kept};
 pub use refusal::is_refusal;
 pub use seal::{Asked, Seal};
-pub use token::{Kind, LARGEST, Read, Token, is_in};
+pub use token::{Kind, LARGEST, Read, Token, begins};
 
 use super::ProtocolId;
 

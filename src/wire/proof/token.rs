@@ -9,7 +9,6 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose};
 
 use crate::wire::ProtocolId;
-use crate::wire::needle::Needle;
 
 const PREFIX: &str = "rp1.";
 /// How base64 of [`PREFIX`] begins, whatever follows.
@@ -153,15 +152,12 @@ impl Token {
     }
 }
 
-/// Whether a body may hold a token. A text that happens to contain the prefix is found too, which costs a detour through
-/// the hub and nothing else.
-pub fn is_in(body: &[u8]) -> bool {
-    PREFIXES.iter().any(|prefix| prefix.is_in(body))
+/// Whether what stands in a JSON string may be a token, by its beginning. A text that happens to begin so costs a detour
+/// through the hub and nothing else.
+pub fn begins(string: &[u8]) -> bool {
+    matches!(string.first(), Some(b'r' | b'c'))
+        && (string.starts_with(PREFIX.as_bytes()) || string.starts_with(PREFIX_BASE64.as_bytes()))
 }
-
-/// Measured on 120 KB of words: two searches for one text each take 9 us, one search for both (Aho-Corasick) 160, and 20 with
-/// its vector instructions.
-static PREFIXES: [Needle; 2] = [Needle::new(PREFIX), Needle::new(PREFIX_BASE64)];
 
 /// The group as a token has it: itself where its characters and its length allow, else its hash.
 fn tag(group: &str) -> String {
@@ -194,7 +190,7 @@ mod tests {
                     assert!(token.is_of(group) && !token.is_of("another"));
                     for base64 in [false, true] {
                         let text = token.write(base64).unwrap();
-                        assert!(is_in(text.as_bytes()));
+                        assert!(begins(text.as_bytes()));
                         assert_eq!(Token::read(&text), Read::Sealed(token.clone()));
                         // Google's SDK for Python decodes what it finds and writes it back in the other alphabet.
                         assert!(!text.contains(['+', '/']), "{text}");

@@ -12,7 +12,7 @@ use crate::wire::{EmbeddingsIn, Head, ProtocolId};
 
 impl EmbeddingsIn for Chat {
     fn decode_request(&self, _head: &Head<'_>, body: &[u8]) -> Result<EmbedRequest, Error> {
-        let text = std::str::from_utf8(body).map_err(|error| JsonError::Syntax(error.to_string()))?;
+        let text = json::utf8(body)?;
         let mut request = Object::parse(text)?;
         let missing = |key: &str| JsonError::Missing { key: key.to_owned() };
         let model = request.string("model")?.ok_or_else(|| missing("model"))?;

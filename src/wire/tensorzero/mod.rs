@@ -22,7 +22,7 @@ pub use params::{ask_for_json, strict as strict_output};
 pub use told::{Price, Told};
 
 use super::envelope::{Edit, Envelope};
-use super::json::JsonError;
+use super::json::{self, JsonError};
 use super::loss::Losses;
 use super::outline::Outline;
 use super::quirk::Quirks;
@@ -285,7 +285,7 @@ impl Inbound for Chat {
 
 /// The members of a document, and whether it asks for a stream.
 fn outside(body: &[u8]) -> Result<(Outline<'_>, bool), Error> {
-    let text = std::str::from_utf8(body).map_err(|error| JsonError::Syntax(error.to_string()))?;
+    let text = json::utf8(body)?;
     let members = Outline::parse(text)?;
     let stream = match members.get("stream") {
         Some("true") => true,

@@ -10,7 +10,7 @@ use crate::wire::json::{self, JsonError, Kind, Object};
 /// # Errors
 /// A request that is not of this form, with the offending member.
 pub(super) fn decode(body: &[u8]) -> Result<Request, Error> {
-    let text = std::str::from_utf8(body).map_err(|error| JsonError::Syntax(error.to_string()))?;
+    let text = json::utf8(body)?;
     let mut members = Object::parse(text)?;
     let asked = |key: &str| members.get(key).map(RawValue::get);
     let model = call::asked_of_native(asked("function_name"), asked("model_name"))?.name();

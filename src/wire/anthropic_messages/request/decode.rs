@@ -15,7 +15,7 @@ use crate::wire::{Head, Operation};
 
 /// The body as text.
 pub(crate) fn text_of(body: &[u8]) -> Result<&str, JsonError> {
-    std::str::from_utf8(body).map_err(|error| JsonError::Syntax(format!("{error}, save it as UTF-8")))
+    json::utf8(body)
 }
 
 /// Reads a request, or the request to count its tokens, which is the same without `max_tokens`.

@@ -16,7 +16,7 @@ use crate::wire::{Head, Operation};
 /// # Errors
 /// A request that Converse does not allow.
 pub(in super::super) fn decode(head: &Head<'_>, body: &[u8]) -> Result<Request, Error> {
-    let text = std::str::from_utf8(body).map_err(|error| JsonError::Syntax(format!("{error}, save it as UTF-8")))?;
+    let text = json::utf8(body)?;
     let mut body = Object::parse(text)?;
     if head.operation == Operation::CountTokens {
         body = counted(body)?;
