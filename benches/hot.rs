@@ -3,6 +3,8 @@
 //! Both are exact, whatever else the machine does. Instructions are counted by `valgrind --tool=callgrind` (skipped, and
 //! said so, where valgrind is not installed): the function runs a hundred times and two hundred times, and the difference is
 //! a hundred runs of it and of nothing else.
+//!
+//! Of streams it is also told how many bytes are copied: those that leave in other memory than they came in.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
 
 use std::borrow::Cow;
@@ -16,6 +18,7 @@ use routeplane::rule::request::RequestShape;
 use routeplane::table::select::AllUp;
 use routeplane::table::{Draw, Outcome, RoutingTable};
 use routeplane::wire::envelope::Edit;
+use routeplane::wire::quirk::Quirks;
 use routeplane::wire::{Head, Operation, Protocol, ProtocolId};
 
 /// Runs of a function in one measurement.
@@ -25,6 +28,8 @@ const RUNS: u32 = 100;
 struct Function {
     name: &'static str,
     call: Box<dyn FnMut()>,
+    /// Bytes that a call copies from what came to what leaves; `None` where nothing of that kind happens.
+    copied: Option<usize>,
 }
 
 fn main() {
@@ -43,14 +48,15 @@ fn run(name: &str, runs: u32) {
 }
 
 fn report() {
-    println!("| function | allocations | bytes allocated | instructions |");
-    println!("|---|---|---|---|");
-    for Function { name, mut call } in functions() {
+    println!("| function | allocations | bytes allocated | bytes copied | instructions |");
+    println!("|---|---|---|---|---|");
+    for Function { name, mut call, copied } in functions() {
         // What is only set up once is not the function's.
         call();
         let counted = allocation_counter::measure(&mut call);
         let instructions = instructions(name).map_or("valgrind is not installed".to_owned(), |count| count.to_string());
-        println!("| {name} | {} | {} | {instructions} |", counted.count_total, counted.bytes_total);
+        let copied = copied.map_or("-".to_owned(), |bytes| bytes.to_string());
+        println!("| {name} | {} | {} | {copied} | {instructions} |", counted.count_total, counted.bytes_total);
     }
 }
 
@@ -93,6 +99,11 @@ fn functions() -> Vec<Function> {
         select_measured("select, 10,000 rules of numbers and flags", 10_000),
         relay("relay, 20 events at once", whole_stream()),
         relay_one(),
+        translate_one("one event, chat to messages", ProtocolId::OpenAiChat, ProtocolId::AnthropicMessages),
+        translate_one("one event, chat to responses", ProtocolId::OpenAiChat, ProtocolId::OpenAiResponses),
+        translate_one("one event, messages to chat", ProtocolId::AnthropicMessages, ProtocolId::OpenAiChat),
+        translate_one("one event, gemini to chat", ProtocolId::Gemini, ProtocolId::OpenAiChat),
+        translate_one("one event, responses to chat", ProtocolId::OpenAiResponses, ProtocolId::OpenAiChat),
     ]
 }
 
@@ -116,6 +127,7 @@ fn peek(name: &'static str, body: Bytes) -> Function {
     let inbound = chat().inbound().unwrap();
     Function {
         name,
+        copied: None,
         call: Box::new(move || {
             black_box(inbound.peek(&HEAD, black_box(&body)).unwrap());
         }),
@@ -129,6 +141,7 @@ fn splice(name: &'static str, body: Bytes) -> Function {
     let envelope = chat().inbound().unwrap().peek(&HEAD, body).unwrap();
     Function {
         name,
+        copied: None,
         call: Box::new(move || {
             let edits = [
                 Edit::Set("model", Cow::Borrowed(b"\"gpt-5-mini\"")),
@@ -167,6 +180,7 @@ fn select(name: &'static str, model: &str) -> Function {
     let (table, facts) = (table(), RequestShape::new(model));
     Function {
         name,
+        copied: None,
         call: Box::new(move || {
             let decision = table.select(black_box(&facts), &AllUp, Draw(0.5));
             assert!(matches!(decision.outcome, Outcome::Attempts { .. }));
@@ -220,6 +234,7 @@ fn select_last(
     let number = u32::try_from(count + 1).ok();
     Function {
         name,
+        copied: None,
         call: Box::new(move || {
             let decision = table.select(black_box(&facts), &AllUp, Draw(0.5));
             assert_eq!(decision.rule, number);
@@ -245,28 +260,107 @@ fn new_relay() -> Pipe {
     Pipe::relay(chat().inbound().unwrap(), chat().outbound().unwrap(), Terms::default())
 }
 
+/// Bytes of `left` that lie elsewhere than in `came`.
+fn copied(came: &Bytes, left: &Bytes) -> usize {
+    let (memory, place) = (came.as_ptr_range(), left.as_ptr_range());
+    if memory.start <= place.start && place.end <= memory.end { 0 } else { left.len() }
+}
+
 fn relay(name: &'static str, stream: Bytes) -> Function {
-    Function {
-        name,
-        call: Box::new(move || {
-            let (mut pipe, mut out) = (new_relay(), Out::default());
-            pipe.push(black_box(stream.clone()), &mut out);
-            pipe.finish(&mut out);
-            assert!(pipe.is_complete());
-            black_box(out.take());
-        }),
-    }
+    let call = |stream: &Bytes| {
+        let (mut pipe, mut out) = (new_relay(), Out::default());
+        pipe.push(stream.clone(), &mut out);
+        pipe.finish(&mut out);
+        assert!(pipe.is_complete());
+        out.take()
+    };
+    let copied = Some(copied(&stream, &call(&stream)));
+    let call = Box::new(move || {
+        black_box(call(black_box(&stream)));
+    });
+    Function { name, copied, call }
 }
 
 /// One event of a stream that is under way.
 fn relay_one() -> Function {
-    let (mut pipe, mut out) = (new_relay(), Out::default());
-    let one = Bytes::from(event("{\"content\":\" word\"}"));
-    Function {
-        name: "relay, one event",
-        call: Box::new(move || {
-            pipe.push(black_box(one.clone()), &mut out);
-            black_box(out.take());
-        }),
+    under_way("relay, one event", new_relay(), Bytes::from(event("{\"content\":\" word\"}")))
+}
+
+/// The same for a caller of another protocol.
+fn translate_one(name: &'static str, from: ProtocolId, to: ProtocolId) -> Function {
+    let (outbound, inbound) = (from.codec().unwrap().outbound().unwrap(), to.codec().unwrap().inbound().unwrap());
+    let request = chat().inbound().unwrap().decode_request(&HEAD, &chat_body(0)).unwrap();
+    let (decoder, encoder) = (outbound.stream_decoder(&Quirks::default()), inbound.stream_encoder(&HEAD, &request));
+    let mut pipe = Pipe::translate(inbound, outbound, &HEAD, decoder, encoder);
+    let (begin, one) = said_by(from);
+    pipe.push(Bytes::from(begin), &mut Out::default());
+    under_way(name, pipe, Bytes::from(one))
+}
+
+fn under_way(name: &'static str, mut pipe: Pipe, one: Bytes) -> Function {
+    let mut call = move |one: &Bytes| {
+        let mut out = Out::default();
+        pipe.push(one.clone(), &mut out);
+        out.take()
+    };
+    let left = call(&one);
+    assert!(!left.is_empty(), "{name} says nothing");
+    let copied = Some(copied(&one, &left));
+    let call = Box::new(move || {
+        black_box(call(black_box(&one)));
+    });
+    Function { name, copied, call }
+}
+
+/// How a stream begins, and an event with one word more.
+fn said_by(protocol: ProtocolId) -> (String, String) {
+    let named = |event: &str, data: &str| format!("event: {event}\ndata: {data}\n\n");
+    match protocol {
+        ProtocolId::AnthropicMessages => (
+            named(
+                "message_start",
+                "{\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"type\":\"message\",\"role\":\"assistant\",\
+                 \"model\":\"m1\",\"content\":[],\"stop_reason\":null,\"usage\":{\"input_tokens\":9,\"output_tokens\":1}}}",
+            ) + &named(
+                "content_block_start",
+                "{\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}",
+            ),
+            named(
+                "content_block_delta",
+                "{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\" word\"}}",
+            ),
+        ),
+        ProtocolId::Gemini => {
+            let one = "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\" word\"}],\"role\":\"model\"},\"index\":0}],\
+                       \"modelVersion\":\"m1\",\"responseId\":\"r1\"}\r\n\r\n";
+            (one.to_owned(), one.to_owned())
+        }
+        ProtocolId::OpenAiResponses => {
+            let of = "\"item_id\":\"msg_1\",\"output_index\":0,\"content_index\":0";
+            (
+                named(
+                    "response.created",
+                    "{\"type\":\"response.created\",\"sequence_number\":0,\"response\":{\"id\":\"resp_1\",\
+                     \"object\":\"response\",\"created_at\":1700000000,\"status\":\"in_progress\",\"model\":\"m1\",\"output\":[]}}",
+                ) + &named(
+                    "response.output_item.added",
+                    "{\"type\":\"response.output_item.added\",\"sequence_number\":1,\"output_index\":0,\"item\":\
+                     {\"id\":\"msg_1\",\"type\":\"message\",\"status\":\"in_progress\",\"role\":\"assistant\",\"content\":[]}}",
+                ) + &named(
+                    "response.content_part.added",
+                    &format!(
+                        "{{\"type\":\"response.content_part.added\",\"sequence_number\":2,{of},\"part\":\
+                         {{\"type\":\"output_text\",\"text\":\"\",\"annotations\":[]}}}}"
+                    ),
+                ),
+                named(
+                    "response.output_text.delta",
+                    &format!(
+                        "{{\"type\":\"response.output_text.delta\",\"sequence_number\":3,{of},\"delta\":\" word\"}}"
+                    ),
+                ),
+            )
+        }
+        _ => (event("{\"role\":\"assistant\",\"content\":\"\"}"), event("{\"content\":\" word\"}")),
     }
 }

@@ -26,6 +26,15 @@ for protocol in openai_chat anthropic_messages gemini_generate bedrock_converse 
     done
     at=$((at + 1))
 done
+# Requests of TensorZero's surface, in its two forms.
+python3 - "$root"/tests/parity/*/requests.json <<'PYTHON'
+import json, sys
+for path in sys.argv[1:]:
+    for number, request in enumerate(json.load(open(path))):
+        for face in ("50", "60") if "body" in request else ():
+            case = path.split("/")[-2]
+            open(f"corpus/decoders/{face}-{case}-{number}", "w").write(face + json.dumps(request["body"]))
+PYTHON
 for file in "$root"/tests/config/*.yaml "$root"/tests/table/*.yaml; do
     seed config "" "$file"
 done

@@ -85,8 +85,28 @@ fn roles(protocol: &'static dyn Protocol) -> (&'static dyn Inbound, &'static dyn
     (protocol.inbound().unwrap(), protocol.outbound().unwrap())
 }
 
+/// TensorZero's two forms, which only callers speak; `5` and `6` where a protocol is chosen.
+fn faces() -> [&'static dyn Inbound; 2] {
+    [ProtocolId::TensorZero, ProtocolId::TensorZeroChat].map(|id| id.codec().unwrap().inbound().unwrap())
+}
+
+/// A request of TensorZero's surface is read or refused; what was read is JSON in every protocol that takes it.
+fn surface(at: usize, bytes: &[u8]) {
+    let face = faces()[at];
+    for operation in Operation::ALL {
+        let _ = face.peek(&head(operation), bytes);
+    }
+    let embeddings = ProtocolId::TensorZeroChat.codec().unwrap().embeddings_in().unwrap();
+    let _ = embeddings.decode_request(&head(Operation::Embed), bytes);
+    let Ok(request) = face.decode_request(&head(Operation::Generate), bytes) else { return };
+    PROTOCOLS.iter().filter_map(|target| written(*target, &request)).for_each(|out| is_json(&out));
+}
+
 /// Every reader of a protocol reads or refuses; what it read is written, and the writing is stable.
 pub(crate) fn decoders(data: &[u8]) {
+    if let [face @ (b'5' | b'6'), _, bytes @ ..] = data {
+        return surface(usize::from(face - b'5'), bytes);
+    }
     let Some((protocol, kind, bytes)) = chosen(data) else { return };
     let (inbound, outbound) = roles(protocol);
     match kind {
@@ -209,12 +229,17 @@ pub(crate) fn translate(data: &[u8]) {
                 let text = String::from_utf8_lossy(&out);
                 assert!(read.is_ok(), "to {}: {:?} in {text}", target.id(), read.err());
             }
+            for face in faces() {
+                let mut out = Vec::new();
+                face.encode_response(&answer, &mut out, &mut Losses::default());
+                is_json(&out);
+            }
         }
         2 => {
             let error = outbound.decode_error(400, bytes);
-            for target in PROTOCOLS.iter().copied() {
+            for inbound in PROTOCOLS.iter().map(|target| roles(*target).0).chain(faces()) {
                 let mut out = Vec::new();
-                roles(target).0.encode_error(&error, &mut out);
+                inbound.encode_error(&error, &mut out);
                 is_json(&out);
             }
         }
@@ -229,6 +254,15 @@ fn streams(source: ProtocolId, events: &[Event]) {
     let request = chat.decode_request(&head(Operation::Generate), body).unwrap();
     let broke = events.iter().any(|event| matches!(event, Event::Error(_)));
     let several = events.iter().any(|event| matches!(event, Event::PartStart { candidate: 1.., .. }));
+    for face in faces() {
+        let mut encoder = face.stream_encoder(&head(Operation::Generate), &request);
+        let mut out = Vec::new();
+        events.iter().for_each(|event| encoder.event(event, &mut out));
+        encoder.finish(&mut out);
+        let (frames, end) = read(Framing::Sse, &mut std::iter::once(out.as_slice()));
+        assert!(matches!(end, Ok(()) | Err(FrameError::TooLarge { .. })), "{end:?}");
+        frames.iter().filter(|(_, data)| data != "[DONE]").for_each(|(_, data)| is_json(data.as_bytes()));
+    }
     let finishes = events.iter().filter(|event| matches!(event, Event::Finish { .. })).count();
     for target in PROTOCOLS.iter().copied() {
         let (inbound, outbound) = roles(target);
@@ -387,6 +421,25 @@ mod tests {
                 frames(&[&[7 * 6][..], &bytes].concat());
             }
         }
+    }
+
+    /// The requests with which parity is tried.
+    #[test]
+    fn the_surface_of_tensorzero_bears_what_is_changed_in_requests() {
+        let files = all("tests/parity").into_iter().filter(|path| path.ends_with("requests.json"));
+        let mut tried = 0;
+        for path in files {
+            let requests: Vec<serde_json::Value> = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+            for body in requests.iter().filter_map(|request| request.get("body")) {
+                tried += 1;
+                for bytes in variants(body.to_string().as_bytes()) {
+                    for face in [*b"50", *b"60"] {
+                        decoders(&[&face[..], &bytes].concat());
+                    }
+                }
+            }
+        }
+        assert!(tried > 100, "{tried}");
     }
 
     fn folder(protocol: ProtocolId) -> &'static str {

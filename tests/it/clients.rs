@@ -68,6 +68,34 @@ async fn langchain_as_anthropic() {
     check(&langchain(Caller::Messages, &[("LANGCHAIN_MODEL", "anthropic")])).await;
 }
 
+/// LangChain for JavaScript with one of its classes.
+const fn langchain_js(caller: Caller, class: &'static [(&'static str, &'static str)]) -> Sdk {
+    Sdk { script: "node/with_langchain.mjs", caller, variables: class, lacks: NO_LISTS }
+}
+
+#[tokio::test]
+async fn langchain_js_as_openai_by_chat_completions() {
+    let sdk = langchain_js(Caller::Chat, &[("LANGCHAIN_MODEL", "chat")]);
+    check(&Sdk { lacks: NO_LISTS_NOR_REASONING, ..sdk }).await;
+}
+
+#[tokio::test]
+async fn langchain_js_as_openai_by_responses() {
+    check(&langchain_js(Caller::Responses, &[("LANGCHAIN_MODEL", "responses")])).await;
+}
+
+#[tokio::test]
+async fn langchain_js_as_anthropic() {
+    let sdk = langchain_js(Caller::Messages, &[("LANGCHAIN_MODEL", "anthropic")]);
+    check(&Sdk { lacks: &["models", "count_tokens", "kept", "stream_usage"], ..sdk }).await;
+}
+
+#[tokio::test]
+async fn mistral_for_node() {
+    let lacks = &["models", "kept", "reasoning", "reasoning_stream", "tools_stream", "stream_usage", "embeddings"];
+    check(&Sdk { script: "node/with_mistral.mjs", caller: Caller::Chat, variables: &[], lacks }).await;
+}
+
 #[tokio::test]
 async fn mistral_for_python() {
     // It takes a streamed call of a tool only in one piece, and vectors only with an `id`, as Mistral sends them; and it has no

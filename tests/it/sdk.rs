@@ -315,7 +315,10 @@ pub(crate) async fn command_for(script: &str) -> Command {
     let home = NODE.get_or_init(install_node).await;
     let name = script.trim_start_matches("node/");
     // Node looks for packages beside the script, so the script goes to them.
-    std::fs::copy(Path::new(ROOT).join("tests/sdk").join(script), home.join(name)).unwrap();
+    // Another test may be reading it, and reads the old one to its end.
+    let fresh = home.join(format!("{}-{name}", fastrand::u64(..)));
+    std::fs::copy(Path::new(ROOT).join("tests/sdk").join(script), &fresh).unwrap();
+    std::fs::rename(&fresh, home.join(name)).unwrap();
     let mut command = Command::new("node");
     command.arg(home.join(name));
     command
