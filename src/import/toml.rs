@@ -1,9 +1,11 @@
 //! TOML as a tree in which everything knows its place. The only file that names `toml_edit`.
 
+mod comments;
+
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use toml_edit::{Item, TableLike, Value as Written};
+use toml_edit::{Item, RawString, TableLike, Value as Written};
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::source::{SourceId, Span};
@@ -35,6 +37,8 @@ pub struct Entry {
     pub key: String,
     pub key_span: Span,
     pub node: Node,
+    /// What people wrote directly above it, a line each; see [`comments`].
+    pub comments: Vec<String>,
 }
 
 /// One step on the way to a leaf.
@@ -129,7 +133,7 @@ pub fn parse(source: SourceId, text: &str, diagnostics: &mut Diagnostics) -> Opt
     match toml_edit::Document::parse(text) {
         Ok(document) => {
             let whole = Span::new(source, 0, 0);
-            Some(Reader { source }.table(document.as_table(), whole))
+            Some(Reader { source, text }.table(document.as_table(), whole))
         }
         Err(error) => {
             // Whatever the parser stumbled over may be a key.
@@ -161,11 +165,12 @@ fn hide_values(source: SourceId, text: &str, at: usize, diagnostics: &mut Diagno
     }
 }
 
-struct Reader {
+struct Reader<'t> {
     source: SourceId,
+    text: &'t str,
 }
 
-impl Reader {
+impl Reader<'_> {
     fn span(&self, range: Option<Range<usize>>, around: Span) -> Span {
         range.map_or(around, |range| Span::new(self.source, range.start, range.end))
     }
@@ -185,9 +190,20 @@ impl Reader {
     fn table(&self, table: &dyn TableLike, span: Span) -> Node {
         let entries = table.iter().filter_map(|(key, item)| {
             let key_span = self.span(table.key(key).and_then(toml_edit::Key::span), span);
-            Some(Entry { key: key.to_owned(), key_span, node: self.item(item, key_span)? })
+            let comments = comments::above(self.before(table.key(key), item));
+            Some(Entry { key: key.to_owned(), key_span, node: self.item(item, key_span)?, comments })
         });
         node(span, Value::Table(entries.collect()))
+    }
+
+    /// The blanks and comments before a table or a key.
+    fn before(&self, key: Option<&toml_edit::Key>, item: &Item) -> &str {
+        let decor = match item {
+            Item::Table(table) => Some(table.decor()),
+            _ => key.map(toml_edit::Key::leaf_decor),
+        };
+        let range = decor.and_then(toml_edit::Decor::prefix).and_then(RawString::span);
+        range.and_then(|range| self.text.get(range)).unwrap_or_default()
     }
 
     fn value(&self, value: &Written, around: Span) -> Node {

@@ -110,6 +110,12 @@ impl Item {
         self
     }
 
+    /// Comments of others, below those that stand above it already.
+    pub fn all_above(mut self, comments: &[String]) -> Item {
+        self.above.extend_from_slice(comments);
+        self
+    }
+
     pub fn tall(mut self) -> Item {
         self.tall = true;
         self

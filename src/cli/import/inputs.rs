@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use globset::{GlobBuilder, GlobMatcher};
+
 use crate::cli::Exit;
 use crate::import::tensorzero::Text;
 use crate::live::files::read_text;
@@ -33,7 +35,8 @@ pub(super) fn read(inputs: &[String]) -> Result<Vec<Text>, Problem> {
             paths.insert(path.to_owned());
             continue;
         }
-        let found = matching(input);
+        let wrong = |error: globset::Error| missing(format!("`{input}` is no pattern of files: {}", error.kind()));
+        let found = matching(input).map_err(wrong)?;
         if found.is_empty() {
             return Err(missing(format!("no file matches `{input}`; `*` stays within a folder, `**` does not")));
         }
@@ -52,83 +55,40 @@ fn one(path: &Path) -> Result<Text, Problem> {
     Ok(Text { name: path.display().to_string(), place: place.display().to_string(), text })
 }
 
-/// Files whose path matches, below the part of the pattern that holds no wildcard.
-fn matching(pattern: &str) -> Vec<PathBuf> {
-    let patterns = alternatives(pattern);
+/// Files whose path matches, in the folder that the pattern begins with, and below.
+fn matching(pattern: &str) -> Result<Vec<PathBuf>, globset::Error> {
+    let matcher = GlobBuilder::new(pattern).literal_separator(true).build()?.compile_matcher();
+    let parts: Vec<&str> = pattern.split('/').collect();
+    let is_fixed = |part: &&&str| !part.contains(['*', '?', '[', '{']);
+    let fixed = parts.iter().take_while(is_fixed).count();
+    // Braces may hold folders, too: each `/` may lead one folder down.
+    let depth = if pattern.contains("**") { DEPTH } else { parts.len() - fixed };
+    let root = match parts.get(..fixed).unwrap_or_default() {
+        [] => PathBuf::new(),
+        [""] => PathBuf::from("/"),
+        parts => PathBuf::from(parts.join("/")),
+    };
     let mut found = Vec::new();
-    for pattern in patterns {
-        let fixed: Vec<&str> = pattern.split('/').take_while(|part| !part.contains(['*', '?', '['])).collect();
-        let root = match fixed.as_slice() {
-            [] => PathBuf::from("."),
-            [""] => PathBuf::from("/"),
-            parts => PathBuf::from(parts.join("/")),
-        };
-        let mut budget = ENTRIES;
-        let wanted: Vec<&str> = pattern.split('/').skip(fixed.len()).collect();
-        // One of several names that are written out.
-        if wanted.is_empty() && root.is_file() {
-            found.push(root);
-            continue;
-        }
-        walk(&root, &wanted, fixed.is_empty(), &mut budget, DEPTH, &mut found);
-    }
-    found
+    walk(&root, &matcher, depth, &mut ENTRIES.clone(), &mut found);
+    Ok(found)
 }
 
-fn walk(folder: &Path, wanted: &[&str], is_here: bool, budget: &mut usize, depth: usize, found: &mut Vec<PathBuf>) {
-    let Some((part, rest)) = wanted.split_first().filter(|_| depth > 0) else { return };
-    if *part == "**" {
-        walk(folder, rest, is_here, budget, depth, found);
-    }
-    let Ok(entries) = fs::read_dir(folder) else { return };
+fn walk(folder: &Path, matcher: &GlobMatcher, depth: usize, budget: &mut usize, found: &mut Vec<PathBuf>) {
+    let is_here = folder.as_os_str().is_empty();
+    let Ok(entries) = fs::read_dir(if is_here { Path::new(".") } else { folder }) else { return };
     for entry in entries.flatten() {
         let Some(left) = budget.checked_sub(1) else { return };
         *budget = left;
-        let name = entry.file_name();
-        let Some(name) = name.to_str() else { continue };
-        let path = if is_here { PathBuf::from(name) } else { folder.join(name) };
+        let path = folder.join(entry.file_name());
         // Links to folders are not followed: they may lead back.
-        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-        match (*part, is_folder) {
-            ("**", true) => walk(&path, wanted, false, budget, depth - 1, found),
-            ("**", false) => {}
-            (part, true) if !rest.is_empty() && fits(part, name) => walk(&path, rest, false, budget, depth - 1, found),
-            (part, false) if rest.is_empty() && fits(part, name) && path.is_file() => found.push(path),
-            _ => {}
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            if depth > 1 {
+                walk(&path, matcher, depth - 1, budget, found);
+            }
+        } else if matcher.is_match(&path) && path.is_file() {
+            found.push(path);
         }
     }
-}
-
-/// `{a,b}` written out.
-fn alternatives(pattern: &str) -> Vec<String> {
-    let Some((before, rest)) = pattern.split_once('{') else { return vec![pattern.to_owned()] };
-    let Some((inner, after)) = rest.split_once('}') else { return vec![pattern.to_owned()] };
-    inner.split(',').flat_map(|choice| alternatives(&format!("{before}{choice}{after}"))).collect()
-}
-
-/// `*` any text, `?` one character, `[a-z]` one of them, `[!a-z]` none of them.
-fn fits(pattern: &str, name: &str) -> bool {
-    let mut pattern_chars = pattern.chars();
-    let Some(first) = pattern_chars.next() else { return name.is_empty() };
-    let rest = pattern_chars.as_str();
-    let mut name_chars = name.chars();
-    match first {
-        '*' => fits(rest, name) || (name_chars.next().is_some() && fits(pattern, name_chars.as_str())),
-        '?' => name_chars.next().is_some() && fits(rest, name_chars.as_str()),
-        '[' => {
-            let Some((set, rest)) = rest.split_once(']') else { return false };
-            let Some(c) = name_chars.next() else { return false };
-            let (negated, set) = set.strip_prefix(['!', '^']).map_or((false, set), |set| (true, set));
-            is_in(set, c) != negated && fits(rest, name_chars.as_str())
-        }
-        c => name_chars.next() == Some(c) && fits(rest, name_chars.as_str()),
-    }
-}
-
-fn is_in(set: &str, c: char) -> bool {
-    let chars: Vec<char> = set.chars().collect();
-    let ranges = chars.windows(3).any(|window| matches!(window, [from, '-', to] if *from <= c && c <= *to));
-    ranges || chars.contains(&c)
 }
 
 #[cfg(test)]
@@ -146,11 +106,11 @@ mod tests {
         let root = folder.path().display().to_string();
         let found = |pattern: &str| {
             let mut names: Vec<String> = matching(&format!("{root}/{pattern}"))
+                .unwrap()
                 .iter()
                 .map(|path| path.strip_prefix(&root).unwrap().display().to_string())
                 .collect();
             names.sort();
-            names.dedup();
             names
         };
         assert_eq!(found("*.toml"), ["a.toml", "b.toml"]);
@@ -158,6 +118,9 @@ mod tests {
         assert_eq!(found("{a,sub/c}.toml"), ["a.toml", "sub/c.toml"]);
         assert_eq!(found("[!a].toml"), ["b.toml"]);
         assert_eq!(found("s?b/*"), ["sub/c.toml"]);
+        assert_eq!(found("{a,sub/{c,deep/d}}.toml"), ["a.toml", "sub/c.toml", "sub/deep/d.toml"]);
+        assert_eq!(found("**/deep/*"), ["sub/deep/d.toml"]);
         assert_eq!(found("*.yaml"), [""; 0]);
+        assert!(matching(&format!("{root}/[a.toml")).is_err());
     }
 }

@@ -49,6 +49,19 @@ impl Draw {
         self.candidates.len() > 1 || self.last.len() > 1
     }
 
+    /// The variants in the order in which they answer for `number` (from 0 to 1), where each one before fails: what is left of the
+    /// candidates is drawn with the same number, then come the fallbacks, then the last.
+    pub(super) fn order(&self, number: f64) -> Vec<&str> {
+        let even = |names: &[String]| names.iter().map(|name| (name.clone(), 1.0)).collect::<Vec<_>>();
+        let find = |name: String| {
+            let named = self.candidates.iter().map(|(name, _)| name).chain(&self.last);
+            named.into_iter().find(|known| **known == name).map(String::as_str)
+        };
+        let drawn = redrawn(self.candidates.clone(), number).into_iter().filter_map(find);
+        let last = redrawn(even(&self.last), number).into_iter().filter_map(find);
+        drawn.chain(self.fallbacks.iter().map(String::as_str)).chain(last).collect()
+    }
+
     /// Numbers in the middle of each candidate's share, and the candidate: for tests.
     pub(super) fn middles(&self) -> Vec<(f64, &str)> {
         let total: f64 = self.candidates.iter().map(|(_, weight)| weight).sum();
@@ -60,6 +73,21 @@ impl Draw {
         });
         middles.collect()
     }
+}
+
+/// By weight, again and again among what is left.
+fn redrawn(mut candidates: Vec<(String, f64)>, number: f64) -> Vec<String> {
+    let mut order = Vec::new();
+    while !candidates.is_empty() {
+        let total: f64 = candidates.iter().map(|(_, weight)| weight).sum();
+        let mut before = 0.0;
+        let drawn = candidates.iter().position(|(_, weight)| {
+            before += weight;
+            before > number * total
+        });
+        order.push(candidates.remove(drawn.unwrap_or(candidates.len() - 1)).0);
+    }
+    order
 }
 
 fn drawn(candidates: &[(String, f64)], at: &impl Fn(&String) -> String) -> Option<String> {
@@ -235,6 +263,32 @@ fn shares(entries: &[Entry]) -> Draw {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_left_is_drawn_with_the_same_number() {
+        let weighed =
+            |weights: &[(&str, f64)]| weights.iter().map(|(name, weight)| ((*name).to_owned(), *weight)).collect();
+        let draw = Draw {
+            candidates: weighed(&[("a", 0.7), ("b", 0.2), ("c", 0.1)]),
+            fallbacks: vec!["d".into()],
+            last: Vec::new(),
+        };
+        for (number, order) in [
+            (0.969_987_433, ["c", "b", "a", "d"]),
+            (0.201_949_517, ["a", "b", "c", "d"]),
+            (0.558_341_791, ["a", "b", "c", "d"]),
+            (0.879_404_815, ["b", "c", "a", "d"]),
+        ] {
+            assert_eq!(draw.order(number), order, "{number}");
+        }
+        let even = Draw {
+            candidates: weighed(&[("a", 1.0), ("b", 1.0)]),
+            fallbacks: vec!["d".into()],
+            last: vec!["c".into()],
+        };
+        assert_eq!(even.order(0.558_341_791), ["b", "a", "d", "c"]);
+        assert_eq!(even.order(0.201_949_517), ["a", "b", "d", "c"]);
+    }
 
     #[test]
     fn routes_are_drawn_in_the_order_of_names() {

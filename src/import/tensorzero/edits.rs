@@ -183,10 +183,7 @@ impl Converter<'_> {
             if !entry.text_of("value").is_some_and(|value| is_secret(&name, value)) {
                 continue;
             }
-            let variable = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
-            let variable: String = format!("{}_{name}", table.model).chars().map(variable).collect();
-            let variable =
-                format!("{}{variable}", if variable.starts_with(|c: char| c.is_ascii_digit()) { "_" } else { "" });
+            let variable = variable_for(table.model, &name);
             self.ledger.adapted(
                 entry,
                 Severity::Warning,
@@ -198,7 +195,16 @@ impl Converter<'_> {
     }
 }
 
-fn is_secret(name: &str, value: &str) -> bool {
+/// The variable that takes the value of a header.
+pub(super) fn variable_for(whose: &str, header: &str) -> String {
+    let letter = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+    let name: String = format!("{whose}_{header}").chars().map(letter).collect();
+    let before = if name.starts_with(|c: char| c.is_ascii_digit()) { "_" } else { "" };
+    format!("{before}{name}")
+}
+
+/// The value of such a header is not to be seen.
+pub(super) fn is_secret(name: &str, value: &str) -> bool {
     SECRET_HEADERS.contains(&name) || looks_like_a_key(value)
 }
 

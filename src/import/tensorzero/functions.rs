@@ -1,6 +1,6 @@
 //! Functions: each a preset that draws among the presets of its variants, and an entry of the surface.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Converter;
 use super::draws::Draw;
@@ -25,7 +25,10 @@ pub(super) struct Test {
     pub(super) name: String,
     pub(super) model: String,
     pub(super) draw: Option<f64>,
-    pub(super) served_by: String,
+    /// Every attempt, where each one before it fails.
+    pub(super) attempts: Vec<String>,
+    /// A chain names a target twice, which is asked once: the first attempt is all that is sure.
+    pub(super) repeats: bool,
 }
 
 impl Converter<'_> {
@@ -70,7 +73,7 @@ impl Converter<'_> {
             items.push(Item::map("namespaces", spaces));
         }
         self.shared(&function, node, &mut items);
-        Item::map(name, items).tall().beside(self.origin(node))
+        Item::map(name, items).tall().beside(self.origin(node)).all_above(&entry.comments)
     }
 
     fn described(&mut self, node: &Node, items: &mut Vec<Item>) {
@@ -136,7 +139,7 @@ impl Converter<'_> {
         let origin = self.origin(node);
         if converted.is_empty() {
             let items = vec![Item::text("route", "deny 501 \"no variant of this function can run here\"")];
-            self.presets.push(Preset { name: preset.to_owned(), items, origin });
+            self.presets.push(Preset { name: preset.to_owned(), items, origin, comments: Vec::new() });
             return;
         }
         for variant in variants {
@@ -145,7 +148,8 @@ impl Converter<'_> {
             if let Some(remark) = &done.remark {
                 origin = format!("{origin}: {remark}");
             }
-            self.presets.push(Preset { name: name.clone(), items: done.items.clone(), origin });
+            let comments = variant.comments.clone();
+            self.presets.push(Preset { name: name.clone(), items: done.items.clone(), origin, comments });
         }
         if presets.values().any(|name| name == preset) {
             return;
@@ -157,7 +161,7 @@ impl Converter<'_> {
         if draw.candidates.len() + draw.fallbacks.len() + draw.last.len() > 1 {
             items.push(Item::text("fall_through", "any"));
         }
-        self.presets.push(Preset { name: preset.to_owned(), items, origin });
+        self.presets.push(Preset { name: preset.to_owned(), items, origin, comments: Vec::new() });
     }
 
     fn namespace_presets(
@@ -181,7 +185,8 @@ impl Converter<'_> {
             }
             parts.push(Item::text("fall_through", "any"));
             items.push(Item::text(&namespace, &asked(&name)));
-            self.presets.push(Preset { name, items: parts, origin: format!("namespace `{namespace}`") });
+            let origin = format!("namespace `{namespace}`");
+            self.presets.push(Preset { name, items: parts, origin, comments: Vec::new() });
         }
         items
     }
@@ -222,21 +227,26 @@ impl Converter<'_> {
         }
     }
 
+    /// One test for each variant that is drawn: it answers, and then, one after the other, all that follows where it fails.
     fn tests_of(&mut self, name: &str, preset: &str, draw: &Draw, converted: &BTreeMap<String, Variant>) {
-        let served = |variant: &str| converted.get(variant).and_then(|variant| variant.chain.first()).cloned();
+        let chains = |order: Vec<&str>| -> Vec<String> {
+            let chains = order.into_iter().filter_map(|variant| converted.get(variant));
+            chains.flat_map(|variant| variant.chain.iter().cloned()).collect()
+        };
+        let twice = |chain: &[String]| chain.iter().collect::<BTreeSet<_>>().len() < chain.len();
+        let repeats = converted.values().any(|variant| twice(&variant.chain));
         let middles = draw.middles();
         if let [_, _, ..] = middles.as_slice() {
             for (middle, variant) in middles {
-                let Some(served_by) = served(variant) else { continue };
+                let attempts = chains(draw.order(middle));
                 let name = format!("{name}: {variant}");
-                self.tests.push(Test { name, model: asked(preset), draw: Some(middle), served_by });
+                self.tests.push(Test { name, model: asked(preset), draw: Some(middle), attempts, repeats });
             }
             return;
         }
-        let first =
-            draw.candidates.first().map(|(name, _)| name.as_str()).or(draw.fallbacks.first().map(String::as_str));
-        if let Some(served_by) = first.and_then(served) {
-            self.tests.push(Test { name: name.to_owned(), model: asked(preset), draw: None, served_by });
+        let attempts = chains(draw.order(0.0));
+        if !attempts.is_empty() && draw.last.len() < 2 {
+            self.tests.push(Test { name: name.to_owned(), model: asked(preset), draw: None, attempts, repeats });
         }
     }
 }

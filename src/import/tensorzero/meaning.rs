@@ -1,10 +1,12 @@
 //! What TensorZero looks at after the shape of a file: names that must exist, settings that exclude each other, files.
 
+mod evaluations;
 mod experiment;
 mod files;
 
 use super::assets::Assets;
 use super::kinds::{self, KINDS};
+use super::shape::as_warnings;
 use super::variants::ROLES;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean};
 use crate::import::toml::{Entry, Node, quoted};
@@ -55,6 +57,9 @@ impl<'j> Judge<'j, '_> {
             self.function(entry);
         }
         self.rules();
+        let mut found = Diagnostics::default();
+        Judge { root, assets: self.assets, diagnostics: &mut found }.evaluations();
+        as_warnings(&found, self.diagnostics);
     }
 
     fn say(&mut self, code: Code, message: String, place: Span, label: &str, help: &str) {

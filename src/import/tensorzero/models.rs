@@ -21,6 +21,8 @@ pub(super) struct Preset {
     pub(super) items: Vec<Item>,
     /// Where it comes from.
     pub(super) origin: String,
+    /// What people wrote about it.
+    pub(super) comments: Vec<String>,
 }
 
 /// What a name of a model means, once it is converted; nothing where none of its providers can be asked.
@@ -39,6 +41,7 @@ struct Step {
     bounds: Bounds,
     origin: String,
     name: String,
+    comments: Vec<String>,
 }
 
 impl Converter<'_> {
@@ -83,7 +86,7 @@ impl Converter<'_> {
             items.extend(bounds.item());
         }
         let origin = self.origin(node);
-        self.presets.push(Preset { name: preset.clone(), items, origin });
+        self.presets.push(Preset { name: preset.clone(), items, origin, comments: entry.comments.clone() });
         Some(Model { preset, chain })
     }
 
@@ -113,7 +116,8 @@ impl Converter<'_> {
             let mut edits = target.edits.clone();
             self.edits(&provider.node, &mut edits);
             let bounds = self.bounds(&provider.node);
-            steps.push(Step { target, edits, bounds, origin: self.origin(&provider.node), name: provider.key.clone() });
+            let (origin, name) = (self.origin(&provider.node), provider.key.clone());
+            steps.push(Step { target, edits, bounds, origin, name, comments: provider.comments.clone() });
         }
         steps
     }
@@ -139,7 +143,7 @@ impl Converter<'_> {
             items.extend(step.bounds.item());
             items.extend(step.edits.items(true));
             route.push(reference(&name));
-            self.presets.push(Preset { name, items, origin: step.origin });
+            self.presets.push(Preset { name, items, origin: step.origin, comments: step.comments });
         }
         let line = route.join(" > ");
         if line.len() > LINE { Yaml::texts(route.iter().map(String::as_str)) } else { Yaml::text(&line) }

@@ -1,5 +1,6 @@
 //! The keys of a `tensorzero.toml`, of today and deprecated ones, since 2024.9.
 
+mod idle;
 mod providers;
 
 use self::providers::{EXTRA_BODY, EXTRA_HEADERS, PROVIDER, PROVIDER_TYPES};
@@ -18,18 +19,18 @@ pub(super) const FILE: &[Key] = &[
     key("gateway", &Shape::Table(GATEWAY)),
     key("clickhouse", &Shape::Table(&[key("disable_automatic_migrations", &Shape::Flag)])).missed(NOT_STORED),
     // TensorZero itself takes unknown keys here.
-    key("postgres", &Shape::Any).missed(NOT_STORED),
+    key("postgres", &idle::POSTGRES).missed(NOT_STORED),
     key("rate_limiting", &Shape::Table(RATE_LIMITING)),
-    key("object_storage", &Shape::Any),
+    key("object_storage", &idle::OBJECT_STORAGE),
     key("models", &Shape::Map(&Shape::Table(MODEL))),
     key("embedding_models", &Shape::Map(&Shape::Table(EMBEDDING_MODEL))),
     key("functions", &FUNCTIONS),
     key("metrics", &Shape::Map(&Shape::Table(METRIC))),
     key("tools", &Shape::Map(&Shape::Table(TOOL))),
-    key("evaluations", &Shape::Map(&Shape::Any)).idle(NO_EVALUATION),
+    key("evaluations", &idle::EVALUATIONS).idle(NO_EVALUATION),
     key("provider_types", &Shape::Table(PROVIDER_TYPES)),
-    key("optimizers", &Shape::Map(&Shape::Any)).idle(NO_OPTIMISATION),
-    key("autopilot", &Shape::Any).idle(NO_OPTIMISATION),
+    key("optimizers", &idle::OPTIMIZERS).idle(NO_OPTIMISATION),
+    key("autopilot", &idle::AUTOPILOT).idle(NO_OPTIMISATION),
 ];
 
 const GATEWAY: &[Key] = &[
@@ -181,13 +182,14 @@ const FUNCTION_KEYS: &[Key] = &[
     key("schemas", &Shape::Map(&Shape::Table(&[needed("path", &Shape::File)]))),
     needed("variants", &VARIANTS),
     key("experimentation", &EXPERIMENT),
-    key("evaluators", &Shape::Map(&Shape::Any)).idle(NO_EVALUATION),
+    key("evaluators", &idle::EVALUATORS).idle(NO_EVALUATION),
 ];
 
 static FUNCTION: Typed = Typed {
     what: "function",
     common: FUNCTION_KEYS,
     renamed: &[],
+    open: false,
     arms: &[
         (
             "chat",
@@ -250,6 +252,7 @@ static VARIANT: Typed = Typed {
         ("mixture_of_n", "experimental_mixture_of_n"),
         ("dicl", "experimental_dynamic_in_context_learning"),
     ],
+    open: false,
     arms: &[
         ("chat_completion", CHAT),
         (
@@ -313,10 +316,11 @@ const EXPERIMENTS_OF: &[(&str, &[Key])] = &[
     ("track_and_stop", BANDIT),
 ];
 
-static EXPERIMENTATION: Typed = Typed { what: "experiment", common: &[NAMESPACES], renamed: &[], arms: EXPERIMENTS_OF };
+static EXPERIMENTATION: Typed =
+    Typed { what: "experiment", common: &[NAMESPACES], renamed: &[], open: false, arms: EXPERIMENTS_OF };
 
 /// Namespaces hold no namespaces.
-static OF_NAMESPACE: Typed = Typed { what: "experiment", common: &[], renamed: &[], arms: EXPERIMENTS_OF };
+static OF_NAMESPACE: Typed = Typed { what: "experiment", common: &[], renamed: &[], open: false, arms: EXPERIMENTS_OF };
 
 const METRIC: &[Key] = &[
     needed("type", &Shape::Word(&["boolean", "float"])),

@@ -1,6 +1,7 @@
 //! What is neither a model nor a function: the gateway, tools, metrics, limits, defaults of provider types.
 
 use super::Converter;
+use super::edits::{is_secret, variable_for};
 use super::kinds;
 use super::location::Location;
 use super::shape::is_placeholder;
@@ -19,6 +20,8 @@ pub(super) struct Gateway {
     pub(super) cache: Vec<Item>,
     /// The longest that one call may take.
     pub(super) longest: Option<i64>,
+    /// `telemetry.otlp`; empty where no traces are exported.
+    pub(super) traces: Vec<Item>,
 }
 
 impl Converter<'_> {
@@ -55,7 +58,7 @@ impl Converter<'_> {
         }
         self.auth(node);
         self.observability(node);
-        self.traces(node);
+        gateway.traces = self.traces(node);
         self.cache(node, &mut gateway);
         gateway
     }
@@ -85,38 +88,69 @@ impl Converter<'_> {
         }
     }
 
-    fn traces(&mut self, node: &Node) {
+    /// Traces: TensorZero sends them over gRPC, and nothing else.
+    fn traces(&mut self, node: &Node) -> Vec<Item> {
         let Some(traces) = node.get("export").and_then(|node| node.get("otlp")).and_then(|node| node.get("traces"))
         else {
-            return;
+            return Vec::new();
         };
+        let enabled = traces.get("enabled").and_then(Node::flag) == Some(true);
+        let mut headers = Vec::new();
         for entry in traces.entries() {
-            if self.ledger.knows(&entry.node) {
-                continue;
-            }
-            let (severity, message) = match (entry.key.as_str(), entry.node.text(), entry.node.flag()) {
-                ("enabled", _, Some(true)) => (
-                    Severity::Warning,
-                    "the imported file does not switch traces on: OpenTelemetry's export is set up apart from it",
+            match (entry.key.as_str(), entry.node.text(), entry.node.flag()) {
+                ("enabled", _, Some(true)) => self.ledger.adapted(
+                    &entry.node,
+                    Severity::Info,
+                    "`telemetry.otlp`: the same variable says where traces go, their names are OpenTelemetry's for generative AI",
                 ),
-                ("enabled", ..) => {
-                    self.ledger.carried(&entry.node, "no traces are exported");
-                    continue;
+                ("enabled", ..) => self.ledger.carried(&entry.node, "no traces are exported"),
+                ("format", Some("openinference"), _) => self.ledger.dropped(
+                    &entry.node,
+                    Severity::Warning,
+                    "traces have OpenTelemetry's names for generative AI, not OpenInference's",
+                ),
+                ("extra_headers", ..) if enabled => headers = self.trace_headers(&entry.node),
+                ("extra_headers", ..) => self.ledger.carried(&entry.node, "no traces are exported"),
+                ("include_content", _, Some(true)) => {
+                    self.ledger.dropped(&entry.node, Severity::Warning, "traces hold no texts of requests");
                 }
-                ("format", Some("openinference"), _) => {
-                    (Severity::Warning, "traces have OpenTelemetry's names for generative AI, not OpenInference's")
-                }
-                ("extra_headers", ..) => {
-                    (Severity::Warning, "set the exporter's headers by OTEL_EXPORTER_OTLP_HEADERS")
-                }
-                ("include_content", _, Some(true)) => (Severity::Warning, "traces hold no texts of requests"),
-                _ => (Severity::Info, "OpenTelemetry's own form is the only one"),
-            };
-            match entry.key.as_str() {
-                "format" if severity == Severity::Info => self.ledger.carried(&entry.node, message),
-                _ => self.ledger.dropped(&entry.node, severity, message),
+                _ => self.ledger.carried(&entry.node, "it is so here, too"),
             }
         }
+        if !enabled {
+            return Vec::new();
+        }
+        let mut items = vec![Item::text("protocol", "grpc")];
+        items.extend(["metrics", "logs"].map(|signal| Item::new(signal, Yaml::flag(false))));
+        if !headers.is_empty() {
+            items.push(Item::map("headers", headers));
+        }
+        items
+    }
+
+    /// Headers of exports. What is a key becomes a reference to a variable.
+    fn trace_headers(&mut self, node: &Node) -> Vec<Item> {
+        let mut items = Vec::new();
+        for entry in node.entries() {
+            let (name, value) = (entry.key.to_ascii_lowercase(), entry.node.text().unwrap_or_default());
+            if http::HeaderName::try_from(name.as_str()).is_err() {
+                self.ledger.dropped(&entry.node, Severity::Warning, "this is no name of a header");
+                continue;
+            }
+            if is_secret(&name, value) {
+                let variable = variable_for("otlp", &name);
+                self.ledger.adapted(
+                    &entry.node,
+                    Severity::Warning,
+                    format!("a key stood in the file: put the header's whole value into the variable `{variable}`"),
+                );
+                items.push(Item::text(&name, &format!("env:{variable}")));
+                continue;
+            }
+            self.ledger.carried(&entry.node, "`telemetry.otlp.headers`");
+            items.push(Item::text(&name, value));
+        }
+        items
     }
 
     /// `cache`.

@@ -22,6 +22,10 @@ pub(super) enum Shape {
     Word(&'static [&'static str]),
     List(&'static Shape),
     Table(&'static [Key]),
+    /// A table in which TensorZero does not look at other keys.
+    Open(&'static [Key]),
+    /// What no request depends on: TensorZero refuses mistakes in it, and here they are warnings.
+    Idle(&'static Shape),
     /// Tables by names of the user's own.
     Map(&'static Shape),
     /// A table whose `type` says which keys it has.
@@ -41,6 +45,8 @@ pub(super) struct Typed {
     pub(super) common: &'static [Key],
     /// Other spellings of a type, and what is to be known of them.
     pub(super) renamed: &'static [(&'static str, &'static str)],
+    /// TensorZero does not look at other keys.
+    pub(super) open: bool,
 }
 
 /// A key of a table.
@@ -127,7 +133,7 @@ pub(super) struct Checker<'c> {
 impl Checker<'_> {
     /// The whole file.
     pub(super) fn file(&mut self, root: &Node, keys: &'static [Key]) {
-        self.keys(root, &[keys], root.span);
+        self.keys(root, &[keys], root.span, false);
     }
 
     fn value(&mut self, node: &Node, place: Span, shape: &'static Shape) {
@@ -158,8 +164,21 @@ impl Checker<'_> {
             Shape::List(inner) => self.list(node, place, inner),
             Shape::Table(keys) => {
                 if self.is(node, place, node.is_table(), "a table") {
-                    self.keys(node, &[keys], place);
+                    self.keys(node, &[keys], place, false);
                 }
+            }
+            Shape::Open(keys) => {
+                if self.is(node, place, node.is_table(), "a table") {
+                    self.keys(node, &[keys], place, true);
+                }
+            }
+            Shape::Idle(inner) => {
+                let mut found = Diagnostics::default();
+                let path = std::mem::take(&mut self.path);
+                let mut checker = Checker { diagnostics: &mut found, ledger: self.ledger, path };
+                checker.value(node, place, inner);
+                self.path = checker.path;
+                as_warnings(&found, self.diagnostics);
             }
             Shape::Map(inner) => self.map(node, place, inner),
             Shape::Typed(typed) => self.typed(node, place, typed),
@@ -309,10 +328,11 @@ impl Checker<'_> {
             return;
         };
         const TAG: &[Key] = &[key("type", &Shape::Text)];
-        self.keys(node, &[TAG, typed.common, keys], place);
+        self.keys(node, &[TAG, typed.common, keys], place, typed.open);
     }
 
-    fn keys(&mut self, node: &Node, groups: &[&'static [Key]], place: Span) {
+    /// `open`: other keys are passed over.
+    fn keys(&mut self, node: &Node, groups: &[&'static [Key]], place: Span, open: bool) {
         for entry in node.entries() {
             self.path.push(Step::Key(entry.key.clone()));
             let known = groups.iter().flat_map(|keys| keys.iter()).find(|key| key.name == entry.key);
@@ -323,6 +343,7 @@ impl Checker<'_> {
                     }
                     self.value(&entry.node, entry.key_span, key.shape);
                 }
+                None if open => {}
                 None => self.unknown(entry, groups),
             }
             self.path.pop();
@@ -372,6 +393,16 @@ impl Checker<'_> {
                 diagnostic.help(format!("the keys here are `{}`; remove it", known.join("`, `")))
             }
         });
+    }
+}
+
+/// What was found, as warnings.
+pub(super) fn as_warnings(found: &Diagnostics, diagnostics: &mut Diagnostics) {
+    for span in found.hidden() {
+        diagnostics.hide(*span);
+    }
+    for finding in found.iter() {
+        diagnostics.push(Diagnostic { severity: Severity::Warning, ..finding.clone() });
     }
 }
 

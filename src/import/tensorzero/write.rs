@@ -57,6 +57,11 @@ impl Converter<'_> {
         if !gateway.cache.is_empty() {
             block(&[Item::map("cache", gateway.cache)], 0, &mut text);
         }
+        if !gateway.traces.is_empty() {
+            let traces = Item::map("telemetry", vec![Item::map("otlp", gateway.traces)]);
+            let why = "As in TensorZero: traces over gRPC, to where OTEL_EXPORTER_OTLP_TRACES_ENDPOINT says.";
+            block(&[traces.above(why)], 0, &mut text);
+        }
         section(
             &mut text,
             "What TensorZero's clients know by name; it switches TensorZero's HTTP interface on.",
@@ -74,12 +79,14 @@ impl Converter<'_> {
         let mut presets = Vec::new();
         for (index, preset) in self.presets.iter().enumerate() {
             let mut item = preset.item();
-            if index == 0 && of_models > 0 {
-                item = item.above("Models.");
-            } else if index == of_models && of_functions > of_models {
-                item = item.above("Functions and their variants.");
-            } else if index == of_functions {
-                item = item.above("Models that embed.");
+            let heading = match index {
+                0 if of_models > 0 => Some("Models."),
+                _ if index == of_models && of_functions > of_models => Some("Functions and their variants."),
+                _ if index == of_functions => Some("Models that embed."),
+                _ => None,
+            };
+            if let Some(heading) = heading {
+                item.above.insert(0, heading.to_owned());
             }
             presets.push(item);
         }
@@ -117,7 +124,7 @@ impl Preset {
             [only] if only.key == "route" => Item::new(&self.name, only.value.clone()),
             _ => Item::map(&self.name, self.items.clone()),
         };
-        item.beside(self.origin.clone())
+        item.beside(self.origin.clone()).all_above(&self.comments)
     }
 }
 
@@ -128,7 +135,11 @@ impl Test {
         if let Some(draw) = self.draw {
             items.push(Item::map("given", vec![Item::new("draw", Yaml::Plain(format!("{draw}")))]));
         }
-        items.push(Item::map("expect", vec![Item::text("served_by", &self.served_by)]));
+        let expected = match self.attempts.as_slice() {
+            [first, ..] if self.repeats => Item::text("served_by", first),
+            attempts => Item::new("attempts", Yaml::texts(attempts.iter().map(String::as_str))),
+        };
+        items.push(Item::map("expect", vec![expected]));
         Yaml::Map(items)
     }
 }

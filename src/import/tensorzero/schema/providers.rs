@@ -47,6 +47,7 @@ pub(super) static PROVIDER: Typed = Typed {
         key("batch_cost", &COST).idle("there are no batches on this surface"),
     ],
     renamed: &[],
+    open: false,
     arms: &[
         (
             "anthropic",
