@@ -65,6 +65,10 @@ fn what_is_made_of_our_fixtures() {
                     text.push_str(&format!("\n--- beside it: {path}"));
                 }
                 text.push_str(&format!("\n--- report\n{}", report::human(&made.findings, &made.sources)));
+                if !made.diagnostics.is_empty() {
+                    let warnings = render(&made.diagnostics, &made.sources, Style::Human { color: false });
+                    text.push_str(&format!("\n--- warnings\n{warnings}"));
+                }
             }
             None => text.push_str(&render(&made.diagnostics, &made.sources, Style::Human { color: false })),
         }
