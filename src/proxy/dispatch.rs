@@ -400,7 +400,7 @@ impl Last {
 /// One request's way through its targets.
 pub(super) struct Walk<'r, 'i, 'b> {
     pub(super) gateway: &'r Gateway,
-    live: &'r Live,
+    pub(super) live: &'r Live,
     pub(super) incoming: &'r Incoming<'i, 'b>,
     /// A stream is asked for.
     stream: bool,
@@ -478,8 +478,9 @@ impl Walk<'_, '_, '_> {
             tries += 1;
             trail.attempts += 1;
             let lane = attempt.lane(self.incoming.call.protocol, self.incoming.call.operation).word();
-            let number = trail.entry.tries(target, lane);
             let Walk { gateway, live, incoming, .. } = *self;
+            let label = live.runtime.health.label(attempt.leaf.target, attempt.model);
+            let number = trail.entry.tries(target, label == attempt.model, lane);
             let Bounds { deadline, total, first } = *bounds;
             let trace = trail.entry.context(number);
             let this = Try {

@@ -121,7 +121,8 @@ impl Walk<'_, '_, '_> {
             (Ok(_), Won::Second) => "second",
         };
         if let Some(hedge) = plan.attempts.get(race.second) {
-            self.gateway.traffic.hedged(&hedge.provider.name, hedge.model, outcome);
+            let model = self.live.runtime.health.label(hedge.leaf.target, hedge.model);
+            self.gateway.traffic.hedged(&hedge.provider.name, model, outcome);
         }
         (result, won)
     }

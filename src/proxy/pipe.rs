@@ -82,9 +82,9 @@ struct Sight {
     usage: Option<Usage>,
     /// Bytes that were said since usage was last reported with its output.
     unreported: usize,
-    /// The model that the upstream says answers, where anybody has read it.
+    /// The model that the upstream says answers.
     model: Option<Box<str>>,
-    /// Why each answer ended, where anybody has read it.
+    /// Why each answer ended.
     finishes: Vec<Box<str>>,
 }
 

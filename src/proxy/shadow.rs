@@ -51,6 +51,8 @@ struct Comparison {
     main: String,
     provider: String,
     model: String,
+    /// What metrics call the model.
+    label: String,
     request_id: Arc<str>,
     traffic: Arc<Traffic>,
     sides: [OnceLock<Side>; 2],
@@ -113,7 +115,7 @@ fn plain(reason: &str) -> String {
 impl Comparison {
     fn tell(&self) {
         let [Some(main), Some(mirror)] = self.sides.each_ref().map(OnceLock::get) else { return };
-        // Nobody reads what passes as it is only to compare it.
+        // Not every answer says why it ended.
         let alike = main.finish == mirror.finish || main.finish.is_empty() || mirror.finish.is_empty();
         let verdict = match (main.outcome, mirror.outcome) {
             ("ok", "ok") if alike => "same",
@@ -121,7 +123,7 @@ impl Comparison {
             ("ok", _) => "failed",
             _ => "main_failed",
         };
-        self.traffic.shadowed(&self.provider, &self.model, verdict);
+        self.traffic.shadowed(&self.provider, &self.label, verdict);
         info!(
             request_id = &*self.request_id,
             verdict,
@@ -159,14 +161,16 @@ impl Original<'_, '_, '_> {
             return;
         }
         let (provider, model) = (&*mirror.attempt.provider.name, mirror.attempt.model);
+        let label = self.live.runtime.health.label(mirror.attempt.leaf.target, model);
         let Ok(room) = Arc::clone(&self.gateway.shadows.0).try_acquire_owned() else {
-            self.gateway.traffic.shadowed(provider, model, "dropped");
+            self.gateway.traffic.shadowed(provider, label, "dropped");
             return;
         };
         let comparison = Arc::new(Comparison {
             main: target.to_owned(),
             provider: provider.to_owned(),
             model: model.to_owned(),
+            label: label.to_owned(),
             request_id: Arc::clone(self.request_id),
             traffic: Arc::clone(&self.gateway.traffic),
             sides: Default::default(),

@@ -17,6 +17,7 @@ use unlisted::Unlisted;
 use super::credentials::now_ms;
 use crate::provider::Provider;
 use crate::table::{Condition, HealthView, RoutingTable, Target, TargetIdx, TurnIdx, Vitals};
+use crate::telemetry::traffic::OTHER_MODELS;
 
 /// The health of a table's targets.
 #[derive(Default)]
@@ -81,6 +82,11 @@ impl TargetHealth {
     /// What is measured at `model` of this target; `None` for one of a provider's models beyond those that are told apart.
     pub fn gauge(&self, target: TargetIdx, model: &str) -> Option<&Arc<Gauge>> {
         self.find(target, model, Unlisted::enter)
+    }
+
+    /// What metrics call `model` of this target: its name where it is told apart, else [`OTHER_MODELS`].
+    pub fn label<'m>(&self, target: TargetIdx, model: &'m str) -> &'m str {
+        if self.gauge(target, model).is_some() { model } else { OTHER_MODELS }
     }
 
     fn find<'s>(

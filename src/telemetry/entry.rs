@@ -106,8 +106,9 @@ impl Entry {
         record.target = target.cloned().or(record.target.take());
     }
 
-    /// A try begins. The number is for [`Entry::tried`] and [`Entry::opened`].
-    pub fn tries(&mut self, target: &Arc<str>, lane: &'static str) -> usize {
+    /// A try begins; `told_apart`: metrics may call its model by its name. The number is for [`Entry::tried`] and
+    /// [`Entry::opened`].
+    pub fn tries(&mut self, target: &Arc<str>, told_apart: bool, lane: &'static str) -> usize {
         let mut number = 0;
         self.note(|record, now| {
             record.target = Some(Arc::clone(target));
@@ -119,6 +120,7 @@ impl Entry {
             if number < MOST {
                 record.attempts.push(Tried {
                     target: Arc::clone(target),
+                    told_apart,
                     lane,
                     cause: "unfinished",
                     status: None,

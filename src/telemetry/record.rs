@@ -111,6 +111,9 @@ pub struct Tried {
     /// `provider/model`; in JSON also each for itself.
     #[serde(flatten, serialize_with = "target")]
     pub target: Arc<str>,
+    /// Metrics may call the model by its name; else it is one of [`OTHER_MODELS`](super::traffic::OTHER_MODELS).
+    #[serde(skip)]
+    pub told_apart: bool,
     /// `passthrough`, `translate` or `refused`.
     pub lane: &'static str,
     /// `ok`, or why there was no answer.

@@ -2,7 +2,7 @@
 //! does everything that may wait: the list of recent requests, the access log, the exporters.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -57,7 +57,7 @@ impl Sinks {
     pub fn start(metrics: Arc<Metrics>, access_log: Option<access_log::Settings>) -> Arc<Sinks> {
         let (queue, records) = sync_channel(QUEUE);
         let (recent, spend) = <(Arc<Recent>, Arc<Spend>)>::default();
-        let recorder = Recorder { recent: recent.clone(), spend: spend.clone(), access_log: None, otlp: None };
+        let recorder = Recorder { recent: recent.clone(), spend: spend.clone(), access_log: None, otlp: None, retiring: Vec::new() };
         let thread = std::thread::Builder::new().name("telemetry".to_owned());
         if let Err(error) = thread.spawn(move || recorder.run(&records)) {
             tracing::error!(%error, "no thread for telemetry: no request is recorded");
@@ -155,6 +155,8 @@ struct Recorder {
     spend: Arc<Spend>,
     access_log: Option<access_log::Handle>,
     otlp: Option<otlp::Handle>,
+    /// Each ends when a place that records no longer go to has what was put there.
+    retiring: Vec<Receiver<()>>,
 }
 
 impl Recorder {
@@ -181,14 +183,46 @@ impl Recorder {
                 self.spend.count(&record);
                 self.recent.keep(record);
             }
-            Message::AccessLog(handle) => self.access_log = handle,
-            Message::Otlp(handle) => self.otlp = handle,
+            Message::AccessLog(handle) => {
+                if let Some(old) = std::mem::replace(&mut self.access_log, handle) {
+                    self.retire(|done| old.flush(done));
+                }
+            }
+            Message::Otlp(handle) => {
+                if let Some(old) = std::mem::replace(&mut self.otlp, handle) {
+                    self.retire(|done| old.retire(&done));
+                }
+            }
             Message::Reopen => self.access_log.iter().for_each(access_log::Handle::reopen),
             Message::Flush(done) => {
                 self.access_log.iter().for_each(|log| log.flush(done.clone()));
                 self.otlp.iter().for_each(|otlp| otlp.flush(done.clone()));
+                wait_beside(std::mem::take(&mut self.retiring), done);
             }
         }
+    }
+
+    /// Ends the use of a place; `end` drops what it is given once everything is there.
+    fn retire(&mut self, end: impl FnOnce(SyncSender<()>)) {
+        self.retiring.retain(|one| matches!(one.try_recv(), Err(TryRecvError::Empty)));
+        let (done, wait) = sync_channel(1);
+        end(done);
+        self.retiring.push(wait);
+    }
+}
+
+/// Drops `done` when all of `retiring` have ended; each bounds its own time.
+fn wait_beside(retiring: Vec<Receiver<()>>, done: SyncSender<()>) {
+    if retiring.is_empty() {
+        return;
+    }
+    let wait = move || {
+        // Nothing is sent: everybody who has the other end drops it when done.
+        retiring.iter().for_each(|one| drop(one.recv()));
+        drop(done);
+    };
+    if let Err(error) = std::thread::Builder::new().name("telemetry".to_owned()).spawn(wait) {
+        tracing::warn!(%error, "no thread to wait for what telemetry still sends to its former places");
     }
 }
 

@@ -15,6 +15,10 @@ use crate::wire::ProtocolId;
 use crate::wire::ir::Usage;
 use crate::wire::structured::watch::Slot;
 
+/// What metrics call the models that are not told apart ([`crate::state::health`]): callers may name any model of a provider
+/// whose models no file lists, and a metric keeps every name that it ever had.
+pub const OTHER_MODELS: &str = "other";
+
 /// Counters of all traffic.
 pub struct Traffic {
     requests: Family<RequestLabels, Counter>,

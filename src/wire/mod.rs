@@ -5,6 +5,7 @@
 
 pub mod anthropic_messages;
 pub mod bedrock_converse;
+mod ending;
 pub mod envelope;
 pub mod frame;
 pub mod gemini_generate;
@@ -37,6 +38,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+pub use ending::Ending;
 use envelope::{Edit, Envelope};
 use frame::{Frame, Framing};
 use hosting::Hosting;
@@ -447,6 +449,9 @@ pub trait Outbound: Sync {
 
     /// Usage in a whole answer, read without building a tree, `None` where there is none.
     fn usage(&self, body: &[u8]) -> Option<ir::Usage>;
+
+    /// Who answers and why the answer ended, as far as a whole answer, or a frame of a stream, says so; found without parsing it.
+    fn ending(&self, text: &[u8]) -> Ending;
 
     /// Who makes the proofs of `model`, where the protocol tells: one service may serve several vendors' models.
     fn proof_group(&self, _model: &str) -> Option<&'static str> {

@@ -5,6 +5,9 @@ use std::sync::OnceLock;
 use memchr::memchr2;
 use memchr::memmem::Finder;
 
+/// Longest text that [`Needle::texts`] gives.
+const LONGEST: usize = 256;
+
 /// A text to look for.
 pub(super) struct Needle {
     text: &'static [u8],
@@ -29,6 +32,15 @@ impl Needle {
     pub(super) fn text_len(&self, text: &[u8]) -> usize {
         let value = self.tails(text).next().and_then(|rest| rest.trim_ascii_start().strip_prefix(b":"));
         value.map_or(0, |value| string_len(value.trim_ascii_start()))
+    }
+
+    /// The JSON strings that are values of members of this name, without empty and very long ones.
+    pub(super) fn texts(&self, text: &[u8]) -> impl Iterator<Item = Box<str>> {
+        self.tails(text).filter_map(|rest| {
+            let value = rest.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+            let length = Some(string_len(value)).filter(|length| (1..=LONGEST).contains(length))?;
+            serde_json::from_slice(value.get(..length + 2)?).ok()
+        })
     }
 
     /// What follows each occurrence.
@@ -64,6 +76,9 @@ mod tests {
         }
         static TEXT: Needle = Needle::new("\"text\"");
         assert_eq!(TEXT.text_len(br#"{"type":"text_delta","text" : "abcd"}"#), 4);
+        let texts: Vec<Box<str>> =
+            TEXT.texts(br#"{"text":"a\"b","text":"","text": null,"text":"c","text":"d"#).collect();
+        assert_eq!(texts, ["a\"b".into(), Box::from("c")]);
         assert_eq!((TEXT.text_len(b"{}"), TEXT.text_len(br#"{"text":null}"#)), (0, 0));
     }
 }

@@ -189,6 +189,7 @@ fn full() -> Record {
     (record.route, record.target) = (Some("x".into()), Some("x".into()));
     record.attempts = vec![Tried {
         target: "x/y".into(),
+        told_apart: true,
         lane: "x",
         cause: "x",
         status: Some(1),
@@ -234,4 +235,28 @@ fn the_page_lists_every_field_and_no_other() {
     assert_eq!(written, names(&record));
     let Value::Object(facts) = &record["facts"] else { panic!() };
     assert_eq!(facts["user"], Value::Null);
+}
+
+#[tokio::test]
+async fn what_passes_as_it_comes_says_who_answered_and_why_it_ended() {
+    for (caller, model, finish) in [
+        (Caller::Chat, json!("m1"), "stop"),
+        (Caller::Responses, json!("m1"), "stop"),
+        (Caller::Messages, json!("m1"), "end_turn"),
+        (Caller::Gemini, json!("m1"), "STOP"),
+        // Converse does not say who answers.
+        (Caller::Converse, Value::Null, "end_turn"),
+    ] {
+        let mock = MockUpstream::good().await;
+        let file = providers(&[("up", caller.protocol(), &mock)]) + "access_log: calls.jsonl\n";
+        let sandbox = Sandbox::with(&file).env("KEY_OF_up", &provider_key("up"));
+        let daemon = sandbox.start(&[]).await;
+        for stream in [false, true] {
+            caller.ask(daemon.address, "up/m1", "hello", stream).await.expect_status(200);
+        }
+        for line in until(&daemon, &sandbox.path("calls.jsonl"), 2).await {
+            assert_eq!(line["attempts"][0]["lane"], "passthrough", "{line:#}");
+            assert_eq!((&line["response_model"], &line["finish_reasons"]), (&model, &json!([finish])), "{line:#}");
+        }
+    }
 }

@@ -61,6 +61,8 @@ pub(crate) enum Mood {
     Good,
     Refuses,
     Hangs,
+    /// Takes what comes only a while after it has come.
+    Late,
 }
 
 /// Of whom the collector's certificate is, as a path. Its key was thrown away; the collector's own protects nothing.
@@ -197,9 +199,12 @@ async fn serve_http<S: AsyncRead + AsyncWrite + Unpin>(stream: S, kept: Arc<Mute
             let gzip = parts.headers.get("content-encoding").is_some_and(|coding| coding == "gzip");
             let body = if gzip { unzip(&body) } else { body.to_vec() };
             let path = parts.uri.path().to_owned();
+            if mood == Mood::Late {
+                tokio::time::sleep(std::time::Duration::from_millis(700)).await;
+            }
             kept.lock().unwrap().push(Export { path, headers: parts.headers, body, gzip });
             let status = match mood {
-                Mood::Good => 200,
+                Mood::Good | Mood::Late => 200,
                 Mood::Refuses => 403,
                 Mood::Hangs => std::future::pending().await,
             };

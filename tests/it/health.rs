@@ -78,3 +78,22 @@ async fn wrong_requests_cool_nothing() {
     assert_eq!(first.requests().len(), 7);
     assert_eq!(target(&gateway, "first/m1").await, Value::Null, "nothing was measured");
 }
+
+#[tokio::test]
+async fn names_without_end_fill_neither_the_memory_nor_the_metrics() {
+    const NAMES: usize = 90;
+    // Five failures open a circuit, for each model by itself.
+    let (gateway, first, _second) = behind(std::iter::repeat_n(Act::status(500), 5 * NAMES).collect()).await;
+    for number in 0..NAMES {
+        for _ in 0..5 {
+            assert_eq!(served_by(&gateway, &format!("first/random-{number}")).await, None);
+        }
+    }
+    assert_eq!(first.requests().len(), 5 * NAMES, "models beyond the room are asked all the same");
+    let metrics = String::from_utf8(http_client::get(gateway.address, "/metrics").await.body).unwrap();
+    let open = metrics.lines().filter(|line| line.starts_with("routeplane_circuit_open{")).count();
+    assert!((1..=64).contains(&open), "{metrics}");
+    let health = http_client::get(gateway.address, "/admin/health").await;
+    let health: Value = serde_json::from_slice(&health.body).unwrap();
+    assert_eq!(health["targets"].as_array().unwrap().len(), open);
+}

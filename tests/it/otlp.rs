@@ -376,6 +376,24 @@ async fn a_reload_changes_the_collector_and_loses_no_span() {
     assert_eq!((old.spans().len(), new.spans().len()), (2, 2));
 }
 
+/// A stop right behind a reload waits for the old collector too.
+#[tokio::test]
+async fn a_stop_behind_a_reload_loses_no_span() {
+    let (old, new) = (Collector::http(Mood::Late).await, Collector::http(Mood::Good).await);
+    let mock = MockUpstream::good().await;
+    let more = |collector: &Collector| format!("telemetry: {{ otlp: {{ endpoint: \"{}\", metrics: false }} }}\n", collector.url());
+    let (sandbox, mut daemon) = start(&mock, &more(&old), &[("OTEL_BSP_SCHEDULE_DELAY", "3600000")]).await;
+    ask(&daemon, "up/m1", false).await;
+    daemon
+        .until("it is recorded", async |daemon| daemon.get("/admin/requests").await.json()["requests"][0].is_object())
+        .await;
+    sandbox.write("routeplane.yaml", &file(&mock, &more(&new)));
+    assert_eq!(daemon.reload().await.json()["result"], "ack");
+    daemon.signal("TERM");
+    assert_eq!(daemon.end().await, Some(0));
+    assert_eq!((old.spans().len(), new.spans().len()), (2, 0));
+}
+
 #[tokio::test]
 async fn what_is_not_sampled_is_not_exported_and_says_so_upstream() {
     let collector = Collector::http(Mood::Good).await;

@@ -23,7 +23,7 @@ use crate::upstream;
 use crate::upstream::body::Broken;
 use crate::wire::ir::{Error, Usage};
 use crate::wire::openai_responses::history;
-use crate::wire::{Answering, Operation, rerank};
+use crate::wire::{Answering, Ending, Operation, rerank};
 
 /// Most bytes of a whole answer.
 const WHOLE_LIMIT: usize = 64 << 20;
@@ -77,6 +77,10 @@ pub(super) async fn whole(
                 && let Some(id) = std::str::from_utf8(&body).ok().and_then(history::id_of)
             {
                 session.passed(&id, &attempt.provider.name);
+            }
+            if incoming.call.operation == Operation::Generate && this.gateway.sinks.are_wanted() {
+                let Ending { model, finishes } = Ending::of_whole(&body, |part| place.outbound.ending(part));
+                (account.model, account.finish_reasons) = (model, finishes.into_vec());
             }
             (forwarded(&head.headers), body)
         }

@@ -6,8 +6,9 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::{EVENT_LIMIT, Out, Sight, is_whole};
+use crate::telemetry::record::MOST;
 use crate::wire::frame::{Decoder, Frame, FrameError, sse};
-use crate::wire::{FrameKind, Observation, Outbound};
+use crate::wire::{Ending, FrameKind, Observation, Outbound};
 
 /// What the request says about the stream that is relayed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,6 +134,10 @@ impl Relay {
         if let Some(usage) = &observation.usage {
             sight.reported(usage, |known, newer| self.outbound.add_usage(known, newer));
         }
+        // Anthropic's messages say it where they tell their usage.
+        if observation.kind == FrameKind::Finish || observation.usage.is_some() {
+            self.note_ending(frame, sight);
+        }
         match observation.kind {
             FrameKind::Preamble => {}
             FrameKind::Content => {
@@ -147,6 +152,20 @@ impl Relay {
             FrameKind::Error => sight.error = Some(self.outbound.decode_stream_error(frame)),
         }
         observation
+    }
+
+    /// Who answers, and why. Of one answer the last word counts: Gemini says it again in later chunks.
+    fn note_ending(&self, frame: &Frame<'_>, sight: &mut Sight) {
+        let Ending { model, finishes } = self.outbound.ending(frame.data.as_bytes());
+        sight.model = model.or(sight.model.take());
+        if finishes.is_empty() {
+            return;
+        }
+        if self.terms.answers <= 1 {
+            sight.finishes.clear();
+        }
+        let most = usize::try_from(self.terms.answers.max(1)).unwrap_or(MOST).min(MOST);
+        sight.finishes.extend(finishes.into_iter().take(most.saturating_sub(sight.finishes.len())));
     }
 
     /// Whether the last of the answers has ended, of which one ends with this frame.

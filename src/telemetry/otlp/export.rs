@@ -23,7 +23,7 @@ use crate::telemetry::record::Record;
 /// How long the last spans, measurements and lines may take to reach the collector.
 const LAST: Duration = Duration::from_secs(5);
 
-/// What goes to a collector. Dropping it sends what is waiting, and ends the export.
+/// What goes to a collector. [`Handle::retire`] sends what is waiting, and ends the export; so does dropping it.
 pub struct Handle {
     traces: Option<Arc<Traces>>,
     measured: Option<Arc<Measured>>,
@@ -96,17 +96,31 @@ impl Handle {
     }
 }
 
-impl Drop for Handle {
-    fn drop(&mut self) {
+impl Handle {
+    /// Sends what is waiting, beside the caller, and ends the export; `done` is dropped afterwards.
+    pub fn retire(mut self, done: &SyncSender<()>) {
+        self.end(Some(done));
+    }
+
+    fn end(&mut self, done: Option<&SyncSender<()>>) {
         if let Some(traces) = self.traces.take() {
-            beside(move || drop(traces.processor.shutdown_with_timeout(LAST)));
+            let done = done.cloned();
+            beside(move || drop((traces.processor.shutdown_with_timeout(LAST), done)));
         }
         if let Some(measured) = self.measured.take() {
-            beside(move || drop(measured.provider.shutdown_with_timeout(LAST)));
+            let done = done.cloned();
+            beside(move || drop((measured.provider.shutdown_with_timeout(LAST), done)));
         }
         if let Some(lines) = self.lines.take() {
-            beside(move || drop(lines.end(LAST)));
+            let done = done.cloned();
+            beside(move || drop((lines.end(LAST), done)));
         }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.end(None);
     }
 }
 

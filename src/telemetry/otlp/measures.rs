@@ -9,7 +9,8 @@ use opentelemetry::metrics::{Histogram, Meter};
 use super::spans::{operation, provider};
 use crate::telemetry::catalogue;
 use crate::telemetry::metrics::Metrics;
-use crate::telemetry::record::{Outcome, Record};
+use crate::telemetry::record::{Outcome, Record, Tried};
+use crate::telemetry::traffic::OTHER_MODELS;
 
 /// Seconds of whole operations.
 const SECONDS: [f64; 14] = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
@@ -62,14 +63,14 @@ impl Measures {
         }
     }
 
-    /// Adds a request. Attributes are names of the configuration and of models; the SDK holds each instrument to 2,000 sets of them.
+    /// Adds a request. Attributes are names of the configuration, and of the models that are told apart.
     pub(super) fn add(&self, record: &Record) {
         let operation = KeyValue::new("gen_ai.operation.name", operation(record.operation));
         for tried in &record.attempts {
             let mut labels = vec![
                 operation.clone(),
                 KeyValue::new("gen_ai.provider.name", provider(tried.provider()).to_owned()),
-                KeyValue::new("gen_ai.request.model", tried.model().to_owned()),
+                request_model(tried),
             ];
             if tried.cause != "ok" {
                 labels.push(KeyValue::new("error.type", tried.cause));
@@ -81,10 +82,10 @@ impl Measures {
         let served = record.attempts.iter().rfind(|tried| tried.first.is_some());
         if let Some(served) = served {
             labels.push(KeyValue::new("gen_ai.provider.name", provider(served.provider()).to_owned()));
-            labels.push(KeyValue::new("gen_ai.request.model", served.model().to_owned()));
-            labels.extend(
-                record.response_model.iter().map(|model| KeyValue::new("gen_ai.response.model", model.to_string())),
-            );
+            labels.push(request_model(served));
+            // An upstream may repeat whatever it was asked for.
+            let answering = record.response_model.as_ref().filter(|_| served.told_apart);
+            labels.extend(answering.map(|model| KeyValue::new("gen_ai.response.model", model.to_string())));
         }
         if let (Some(usage), Some(_)) = (record.usage, served) {
             for (kind, count) in [("input", usage.input), ("output", usage.output)] {
@@ -106,6 +107,12 @@ impl Measures {
         }
         self.server.record(record.total.as_secs_f64(), &labels);
     }
+}
+
+/// The model that was asked for, by its name where callers cannot choose it at will.
+fn request_model(tried: &Tried) -> KeyValue {
+    let model = if tried.told_apart { tried.model().to_owned() } else { OTHER_MODELS.to_owned() };
+    KeyValue::new("gen_ai.request.model", model)
 }
 
 /// Every counter and gauge of `/metrics`, by its name there, as it is when the collector is told.
@@ -156,7 +163,27 @@ fn samples(text: &str, name: &str, mut each: impl FnMut(f64, &[KeyValue])) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    #[test]
+    fn names_that_callers_choose_at_will_are_one() {
+        let tried = |told_apart| Tried {
+            target: "a/random-1".into(),
+            told_apart,
+            lane: "passthrough",
+            cause: "ok",
+            status: Some(200),
+            start: Duration::ZERO,
+            first: None,
+            end: None,
+            losses: Vec::new(),
+            span: 0,
+        };
+        let name = |told_apart| request_model(&tried(told_apart)).value.to_string();
+        assert_eq!((name(true), name(false)), ("random-1".to_owned(), "other".to_owned()));
+    }
 
     #[test]
     fn our_own_text_is_read_back() {

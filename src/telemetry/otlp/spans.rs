@@ -48,7 +48,7 @@ pub(super) fn of(record: &Record, scope: &InstrumentationScope) -> Vec<SpanData>
     for (at, tried) in record.attempts.iter().enumerate() {
         let times = (tried.start, tried.end.unwrap_or(record.total));
         let client = span(tried.span, Some(trace.span), SpanKind::Client, name(Some(tried.model())), times);
-        let before = at.checked_sub(1).and_then(|before| record.attempts.get(before));
+        let before = record.attempts.get(..at).unwrap_or_default();
         spans.push(SpanData {
             attributes: of_try(record, tried, (at, before), served == Some(at), operation),
             status: if tried.cause == "ok" { Status::Unset } else { Status::error(tried.cause) },
@@ -163,7 +163,9 @@ fn of_request(record: &Record, operation: &'static str) -> Vec<KeyValue> {
     out.text("routeplane.route", record.route.as_deref());
     out.text("routeplane.target", record.target.as_deref());
     out.count("routeplane.rule", record.rule.map(u64::from));
-    out.texts("routeplane.skipped", record.skipped.iter().map(|skipped| &*skipped.target));
+    let skipped = record.skipped.iter().map(|skipped| format!("{}={}", skipped.target, skipped.reason));
+    let skipped: Vec<String> = skipped.collect();
+    out.texts("routeplane.skipped", skipped.iter().map(String::as_str));
     if let Some(first) = record.first.filter(|_| record.stream && record.outcome != Outcome::Refused) {
         out.put("gen_ai.response.time_to_first_chunk", first.as_secs_f64());
     }
@@ -176,7 +178,7 @@ fn of_request(record: &Record, operation: &'static str) -> Vec<KeyValue> {
 fn of_try(
     record: &Record,
     tried: &Tried,
-    (at, before): (usize, Option<&Tried>),
+    (at, before): (usize, &[Tried]),
     served: bool,
     operation: &'static str,
 ) -> Vec<KeyValue> {
@@ -192,7 +194,11 @@ fn of_try(
     out.put("routeplane.lane", tried.lane);
     out.put("routeplane.attempt", i64::try_from(at + 1).unwrap_or(i64::MAX));
     out.texts("routeplane.losses", tried.losses.iter().map(|text| &**text));
-    if let Some(before) = before {
+    // Tries that follow one another never overlap: one that began beside another is a hedge against it.
+    let beside = |other: &Tried| other.end.is_none_or(|end| end > tried.start);
+    if before.iter().any(beside) {
+        out.put("routeplane.hedge", true);
+    } else if let Some(before) = before.last() {
         out.put("routeplane.retry_cause", before.cause);
     }
     if let Some(first) = tried.first.filter(|_| record.stream) {

@@ -17,7 +17,7 @@ use crate::wire::loss::Losses;
 use crate::wire::outline::Outline;
 use crate::wire::quirk::Quirks;
 use crate::wire::structured::OutputPlan;
-use crate::wire::{Destination, FrameKind, Head, Observation, Operation, Outbound, StreamDecoder, ir};
+use crate::wire::{Destination, Ending, FrameKind, Head, Observation, Operation, Outbound, StreamDecoder, ir};
 
 /// What may stand in a path unescaped.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'@');
@@ -197,6 +197,10 @@ impl Outbound for Hosted {
 
     fn add_usage(&self, known: &mut ir::Usage, newer: &ir::Usage) {
         super::usage::add(known, newer);
+    }
+
+    fn ending(&self, text: &[u8]) -> Ending {
+        peek::ending(text)
     }
 
     fn usage(&self, body: &[u8]) -> Option<ir::Usage> {

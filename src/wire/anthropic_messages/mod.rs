@@ -23,7 +23,7 @@ use super::quirk::Quirks;
 use super::schema::Dialect;
 use super::structured::{Means, OutputPlan};
 use super::{
-    Destination, Embeddings, Head, Inbound, Observation, Operation, Outbound, Protocol, ProtocolId, Relay,
+    Destination, Embeddings, Ending, Head, Inbound, Observation, Operation, Outbound, Protocol, ProtocolId, Relay,
     StreamDecoder, StreamEncoder, ir, json, proof,
 };
 
@@ -210,6 +210,10 @@ impl Outbound for AnthropicMessages {
 
     fn add_usage(&self, known: &mut ir::Usage, newer: &ir::Usage) {
         usage::add(known, newer);
+    }
+
+    fn ending(&self, text: &[u8]) -> Ending {
+        peek::ending(text)
     }
 
     fn usage(&self, body: &[u8]) -> Option<ir::Usage> {

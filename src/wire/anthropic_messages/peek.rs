@@ -10,7 +10,7 @@ use crate::wire::frame::Frame;
 use crate::wire::json::{self, JsonError, Object, str_of};
 use crate::wire::needle::Needle;
 use crate::wire::outline::Outline;
-use crate::wire::{FrameKind, Observation, ir};
+use crate::wire::{Ending, FrameKind, Observation, ir};
 
 /// Reads the outside of a request.
 pub(super) fn envelope(body: &[u8]) -> Result<Envelope<'_>, ir::Error> {
@@ -118,6 +118,13 @@ pub(super) fn usage(body: &[u8]) -> Option<ir::Usage> {
     usage_of(std::str::from_utf8(body).ok()?)
 }
 
+/// Who answers, and why the answer ended.
+pub(super) fn ending(text: &[u8]) -> Ending {
+    static MODEL: Needle = Needle::new("\"model\"");
+    static STOP_REASON: Needle = Needle::new("\"stop_reason\"");
+    Ending::of_one(text, &MODEL, &STOP_REASON)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -191,5 +198,19 @@ mod tests {
         assert_eq!((envelope.model.as_ref(), envelope.stream, envelope.user.as_deref()), ("m", true, Some("u")));
         assert_eq!(super::envelope(b"{}").unwrap_err().param.as_deref(), Some("model"));
         assert_eq!(super::envelope(br#"{"model":"m","stream":1}"#).unwrap_err().param.as_deref(), Some("stream"));
+    }
+
+    #[test]
+    fn who_answered_and_why_it_ended_is_found() {
+        let told = |text: &str| {
+            let Ending { model, finishes } = ending(text.as_bytes());
+            (model.unwrap_or_default().into_string(), finishes.join(" "))
+        };
+        let is = |model: &str, finishes: &str| (model.to_owned(), finishes.to_owned());
+        let start = r#"{"type":"message_start","message":{"model":"claude-x","stop_reason":null,"usage":{}}}"#;
+        assert_eq!(told(start), is("claude-x", ""));
+        assert_eq!(told(r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"}}"#), is("", "end_turn"));
+        let whole = r#"{"model":"claude-x","content":[{"type":"tool_use","input":{"stop_reason":"none","model":"m"}}],"stop_reason":"tool_use"}"#;
+        assert_eq!(told(whole), is("claude-x", "tool_use"));
     }
 }

@@ -34,8 +34,8 @@ use super::quirk::Quirks;
 use super::schema::Dialect;
 use super::structured::{Means, OutputPlan};
 use super::{
-    Destination, Embeddings, Head, Inbound, Observation, Operation, Outbound, Protocol, ProtocolId, StreamDecoder,
-    StreamEncoder, ir, json, proof,
+    Destination, Embeddings, Ending, Head, Inbound, Observation, Operation, Outbound, Protocol, ProtocolId,
+    StreamDecoder, StreamEncoder, ir, json, proof,
 };
 
 /// This protocol, for the origin of what it reads and the issuer of its signatures.
@@ -237,6 +237,10 @@ impl Outbound for BedrockConverse {
 
     fn observe(&self, frame: &Frame<'_>) -> Observation {
         peek::observe(frame)
+    }
+
+    fn ending(&self, text: &[u8]) -> Ending {
+        peek::ending(text)
     }
 
     fn usage(&self, body: &[u8]) -> Option<ir::Usage> {

@@ -8,7 +8,7 @@ use crate::wire::frame::{Frame, event_stream};
 use crate::wire::json::{self, Object, str_of};
 use crate::wire::needle::Needle;
 use crate::wire::outline::Outline;
-use crate::wire::{FrameKind, Head, Observation, ir};
+use crate::wire::{Ending, FrameKind, Head, Observation, ir};
 
 /// Reads the outside of a request. Model and stream switch stand in the path.
 ///
@@ -38,5 +38,28 @@ pub(super) fn observe(frame: &Frame<'_>) -> Observation {
         "messageStop" => Observation { kind: FrameKind::Finish, ..Observation::default() },
         "metadata" => Observation { kind: FrameKind::Terminal, usage: usage::of(frame.data), said: 0 },
         _ => Observation::default(),
+    }
+}
+
+/// Why the answer ended; it names no model.
+pub(super) fn ending(text: &[u8]) -> Ending {
+    static STOP_REASON: Needle = Needle::new("\"stopReason\"");
+    Ending { model: None, finishes: STOP_REASON.texts(text).last().into_iter().collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_answered_and_why_it_ended_is_found() {
+        let told = |text: &str| {
+            let Ending { model, finishes } = ending(text.as_bytes());
+            (model.unwrap_or_default().into_string(), finishes.join(" "))
+        };
+        let is = |model: &str, finishes: &str| (model.to_owned(), finishes.to_owned());
+        assert_eq!(told(r#"{"stopReason":"end_turn"}"#), is("", "end_turn"));
+        let whole = r#"{"output":{"message":{"content":[{"text":"\"stopReason\":\"x\""}]}},"stopReason":"max_tokens"}"#;
+        assert_eq!(told(whole), is("", "max_tokens"));
     }
 }

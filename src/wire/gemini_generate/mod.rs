@@ -47,8 +47,8 @@ use super::quirk::Quirks;
 use super::schema::Dialect;
 use super::structured::{Means, OutputPlan};
 use super::{
-    Destination, Embeddings, EmbeddingsIn, Head, Inbound, Observation, Operation, Outbound, Protocol, ProtocolId,
-    Relay, StreamDecoder, StreamEncoder, proof,
+    Destination, Embeddings, EmbeddingsIn, Ending, Head, Inbound, Observation, Operation, Outbound, Protocol,
+    ProtocolId, Relay, StreamDecoder, StreamEncoder, proof,
 };
 
 /// Google's generateContent protocol.
@@ -232,6 +232,10 @@ impl Outbound for Gemini {
 
     fn finishes(&self, frame: &Frame<'_>) -> SmallVec<[u64; 2]> {
         peek::finishes(frame)
+    }
+
+    fn ending(&self, text: &[u8]) -> Ending {
+        peek::ending(text)
     }
 
     fn usage(&self, body: &[u8]) -> Option<ir::Usage> {

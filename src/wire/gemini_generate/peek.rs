@@ -12,7 +12,7 @@ use crate::wire::frame::Frame;
 use crate::wire::ir::Error;
 use crate::wire::needle::Needle;
 use crate::wire::outline::Outline;
-use crate::wire::{FrameKind, Head, Observation};
+use crate::wire::{Ending, FrameKind, Head, Observation};
 
 /// Reads what routing needs. The model stands in the path.
 ///
@@ -75,6 +75,12 @@ static FINISH_REASON: Needle = Needle::new("\"finishReason\"");
 static BLOCK_REASON: Needle = Needle::new("\"blockReason\"");
 static PARTS: Needle = Needle::new("\"parts\"");
 
+/// Who answers, and why each candidate ended.
+pub(super) fn ending(text: &[u8]) -> Ending {
+    static MODEL_VERSION: Needle = Needle::new("\"modelVersion\"");
+    Ending::of_all(text, &MODEL_VERSION, &FINISH_REASON)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,5 +120,16 @@ mod tests {
         let data =
             r#"{"candidates":[{"index":1,"finishReason":"STOP"},{"index":2,"finishReason":null},{"finishReason":2}]}"#;
         assert_eq!(finishes(&Frame { event: "", data }).as_slice(), [1, 0]);
+    }
+
+    #[test]
+    fn who_answered_and_why_it_ended_is_found() {
+        let told = |text: &str| {
+            let Ending { model, finishes } = ending(text.as_bytes());
+            (model.unwrap_or_default().into_string(), finishes.join(" "))
+        };
+        let is = |model: &str, finishes: &str| (model.to_owned(), finishes.to_owned());
+        let text = r#"{"candidates":[{"finishReason":"STOP"},{"finishReason": "SAFETY"}],"modelVersion":"gemini-x"}"#;
+        assert_eq!(told(text), is("gemini-x", "STOP SAFETY"));
     }
 }

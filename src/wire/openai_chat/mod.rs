@@ -45,8 +45,8 @@ use super::quirk::Quirks;
 use super::schema::Dialect;
 use super::structured::{Means, OutputPlan};
 use super::{
-    Destination, Embeddings, EmbeddingsIn, Head, Inbound, Observation, Operation, Outbound, Protocol, ProtocolId,
-    StreamDecoder, StreamEncoder, proof,
+    Destination, Embeddings, EmbeddingsIn, Ending, Head, Inbound, Observation, Operation, Outbound, Protocol,
+    ProtocolId, StreamDecoder, StreamEncoder, proof,
 };
 use super::{multipart, openai_error as error, rename_member, tool_ids};
 
@@ -241,6 +241,10 @@ impl Outbound for OpenAiChat {
 
     fn finishes(&self, frame: &Frame<'_>) -> SmallVec<[u64; 2]> {
         observe::finishes(frame)
+    }
+
+    fn ending(&self, text: &[u8]) -> Ending {
+        observe::ending(text)
     }
 
     fn usage(&self, body: &[u8]) -> Option<ir::Usage> {

@@ -10,7 +10,7 @@ use super::usage;
 use crate::wire::frame::Frame;
 use crate::wire::json;
 use crate::wire::needle::{Needle, string_len};
-use crate::wire::{FrameKind, Observation};
+use crate::wire::{Ending, FrameKind, Observation};
 
 pub(super) fn observe(frame: &Frame<'_>) -> Observation {
     let data = frame.data.trim();
@@ -166,6 +166,12 @@ fn kind(data: &str) -> FrameKind {
     if choices.iter().any(speaks) { FrameKind::Content } else { FrameKind::Preamble }
 }
 
+/// Who answers, and why each choice ended.
+pub(super) fn ending(text: &[u8]) -> Ending {
+    static MODEL: Needle = Needle::new("\"model\"");
+    Ending::of_all(text, &MODEL, &FINISH_REASON)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -252,5 +258,17 @@ mod tests {
         let data = r#"{"choices":[{"delta":{"content":"a"}}],"usage":{"prompt_tokens":3,"completion_tokens":1}}"#;
         let seen = observe(&Frame { event: "", data });
         assert_eq!((seen.kind, seen.usage.and_then(|usage| usage.input)), (FrameKind::Content, Some(3)));
+    }
+
+    #[test]
+    fn who_answered_and_why_it_ended_is_found() {
+        let told = |text: &str| {
+            let Ending { model, finishes } = ending(text.as_bytes());
+            (model.unwrap_or_default().into_string(), finishes.join(" "))
+        };
+        let is = |model: &str, finishes: &str| (model.to_owned(), finishes.to_owned());
+        let text = r#"{"model":"gpt-x","choices":[{"finish_reason":"stop"},{"finish_reason":null},{"finish_reason":"length"}]}"#;
+        assert_eq!(told(text), is("gpt-x", "stop length"));
+        assert_eq!(told(r#"{"choices":[{"delta":{"content":"\"model\":\"m\""}}]}"#), is("", ""));
     }
 }

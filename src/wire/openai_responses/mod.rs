@@ -29,7 +29,7 @@ use super::quirk::Quirks;
 use super::schema::Dialect;
 use super::structured::{Means, OutputPlan};
 use super::{
-    Answering, Destination, Embeddings, Head, Inbound, Observation, Operation, Outbound, Protocol, ProtocolId,
+    Answering, Destination, Embeddings, Ending, Head, Inbound, Observation, Operation, Outbound, Protocol, ProtocolId,
     StreamDecoder, StreamEncoder, json, proof,
 };
 
@@ -212,6 +212,10 @@ impl Outbound for OpenAiResponses {
 
     fn answer_id(&self, frame: &Frame<'_>) -> Option<String> {
         peek::answer_id(frame)
+    }
+
+    fn ending(&self, text: &[u8]) -> Ending {
+        peek::ending(text)
     }
 
     fn usage(&self, body: &[u8]) -> Option<ir::Usage> {

@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use super::usage;
 use crate::wire::envelope::Envelope;
 use crate::wire::frame::Frame;
-use crate::wire::ir::{self, Error};
+use crate::wire::ir::{self, Error, FinishReason};
 use crate::wire::json::{self, JsonError, Object, str_of};
 use crate::wire::needle::Needle;
 use crate::wire::outline::Outline;
-use crate::wire::{FrameKind, Observation};
+use crate::wire::{Ending, FrameKind, Observation};
 
 /// Reads the outside of a request.
 ///
@@ -92,6 +92,28 @@ pub(super) fn usage(body: &[u8]) -> Option<ir::Usage> {
     usage::read(Object::parse(std::str::from_utf8(body).ok()?).ok()?.get("usage")?)
 }
 
+/// Who answers, and why the answer ended. The protocol has a word for the reason only where the answer is incomplete; else it
+/// is told as the hub tells it.
+pub(super) fn ending(text: &[u8]) -> Ending {
+    static MODEL: Needle = Needle::new("\"model\"");
+    static STATUS: Needle = Needle::new("\"status\"");
+    static DETAILS: Needle = Needle::new("\"incomplete_details\"");
+    static REASON: Needle = Needle::new("\"reason\"");
+    static CALLS: [Needle; 2] = [Needle::new("\"function_call\""), Needle::new("\"custom_tool_call\"")];
+    let value = |rest: &[u8]| {
+        rest.trim_ascii_start().strip_prefix(b":").is_some_and(|it| it.trim_ascii_start().starts_with(b"{"))
+    };
+    let cut = DETAILS.tails(text).find(|rest| value(rest)).and_then(|rest| REASON.texts(rest).next());
+    let finish = cut.or_else(|| {
+        // The items of the output have a `status` too.
+        STATUS.texts(text).any(|status| &*status == "completed").then(|| {
+            let calls = CALLS.iter().any(|call| call.is_in(text));
+            if calls { FinishReason::ToolCalls } else { FinishReason::Stop }.word().into()
+        })
+    });
+    Ending { model: MODEL.texts(text).next(), finishes: finish.into_iter().collect() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,5 +140,23 @@ mod tests {
         assert_eq!(kind(r#"{"type":"response.output_text.delta","delta":"a"}"#), FrameKind::Content);
         assert_eq!(kind("[DONE]"), FrameKind::Preamble);
         assert_eq!(kind(r#"{"error":{"message":"m"}}"#), FrameKind::Error);
+    }
+
+    #[test]
+    fn who_answered_and_why_it_ended_is_found() {
+        let told = |text: &str| {
+            let Ending { model, finishes } = ending(text.as_bytes());
+            (model.unwrap_or_default().into_string(), finishes.join(" "))
+        };
+        let is = |model: &str, finishes: &str| (model.to_owned(), finishes.to_owned());
+        let text = |details: &str, item: &str| {
+            format!(
+                r#"{{"response":{{"status":"completed","incomplete_details":{details},"model":"gpt-x","output":[{{"type":"{item}"}}]}}}}"#
+            )
+        };
+        assert_eq!(told(&text("null", "message")), is("gpt-x", "stop"));
+        assert_eq!(told(&text("null", "function_call")), is("gpt-x", "tool_calls"));
+        assert_eq!(told(&text(r#"{"reason":"max_output_tokens"}"#, "message")), is("gpt-x", "max_output_tokens"));
+        assert_eq!(told(r#"{"type":"response.failed","response":{"status":"failed"}}"#), is("", ""));
     }
 }
