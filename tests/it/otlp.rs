@@ -35,7 +35,7 @@ async fn start(mock: &MockUpstream, more: &str, env: &[(&str, &str)]) -> (Sandbo
 
 fn file(mock: &MockUpstream, more: &str) -> String {
     let providers = providers(&[("up", "openai-chat", mock)]);
-    format!("{providers}retries: {{ attempts: 1 }}\npresets: {{ two: up/m1 > up/m2 }}\n{more}")
+    format!("{providers}retries: {{ attempts: 1 }}\npresets:\n  two: up/m1 > up/m2\n{more}")
 }
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -374,6 +374,22 @@ async fn a_reload_changes_the_collector_and_loses_no_span() {
     daemon.signal("TERM");
     assert_eq!(daemon.end().await, Some(0));
     assert_eq!((old.spans().len(), new.spans().len()), (2, 2));
+}
+
+#[tokio::test]
+async fn a_hedge_and_what_was_left_out_are_told_on_spans() {
+    let collector = Collector::http(Mood::Good).await;
+    let mock = MockUpstream::start([Act::StallBeforeHead, Act::Answer]).await;
+    let more = format!("  race: \"hedge(up/m1, up/m2, after 50ms)\"\ntelemetry: {{ otlp: \"{}\" }}\n", collector.url());
+    let (_sandbox, daemon) = start(&mock, &more, &[]).await;
+    ask(&daemon, "@race", false).await;
+    let spans = collector.wait(&daemon, 3).await;
+    let [_, first, second] = &spans[..] else { panic!() };
+    assert_has(first, json!({ "gen_ai.request.model": "m1", "error.type": "outrun", "routeplane.hedge": null }));
+    assert_has(
+        second,
+        json!({ "gen_ai.request.model": "m2", "routeplane.hedge": true, "routeplane.retry_cause": null, "error.type": null }),
+    );
 }
 
 /// A stop right behind a reload waits for the old collector too.
