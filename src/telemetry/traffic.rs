@@ -8,7 +8,7 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Metric, Registry};
 
 use crate::provider::cost::Tariff;
 use crate::wire::ProtocolId;
@@ -118,100 +118,69 @@ pub struct ProviderCounters {
     bytes: Counter,
 }
 
+/// Where metrics become known.
+struct Registering<'r>(&'r mut Registry);
+
+impl Registering<'_> {
+    /// A new metric: the registry has the same one.
+    fn one<M: Metric + Default + Clone>(&mut self, name: &'static str, about: &'static str) -> M {
+        let metric = M::default();
+        self.0.register(name, about, metric.clone());
+        metric
+    }
+}
+
 impl Traffic {
     /// Registers the metrics of the request path.
     pub fn new(registry: &mut Registry) -> Traffic {
-        let requests = Family::<RequestLabels, Counter>::default();
+        let mut add = Registering(registry);
+        let requests: Family<RequestLabels, Counter> =
+            add.one("requests", "Model calls answered, by the caller's protocol and class of status");
         let counter = |protocol: ProtocolId, status| {
             requests.get_or_create(&RequestLabels { protocol: protocol.name(), status }).clone()
         };
         let requests_by = ProtocolId::CALLERS.map(|protocol| CLASSES.map(|status| counter(protocol, status)));
-        let traffic = Traffic {
+        Traffic {
             requests_by,
             requests,
-            attempts: Family::default(),
-            tokens: Family::default(),
-            tokens_estimated: Family::default(),
-            cost: Family::default(),
-            cost_estimated: Family::default(),
-            seconds: Family::default(),
-            forms: Family::default(),
-            streams: Gauge::default(),
-            bytes: Counter::default(),
-            circuits: Family::default(),
-            openings: Family::default(),
-            hedges: Family::default(),
-            shadows: Family::default(),
-            limited: Family::default(),
-            cached: Family::default(),
-            cache_bytes: Gauge::default(),
-        };
-        registry.register(
-            "requests",
-            "Model calls answered, by the caller's protocol and class of status",
-            traffic.requests.clone(),
-        );
-        registry.register("attempts", "Tries at upstreams, by provider and outcome", traffic.attempts.clone());
-        registry.register("tokens", "Tokens that upstreams reported, by provider and kind", traffic.tokens.clone());
-        registry.register(
-            "tokens_estimated",
-            "Tokens that no upstream reported, by estimate, by provider and kind; not part of the reported ones",
-            traffic.tokens_estimated.clone(),
-        );
-        registry.register(
-            "cost_estimated_usd",
-            "Cost of the estimated tokens, in USD, by provider; not part of the cost of reported ones",
-            traffic.cost_estimated.clone(),
-        );
-        registry.register(
-            "cost_usd",
-            "Cost of answers whose usage and prices are known, in USD, by provider",
-            traffic.cost.clone(),
-        );
-        registry.register(
-            "upstream_seconds",
-            "Seconds from sending a request to the first content of its answer, summed by provider",
-            traffic.seconds.clone(),
-        );
-        registry.register(
-            "structured_answers",
-            "Answers of a given form that were checked, by provider and outcome",
-            traffic.forms.clone(),
-        );
-        registry.register("streams_open", "Streams on their way to callers", traffic.streams.clone());
-        registry.register("stream_bytes", "Bytes of streams written to callers", traffic.bytes.clone());
-        registry.register(
-            "circuit_open",
-            "1 while a target that failed again and again is passed over, 0 once it answers again",
-            traffic.circuits.clone(),
-        );
-        registry.register(
-            "circuit_openings",
-            "How often a target that failed again and again began, or went on, to be passed over",
-            traffic.openings.clone(),
-        );
-        registry.register(
-            "hedges",
-            "Requests whose second target was started because the first was slow, by that target and who answered",
-            traffic.hedges.clone(),
-        );
-        registry.register(
-            "shadows",
-            "Requests that were compared with a mirror, by the mirror and what came of it",
-            traffic.shadows.clone(),
-        );
-        registry.register(
-            "rate_limited",
-            "Attempts that a rate limit of the file refused, by limit and by what was used up",
-            traffic.limited.clone(),
-        );
-        registry.register(
-            "cache",
-            "Look-ups in the cache of answers (`hit`, `miss`) and answers put into it (`stored`), by result",
-            traffic.cached.clone(),
-        );
-        registry.register("cache_bytes", "Bytes of the answers in the cache", traffic.cache_bytes.clone());
-        traffic
+            attempts: add.one("attempts", "Tries at upstreams, by provider and outcome"),
+            tokens: add.one("tokens", "Tokens that upstreams reported, by provider and kind"),
+            tokens_estimated: add.one(
+                "tokens_estimated",
+                "Tokens that no upstream reported, by estimate, by provider and kind; not part of the reported ones",
+            ),
+            cost_estimated: add.one(
+                "cost_estimated_usd",
+                "Cost of the estimated tokens, in USD, by provider; not part of the cost of reported ones",
+            ),
+            cost: add.one("cost_usd", "Cost of answers whose usage and prices are known, in USD, by provider"),
+            seconds: add.one(
+                "upstream_seconds",
+                "Seconds from sending a request to the first content of its answer, summed by provider",
+            ),
+            forms: add.one(
+                "structured_answers",
+                "Answers of a given form that were checked, by provider and outcome",
+            ),
+            streams: add.one("streams_open", "Streams on their way to callers"),
+            bytes: add.one("stream_bytes", "Bytes of streams written to callers"),
+            circuits: add.one(
+                "circuit_open",
+                "1 while a target that failed again and again is passed over, 0 once it answers again",
+            ),
+            openings: add.one(
+                "circuit_openings",
+                "How often a target that failed again and again began, or went on, to be passed over",
+            ),
+            hedges: add.one(
+                "hedges",
+                "Requests whose second target was started because the first was slow, by that target and who answered",
+            ),
+            shadows: add.one("shadows", "Requests that were compared with a mirror, by the mirror and what came of it"),
+            limited: add.one("rate_limited", "Attempts that a rate limit of the file refused, by limit and by what was used up"),
+            cached: add.one("cache", "Look-ups in the cache of answers (`hit`, `miss`) and answers put into it (`stored`), by result"),
+            cache_bytes: add.one("cache_bytes", "Bytes of the answers in the cache"),
+        }
     }
 
     /// The cache was asked (`hit`, `miss`), or got an answer to keep (`stored`).
