@@ -27,7 +27,7 @@ use super::responses::stored::{self, Question};
 use super::scopes::{Bounds, Scopes, Step};
 use super::shadow::Original;
 use super::tensorzero::doors::Door;
-use super::{Gateway, ResponseBody, explain, guard, limits, models, objects, receive, recorded, responses, tensorzero};
+use super::{Gateway, ResponseBody, cached, explain, guard, limits, models, objects, receive, recorded, responses, tensorzero};
 use crate::live::Live;
 use crate::rule::Facts;
 use crate::state::health::Taking;
@@ -502,6 +502,8 @@ impl Walk<'_, '_, '_> {
             let failure = match tried {
                 Ok(answer) => {
                     trail.entry.opened(number, matches!(answer.body, AnswerBody::Stream(_)), &answer.losses);
+                    let hit = cached::is_hit(&answer.headers);
+                    trail.entry.note(|record, _| record.cached = hit);
                     warn_of_losses(&answer, attempt, target, trail);
                     return Ok(answer);
                 }

@@ -100,6 +100,9 @@ pub struct Record {
     /// The random number of the decision, from 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub draw: Option<f64>,
+    /// The answer came from the gateway's cache.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub cached: bool,
     /// Where traces are exported: the request's place in one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace: Option<Trace>,
@@ -256,6 +259,7 @@ impl Record {
             tags: Vec::new(),
             facts: Vec::new(),
             draw: None,
+            cached: false,
             trace: None,
         }
     }

@@ -217,8 +217,10 @@ fn wait_beside(retiring: Vec<Receiver<()>>, done: SyncSender<()>) {
         return;
     }
     let wait = move || {
-        // Nothing is sent: everybody who has the other end drops it when done.
-        retiring.iter().for_each(|one| drop(one.recv()));
+        for one in retiring {
+            // Nothing is sent: everybody who has the other end drops it when done.
+            let _ = one.recv();
+        }
         drop(done);
     };
     if let Err(error) = std::thread::Builder::new().name("telemetry".to_owned()).spawn(wait) {

@@ -21,8 +21,7 @@ pub const OTHER_MODELS: &str = "other";
 
 /// Counters of all traffic.
 pub struct Traffic {
-    requests: Family<RequestLabels, Counter>,
-    /// By [`ProtocolId::index`] and class of status: the same counters as `requests`, without a lookup.
+    /// By [`ProtocolId::index`] and class of status.
     requests_by: [[Counter; CLASSES.len()]; ProtocolId::COUNT],
     attempts: Family<AttemptLabels, Counter>,
     tokens: Family<TokenLabels, Counter>,
@@ -142,7 +141,6 @@ impl Traffic {
         let requests_by = ProtocolId::CALLERS.map(|protocol| CLASSES.map(|status| counter(protocol, status)));
         Traffic {
             requests_by,
-            requests,
             attempts: add.one("attempts", "Tries at upstreams, by provider and outcome"),
             tokens: add.one("tokens", "Tokens that upstreams reported, by provider and kind"),
             tokens_estimated: add.one(

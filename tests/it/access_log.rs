@@ -204,6 +204,7 @@ fn full() -> Record {
     record.usage = Some(Usage { input: Some(1), ..Usage::default() });
     (record.usage_estimated, record.cost_usd, record.cost_estimated_usd) = (record.usage, Some(1.0), Some(1.0));
     record.error = Some(Fault { code: text(), origin: "gateway" });
+    record.cached = true;
     (record.decided, record.first, record.draw) = (Some(Duration::ZERO), Some(Duration::ZERO), Some(0.5));
     record.tags = vec![("a".into(), "b".into())];
     record.facts = vec![("user".into(), Fact::Absent)];

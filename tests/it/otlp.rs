@@ -392,6 +392,22 @@ async fn a_hedge_and_what_was_left_out_are_told_on_spans() {
     );
 }
 
+#[tokio::test]
+async fn an_answer_from_the_cache_is_told_on_its_span() {
+    let collector = Collector::http(Mood::Good).await;
+    let mock = MockUpstream::good().await;
+    let more = format!("  kept: {{ route: up/m1, cache: 10m }}\ntelemetry: {{ otlp: \"{}\" }}\n", collector.url());
+    let (_sandbox, daemon) = start(&mock, &more, &[]).await;
+    for _ in 0..2 {
+        ask(&daemon, "@kept", false).await;
+    }
+    let spans = collector.wait(&daemon, 4).await;
+    let servers: Vec<&Span> = spans.iter().filter(|span| span.kind == 2).collect();
+    assert_has(servers[0], json!({ "routeplane.cached": null }));
+    assert_has(servers[1], json!({ "routeplane.cached": true }));
+    assert_eq!(mock.requests().len(), 1);
+}
+
 /// A stop right behind a reload waits for the old collector too.
 #[tokio::test]
 async fn a_stop_behind_a_reload_loses_no_span() {

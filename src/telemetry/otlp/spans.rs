@@ -158,6 +158,9 @@ fn of_request(record: &Record, operation: &'static str) -> Vec<KeyValue> {
     out.put("routeplane.protocol", record.protocol.name());
     out.put("routeplane.stream", record.stream);
     out.put("routeplane.outcome", record.outcome.word());
+    if record.cached {
+        out.put("routeplane.cached", true);
+    }
     out.put("routeplane.attempts", i64::try_from(record.attempts.len()).unwrap_or(i64::MAX));
     out.text("routeplane.key", record.key.as_deref());
     out.text("routeplane.route", record.route.as_deref());
