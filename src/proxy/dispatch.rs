@@ -27,7 +27,9 @@ use super::responses::stored::{self, Question};
 use super::scopes::{Bounds, Scopes, Step};
 use super::shadow::Original;
 use super::tensorzero::doors::Door;
-use super::{Gateway, ResponseBody, cached, explain, guard, limits, models, objects, receive, recorded, responses, tensorzero};
+use super::{
+    Gateway, ResponseBody, cached, explain, guard, limits, models, objects, receive, recorded, responses, tensorzero,
+};
 use crate::live::Live;
 use crate::rule::Facts;
 use crate::state::health::Taking;

@@ -57,7 +57,13 @@ impl Sinks {
     pub fn start(metrics: Arc<Metrics>, access_log: Option<access_log::Settings>) -> Arc<Sinks> {
         let (queue, records) = sync_channel(QUEUE);
         let (recent, spend) = <(Arc<Recent>, Arc<Spend>)>::default();
-        let recorder = Recorder { recent: recent.clone(), spend: spend.clone(), access_log: None, otlp: None, retiring: Vec::new() };
+        let recorder = Recorder {
+            recent: recent.clone(),
+            spend: spend.clone(),
+            access_log: None,
+            otlp: None,
+            retiring: Vec::new(),
+        };
         let thread = std::thread::Builder::new().name("telemetry".to_owned());
         if let Err(error) = thread.spawn(move || recorder.run(&records)) {
             tracing::error!(%error, "no thread for telemetry: no request is recorded");

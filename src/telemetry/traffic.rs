@@ -156,10 +156,7 @@ impl Traffic {
                 "upstream_seconds",
                 "Seconds from sending a request to the first content of its answer, summed by provider",
             ),
-            forms: add.one(
-                "structured_answers",
-                "Answers of a given form that were checked, by provider and outcome",
-            ),
+            forms: add.one("structured_answers", "Answers of a given form that were checked, by provider and outcome"),
             streams: add.one("streams_open", "Streams on their way to callers"),
             bytes: add.one("stream_bytes", "Bytes of streams written to callers"),
             circuits: add.one(
@@ -175,8 +172,14 @@ impl Traffic {
                 "Requests whose second target was started because the first was slow, by that target and who answered",
             ),
             shadows: add.one("shadows", "Requests that were compared with a mirror, by the mirror and what came of it"),
-            limited: add.one("rate_limited", "Attempts that a rate limit of the file refused, by limit and by what was used up"),
-            cached: add.one("cache", "Look-ups in the cache of answers (`hit`, `miss`) and answers put into it (`stored`), by result"),
+            limited: add.one(
+                "rate_limited",
+                "Attempts that a rate limit of the file refused, by limit and by what was used up",
+            ),
+            cached: add.one(
+                "cache",
+                "Look-ups in the cache of answers (`hit`, `miss`) and answers put into it (`stored`), by result",
+            ),
             cache_bytes: add.one("cache_bytes", "Bytes of the answers in the cache"),
         }
     }

@@ -413,7 +413,9 @@ async fn an_answer_from_the_cache_is_told_on_its_span() {
 async fn a_stop_behind_a_reload_loses_no_span() {
     let (old, new) = (Collector::http(Mood::Late).await, Collector::http(Mood::Good).await);
     let mock = MockUpstream::good().await;
-    let more = |collector: &Collector| format!("telemetry: {{ otlp: {{ endpoint: \"{}\", metrics: false }} }}\n", collector.url());
+    let more = |collector: &Collector| {
+        format!("telemetry: {{ otlp: {{ endpoint: \"{}\", metrics: false }} }}\n", collector.url())
+    };
     let (sandbox, mut daemon) = start(&mock, &more(&old), &[("OTEL_BSP_SCHEDULE_DELAY", "3600000")]).await;
     ask(&daemon, "up/m1", false).await;
     daemon
