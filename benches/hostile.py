@@ -62,6 +62,27 @@ FILES = {
 }
 
 
+def many(size, part, join):
+    """Rules of about `size` bytes each, as many as a file may have."""
+    lines, written = [], 0
+    while written < (1 << 20) - size - 4096:
+        parts, length = [], 0
+        while length < size:
+            parts.append(part(len(parts)))
+            length += len(parts[-1]) + len(join)
+        lines.append(f"when {join.join(parts)} -> @a")
+        written += len(lines[-1]) + 3
+    return rules(lines)
+
+
+FILES["rules of 8 KB with one fact each hundred bytes"] = many(8_000, lambda at: f'header("{at:080}") == "v"', " or ")
+FILES["rules of 8 KB with the shortest facts"] = many(8_000, lambda at: "stream", " or ")
+FILES["rules of 8 KB with pairs of facts"] = many(8_000, lambda at: f"(stream or images > {at})", " and ")
+FILES["rules of 60 KB with pairs of facts"] = many(60_000, lambda at: f"(stream or images > {at})", " and ")
+FILES["rules of 8 KB with lists"] = many(8_000, lambda at: f"hour in [{','.join(['1'] * 100)}]", " or ")
+FILES["57,000 of the shortest rules"] = rules(["when stream->@a"] * 57_000)
+
+
 def measured(program, path):
     began = time.monotonic()
     child = subprocess.Popen([program, "check", path], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)

@@ -42,6 +42,13 @@ pub(super) fn otlp(
     let headers = headers.map(|(name, value)| (name.value.as_str().into(), secrets.reference(value, diagnostics)));
     let headers = headers.collect();
     let resource = entry.resource.iter();
+    if let Some(sample) = entry.sample.filter(|sample| !(0.0..=1.0).contains(&sample.value)) {
+        diagnostics.push(
+            Diagnostic::new(Code::BadBound, format!("a part of {} is not possible", sample.value))
+                .label(sample.span, "from 0 (none) to 1 (all)")
+                .help("write for example `0.1`, for one trace in ten"),
+        );
+    }
     // The decoder lets no other word through.
     let protocol = entry.protocol.as_ref();
     let protocol = protocol.and_then(|word| OtlpProtocol::ALL.into_iter().find(|known| known.word() == word.value));

@@ -4,6 +4,7 @@
 //! the parser sees the text: what the parser keeps of one rule stays small, and its recursion cannot overflow the stack.
 
 mod condition;
+mod hint;
 mod route;
 mod slip;
 mod syntax;

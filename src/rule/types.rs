@@ -100,6 +100,14 @@ pub(super) fn text_value(
         Literal::Number(number) => number.to_string(),
         Literal::Word(word) => word.clone(),
     };
+    if matches!(bare.as_str(), "null" | "nil" | "none" | "None" | "undefined") {
+        diagnostics.push(
+            mismatch(format!("`{bare}` is no text"))
+                .label(literal.span, "nothing is compared with nothing")
+                .help(format!("write `{fact} is absent`, or `not {fact} is absent`")),
+        );
+        return None;
+    }
     let quoted = Quoted(&bare).to_string();
     diagnostics.push(
         mismatch(format!("`{fact}` is a text, and `{bare}` is not in quotes"))

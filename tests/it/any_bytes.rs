@@ -321,7 +321,16 @@ pub(crate) fn rules(data: &[u8]) {
     let mut diagnostics = Diagnostics::default();
     match choice % 3 {
         0 => {
-            let _ = parse::rule(text, &place, &mut diagnostics);
+            let rule = parse::rule(text, &place, &mut diagnostics);
+            let when = rule.as_ref().and_then(|rule| rule.when.as_ref());
+            let when = when.and_then(|condition| compile::predicate(condition, &mut diagnostics));
+            if let Some(rule) = rule.filter(|_| !diagnostics.has_errors()) {
+                let condition = when.as_ref().map_or("otherwise".to_owned(), |when| format!("when {when}"));
+                let printed = format!("{condition} -> {}", rule.then);
+                let again = parse::rule(&printed, &nowhere, &mut Diagnostics::default()).expect(&printed);
+                let same = again.when.map(|when| compile::predicate(&when, &mut Diagnostics::default()).expect(&printed));
+                assert_eq!((same, again.then.to_string()), (when, rule.then.to_string()), "{printed}");
+            }
         }
         1 => {
             let route = parse::route(text, &place, &mut diagnostics);
@@ -357,13 +366,26 @@ impl Files for NoFiles {
     }
 }
 
-/// Input: a file. It becomes a table, or there are findings that say why not.
+/// Input: a file. It becomes a table, or there are findings that say why not; written in its one form it does, too, and
+/// stays as it is.
 pub(crate) fn config(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let env = Env::new([("OPENAI_API_KEY".to_owned(), "sk-of-nobody".to_owned())]);
-    let compiled = config::compile(Inputs { file: Some(("f.yaml", text)), listen: None, env: &env, files: &NoFiles });
+    let compile =
+        |text| config::compile(Inputs { file: Some(("f.yaml", text)), listen: None, env: &env, files: &NoFiles });
+    let compiled = compile(text);
     assert_eq!(compiled.table.is_none(), compiled.diagnostics.has_errors());
     check_findings(&compiled.diagnostics, &compiled.sources);
+    if let Some(once) = formatted(text) {
+        assert_eq!(formatted(&once).as_ref(), Some(&once), "of {text}");
+        assert_eq!(compile(&once).table.is_some(), compiled.table.is_some(), "{once}\nof {text}");
+    }
+}
+
+fn formatted(text: &str) -> Option<String> {
+    let mut sources = SourceMap::default();
+    let source = sources.add("f.yaml", text);
+    config::format::format(source, &sources, &mut Diagnostics::default())
 }
 
 #[cfg(test)]

@@ -118,3 +118,29 @@ fn every_hook_is_a_command_that_works() {
     }
     assert_eq!(names, ["routeplane-check", "routeplane-fmt"]);
 }
+
+/// The program that runs hooks, from PyPI, runs ours: it stops at a mistake, and at a file that it wrote anew.
+#[tokio::test]
+#[ignore = "needs Python 3 with its `venv` module, PyPI and Git"]
+async fn pre_commit_runs_the_hooks() {
+    let python = crate::sdk::python_with("pre-commit", "sdk/pre-commit/requirements.txt").await;
+    let sandbox = Sandbox::with("version: 1\npresets:\n    a:   demo/chat\nrules: |\n  when modle == \"x\" -> @a\n");
+    // The program is there: nothing is built.
+    let hooks = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(".pre-commit-hooks.yaml")).unwrap();
+    sandbox.write("hooks/.pre-commit-hooks.yaml", &hooks.replace("language: rust", "language: system"));
+    sandbox.shell(
+        "export HOME=$PWD; git config --global user.email a@b.example; git config --global user.name a
+         git -C hooks init -q; git -C hooks add -A; git -C hooks commit -qm hooks; git init -q
+         printf 'repos:\\n- repo: %s/hooks\\n  rev: %s\\n  hooks: [{ id: routeplane-check }, { id: routeplane-fmt }]\\n' \\
+           \"$PWD\" \"$(git -C hooks rev-parse HEAD)\" > .pre-commit-config.yaml
+         git add routeplane.yaml .pre-commit-config.yaml",
+    );
+    let all = format!("{}/bin/pre-commit run --all-files", python.display());
+    let (code, told) = run(&sandbox, &all, &[]);
+    assert!(code == 1 && told.contains("unknown fact `modle`") && told.contains("files were modified"), "{code} {told}");
+    sandbox.shell("sed -i s/modle/model/ routeplane.yaml && git add routeplane.yaml");
+    let (code, told) = run(&sandbox, &all, &[]);
+    assert_eq!(code, 0, "{told}");
+    let written = std::fs::read_to_string(sandbox.path("routeplane.yaml")).unwrap();
+    assert_eq!(written, "version: 1\npresets:\n  a: demo/chat\nrules: |\n  when model == \"x\" -> @a\n");
+}

@@ -44,6 +44,7 @@ mod http_client;
 mod import;
 mod init;
 mod keep_alive;
+mod keys;
 mod lanes;
 mod laws;
 mod ledger;

@@ -17,13 +17,25 @@ pub(super) fn slip(text: &str, at: usize, found: &str, expected: &[Rule]) -> Opt
     let here = |length: usize, meant: &str| Some(Slip { range: at..at + length, meant: meant.to_owned() });
     let before = text.get(..at).unwrap_or("");
     match found {
-        "&&" => return here(2, "and"),
-        "||" => return here(2, "or"),
+        "&&" | "&" => return here(found.len(), "and"),
+        "|" if expected.contains(&Rule::fallback) => return here(1, ">"),
+        "||" | "|" => return here(found.len(), "or"),
         "=>" | "then" => return here(found.len(), "->"),
+        "if" if before.trim().is_empty() => return here(2, "when"),
+        "else" if before.trim().is_empty() => return here(4, "otherwise"),
         "as" => return as_requested(text, at),
         _ if found.starts_with('>') && before.ends_with('=') => {
             return Some(Slip { range: at - 1..at + 1, meant: "->".to_owned() });
         }
+        _ if found.starts_with('~') && before.ends_with('=') => {
+            return Some(Slip { range: at - 1..at + 1, meant: "~".to_owned() });
+        }
+        // Outside the arguments of a strategy.
+        _ if found.starts_with(',') && expected.contains(&Rule::fallback) && !expected.contains(&Rule::comma) => {
+            return here(1, " >");
+        }
+        _ if expected.contains(&Rule::arrow) && is_target(found) => return here(0, "-> "),
+        _ if found.contains(CURLY) => return here(found.len(), &found.replace(CURLY, "\"")),
         _ if found.starts_with('!') && !found.starts_with("!=") => return here(1, "not "),
         _ => {}
     }
@@ -52,11 +64,21 @@ fn before_it(before: &str, expected: &[Rule]) -> Option<Slip> {
     Some(Slip { range: before.len() - word.len()..before.len(), meant: meant.to_owned() })
 }
 
-/// The nearest candidate, also where two letters of a short word have changed places.
+/// Quotes of word processors.
+const CURLY: [char; 5] = ['“', '”', '„', '‘', '’'];
+
+/// Can be nothing but a target.
+fn is_target(word: &str) -> bool {
+    word.len() > 1 && word.starts_with('@') || word.contains('/') && word.starts_with(|c: char| c.is_ascii_alphabetic())
+}
+
+/// The nearest candidate, also in capitals, and where two letters of a short word have changed places.
 fn near<'c>(word: &str, candidates: impl Iterator<Item = &'c str> + Clone) -> Option<&'c str> {
     let candidates = candidates.filter(|candidate| *candidate != word);
+    let in_capitals = |candidate: &&str| candidate.eq_ignore_ascii_case(word);
     let by_a_letter = |candidate: &&str| word.len() > 2 && strsim::osa_distance(word, candidate) == 1;
-    did_you_mean(word, candidates.clone()).or_else(|| candidates.clone().find(by_a_letter))
+    let near = candidates.clone().find(in_capitals).or_else(|| did_you_mean(word, candidates.clone()));
+    near.or_else(|| candidates.clone().find(by_a_letter))
 }
 
 /// `as requsted`: the two words belong together.

@@ -2,6 +2,7 @@
 
 use pest::error::{ErrorVariant, InputLocation};
 
+use super::hint::hint;
 use super::{Reader, Rule, slip};
 use crate::diagnostic::{Code, Diagnostic};
 
@@ -26,12 +27,12 @@ impl Reader<'_> {
             ErrorVariant::CustomError { .. } => &[],
         };
         if let Some(slip) = slip::slip(text, at, found, positives) {
-            let help = format!("did you mean `{}`?", slip.meant.trim_end());
+            let help = format!("did you mean `{}`?", slip.meant.trim());
             let place = (self.place)(slip.range);
             return diagnostic.label(place, "here").help(help).fix(place, slip.meant);
         }
         let diagnostic = diagnostic.label(span, "here");
-        match (hint(found), text.trim_start()) {
+        match (hint(text.get(..at).unwrap_or(""), found, positives), text.trim_start()) {
             (Some(help), _) => diagnostic.help(help),
             (None, start) if continues(start) => {
                 diagnostic.help("to continue the rule of the line before, indent this line")
@@ -54,18 +55,6 @@ fn word_at(text: &str, at: usize) -> &str {
         })
         .map_or(rest.len(), |(offset, _)| offset);
     rest.get(..end).unwrap_or("").trim_end()
-}
-
-fn hint(found: &str) -> Option<&'static str> {
-    match found {
-        "=~" => Some("write `~`; the pattern is a text in which `*` stands for anything"),
-        _ if found.starts_with(['"', '\'']) => {
-            Some("the quote is not closed; a text ends on its line, with the quote it began with")
-        }
-        _ if found.starts_with('/') => Some("there are no regular expressions; `~ \"gpt-4*\"` compares with a pattern"),
-        _ if found.starts_with("->") => Some("something is missing before `->`"),
-        _ => None,
-    }
 }
 
 /// A line that can only be the continuation of a rule.
