@@ -328,7 +328,8 @@ pub(crate) fn rules(data: &[u8]) {
                 let condition = when.as_ref().map_or("otherwise".to_owned(), |when| format!("when {when}"));
                 let printed = format!("{condition} -> {}", rule.then);
                 let again = parse::rule(&printed, &nowhere, &mut Diagnostics::default()).expect(&printed);
-                let same = again.when.map(|when| compile::predicate(&when, &mut Diagnostics::default()).expect(&printed));
+                let same =
+                    again.when.map(|when| compile::predicate(&when, &mut Diagnostics::default()).expect(&printed));
                 assert_eq!((same, again.then.to_string()), (when, rule.then.to_string()), "{printed}");
             }
         }

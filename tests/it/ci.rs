@@ -137,7 +137,10 @@ async fn pre_commit_runs_the_hooks() {
     );
     let all = format!("{}/bin/pre-commit run --all-files", python.display());
     let (code, told) = run(&sandbox, &all, &[]);
-    assert!(code == 1 && told.contains("unknown fact `modle`") && told.contains("files were modified"), "{code} {told}");
+    assert!(
+        code == 1 && told.contains("unknown fact `modle`") && told.contains("files were modified"),
+        "{code} {told}"
+    );
     sandbox.shell("sed -i s/modle/model/ routeplane.yaml && git add routeplane.yaml");
     let (code, told) = run(&sandbox, &all, &[]);
     assert_eq!(code, 0, "{told}");

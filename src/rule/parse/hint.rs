@@ -27,9 +27,7 @@ pub(super) fn hint(before: &str, found: &str, expected: &[Rule]) -> Option<&'sta
         _ if before.ends_with(':') && number(found) && wants(Rule::comma) => {
             "a weight stands before its target, without a colon: `split(95 a/b, 5 c/d)`"
         }
-        _ if found.starts_with('(') && wants(Rule::list_open) => {
-            "a list stands in brackets: `model in [\"a\", \"b\"]`"
-        }
+        _ if found.starts_with('(') && wants(Rule::list_open) => "a list stands in brackets: `model in [\"a\", \"b\"]`",
         _ if found.starts_with('[') && wants(Rule::open) => {
             "the name stands in parentheses: `header(\"x-team\")`, `tag(\"env\")`"
         }
