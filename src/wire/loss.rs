@@ -5,6 +5,9 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::ir::{FinishReason, Scope, Usage};
+use super::usage_left;
+
 /// What became of a field that the target cannot express as it was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -78,6 +81,36 @@ impl Losses {
         }
     }
 
+    /// Members of an answer that nobody modelled, where it came in another protocol than the caller's; those of `usage` are
+    /// named one by one, and those that count nothing not at all.
+    pub fn dropped_extra(&mut self, scope: Scope, ext: &super::json::Ext) {
+        let prefix = match scope {
+            Scope::Response => "",
+            Scope::Candidate(_) => "choices.",
+            Scope::Part(_) => "content.",
+        };
+        let Some(left) = ext.get(usage_left::MEMBER).filter(|_| scope == Scope::Response) else {
+            return self.dropped_ext(prefix, ext);
+        };
+        let others = ext.0.iter().filter(|(key, _)| key != usage_left::MEMBER).cloned();
+        self.dropped_ext(prefix, &super::json::Ext(others.collect()));
+        for path in usage_left::told(left) {
+            self.dropped(path, "the caller's protocol has no such count");
+        }
+    }
+
+    /// Counts that the caller's protocol has no member for; `said` are those that it has.
+    pub fn dropped_counts(&mut self, usage: &Usage, said: &[&str]) {
+        for (name, count) in usage.counts() {
+            if count.is_some_and(|count| count > 0) && !said.contains(&name) {
+                self.dropped(
+                    format!("usage.{name}"),
+                    "the caller's protocol has no such count; the log and the metrics have it",
+                );
+            }
+        }
+    }
+
     /// A part of a message or an answer that only its origin understands, named by its `type`, or by its first member where
     /// it has none; `list` is where it stands.
     pub fn dropped_part(
@@ -105,6 +138,13 @@ impl Losses {
     pub fn dropped_stop_sequence(&mut self, finish: &super::ir::Finish) {
         if finish.stop_sequence.is_some() {
             self.dropped("stop_sequence", "the caller's protocol does not tell which stop text was met");
+        }
+    }
+
+    /// A reason to stop that the caller's protocol has no word for: one of `unsaid`.
+    pub fn degraded_finish(&mut self, finish: &super::ir::Finish, unsaid: &[FinishReason]) {
+        if unsaid.contains(&finish.reason) {
+            self.degraded("finish_reason", format!("the caller's protocol has no word for `{}`", finish.reason.word()));
         }
     }
 

@@ -31,6 +31,7 @@ pub mod structured;
 pub mod template;
 pub mod tensorzero;
 mod tool_ids;
+mod usage_left;
 
 use std::fmt;
 

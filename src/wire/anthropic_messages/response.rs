@@ -4,9 +4,12 @@ use serde_json::value::RawValue;
 
 use super::usage::{self, Counts};
 use super::{SELF, block, legal, request::text_of};
-use crate::wire::ir::{Candidate, Error, ErrorKind, Finish, FinishReason, Part, Reasoning, Response, Text, ToolCall};
+use crate::wire::ir::{
+    Candidate, Error, ErrorKind, Finish, FinishReason, Part, Reasoning, Response, Scope, Text, ToolCall,
+};
 use crate::wire::json::{self, Ext, JsonError, Kind, Object, ObjectWriter, kind, str_of};
 use crate::wire::loss::Losses;
+use crate::wire::usage_left;
 
 /// Reads an answer.
 pub(super) fn decode(body: &[u8]) -> Result<Response, Error> {
@@ -86,7 +89,7 @@ pub(super) fn read_usage(message: &mut Object<'_>) -> (Counts, Option<Box<RawVal
         return (Counts::default(), None);
     };
     message.take("usage");
-    (Counts::read(&mut usage), usage::rest(usage))
+    (Counts::read(&mut usage), usage::rest(&usage))
 }
 
 // === writing ===
@@ -106,8 +109,12 @@ pub(super) fn encode(response: &Response, out: &mut Vec<u8>, losses: &mut Losses
         refusal: candidate.is_some_and(|candidate| candidate.parts.iter().any(|part| matches!(part, Part::Refusal(_)))),
     };
     if !own {
-        losses.dropped_ext("", &response.ext);
+        losses.dropped_extra(Scope::Response, &response.ext);
+        losses.dropped_counts(&response.usage.unwrap_or_default(), usage::SAID);
         candidate.iter().for_each(|candidate| losses.dropped_ext("choices.", &candidate.ext));
+    }
+    if let Some(finish) = candidate.and_then(|candidate| candidate.finish.as_ref()) {
+        losses.degraded_finish(finish, UNSAID);
     }
     json::object(out, |body| {
         body.field("id", &id);
@@ -122,12 +129,9 @@ pub(super) fn encode(response: &Response, out: &mut Vec<u8>, losses: &mut Losses
 
 fn write_rest(response: &Response, own: bool, body: &mut ObjectWriter<'_>) {
     let usage = response.usage.unwrap_or_default();
-    let rest = if own { response.ext.get("usage") } else { None };
-    body.object("usage", |body| usage::write(&usage, rest, body));
+    usage_left::write(Some(&response.ext).filter(|_| own), body, |body| usage::write(&usage, body));
     if own {
-        for (key, value) in response.ext.0.iter().filter(|(key, _)| key != "usage") {
-            body.raw(key, value);
-        }
+        usage_left::write_others(&response.ext, body);
     }
 }
 
@@ -151,6 +155,9 @@ pub(super) fn write_stop(finish: Option<&Finish>, own: bool, said: Said, body: &
 }
 
 /// Clients act on tool calls by this word, so it follows the blocks, unless the answer was cut or withheld.
+/// Reasons that are called `end_turn` here.
+pub(super) const UNSAID: &[FinishReason] = &[FinishReason::Malformed];
+
 fn stop_reason(reason: FinishReason, said: Said) -> &'static str {
     match reason {
         FinishReason::Length => "max_tokens",

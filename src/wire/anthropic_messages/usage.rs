@@ -4,6 +4,7 @@ use serde_json::value::RawValue;
 
 use crate::wire::ir::Usage;
 use crate::wire::json::{self, Ext, Object, ObjectWriter};
+use crate::wire::usage_left;
 
 /// The counts of one `usage` object, each as it was last reported. A stream reports them piece by piece.
 #[derive(Debug, Clone, Copy, Default)]
@@ -95,37 +96,39 @@ fn number(raw: &RawValue) -> Option<u64> {
     number.as_u64().or_else(|| number.as_f64().filter(|count| *count >= 0.0).map(|count| count as u64))
 }
 
-/// Writes the members of `usage`. `rest` holds what an answer of this protocol had besides.
-pub(super) fn write(usage: &Usage, rest: Option<&RawValue>, out: &mut ObjectWriter<'_>) {
-    let rest = rest.and_then(|rest| Object::of(rest).ok()).map(Object::rest).unwrap_or_default();
-    let mut count = |key: &str, value: Option<u64>| {
-        if rest.get(key).is_none() {
-            out.optional(key, &value);
-        }
-    };
-    count("input_tokens", Some(usage.uncached_input().unwrap_or(0)));
-    count("cache_creation_input_tokens", usage.cache_write);
-    count("cache_read_input_tokens", usage.cache_read);
-    count("output_tokens", Some(usage.output.unwrap_or(0)));
+/// Counts of the hub that [`write`] writes.
+pub(super) const SAID: &[&str] =
+    &["input", "cache_read", "cache_write", "cache_write_5m", "cache_write_1h", "output", "reasoning", "web_searches"];
+
+/// Writes the counts among the members of `usage`.
+pub(super) fn write(usage: &Usage, out: &mut ObjectWriter<'_>) {
+    out.field("input_tokens", &usage.uncached_input().unwrap_or(0));
+    out.optional("cache_creation_input_tokens", &usage.cache_write);
+    out.optional("cache_read_input_tokens", &usage.cache_read);
+    out.field("output_tokens", &usage.output.unwrap_or(0));
     let lifetimes = [usage.cache_write_5m, usage.cache_write_1h];
-    if lifetimes.iter().any(Option::is_some) && rest.get("cache_creation").is_none() {
+    if lifetimes.iter().any(Option::is_some) {
         out.object("cache_creation", |created| {
             LIFETIMES.iter().zip(lifetimes).for_each(|(key, count)| created.field(key, &count.unwrap_or(0)));
         });
     }
-    if let Some(searches) = usage.web_searches.filter(|_| rest.get("server_tool_use").is_none()) {
+    if let Some(searches) = usage.web_searches {
         out.object("server_tool_use", |used| used.field("web_search_requests", &searches));
     }
-    if let Some(reasoning) = usage.reasoning.filter(|_| rest.get("output_tokens_details").is_none()) {
+    if let Some(reasoning) = usage.reasoning {
         out.object("output_tokens_details", |details| details.field("thinking_tokens", &reasoning));
     }
-    out.ext(&rest);
 }
 
-/// The members of `usage` that [`Counts::read`] left, as one object; `None` where it left none.
-pub(super) fn rest(usage: Object<'_>) -> Option<Box<RawValue>> {
-    let rest = usage.rest();
-    if rest.0.is_empty() { None } else { raw_object(&rest) }
+/// What is left of `usage` behind [`Counts::read`], `None` where nothing is.
+pub(super) fn rest(usage: &Object<'_>) -> Option<Box<RawValue>> {
+    const READ: &[&str] = &[
+        "cache_creation.ephemeral_5m_input_tokens",
+        "cache_creation.ephemeral_1h_input_tokens",
+        "server_tool_use.web_search_requests",
+        "output_tokens_details.thinking_tokens",
+    ];
+    usage_left::of(usage, READ)
 }
 
 /// Members as one object.
@@ -145,7 +148,7 @@ mod tests {
 
     fn written(usage: &Usage) -> serde_json::Value {
         let mut out = Vec::new();
-        json::object(&mut out, |object| write(usage, None, object));
+        json::object(&mut out, |object| write(usage, object));
         serde_json::from_slice(&out).unwrap()
     }
 

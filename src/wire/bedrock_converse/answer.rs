@@ -1,9 +1,10 @@
 //! From the hub to a whole answer for a caller.
 
 use super::{SELF, block, finish, legal, usage};
-use crate::wire::ir::{Candidate, MediaKind, MediaSource, Part, Reasoning, Response, Signature, Text, ToolCall};
+use crate::wire::ir::{Candidate, MediaKind, MediaSource, Part, Reasoning, Response, Scope, Signature, Text, ToolCall};
 use crate::wire::json::{self, Ext};
 use crate::wire::loss::Losses;
+use crate::wire::usage_left;
 
 pub(super) const SEVERAL: &str = "Converse has one answer; the first is given";
 pub(super) const NO_COUNTERPART: &str = "the part has no counterpart in an answer of Converse";
@@ -19,11 +20,13 @@ pub(super) fn encode(response: &Response, out: &mut Vec<u8>, losses: &mut Losses
     let id = response.id.as_deref().unwrap_or_default();
     let parts: Vec<Part> = candidate.map_or_else(Vec::new, |candidate| visible(candidate, own, id, losses));
     if !own {
-        losses.dropped_ext("", &response.ext);
+        losses.dropped_extra(Scope::Response, &response.ext);
+        losses.dropped_counts(&response.usage.unwrap_or_default(), usage::SAID);
         candidate.iter().for_each(|candidate| losses.dropped_ext("choices.", &candidate.ext));
     }
     let calls = parts.iter().any(|part| matches!(part, Part::ToolCall(_)));
     let finish = candidate.and_then(|candidate| candidate.finish.as_ref());
+    finish.iter().for_each(|finish| losses.degraded_finish(finish, finish::UNSAID));
     json::object(out, |body| {
         body.object("output", |output| {
             output.object("message", |message| {
@@ -32,14 +35,15 @@ pub(super) fn encode(response: &Response, out: &mut Vec<u8>, losses: &mut Losses
             });
         });
         body.field("stopReason", finish::write(finish, own, calls));
-        body.object("usage", |body| usage::write(&response.usage.unwrap_or_default(), body));
+        let left = Some(&response.ext).filter(|_| own);
+        usage_left::write(left, body, |body| usage::write(&response.usage.unwrap_or_default(), body));
         usage::write_metrics(response.ext.get("metrics").filter(|_| own), body);
         let fields = response.ext.get("additionalModelResponseFields").filter(|_| own);
         if fields.is_none() {
             usage::write_stop_sequence(finish.and_then(|finish| finish.stop_sequence.as_ref()), body);
         }
         if own {
-            for (key, value) in response.ext.0.iter().filter(|(key, _)| key != "metrics") {
+            for (key, value) in response.ext.0.iter().filter(|(key, _)| !matches!(key.as_str(), "metrics" | "usage")) {
                 body.raw(key, value);
             }
         }

@@ -25,6 +25,9 @@ pub(super) fn write(finish: Option<&Finish>, own: bool, calls: bool) -> &str {
     }
 }
 
+/// Reasons that are called `end_turn` here.
+pub(super) const UNSAID: &[FinishReason] = &[FinishReason::Pause];
+
 fn word(reason: FinishReason, calls: bool) -> &'static str {
     match reason {
         FinishReason::Length => "max_tokens",

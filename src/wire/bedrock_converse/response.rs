@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 use super::{SELF, block, finish, legal, usage};
 use crate::wire::ir::{Candidate, Error, Part, Response, ToolCall};
 use crate::wire::json::{Ext, JsonError, Object, elements};
+use crate::wire::usage_left;
 
 /// Reads an answer. What the hub does not model (`metrics`, `trace`, ...) stays in `ext`.
 ///
@@ -17,9 +18,12 @@ pub(super) fn decode(body: &[u8]) -> Result<Response, Error> {
     let mut output = answer.object("output")?.ok_or_else(|| missing("output"))?;
     let mut message = output.object("message")?.ok_or_else(|| missing("output.message"))?;
     let parts = message.array("content")?.unwrap_or_default().into_iter().map(part).collect::<Result<_, _>>()?;
+    let left = usage_left::member(answer.get("usage"), usage::READ);
     let usage = answer.object("usage")?.and_then(usage::read);
     let stop = answer.get("additionalModelResponseFields").and_then(usage::stop_sequence);
     let finish = answer.string("stopReason")?.map(|word| finish::read(word, stop));
+    let mut ext = answer.rest();
+    ext.0.extend(left);
     Ok(Response {
         origin: SELF,
         id: None,
@@ -27,7 +31,7 @@ pub(super) fn decode(body: &[u8]) -> Result<Response, Error> {
         created: None,
         candidates: vec![Candidate { parts, finish, ext: Ext::default() }],
         usage,
-        ext: answer.rest(),
+        ext,
     })
 }
 

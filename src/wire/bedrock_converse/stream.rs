@@ -4,10 +4,10 @@
 use serde_json::value::RawValue;
 
 use super::{SELF, block, error, finish, legal, response, usage};
-use crate::wire::StreamDecoder;
 use crate::wire::frame::{Frame, event_stream};
 use crate::wire::ir::{Delta, Error, ErrorKind, Event, Finish, Media, MediaKind, PartKind, Scope};
 use crate::wire::json::{self, Ext, JsonError, Object};
+use crate::wire::{StreamDecoder, usage_left};
 
 /// Reads one stream.
 #[derive(Default)]
@@ -195,15 +195,18 @@ impl Decoder {
         let stop = event.get("additionalModelResponseFields").and_then(usage::stop_sequence);
         let word = event.string("stopReason")?.unwrap_or_default();
         self.finish = Some(finish::read(word, stop));
-        report(event, out);
+        report(event.rest(), out);
         Ok(())
     }
 
     fn metadata(&mut self, mut event: Object<'_>, out: &mut Vec<Event>) -> Result<(), JsonError> {
+        let left = usage_left::member(event.get("usage"), usage::READ);
         if let Some(usage) = event.object("usage")?.and_then(usage::read) {
             out.push(Event::Usage(usage));
         }
-        report(event, out);
+        let mut ext = event.rest();
+        ext.0.extend(left);
+        report(ext, out);
         // Metadata before the stop says nothing of the end.
         if let Some(finish) = self.finish.take() {
             self.ended = true;
@@ -218,8 +221,7 @@ fn index(event: &mut Object<'_>) -> Result<u64, JsonError> {
 }
 
 /// Members that nobody took.
-fn report(event: Object<'_>, out: &mut Vec<Event>) {
-    let ext = event.rest();
+fn report(ext: Ext, out: &mut Vec<Event>) {
     if !ext.is_empty() {
         out.push(extra(Scope::Response, ext));
     }

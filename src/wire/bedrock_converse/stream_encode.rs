@@ -4,11 +4,11 @@
 
 use super::answer::{FOREIGN_SIGNATURE, NO_COUNTERPART, SEVERAL, is_own, visible_id};
 use super::{SELF, block, error, finish, formats, usage};
-use crate::wire::StreamEncoder;
 use crate::wire::frame::event_stream;
 use crate::wire::ir::{Delta, Event, Finish, MediaKind, MediaSource, PartKind, Scope, Usage};
 use crate::wire::json::{self, Ext, ObjectWriter};
 use crate::wire::loss::Losses;
+use crate::wire::{StreamEncoder, usage_left};
 
 #[derive(Default)]
 pub(super) struct Encoder {
@@ -65,7 +65,10 @@ impl StreamEncoder for Encoder {
                 }
                 self.advance(out);
             }
-            Event::Finish { candidate: 0, finish } => self.finish = Some(finish.clone()),
+            Event::Finish { candidate: 0, finish } => {
+                self.losses.degraded_finish(finish, finish::UNSAID);
+                self.finish = Some(finish.clone());
+            }
             // Other candidates were reported when their parts began.
             Event::Finish { .. } | Event::Ping => {}
             Event::Error(problem) => {
@@ -82,6 +85,7 @@ impl StreamEncoder for Encoder {
         self.begin(out);
         self.parts.iter_mut().for_each(|part| part.ended = true);
         self.advance(out);
+        self.losses.dropped_counts(&self.usage, usage::SAID);
         self.write_stop(out);
         self.write_metadata(out);
     }
@@ -96,12 +100,7 @@ impl StreamEncoder for Encoder {
 impl Encoder {
     fn extra(&mut self, own: bool, scope: Scope, ext: &Ext) {
         if !own {
-            let prefix = match scope {
-                Scope::Response => "",
-                Scope::Candidate(_) => "choices.",
-                Scope::Part(_) => "content.",
-            };
-            return self.losses.dropped_ext(prefix, ext);
+            return self.losses.dropped_extra(scope, ext);
         }
         self.own = true;
         let target = match scope {
@@ -210,9 +209,9 @@ impl Encoder {
 
     fn write_metadata(&self, out: &mut Vec<u8>) {
         write_event("metadata", out, |event| {
-            event.object("usage", |body| usage::write(&self.usage, body));
+            usage_left::write(Some(&self.ext), event, |body| usage::write(&self.usage, body));
             usage::write_metrics(self.ext.get("metrics"), event);
-            let elsewhere = ["metrics", "additionalModelResponseFields"];
+            let elsewhere = ["metrics", "additionalModelResponseFields", usage_left::MEMBER];
             for (key, value) in self.ext.0.iter().filter(|(key, _)| !elsewhere.contains(&key.as_str())) {
                 event.raw(key, value);
             }

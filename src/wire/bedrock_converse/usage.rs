@@ -6,6 +6,21 @@ use serde_json::value::RawValue;
 use crate::wire::ir::Usage;
 use crate::wire::json::{self, Object, ObjectWriter, str_of};
 
+/// Members of `usage` that are read: see [`crate::wire::usage_left`].
+pub(super) const READ: &[&str] = &[
+    "inputTokens",
+    "outputTokens",
+    "totalTokens",
+    "cacheReadInputTokens",
+    "cacheReadInputTokenCount",
+    "cacheWriteInputTokens",
+    "cacheWriteInputTokenCount",
+    "cacheDetails",
+];
+
+/// Counts of the hub that [`write`] writes.
+pub(super) const SAID: &[&str] = &["input", "cache_read", "cache_write", "cache_write_5m", "cache_write_1h", "output"];
+
 /// The usage of a document that has a member `usage`.
 pub(super) fn of(text: &str) -> Option<Usage> {
     read(Object::of(Object::parse(text).ok()?.get("usage")?).ok()?)

@@ -55,6 +55,9 @@ pub(super) fn encode(finish: &Finish) -> &str {
     }
 }
 
+/// Reasons that are called `STOP` here.
+pub(super) const UNSAID: &[FinishReason] = &[FinishReason::Pause];
+
 fn word_for(reason: FinishReason) -> &'static str {
     match reason {
         FinishReason::Stop | FinishReason::StopSequence | FinishReason::ToolCalls | FinishReason::Pause => "STOP",

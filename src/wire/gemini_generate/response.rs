@@ -4,7 +4,9 @@ use serde_json::value::RawValue;
 
 use super::{error, finish, member, names, note, part, usage};
 use crate::wire::ProtocolId;
-use crate::wire::ir::{Candidate, Error, ErrorKind, Finish, FinishReason, Part, Reasoning, Response, ToolCall, Usage};
+use crate::wire::ir::{
+    Candidate, Error, ErrorKind, Finish, FinishReason, Part, Reasoning, Response, Scope, ToolCall, Usage,
+};
 use crate::wire::json::{self, Ext, Object, ObjectWriter};
 use crate::wire::loss::Losses;
 
@@ -89,7 +91,8 @@ pub(super) fn encode(response: &Response, out: &mut Vec<u8>, losses: &mut Losses
         note::write_top(w, ext, &[usage::USAGE]);
     });
     if !native {
-        losses.dropped_ext("", &response.ext);
+        losses.dropped_extra(Scope::Response, &response.ext);
+        losses.dropped_counts(&response.usage.unwrap_or_default(), usage::SAID);
     }
 }
 
@@ -119,7 +122,10 @@ fn encode_candidate(index: usize, candidate: &Candidate, native: bool, w: &mut O
         note::write_top(w, &candidate.ext, &[CONTENT]);
     } else {
         losses.dropped_ext("choices.", &candidate.ext);
-        candidate.finish.iter().for_each(|finish| losses.dropped_stop_sequence(finish));
+        if let Some(finish) = &candidate.finish {
+            losses.dropped_stop_sequence(finish);
+            losses.degraded_finish(finish, finish::UNSAID);
+        }
     }
 }
 

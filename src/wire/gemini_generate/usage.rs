@@ -14,6 +14,19 @@ use crate::wire::json::{self, Ext, Object, ObjectWriter};
 
 /// Prefix under which members of `usageMetadata` that nobody modelled are kept.
 pub(super) const USAGE: &str = "usageMetadata.";
+/// Counts of the hub that [`encode`] writes.
+pub(super) const SAID: &[&str] = &[
+    "input",
+    "cache_read",
+    "audio_input",
+    "image_input",
+    // Of its own answers.
+    "tool_prompt",
+    "output",
+    "reasoning",
+    "audio_output",
+    "image_output",
+];
 /// The tool prompts' share of the input; kept so that `promptTokenCount` can be written back.
 const TOOL_PROMPT: &str = "usageMetadata.toolUsePromptTokenCount";
 

@@ -39,6 +39,12 @@ impl Usage {
         ticks.saturating_mul(100)
     }
 
+    /// A price in USD in [`Usage::charged`]'s unit, `None` for what is none.
+    pub fn charged_of_usd(usd: f64) -> Option<u64> {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float cast saturates")]
+        (usd.is_finite() && usd >= 0.0).then(|| (usd * 1e12).round() as u64)
+    }
+
     /// Every count by its name; what was charged is none.
     pub fn counts(&self) -> [(&'static str, Option<u64>); 13] {
         let Usage {

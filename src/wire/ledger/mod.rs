@@ -1,7 +1,8 @@
-//! The ledger of losses as data: what becomes of each documented field of a request on its way from one protocol to
-//! another.
+//! The ledger of losses as data: what becomes of each documented field of a request, and of an answer, on its way from one
+//! protocol to another.
 //!
-//! Nothing of it is asserted by hand, so it cannot lie. `<protocol>.tsv` lists the fields that the vendor documents, each
+//! Nothing of it is asserted by hand, so it cannot lie. `<protocol>.tsv` lists the fields of requests that the vendor documents,
+//! `answers/<protocol>.tsv` those of answers, each
 //! with an exemplar; the exemplar is laid over a minimal request, read by the source's codec and written by the target's,
 //! and what the target's codec reports, and whether the exemplar's value is in what it wrote, is the entry.
 
@@ -11,19 +12,26 @@ mod without;
 use std::borrow::Cow;
 use std::fmt;
 
-pub use derive::{exemplar, pair};
+pub use derive::{answers, exemplar, pair};
 use serde::Serialize;
 
 use super::loss::{Effect, Loss};
 use super::{ProtocolId, ir};
 
-/// One documented field of a protocol's requests.
+/// What a list of fields is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Document {
+    Request,
+    Answer,
+}
+
+/// One documented field of a protocol's requests or answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Field {
     /// Its path in the document, array positions left out; `[kind]` stands behind a list of several kinds of elements.
     pub path: &'static str,
     pub feature: Feature,
-    /// JSON text of an object: the members of a request that uses the field.
+    /// JSON text of an object: the members of a document that uses the field.
     members: &'static str,
     /// Texts of which one is in what is written if the field was carried, with ` | ` between them.
     marks: &'static str,
@@ -60,11 +68,12 @@ pub enum Feature {
     Caching,
     SamplingAndLimits,
     Streaming,
+    Usage,
     Service,
 }
 
 impl Feature {
-    pub const ALL: [Feature; 14] = [
+    pub const ALL: [Feature; 15] = [
         Feature::Conversation,
         Feature::System,
         Feature::Images,
@@ -78,6 +87,7 @@ impl Feature {
         Feature::Caching,
         Feature::SamplingAndLimits,
         Feature::Streaming,
+        Feature::Usage,
         Feature::Service,
     ];
 
@@ -97,6 +107,7 @@ impl Feature {
             Feature::Caching => "caching",
             Feature::SamplingAndLimits => "sampling and limits",
             Feature::Streaming => "streaming",
+            Feature::Usage => "usage",
             Feature::Service => "service",
         }
     }
@@ -202,7 +213,16 @@ impl Entry {
 
 /// The documented fields of a protocol's requests.
 pub fn fields(protocol: ProtocolId) -> Vec<Field> {
-    lines(protocol).filter_map(field).collect()
+    fields_of(Document::Request, protocol)
+}
+
+/// The documented fields of a protocol's answers.
+pub fn answer_fields(protocol: ProtocolId) -> Vec<Field> {
+    fields_of(Document::Answer, protocol)
+}
+
+fn fields_of(document: Document, protocol: ProtocolId) -> Vec<Field> {
+    lines(document, protocol).filter_map(field).collect()
 }
 
 /// How many entries have each fate, in the order of [`Fate::ALL`].
@@ -210,25 +230,35 @@ pub fn counts(entries: &[Entry]) -> [usize; 5] {
     Fate::ALL.map(|fate| entries.iter().filter(|entry| entry.fate() == fate).count())
 }
 
-fn list(protocol: ProtocolId) -> &'static str {
-    match protocol {
-        ProtocolId::OpenAiChat => include_str!("openai_chat.tsv"),
-        ProtocolId::OpenAiResponses => include_str!("openai_responses.tsv"),
-        ProtocolId::AnthropicMessages => include_str!("anthropic_messages.tsv"),
-        ProtocolId::Gemini => include_str!("gemini_generate.tsv"),
-        ProtocolId::BedrockConverse => include_str!("bedrock_converse.tsv"),
+fn list(document: Document, protocol: ProtocolId) -> &'static str {
+    let (requests, answers) = match protocol {
+        ProtocolId::OpenAiChat => (include_str!("openai_chat.tsv"), include_str!("answers/openai_chat.tsv")),
+        ProtocolId::OpenAiResponses => {
+            (include_str!("openai_responses.tsv"), include_str!("answers/openai_responses.tsv"))
+        }
+        ProtocolId::AnthropicMessages => {
+            (include_str!("anthropic_messages.tsv"), include_str!("answers/anthropic_messages.tsv"))
+        }
+        ProtocolId::Gemini => (include_str!("gemini_generate.tsv"), include_str!("answers/gemini_generate.tsv")),
+        ProtocolId::BedrockConverse => {
+            (include_str!("bedrock_converse.tsv"), include_str!("answers/bedrock_converse.tsv"))
+        }
         // Read into the hub as Chat Completions; nobody documents them elsewhere.
-        ProtocolId::TensorZero | ProtocolId::TensorZeroChat => "",
+        ProtocolId::TensorZero | ProtocolId::TensorZeroChat => ("", ""),
+    };
+    match document {
+        Document::Request => requests,
+        Document::Answer => answers,
     }
 }
 
-fn lines(protocol: ProtocolId) -> impl Iterator<Item = &'static str> {
-    list(protocol).lines().filter(|line| !line.starts_with('#'))
+fn lines(document: Document, protocol: ProtocolId) -> impl Iterator<Item = &'static str> {
+    list(document, protocol).lines().filter(|line| !line.starts_with('#'))
 }
 
-/// The minimal request that the exemplars are laid over.
-fn base(protocol: ProtocolId) -> &'static str {
-    lines(protocol).find_map(|line| line.strip_prefix("base\t")).unwrap_or("{}")
+/// The minimal document that the exemplars are laid over.
+fn base(document: Document, protocol: ProtocolId) -> &'static str {
+    lines(document, protocol).find_map(|line| line.strip_prefix("base\t")).unwrap_or("{}")
 }
 
 fn field(line: &'static str) -> Option<Field> {
@@ -247,9 +277,12 @@ mod tests {
 
     #[test]
     fn every_line_is_a_field() {
-        for protocol in ProtocolId::ALL {
-            let fields = fields(protocol);
-            assert_eq!(fields.len() + 1, lines(protocol).count(), "{protocol}");
+        let lists =
+            [Document::Request, Document::Answer].map(|document| ProtocolId::ALL.map(|protocol| (document, protocol)));
+        for (document, protocol) in lists.into_iter().flatten() {
+            let fields = fields_of(document, protocol);
+            let lines = lines(document, protocol).count();
+            assert_eq!(fields.len() + 1, lines, "{document:?} {protocol}");
             for field in &fields {
                 let members: Result<Map<String, Value>, _> = serde_json::from_str(field.members);
                 assert!(members.is_ok(), "{protocol} {}: {members:?}", field.path);

@@ -44,18 +44,5 @@ pub(super) fn word(reason: FinishReason, refusal_told: bool) -> &'static str {
     }
 }
 
-/// What the caller does not learn from the word, `None` where it says all.
-pub(super) fn unsaid(reason: FinishReason) -> Option<&'static str> {
-    match reason {
-        FinishReason::Pause => Some("the provider paused a long turn, which Chat Completions calls `stop`"),
-        FinishReason::Malformed => Some("the model's output was malformed, which Chat Completions calls `stop`"),
-        FinishReason::Stop
-        | FinishReason::StopSequence
-        | FinishReason::ToolCalls
-        | FinishReason::Length
-        | FinishReason::ContextWindow
-        | FinishReason::ContentFilter
-        | FinishReason::Refusal
-        | FinishReason::Other => None,
-    }
-}
+/// Reasons that are called `stop` here.
+pub(super) const UNSAID: &[FinishReason] = &[FinishReason::Pause, FinishReason::Malformed];

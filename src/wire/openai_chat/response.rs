@@ -5,10 +5,12 @@ use serde_json::value::RawValue;
 use super::finish::{self, Held};
 use super::stream_extra::MESSAGE;
 use super::{content, details, error, message, tool_ids, tools, usage};
-use crate::wire::ProtocolId;
-use crate::wire::ir::{Candidate, Error, ErrorKind, Finish, Media, MediaKind, Opaque, Part, Response, Signature};
+use crate::wire::ir::{
+    Candidate, Error, ErrorKind, Finish, Media, MediaKind, Opaque, Part, Response, Scope, Signature,
+};
 use crate::wire::json::{self, Ext, Kind, Object, ObjectWriter};
 use crate::wire::loss::Losses;
+use crate::wire::{ProtocolId, usage_left};
 
 /// # Errors
 /// A body that is not an answer, and an error that came under HTTP 200.
@@ -30,7 +32,7 @@ pub(super) fn decode(body: &[u8]) -> Result<Response, Error> {
     answer.take("choices");
     answer.take("object");
     let usage = usage::of_answer(body);
-    answer.take("usage");
+    let left = usage_left::member(answer.take("usage"), usage::READ);
     let text = |answer: &mut Object<'_>, key| answer.string(key).ok().flatten();
     let (id, model) = (text(&mut answer, "id"), text(&mut answer, "model"));
     let created = answer.number("created").ok().flatten().and_then(|created| created.as_u64());
@@ -41,7 +43,9 @@ pub(super) fn decode(body: &[u8]) -> Result<Response, Error> {
         })
     });
     let candidates = candidates.collect::<Result<_, _>>()?;
-    Ok(Response { origin: ProtocolId::OpenAiChat, id, model, created, candidates, usage, ext: answer.rest() })
+    let mut ext = answer.rest();
+    ext.0.extend(left);
+    Ok(Response { origin: ProtocolId::OpenAiChat, id, model, created, candidates, usage, ext })
 }
 
 /// Why a choice is none.
@@ -111,12 +115,14 @@ pub(super) fn encode(response: &Response, out: &mut Vec<u8>, losses: &mut Losses
             json::object(out, |choice| write_choice(index, candidate, response, choice, losses));
         });
         if let Some(usage) = &response.usage {
-            answer.object("usage", |counts| usage::write(usage, counts));
+            let left = Some(&response.ext).filter(|_| own);
+            usage_left::write(left, answer, |counts| usage::write(usage, counts));
         }
         if own {
-            answer.ext(&response.ext);
+            usage_left::write_others(&response.ext, answer);
         } else {
-            losses.dropped_ext("", &response.ext);
+            losses.dropped_extra(Scope::Response, &response.ext);
+            losses.dropped_counts(&response.usage.unwrap_or_default(), usage::SAID);
         }
     });
 }
@@ -166,9 +172,7 @@ fn write_choice(
 
 pub(super) fn losses_of_finish(finish: &Finish, losses: &mut Losses) {
     losses.dropped_stop_sequence(finish);
-    if let Some(unsaid) = finish::unsaid(finish.reason) {
-        losses.degraded("finish_reason", unsaid);
-    }
+    losses.degraded_finish(finish, finish::UNSAID);
 }
 
 /// The parts of an answer, as this protocol groups them.
@@ -223,8 +227,8 @@ impl<'r> Answer<'r> {
                 self.calls.push(call);
             }
             Part::Media(media) if media.kind == MediaKind::Image => {
-                losses.degraded("content.image", "an image goes in `images`, which few clients read");
                 if !own {
+                    losses.degraded("content.image", "an image goes in `images`, which few clients read");
                     losses.dropped_ext("content.", &media.ext);
                 }
                 self.images.push(media);

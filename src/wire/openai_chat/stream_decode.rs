@@ -9,10 +9,10 @@ use super::finish::{self, Held};
 use super::response::speaks;
 use super::think::{Piece, Splitter};
 use super::{content, details, error, message, stream_extra, usage};
-use crate::wire::StreamDecoder;
 use crate::wire::frame::Frame;
 use crate::wire::ir::{Delta, Error, ErrorKind, Event, Finish, FinishReason, Part, PartKind, Scope, Usage};
 use crate::wire::json::{self, Ext, Kind, Object};
+use crate::wire::{StreamDecoder, usage_left};
 
 /// More answers at once than any provider gives (OpenAI: 128).
 const MOST_CANDIDATES: u64 = 128;
@@ -122,6 +122,9 @@ impl Decoder {
             self.start(&mut chunk, out);
             self.usage = Some(usage);
             out.push(Event::Usage(usage));
+            if let Some(left) = usage_left::member(chunk.get("usage"), usage::READ) {
+                out.push(stream_extra::event(Scope::Response, Ext(vec![left])));
+            }
         }
         let news = stream_extra::news(&chunk, &mut self.told);
         if self.started && !news.is_empty() {

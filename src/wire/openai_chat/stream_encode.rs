@@ -8,7 +8,7 @@ use crate::wire::frame::sse;
 use crate::wire::ir::{Delta, Event, Finish, MediaKind, PartKind, Scope, Signature, Usage};
 use crate::wire::json::{self, Ext, ObjectWriter};
 use crate::wire::loss::Losses;
-use crate::wire::{ProtocolId, StreamEncoder};
+use crate::wire::{ProtocolId, StreamEncoder, usage_left};
 
 #[derive(Debug)]
 pub(super) struct Encoder {
@@ -101,9 +101,9 @@ impl Encoder {
                 chunk.field("model", &self.model);
                 choices(chunk.key("choices"));
                 if let Some(usage) = usage {
-                    chunk.object("usage", |counts| usage::write(usage, counts));
+                    usage_left::write(Some(&self.ext), chunk, |counts| usage::write(usage, counts));
                 }
-                chunk.ext(&self.ext);
+                usage_left::write_others(&self.ext, chunk);
             });
         };
         sse::write_data(None, write, out);
@@ -351,14 +351,7 @@ impl StreamEncoder for Encoder {
             Event::Usage(usage) => self.usage = Some(*usage),
             Event::Finish { candidate, finish } => self.finished(*candidate, finish, out),
             Event::Extra { origin: ProtocolId::OpenAiChat, scope, ext } => self.extra(*scope, ext, out),
-            Event::Extra { scope, ext, .. } => {
-                let prefix = match scope {
-                    Scope::Response => "",
-                    Scope::Candidate(_) => "choices.",
-                    Scope::Part(_) => "content.",
-                };
-                self.losses.dropped_ext(prefix, ext);
-            }
+            Event::Extra { scope, ext, .. } => self.losses.dropped_extra(*scope, ext),
             Event::Error(error) => {
                 self.failed = true;
                 sse::write_data(None, |data| error::encode(error, data), out);
@@ -372,6 +365,9 @@ impl StreamEncoder for Encoder {
             return;
         }
         self.release(None, out);
+        if let Some(usage) = &self.usage {
+            self.losses.dropped_counts(usage, usage::SAID);
+        }
         if self.include_usage
             && let Some(usage) = self.usage.take()
         {

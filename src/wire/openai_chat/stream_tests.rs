@@ -124,3 +124,25 @@ fn this_protocols_own_encoder_writes_it_back() {
         text.split("\n\n").filter_map(|frame| serde_json::from_str(frame.strip_prefix("data: ")?).ok()).collect();
     assert_eq!(extras(&read(&chunks)), extras(&events), "{text}");
 }
+
+#[test]
+fn members_of_usage_are_lost_by_their_names_and_written_back_in_this_protocol() {
+    let mut counted = last();
+    counted["usage"] = json!({
+        "prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15, "queue_time": 0.5, "is_byok": false,
+        "prompt_tokens_details": { "cached_tokens": 4, "text_tokens": 6 },
+    });
+    let events = read(&[chunk(&json!({ "content": "hi" })), counted.clone()]);
+    for protocol in [ProtocolId::AnthropicMessages, ProtocolId::Gemini, ProtocolId::BedrockConverse] {
+        let losses = losses(protocol, &events);
+        assert_eq!(losses, "usage.queue_time=dropped, usage.prompt_tokens_details.text_tokens=dropped", "{protocol}");
+    }
+    let mut encoder = stream_encode::Encoder::new(true);
+    let mut out = Vec::new();
+    events.iter().for_each(|event| encoder.event(event, &mut out));
+    encoder.finish(&mut out);
+    let text = String::from_utf8(out).unwrap();
+    let last =
+        text.split("\n\n").filter_map(|frame| serde_json::from_str::<Value>(frame.strip_prefix("data: ")?).ok()).last();
+    assert_eq!(last.unwrap()["usage"], counted["usage"], "{text}");
+}

@@ -10,6 +10,39 @@ use crate::wire::json::{self, ObjectWriter};
 use crate::wire::needle::Needle;
 use crate::wire::outline::Outline;
 
+/// Members of `usage` that are read, or repeat what others say: see [`crate::wire::usage_left`].
+pub(super) const READ: &[&str] = &[
+    "prompt_tokens",
+    "completion_tokens",
+    "total_tokens",
+    "prompt_tokens_details.cached_tokens",
+    "prompt_tokens_details.cache_write_tokens",
+    "prompt_tokens_details.audio_tokens",
+    "prompt_tokens_details.image_tokens",
+    "completion_tokens_details.reasoning_tokens",
+    "completion_tokens_details.audio_tokens",
+    "completion_tokens_details.image_tokens",
+    "prompt_cache_hit_tokens",
+    "prompt_cache_miss_tokens",
+    "cached_tokens",
+    "reasoning_tokens",
+    "num_search_queries",
+    "server_tool_use.web_search_requests",
+];
+
+/// Counts of the hub that [`write`] writes.
+pub(super) const SAID: &[&str] = &[
+    "input",
+    "cache_read",
+    "cache_write",
+    "audio_input",
+    "image_input",
+    "output",
+    "reasoning",
+    "audio_output",
+    "image_output",
+];
+
 /// `usage` as it may be written. Counts are `null`, absent or fractional at some upstreams.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -122,15 +155,10 @@ impl<'de> Deserialize<'de> for Charge {
             Other(IgnoredAny),
         }
         Ok(Charge(match Written::deserialize(deserializer)? {
-            Written::Usd(usd) | Written::Parts { total_cost: usd } => picodollars(usd),
+            Written::Usd(usd) | Written::Parts { total_cost: usd } => Usage::charged_of_usd(usd),
             Written::Other(_) => None,
         }))
     }
-}
-
-fn picodollars(usd: f64) -> Option<u64> {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float cast saturates")]
-    (usd.is_finite() && usd >= 0.0).then(|| (usd * 1e12).round() as u64)
 }
 
 /// A part of a chunk or an answer that has usage of its own.

@@ -51,7 +51,15 @@ pub(super) fn rest(object: Object<'_>) -> Ext {
 
 /// Writes members as they were before [`rest`]; other notes are not members.
 pub(super) fn write(ext: &Ext, writer: &mut ObjectWriter<'_>) {
-    for (key, value) in &ext.0 {
+    write_all(&ext.0, writer);
+}
+
+/// As [`write`], of some members.
+pub(super) fn write_all<'e>(
+    members: impl IntoIterator<Item = &'e (String, Box<RawValue>)>,
+    writer: &mut ObjectWriter<'_>,
+) {
+    for (key, value) in members {
         match key.strip_prefix('#') {
             Some(key) if SILENT.contains(&key) => writer.raw(key, value),
             Some(_) => {}

@@ -1,11 +1,13 @@
 //! Whole answers.
 
+use serde_json::value::RawValue;
+
 use super::encode::{output_items, write_summary};
 use super::{SELF, echo, item, note, stream, usage};
-use crate::wire::Answering;
-use crate::wire::ir::{Candidate, Error, ErrorKind, Finish, FinishReason, Part, Response, Usage};
+use crate::wire::ir::{Candidate, Error, ErrorKind, Finish, FinishReason, Part, Response, Scope, Usage};
 use crate::wire::json::{self, Ext, JsonError, Object, ObjectWriter};
 use crate::wire::loss::Losses;
+use crate::wire::{Answering, usage_left};
 
 /// # Errors
 /// A body that is no answer, and an answer that failed.
@@ -23,6 +25,8 @@ pub(super) fn decode(body: &[u8]) -> Result<Response, Error> {
     let parts: Vec<Part> = output.into_iter().flat_map(item::decode_output).collect();
     let finish = finish(&answer, Said::of(&parts));
     let head = head(&mut answer);
+    let mut ext = note::rest(answer);
+    ext.0.extend(head.usage_left);
     Ok(Response {
         origin: SELF,
         id: head.id,
@@ -30,7 +34,7 @@ pub(super) fn decode(body: &[u8]) -> Result<Response, Error> {
         created: head.created,
         candidates: vec![Candidate { parts, finish: Some(finish), ext: Ext::default() }],
         usage: head.usage,
-        ext: note::rest(answer),
+        ext,
     })
 }
 
@@ -40,6 +44,8 @@ pub(super) struct HeadOf {
     pub(super) model: Option<String>,
     pub(super) created: Option<u64>,
     pub(super) usage: Option<Usage>,
+    /// A member of the answer's `ext`.
+    pub(super) usage_left: Option<(String, Box<RawValue>)>,
 }
 
 /// Takes what is written anew in any case.
@@ -47,11 +53,13 @@ pub(super) fn head(answer: &mut Object<'_>) -> HeadOf {
     let id = answer.string("id").ok().flatten();
     let model = answer.string("model").ok().flatten();
     let created = answer.take("created_at").and_then(usage::count);
-    let usage = answer.take("usage").and_then(usage::read);
+    let counts = answer.take("usage");
+    let usage_left = usage_left::member(counts, usage::READ);
+    let usage = counts.and_then(usage::read);
     for written in ["object", "status", "error", "incomplete_details", "output"] {
         answer.take(written);
     }
-    HeadOf { id, model, created, usage }
+    HeadOf { id, model, created, usage, usage_left }
 }
 
 /// What an answer holds, as far as it decides why it stopped.
@@ -90,6 +98,9 @@ pub(super) fn finish(answer: &Object<'_>, said: Said) -> Finish {
     };
     Finish { raw: Some(status.into_owned()), ..Finish::new(reason) }
 }
+
+/// Reasons that are called `completed` here.
+pub(super) const UNSAID: &[FinishReason] = &[FinishReason::Pause, FinishReason::Malformed];
 
 /// `status`, and the reason of an incomplete answer. A refusal that is told in words is an answer.
 pub(super) fn words(finish: Option<&Finish>, refusal_told: bool) -> (&'static str, Option<&'static str>) {
@@ -155,12 +166,16 @@ fn write(frame: &Frame<'_>, response: &Response, out: &mut Vec<u8>, losses: &mut
     if own {
         output_items(parts, &mut items);
     } else {
-        losses.dropped_ext("", &response.ext);
+        losses.dropped_extra(Scope::Response, &response.ext);
+        losses.dropped_counts(&response.usage.unwrap_or_default(), usage::SAID);
         candidate.iter().for_each(|candidate| losses.dropped_ext("choices.", &candidate.ext));
         foreign_items(parts, frame, &mut items, losses);
     }
     let finish = candidate.and_then(|candidate| candidate.finish.as_ref());
-    finish.iter().for_each(|finish| losses.dropped_stop_sequence(finish));
+    if let Some(finish) = finish {
+        losses.dropped_stop_sequence(finish);
+        losses.degraded_finish(finish, UNSAID);
+    }
     let (status, reason) = words(finish, Said::of(parts).refusal);
     let body = Body {
         id: frame.id,
@@ -239,10 +254,11 @@ impl Body<'_> {
                 answer.key(key).extend_from_slice(value.as_bytes());
             }
             match self.usage {
-                Some(usage) => answer.object("usage", |counts| usage::write(usage, counts)),
+                Some(usage) => usage_left::write(Some(self.ext), answer, |counts| usage::write(usage, counts)),
                 None => answer.field("usage", &()),
             }
-            note::write(self.ext, answer);
+            let others = self.ext.0.iter().filter(|(key, _)| key != usage_left::MEMBER);
+            note::write_all(others, answer);
         });
     }
 }

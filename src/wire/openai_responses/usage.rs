@@ -5,6 +5,19 @@ use serde_json::value::RawValue;
 use crate::wire::ir::Usage;
 use crate::wire::json::{self, Kind, Object, ObjectWriter};
 
+/// Members of `usage` that are read: see [`crate::wire::usage_left`].
+pub(super) const READ: &[&str] = &[
+    "input_tokens",
+    "input_tokens_details.cached_tokens",
+    "input_tokens_details.cache_write_tokens",
+    "output_tokens",
+    "output_tokens_details.reasoning_tokens",
+    "total_tokens",
+];
+
+/// Counts of the hub that [`write`] writes.
+pub(super) const SAID: &[&str] = &["input", "cache_read", "cache_write", "output", "reasoning"];
+
 /// Reads the value of `usage`, `None` where nothing was counted.
 pub(super) fn read(raw: &RawValue) -> Option<Usage> {
     if json::kind(raw) != Kind::Object {
@@ -18,11 +31,17 @@ pub(super) fn read(raw: &RawValue) -> Option<Usage> {
         cache_write: inner("input_tokens_details", "cache_write_tokens"),
         output: usage.get("output_tokens").and_then(count),
         reasoning: inner("output_tokens_details", "reasoning_tokens"),
-        // xAI.
-        charged: usage.get("cost_in_usd_ticks").and_then(count).map(Usage::charged_of_ticks),
+        charged: charged(&usage),
         ..Usage::default()
     };
     (read != Usage::default()).then_some(read)
+}
+
+/// What OpenRouter charges, in USD, and xAI, in ticks.
+fn charged(usage: &Object<'_>) -> Option<u64> {
+    let usd = usage.get("cost").and_then(|raw| serde_json::from_str(raw.get()).ok());
+    let ticks = usage.get("cost_in_usd_ticks").and_then(count);
+    usd.and_then(Usage::charged_of_usd).or(ticks.map(Usage::charged_of_ticks))
 }
 
 /// A count, also where it is written as `12.0`.
@@ -50,8 +69,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_xai_charges_is_read() {
+    fn what_a_provider_charges_is_read() {
         let usage = json::raw(r#"{"input_tokens":352,"output_tokens":267,"cost_in_usd_ticks":7715000}"#).unwrap();
         assert_eq!(read(&usage).and_then(|usage| usage.charged), Some(771_500_000));
+        let usage = json::raw(r#"{"input_tokens":352,"output_tokens":267,"cost":0.0007715}"#).unwrap();
+        assert_eq!(read(&usage).and_then(|usage| usage.charged), Some(771_500_000), "of OpenRouter");
     }
 }

@@ -77,11 +77,38 @@ pub(super) const UNSAID: Reasons = &[
     (ProtocolId::OpenAiResponses, &["billing*", "completed_at", "tool_usage*"], "the provider's accounting"),
     (ProtocolId::AnthropicMessages, &["stop_reason"], "says what its absence says"),
     (ProtocolId::BedrockConverse, &["stopReason"], "says what its absence says"),
-    (ProtocolId::OpenAiChat, &["usage*"], USAGE),
-    (ProtocolId::OpenAiResponses, &["usage*"], USAGE),
-    (ProtocolId::AnthropicMessages, &["usage*"], USAGE),
-    (ProtocolId::Gemini, &["usageMetadata*"], USAGE),
-    (ProtocolId::BedrockConverse, &["usage*"], USAGE),
+    (ProtocolId::OpenAiChat, &["usage.total_tokens", "usage.prompt_cache_miss_tokens"], SUM),
+    (ProtocolId::OpenAiResponses, &["usage.total_tokens"], SUM),
+    (ProtocolId::AnthropicMessages, &["usage.cache_creation_input_tokens"], SUM),
+    (
+        ProtocolId::OpenAiChat,
+        &["usage.completion_tokens_details.reasoning_tokens"],
+        "where it is what the total counts beyond",
+    ),
+    (ProtocolId::OpenAiChat, &["usage.cache_creation", "usage.draft_tokens_acceptance"], "counts nothing"),
+    (ProtocolId::AnthropicMessages, &["usage.cache_creation"], "counts nothing"),
+    (
+        ProtocolId::BedrockConverse,
+        &[
+            "usage.cacheReadInputTokenCount",
+            "usage.cacheReadInputTokens",
+            "usage.cacheWriteInputTokenCount",
+            "usage.cacheWriteInputTokens",
+        ],
+        "where it is given under both names",
+    ),
+    (ProtocolId::Gemini, &["usageMetadata.totalTokenCount"], SUM),
+    (ProtocolId::BedrockConverse, &["usage.totalTokens"], SUM),
+    (
+        ProtocolId::OpenAiChat,
+        &["usage.cost", "usage.cost.total_cost", "usage.cost_in_usd_ticks"],
+        "told in `x-routeplane-cost-usd`, the log and the metrics",
+    ),
+    (
+        ProtocolId::OpenAiResponses,
+        &["usage.cost", "usage.cost_in_usd_ticks"],
+        "told in `x-routeplane-cost-usd`, the log and the metrics",
+    ),
     (
         ProtocolId::AnthropicMessages,
         &["stop_details.category", "stop_details.recommended_model"],
@@ -89,7 +116,7 @@ pub(super) const UNSAID: Reasons = &[
     ),
 ];
 
-const USAGE: &str = "sums, and counts that the caller's protocol has no member for; the log and the metrics have them";
+const SUM: &str = "a sum or a difference of other counts";
 
 /// Protocols, with paths of members and why nothing is lost with them.
 pub(super) type Reasons = &'static [(ProtocolId, &'static [&'static str], &'static str)];

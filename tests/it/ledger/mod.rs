@@ -66,6 +66,39 @@ fn no_documented_field_is_dropped_in_silence() {
     assert!(silent.is_empty(), "{silent:#?}");
 }
 
+/// Upstreams and callers of all pairs.
+fn answering() -> Vec<(ProtocolId, ProtocolId)> {
+    targets().into_iter().flat_map(|upstream| sources().into_iter().map(move |caller| (upstream, caller))).collect()
+}
+
+#[test]
+fn no_documented_field_of_an_answer_is_dropped_in_silence() {
+    let mut silent = Vec::new();
+    let mut tried = 0;
+    for (upstream, caller) in answering() {
+        for entry in ledger::answers(upstream, caller) {
+            tried += 1;
+            if entry.is_silent() || entry.refusal.is_some() {
+                silent.push(format!("{upstream} to {caller}: {} {:?}", entry.field.path, entry.refusal));
+            }
+        }
+    }
+    assert!(tried > 900, "{tried}");
+    assert!(silent.is_empty(), "{silent:#?}");
+}
+
+#[test]
+fn a_protocol_tells_all_of_its_own_answers() {
+    for protocol in targets() {
+        let lost: Vec<(&str, Fate)> = ledger::answers(protocol, protocol)
+            .iter()
+            .filter(|entry| entry.fate() != Fate::Carried)
+            .map(|entry| (entry.field.path, entry.fate()))
+            .collect();
+        assert_eq!(lost, [], "{protocol}");
+    }
+}
+
 #[test]
 fn a_protocol_carries_all_of_itself() {
     for (source, target) in pairs().into_iter().filter(|(source, target)| source == target) {

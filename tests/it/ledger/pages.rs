@@ -9,7 +9,7 @@ use routeplane::wire::ledger::{self, Entry, Fate, Feature};
 
 use super::answers::UNSAID;
 use super::translated::{HELD, arriving};
-use super::{entries, models, pairs, sources, targets};
+use super::{answering, entries, models, pairs, sources, targets};
 
 const HEAD: &str = "<!-- Generated from the codecs by tests/it/ledger/; `ROUTEPLANE_UPDATE=1 cargo test --test it ledger::` writes it anew. -->";
 
@@ -59,7 +59,7 @@ fn losses_page() -> String {
          than its full meaning.\n- `dropped`: not carried; the rest of the request is.\n- `refused`: the request gets an error that says what to do.\n\n\
          A field that is neither carried nor in this list fails a test. An answer names what its own request lost in\n`x-routeplane-losses`; [`on_loss`](presets.md#what-a-translation-loses) \
          says what a preset makes of it; `routeplane check --losses`\nprints this for the routes of a file, with the quirks of their providers. What a target takes may depend on the model; \
-         here\nit is {}.\n\nThe same by feature: [compatibility](compatibility.md).\n",
+         here\nit is {}.\n\nAnswers are tried in the same way, for a caller who asked for thoughts: see [below](#answers-of-openai-chat-completions).\n\nThe same by feature: [compatibility](compatibility.md).\n",
         reference_models()
     );
     for source in sources() {
@@ -82,14 +82,44 @@ fn losses_page() -> String {
             page.push_str(&reasons(entries));
         }
     }
+    for upstream in targets() {
+        page.push_str(&answers_of(upstream));
+    }
     page.push_str(&answers());
     page
+}
+
+/// What becomes of the fields of an upstream's answers.
+fn answers_of(upstream: ProtocolId) -> String {
+    let translations: Vec<(ProtocolId, Vec<Entry>)> = sources()
+        .into_iter()
+        .filter(|caller| *caller != upstream)
+        .map(|caller| (caller, ledger::answers(upstream, caller)))
+        .collect();
+    let mut text = format!("\n## Answers of {}\n\n| field |", title(upstream));
+    translations.iter().for_each(|(caller, _)| write!(text, " to {} |", short(*caller)).unwrap());
+    text.push_str("\n|---|");
+    translations.iter().for_each(|_| text.push_str("---|"));
+    text.push('\n');
+    for (at, field) in ledger::answer_fields(upstream).iter().enumerate() {
+        write!(text, "| `{}` |", field.path).unwrap();
+        for (_, entries) in &translations {
+            let fate = entries[at].fate();
+            write!(text, " {} |", if fate == Fate::Carried { "✓" } else { fate.name() }).unwrap();
+        }
+        text.push('\n');
+    }
+    for (caller, entries) in &translations {
+        write!(text, "\n### {} answers to {}\n\n", short(upstream), short(*caller)).unwrap();
+        text.push_str(&reasons(entries));
+    }
+    text
 }
 
 /// What of answers is left out without being reported.
 fn answers() -> String {
     let mut text = String::from(
-        "\n## Answers\n\nWhat of an answer the caller's protocol cannot express is found member by member in each answer, and named in \
+        "\n## Members of answers that nobody documents\n\nWhat of an answer the caller's protocol cannot express is found member by member in each answer, and named in \
          `x-routeplane-losses`\nwhere the answer is whole. A test leaves out one member after the other of every recorded answer: where that changes neither what is\n\
          written nor what is reported, it fails. These are its exceptions:\n\n",
     );
@@ -216,7 +246,8 @@ fn assert_committed(name: &str, made: &str) {
 #[test]
 fn the_page_of_losses_is_the_one_that_is_committed() {
     let page = losses_page();
-    assert_eq!(page.matches("\n### ").count(), pairs().iter().filter(|(source, target)| source != target).count());
+    let translated = |pairs: Vec<(ProtocolId, ProtocolId)>| pairs.into_iter().filter(|(from, to)| from != to).count();
+    assert_eq!(page.matches("\n### ").count(), translated(pairs()) + translated(answering()));
     assert_committed("docs/losses.md", &page);
 }
 

@@ -238,7 +238,7 @@ fn every_request_fits_the_published_schema() {
     }
     for source in PROTOCOLS.iter().copied() {
         for field in ledger::fields(source.id()) {
-            judge.judge(source, &ledger::exemplar(source.id(), field), false);
+            judge.judge(source, &ledger::exemplar(ledger::Document::Request, source.id(), field), false);
         }
     }
     println!("{} requests judged", judge.judged);

@@ -2,13 +2,13 @@
 //! until the open block ends. A block opens with its first content, so that none is empty; `message_start` waits for the
 //! first part, so that it carries what the upstream said before it.
 
-use super::super::response::{NO_COUNTERPART, Said, visible_id, write_stop};
+use super::super::response::{NO_COUNTERPART, Said, UNSAID, visible_id, write_stop};
 use super::super::{SELF, error, legal, usage};
-use crate::wire::StreamEncoder;
 use crate::wire::frame::sse;
 use crate::wire::ir::{Delta, Event, Finish, PartKind, Scope, Usage};
 use crate::wire::json::{self, Ext, ObjectWriter};
 use crate::wire::loss::Losses;
+use crate::wire::{StreamEncoder, usage_left};
 
 pub(in super::super) struct Encoder {
     id: Option<String>,
@@ -85,6 +85,7 @@ impl StreamEncoder for Encoder {
                 self.advance(out);
             }
             Event::Finish { candidate: 0, finish } => {
+                self.losses.degraded_finish(finish, UNSAID);
                 self.finish = Some(finish.clone());
                 self.advance(out);
             }
@@ -110,6 +111,7 @@ impl StreamEncoder for Encoder {
             part.ended = true;
         }
         self.advance(out);
+        self.losses.dropped_counts(&self.usage, usage::SAID);
         self.write_message_delta(out);
         write_event("message_stop", out, |_| {});
     }
@@ -132,12 +134,7 @@ impl Encoder {
 
     fn extra(&mut self, own: bool, scope: Scope, ext: &Ext) {
         if !own {
-            let prefix = match scope {
-                Scope::Response => "",
-                Scope::Candidate(_) => "choices.",
-                Scope::Part(_) => "content.",
-            };
-            return self.losses.dropped_ext(prefix, ext);
+            return self.losses.dropped_extra(scope, ext);
         }
         let target = match scope {
             Scope::Response => Some(&mut self.ext),
@@ -227,10 +224,8 @@ impl Encoder {
                 message.array("content", [(); 0], |(), _| {});
                 message.field("stop_reason", &());
                 message.field("stop_sequence", &());
-                message.object("usage", |usage| usage::write(&self.usage, self.ext.get("usage"), usage));
-                for (key, value) in self.ext.0.iter().filter(|(key, _)| key != "usage") {
-                    message.raw(key, value);
-                }
+                usage_left::write(Some(&self.ext), message, |usage| usage::write(&self.usage, usage));
+                usage_left::write_others(&self.ext, message);
             });
         });
     }
@@ -276,7 +271,7 @@ impl Encoder {
                     delta.raw(key, value);
                 }
             });
-            event.object("usage", |usage| usage::write(&self.usage, self.ext.get("usage"), usage));
+            usage_left::write(Some(&self.ext), event, |usage| usage::write(&self.usage, usage));
             if let Some(edits) = self.ext.get("context_management") {
                 event.raw("context_management", edits);
             }

@@ -138,12 +138,7 @@ impl Encoder {
 
     fn extra(&mut self, origin: ProtocolId, scope: Scope, ext: &Ext, out: &mut Vec<u8>) {
         if origin != ProtocolId::Gemini {
-            let prefix = match scope {
-                Scope::Response => "",
-                Scope::Candidate(_) => "choices.",
-                Scope::Part(_) => "content.",
-            };
-            return self.losses.dropped_ext(prefix, ext);
+            return self.losses.dropped_extra(scope, ext);
         }
         match scope {
             Scope::Response => merge(&mut self.ext, ext),
@@ -240,6 +235,7 @@ impl crate::wire::StreamEncoder for Encoder {
             Event::Extra { origin, scope, ext } => self.extra(*origin, *scope, ext, out),
             Event::Finish { candidate, finish } => {
                 self.losses.dropped_stop_sequence(finish);
+                self.losses.degraded_finish(finish, finish::UNSAID);
                 self.candidates.entry(*candidate).or_default().finish = Some(finish.clone());
             }
             Event::Error(error) => {
@@ -256,6 +252,9 @@ impl crate::wire::StreamEncoder for Encoder {
     fn finish(&mut self, out: &mut Vec<u8>) {
         if std::mem::replace(&mut self.ended, true) {
             return;
+        }
+        if let Some(usage) = &self.usage {
+            self.losses.dropped_counts(usage, usage::SAID);
         }
         let candidates = self.last_candidates();
         self.chunk(&candidates, out);

@@ -309,7 +309,8 @@ impl Decoder {
             return Ok(());
         }
         self.ended = true;
-        let ext = note::rest(response);
+        let mut ext = note::rest(response);
+        ext.0.extend(head.usage_left);
         if !ext.is_empty() {
             out.push(Event::Extra { origin: SELF, scope: Scope::Response, ext });
         }

@@ -1,7 +1,7 @@
 //! From events to a caller's stream. Exactly one item is open at a time: what comes for another part in the meantime waits
 //! until it ends. Texts that follow each other are parts of one message.
 
-use super::super::response::{FOREIGN_PROOF, NO_COUNTERPART, response_id, words};
+use super::super::response::{FOREIGN_PROOF, NO_COUNTERPART, UNSAID, response_id, words};
 use super::super::{SELF, echo, note};
 use crate::wire::ir::{Delta, Event, Finish, PartKind, Scope, Usage};
 use crate::wire::json::Ext;
@@ -118,6 +118,7 @@ impl StreamEncoder for Encoder {
             }
             Event::Finish { candidate: 0, finish } => {
                 self.losses.dropped_stop_sequence(finish);
+                self.losses.degraded_finish(finish, UNSAID);
                 self.finish = Some(finish.clone());
             }
             // Other candidates were reported when their parts began.
@@ -135,6 +136,9 @@ impl StreamEncoder for Encoder {
         self.parts.iter_mut().for_each(|part| part.ended = true);
         self.advance(out);
         self.close_message(out);
+        if let Some(usage) = &self.usage {
+            self.losses.dropped_counts(usage, super::super::usage::SAID);
+        }
         let (status, reason) = words(self.finish.as_ref(), self.refusal);
         let name = if status == "completed" { "response.completed" } else { "response.incomplete" };
         self.lifecycle(name, status, reason, None, out);
@@ -155,12 +159,7 @@ impl StreamEncoder for Encoder {
 impl Encoder {
     fn extra(&mut self, own: bool, scope: Scope, ext: &Ext) {
         if !own {
-            let prefix = match scope {
-                Scope::Response => "",
-                Scope::Candidate(_) => "choices.",
-                Scope::Part(_) => "content.",
-            };
-            return self.losses.dropped_ext(prefix, ext);
+            return self.losses.dropped_extra(scope, ext);
         }
         let target = match scope {
             Scope::Response => Some(&mut self.ext),
