@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use super::decode::texts::parse_expiry;
 use super::document::cache::CacheEntry;
 use super::document::{Document, FilesEntry, KeyEntry, LimitsEntry, ReloadEntry, ResponsesEntry};
 use super::expand::Secrets;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean};
 use crate::source::Span;
-use crate::table::{CacheLimits, ClientKey, FilesPolicy, Kept, Limits, ReloadSettings, WatchMode};
+use crate::table::{CacheLimits, ClientKey, Expiry, FilesPolicy, Kept, Limits, ReloadSettings, WatchMode};
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4356);
 
@@ -61,6 +62,11 @@ fn key(entry: &KeyEntry, secrets: &mut Secrets<'_>, diagnostics: &mut Diagnostic
     Some(ClientKey {
         id: entry.name.value.as_str().into(),
         secret: secrets.reference(secret, diagnostics),
+        // The decoder lets no other text through.
+        expires: entry.expires.as_ref().and_then(|expires| {
+            Some(Expiry { at: parse_expiry(&expires.value)?, text: expires.value.as_str().into() })
+        }),
+        disabled: entry.disabled.is_some_and(|disabled| disabled.value),
         attributes: attributes.map(|(name, value)| (name.value.as_str().into(), value.value.as_str().into())).collect(),
         allow_request_routing: entry.allow_request_routing.map(|allowed| allowed.value),
         allow_explain: entry.allow_explain.map(|allowed| allowed.value),

@@ -13,9 +13,9 @@ use super::decode::list::{AnyKey, ByProtocol, HeaderKey, List, Map, Named, OneOr
 use super::decode::mapping;
 use super::decode::secret::{HeaderValue, Keys, Secret};
 use super::decode::texts::{
-    Address, Any, DegradePolicy, FactWord, FallThroughWord, ForeignReasoning, HostingWord, InvalidPolicy, JsonModeWord,
-    LaneWord, LineWord, LossPolicy, Moment, OtlpWord, OutputFact, ProtocolFact, ReasoningFact, RetryAround, Sticky,
-    TemplateForm, TimeoutAround, Timezone, Transport, Url, Variable, Watch, WeekdayFact,
+    Address, Any, DegradePolicy, ExpiryText, FactWord, FallThroughWord, ForeignReasoning, HostingWord, InvalidPolicy,
+    JsonModeWord, LaneWord, LineWord, LossPolicy, Moment, OtlpWord, OutputFact, ProtocolFact, ReasoningFact,
+    RetryAround, Sticky, TemplateForm, TimeoutAround, Timezone, Transport, Url, Variable, Watch, WeekdayFact,
 };
 use super::decode::value::{RetryOn, Route, Rules, Version};
 use crate::source::{SourceText, Span, Spanned};
@@ -92,6 +92,10 @@ mapping! {
     pub struct KeyEntry named name, faulty faulty, rest attributes, short "key", {
         /// The key itself.
         "key" => key: Option<Spanned<SecretText>> as Secret,
+        /// Until when it opens anything: a date, which begins at midnight UTC, or a point in time.
+        "expires" => expires: Option<Spanned<String>> as Text<ExpiryText>,
+        /// It opens nothing for now.
+        "disabled" default "false" => disabled: Option<Spanned<bool>> as Flag,
         /// Its holder may, or may not, say in its requests which models and providers it wants, whatever the file says for
         /// everybody.
         "allow_request_routing" => allow_request_routing: Option<Spanned<bool>> as Flag,

@@ -4,6 +4,7 @@ use http::header::{AUTHORIZATION, HOST, ORIGIN};
 use http::{HeaderMap, Uri};
 
 use crate::live::Live;
+use crate::table::ClientKey;
 use crate::wire::ir::{Error, ErrorKind};
 
 /// Refuses requests that a web page made through DNS rebinding, or from another origin.
@@ -75,6 +76,9 @@ pub fn client_key(live: &Live, headers: &HeaderMap, uri: &Uri) -> Result<Option<
         return Ok(None);
     }
     let found = presented(headers, uri).find_map(|key| keys.find(key));
+    if let Some(key) = found.and_then(|at| live.table.keys.get(at)) {
+        refuse_ended(key, super::now())?;
+    }
     found.map(Some).ok_or_else(|| {
         let signed = headers.get(AUTHORIZATION).is_some_and(|value| value.as_bytes().starts_with(b"AWS4-"));
         let message = if signed { SIGNED } else { NO_KEY };
@@ -87,6 +91,20 @@ pub fn client_key(live: &Live, headers: &HeaderMap, uri: &Uri) -> Result<Option<
 pub fn has_admin_key(live: &Live, headers: &HeaderMap) -> bool {
     let found = client_key(live, headers, &Uri::default()).ok().flatten();
     found.and_then(|position| live.table.keys.get(position)).is_some_and(|key| key.admin)
+}
+
+/// # Errors
+/// 401 for a key that is right, and no longer opens anything. Only its holder is told.
+fn refuse_ended(key: &ClientKey, now: u64) -> Result<(), Error> {
+    let refused = |message: String, code: &str| Err(Error::new(ErrorKind::Authentication, message).with_code(code));
+    match &key.expires {
+        _ if key.disabled => refused(format!("the client key `{}` is disabled", key.id), "disabled_api_key"),
+        Some(expiry) if expiry.at <= now => {
+            let message = format!("the client key `{}` has expired ({}); ask for a new one", key.id, expiry.text);
+            refused(message, "expired_api_key")
+        }
+        _ => Ok(()),
+    }
 }
 
 const NO_KEY: &str =

@@ -108,6 +108,10 @@ pub struct ClientKey {
     /// The id in the file: what logs and rules call it.
     pub id: Box<str>,
     pub secret: SecretRef,
+    /// Until when it opens anything.
+    pub expires: Option<Expiry>,
+    /// It opens nothing.
+    pub disabled: bool,
     /// `key.team`, `key.<attr>`.
     pub attributes: BTreeMap<Box<str>, Box<str>>,
     /// In place of the file's own.
@@ -116,6 +120,15 @@ pub struct ClientKey {
     pub allow_explain: Option<bool>,
     /// Opens the console and `/admin/`.
     pub admin: bool,
+}
+
+/// The end of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expiry {
+    /// Seconds since 1970.
+    pub at: u64,
+    /// As it is written in the file.
+    pub text: Box<str>,
 }
 
 /// Bounds of what a caller may send.

@@ -11,6 +11,7 @@ mod callers;
 mod checked;
 mod ci;
 mod cli;
+mod client_keys;
 mod clients;
 mod cloud_aws;
 mod cloud_hosting;

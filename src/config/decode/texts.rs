@@ -48,6 +48,33 @@ impl TextRule for Url {
     }
 }
 
+/// `2027-01-01`, or `2027-01-01T12:00:00Z`.
+pub struct ExpiryText;
+
+impl TextRule for ExpiryText {
+    const SHAPE: Shape = Shape::Text {
+        what: "a date or a point in time",
+        example: "2027-01-01",
+        pattern: Some("^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:.]+(Z|[+-][0-9]{2}:[0-9]{2}))?$"),
+    };
+
+    fn check(text: &str) -> Result<(), (String, String)> {
+        match parse_expiry(text) {
+            Some(_) => Ok(()),
+            None => Err((
+                format!("`{}` is not a point in time", shorten(text)),
+                "write a date, which begins at midnight UTC (`2027-01-01`), or a point in time (`2027-01-01T12:00:00Z`)".to_owned(),
+            )),
+        }
+    }
+}
+
+/// Seconds since 1970.
+pub fn parse_expiry(text: &str) -> Option<u64> {
+    let seconds = moment::rfc3339(text).or_else(|| moment::rfc3339(&format!("{text}T00:00:00Z")));
+    seconds.and_then(|seconds| u64::try_from(seconds).ok())
+}
+
 /// `100/minute`.
 pub struct RateText;
 

@@ -107,9 +107,12 @@ impl Converter<'_> {
         }
         if key == "key" {
             let message = match text {
-                EACH => "`key: each`: by the client keys of `keys:`, which are new ones",
-                _ => "`key`: the id of a client key under `keys:`; give the key that takes the old one's place this id",
+                EACH => "`key: each`: by the client keys of `keys:`",
+                _ => "`key`: the id of a client key under `keys:`, which the old key can be",
             };
+            if text != EACH && text.chars().all(|c| c.is_ascii_alphanumeric()) && !text.is_empty() {
+                self.keys.insert(text.to_owned());
+            }
             self.ledger.adapted(value, Severity::Warning, message);
         } else {
             self.ledger.carried(value, "`scope`");

@@ -189,6 +189,8 @@ struct Converter<'c> {
     variables: BTreeSet<String>,
     /// The preset of each function.
     function_presets: BTreeMap<String, String>,
+    /// Ids of client keys.
+    keys: BTreeSet<String>,
 }
 
 fn convert(
@@ -212,6 +214,7 @@ fn convert(
         known_models: Models::new(),
         variables: BTreeSet::new(),
         function_presets: BTreeMap::new(),
+        keys: BTreeSet::new(),
     };
     let yaml = converter.write();
     let output = Output {

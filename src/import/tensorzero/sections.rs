@@ -67,11 +67,14 @@ impl Converter<'_> {
         let Some(auth) = node.get("auth") else { return };
         let Some(enabled) = auth.get("enabled") else { return };
         match enabled.flag() {
-            Some(true) => self.ledger.dropped(
-                enabled,
-                Severity::Warning,
-                "TensorZero's keys are in its database, hashed, and cannot be moved: give callers new ones under `keys:`, else anybody who reaches the address may call",
-            ),
+            Some(true) => {
+                self.keys.insert("client".to_owned());
+                self.ledger.adapted(
+                    enabled,
+                    Severity::Warning,
+                    "`keys`: TensorZero's database has digests of its keys, which cannot be moved, but callers may keep theirs: put each `sk-t0-...` key into a variable, one entry for each, with `expires` and `disabled` where they hold",
+                );
+            }
             _ => self.ledger.carried(enabled, "no keys are asked for"),
         }
     }

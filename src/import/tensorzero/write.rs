@@ -68,6 +68,17 @@ impl Converter<'_> {
             "tensorzero",
             surface,
         );
+        let keys = std::mem::take(&mut self.keys);
+        // Rules may name keys that nobody is asked for.
+        let asked = keys.contains("client");
+        let written = keys.iter().filter(|id| asked && (*id != "client" || keys.len() == 1));
+        let written = written.map(|id| Item::text(id, &format!("env:TENSORZERO_KEY_{}", id.to_ascii_uppercase())));
+        section(
+            &mut text,
+            "Who may call: the keys that callers hold, by any ids. Each is in a variable of its own.",
+            "keys",
+            written.collect(),
+        );
         section(&mut text, "How much callers may have; what is beyond it is a 429.", "rate_limits", rate_limits);
         let providers = self.providers.items();
         section(

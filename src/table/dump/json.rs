@@ -64,6 +64,8 @@ fn parts(table: &RoutingTable) -> Value {
         "keys": table.keys.iter().map(|key| json!({
             "id": key.id,
             "key": key.secret.to_string(),
+            "expires": key.expires.as_ref().map(|expiry| &expiry.text),
+            "disabled": key.disabled,
             "attributes": key.attributes,
             "allow_request_routing": key.allow_request_routing,
             "allow_explain": key.allow_explain,

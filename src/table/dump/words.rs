@@ -278,7 +278,10 @@ pub(super) fn models(models: &[Box<str>]) -> String {
 }
 
 pub(super) fn key(key: &ClientKey) -> String {
+    let expires = key.expires.iter().map(|expiry| format!(", until {}", expiry.text));
+    let disabled = key.disabled.then(|| ", disabled".to_owned());
     let attributes = key.attributes.iter().map(|(name, value)| format!(", {name} {}", Quoted(value)));
+    let attributes = expires.chain(disabled).chain(attributes);
     let routing = match key.allow_request_routing {
         Some(true) => ", may choose targets",
         Some(false) => ", may not choose targets",
