@@ -4,6 +4,7 @@ mod call;
 mod facts;
 mod lines;
 mod tally;
+mod world;
 
 use std::fs::File;
 use std::io::BufReader;

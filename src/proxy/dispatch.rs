@@ -39,6 +39,7 @@ use crate::table::settings::{OnLoss, Retries};
 use crate::table::wishes::{Asked, Unmet};
 use crate::table::{Attempt, Decision, Draw, Mirror, Outcome};
 use crate::telemetry::Entry;
+use crate::telemetry::inputs::Inputs;
 use crate::wire::envelope::Envelope;
 use crate::wire::ir::{Error, ErrorKind};
 use crate::wire::{Inbound, Operation, ProtocolId};
@@ -241,8 +242,9 @@ async fn generate(
         explained(&live.table, &facts, way, decided)
     });
     let route: Arc<str> = (&*decision.route).into();
+    let inputs = || Inputs::of(&live.table, &seen, &asked);
     let wanted = (&live.runtime.recorded, gateway.sinks.facts());
-    recorded::decided(&mut trail.entry, (&decision, &route), draw, &facts, wanted);
+    recorded::decided(&mut trail.entry, (&decision, &route, draw), &facts, inputs, wanted);
     if let Some(inference) = &surface {
         trail.entry.note(|record, _| record.tags.extend(inference.tags()));
     }

@@ -12,6 +12,7 @@ use crate::table::{Decision, Draw, Outcome as Decided};
 use crate::telemetry::Entry;
 use crate::telemetry::entry::{Answered, DRAINING};
 use crate::telemetry::facts::Named;
+use crate::telemetry::inputs::Inputs;
 use crate::telemetry::record::{Account, Fault, MOST, Outcome, Skipped};
 use crate::wire::ir::{Finish, Response};
 
@@ -21,9 +22,9 @@ const LONGEST_TAG: usize = 128;
 /// The targets of a call are known.
 pub(super) fn decided(
     entry: &mut Entry,
-    (decision, route): (&Decision<'_>, &Arc<str>),
-    draw: Draw,
+    (decision, route, draw): (&Decision<'_>, &Arc<str>, Draw),
     request: &RequestFacts<'_, '_>,
+    inputs: impl FnOnce() -> Option<Box<Inputs>>,
     (named, depth): (&Named, FactDepth),
 ) {
     entry.note(|record, now| {
@@ -34,6 +35,7 @@ pub(super) fn decided(
         record.rule = decision.rule;
         record.route = Some(Arc::clone(route));
         record.draw = Some(draw.0);
+        record.inputs = inputs();
         record.tags = tags(request.headers);
         record.facts = match depth {
             FactDepth::None => Vec::new(),

@@ -9,6 +9,7 @@
 //! | `access_log`, `line` | one line for each model call |
 //! | `otlp` | export to a collector |
 //! | `facts` | which facts of a request a record holds |
+//! | `inputs` | what else its decision hung on |
 //! | `metrics`, `traffic`, `catalogue` | the metrics of `/metrics`, and their list |
 //! | `logs` | the program's own log |
 //! | `clock` | points in time as logs write them |
@@ -18,6 +19,7 @@ pub mod catalogue;
 pub mod clock;
 pub mod entry;
 pub mod facts;
+pub mod inputs;
 mod line;
 pub mod logs;
 pub mod metrics;

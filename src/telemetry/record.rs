@@ -11,6 +11,7 @@ use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
 use super::clock;
+use super::inputs::Inputs;
 use super::otlp::Trace;
 use crate::wire::ProtocolId;
 use crate::wire::ir::Usage;
@@ -103,6 +104,9 @@ pub struct Record {
     /// The answer came from the gateway's cache.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub cached: bool,
+    /// What else the decision hung on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<Box<Inputs>>,
     /// Where traces are exported: the request's place in one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace: Option<Trace>,
@@ -260,6 +264,7 @@ impl Record {
             facts: Vec::new(),
             draw: None,
             cached: false,
+            inputs: None,
             trace: None,
         }
     }

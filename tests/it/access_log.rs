@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use routeplane::telemetry::Record;
 use routeplane::telemetry::otlp::Trace;
+use routeplane::telemetry::inputs::{Inputs, Measured};
 use routeplane::telemetry::record::{Fact, Fault, Skipped, Tried};
 use routeplane::wire::ProtocolId;
 use routeplane::wire::ir::Usage;
@@ -208,18 +209,29 @@ fn full() -> Record {
     (record.decided, record.first, record.draw) = (Some(Duration::ZERO), Some(Duration::ZERO), Some(0.5));
     record.tags = vec![("a".into(), "b".into())];
     record.facts = vec![("user".into(), Fact::Absent)];
+    let measured = Measured {
+        cooling_ms: Some(Duration::ZERO),
+        first_token_ms: Some(1.0),
+        latency_ms: Some(1.0),
+        in_flight: 1,
+    };
+    record.inputs = Some(Box::new(Inputs {
+        health: vec![("x".into(), measured)],
+        turns: vec![("x".into(), 1)],
+        wishes: Some(json!({})),
+    }));
     record.trace = Some(Trace { id: 1, span: 1, parent: None, sampled: true, state: None });
     record
 }
 
-/// Names of members; those of the objects in `attempts`, `skipped`, `error` and `trace` with the outer name before them.
+/// Names of members; those of the objects in `attempts`, `skipped`, `error`, `inputs` and `trace` with the outer name before them.
 fn names(record: &Value) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for (name, value) in record.as_object().unwrap() {
         names.insert(name.clone());
         let inner = match value {
             Value::Array(list) => list.first().and_then(Value::as_object),
-            Value::Object(object) if name == "error" || name == "trace" => Some(object),
+            Value::Object(object) if matches!(name.as_str(), "error" | "trace" | "inputs") => Some(object),
             _ => None,
         };
         names.extend(inner.into_iter().flatten().map(|(inner, _)| format!("{name}.{inner}")));

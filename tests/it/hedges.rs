@@ -170,3 +170,50 @@ async fn a_mirror_that_fails_or_hangs_changes_nothing() {
     wait_for_metric(&gateway, "routeplane_shadows_total{provider=\"second\",model=\"m9\",outcome=\"dropped\"} 2").await;
     assert_eq!(second.requests().len(), 32);
 }
+
+/// A request sees one file, from its first byte to its last: also the second side of a hedge, which may start long after.
+#[tokio::test]
+async fn a_reload_in_the_middle_of_a_hedge_changes_nothing_for_it() {
+    for stream in [false, true] {
+        let first = MockUpstream::start([Act::StallBeforeHead]).await;
+        let (second, third) = (MockUpstream::good().await, MockUpstream::good().await);
+        let entries =
+            [("first", "openai-chat", &first), ("second", "anthropic-messages", &second), ("third", "openai-chat", &third)];
+        let gateway = Gateway::start(&format!("{}presets:\n  r: \"{LATE}\"\n", providers(&entries))).await;
+        let mut waiting = Caller::Chat.begin(gateway.address, "@r", "hello", stream).await;
+        first.wait_for_requests(1).await;
+
+        let entries = [("third", "openai-chat", &third)];
+        gateway.edit(&format!("{}presets:\n  r: third/m1\n", providers(&entries)));
+        gateway.cli(&["reload"]).await;
+        let answer = Caller::Chat.ask(gateway.address, "@r", "hello", stream).await.expect_status(200);
+        let told = |answer: &http_client::Response, name: &str| answer.header(name).map(str::to_owned);
+        assert_eq!(told(&answer, "x-routeplane-target").as_deref(), Some("third/m1"));
+        assert_eq!(told(&answer, "x-routeplane-generation").as_deref(), Some("2"));
+
+        // The first fails, and a provider that the new file does not know takes over, by the old one.
+        drop(first);
+        let answer = waiting.response().await.expect_status(200);
+        assert_eq!(told(&answer, "x-routeplane-target").as_deref(), Some("second/m1"));
+        assert_eq!(told(&answer, "x-routeplane-generation").as_deref(), Some("1"));
+        assert_eq!(told(&answer, "x-routeplane-attempts").as_deref(), Some("2"));
+        assert!(answer.complete, "{}", answer.text());
+        second.only_request();
+    }
+}
+
+#[tokio::test]
+async fn a_caller_that_leaves_after_a_reload_takes_both_sides_with_it() {
+    let (gateway, first, second) = behind(SOON, Act::StallBeforeHead, Act::StallBeforeHead).await;
+    let waiting = Caller::Chat.begin(gateway.address, "@r", "hello", true).await;
+    first.wait_for_requests(1).await;
+    second.wait_for_requests(1).await;
+    gateway.edit("version: 1\npresets:\n  r: demo/chat\n");
+    gateway.cli(&["reload"]).await;
+    let answer = Caller::Chat.ask(gateway.address, "@r", "hello", false).await.expect_status(200);
+    assert_eq!(answer.header("x-routeplane-target"), Some("demo/chat"));
+    assert!(first.only_request().hung_up.is_none() && second.only_request().hung_up.is_none());
+    drop(waiting);
+    first.wait_for_hang_up(0).await;
+    second.wait_for_hang_up(0).await;
+}

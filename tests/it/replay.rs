@@ -95,3 +95,87 @@ async fn a_log_of_the_gateway_is_read() {
     let said = sandbox.run(&["replay", "calls.jsonl", "--config", "new.yaml"]).expect(0).stdout;
     assert!(said.contains("demo/other instead of demo/"), "{said}");
 }
+
+const CHOOSING: &str = "version: 1\nallow_request_routing: true\npresets:\n  quick: fastest(demo/chat, demo/echo, demo/delay-1ms)\n  \
+                        idle: least_busy(demo/chat, demo/echo)\n  turns: round_robin(demo/chat, demo/echo, demo/delay-1ms)\n  \
+                        deep: split(40 @quick, 30 @turns, 30 @idle)\n  cheap: cheapest(demo/chat, demo/echo)\n\
+                        access_log: { to: calls.jsonl }\nreload: { watch: off }\n";
+
+/// Strategies go by what was measured at that moment: with it in the record, each call is decided as it was.
+#[tokio::test]
+async fn what_strategies_went_by_is_recorded() {
+    let sandbox = Sandbox::with(CHOOSING);
+    let mut daemon = sandbox.start(&[]).await;
+    let mut calls = 0;
+    for round in 0..12 {
+        for model in ["quick", "idle", "turns", "deep", "cheap", "demo/chat"] {
+            let mut body = json!({ "model": model, "messages": [{ "role": "user", "content": "hello" }] });
+            if round % 3 == 0 {
+                body["models"] = json!(["demo/echo"]);
+                body["routing"] = json!({ "model": { "sort": "latency" } });
+            }
+            http_client::post(daemon.address, "/v1/chat/completions", &body).await.expect_status(200);
+            calls += 1;
+        }
+    }
+    daemon.signal("TERM");
+    assert_eq!(daemon.end().await, Some(0));
+    let json = sandbox.run(&["replay", "calls.jsonl", "--format", "json"]).expect(0).json();
+    assert_eq!((&json["same"]["calls"], &json["cannot_be_decided"]), (&json!(calls), &json!({})), "{json}");
+
+    let lines = std::fs::read_to_string(sandbox.path("calls.jsonl")).unwrap();
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |model: &str, wished: bool| {
+        let has = move |line: &&Value| line["model"] == model && line["inputs"]["wishes"].is_object() == wished;
+        lines.iter().find(has).unwrap_or_else(|| panic!("no call of {model}"))
+    };
+    assert_eq!(of("demo/chat", false)["inputs"], Value::Null, "a decision that hangs on nothing more has no inputs");
+    assert_eq!(of("cheap", false)["inputs"], Value::Null);
+    assert_eq!(of("idle", false)["inputs"]["health"].as_object().unwrap().len(), 2);
+    let wished = json!({ "models": ["demo/echo"], "routing": { "model": { "sort": "latency" } } });
+    assert_eq!(of("demo/chat", true)["inputs"]["wishes"], wished);
+
+    // A strategy that was not there goes by what nobody has measured; and callers may no longer choose.
+    sandbox.write("new.yaml", &CHOOSING.replace("idle: least_busy", "idle: fastest").replace("turns: round_robin", "turns: least_busy"));
+    let said = sandbox.run(&["replay", "calls.jsonl", "--config", "new.yaml"]).expect(0).stdout;
+    assert!(said.contains("cannot be decided: the log does not say `health(demo/"), "{said}");
+    assert!(said.contains("of the targets that were compared then") && !said.contains("facts: all"), "{said}");
+    sandbox.write("new.yaml", &CHOOSING.replace("routing: true", "routing: false"));
+    let said = sandbox.run(&["replay", "calls.jsonl", "--config", "new.yaml"]).expect(0).stdout;
+    assert!(said.contains("refused with 400 instead of demo/"), "{said}");
+}
+
+#[test]
+fn the_world_of_a_call_is_taken_as_it_was() {
+    let quick = |inputs: Value, was: &str| {
+        record(json!({ "model": "quick", "attempts": [{ "target": was }], "draw": 0.9, "inputs": inputs }))
+    };
+    let chat = json!({ "first_token_ms": 200.5, "in_flight": 1 });
+    let cooling = |pause: u64| json!({ "cooling_ms": pause, "in_flight": 0 });
+    let facts = json!({ "header(x-team)": null, "images": 0, "tools": 0, "input_tokens": 9, "max_tokens": 0 });
+    let wishes = |wishes: Value| record(json!({ "facts": facts, "inputs": { "wishes": wishes } }));
+    let lines = [
+        quick(json!({ "health": { "box/m": { "first_token_ms": 10.0, "in_flight": 0 }, "demo/chat": chat } }), "box/m"),
+        quick(json!({ "health": { "box/m": { "first_token_ms": 900.0, "in_flight": 0 }, "demo/chat": chat } }), "demo/chat"),
+        // Where all were cooling, the one that was ready first was tried first.
+        quick(json!({ "health": { "box/m": cooling(900), "demo/chat": cooling(20) } }), "demo/chat"),
+        quick(json!({ "health": { "box/m": cooling(20), "demo/chat": cooling(900) } }), "box/m"),
+        // Known of one alone, and of none.
+        quick(json!({ "health": { "demo/chat": chat } }), "box/m"),
+        quick(json!({}), "box/m"),
+        // What was asked for is not kept, or cannot be obeyed any more.
+        wishes(json!("models")),
+        wishes(json!({ "models": ["box/m"], "provider": { "order": ["box"] }, "routing": { "model": { "sort": "cost" } } })),
+        wishes(json!({ "models": ["gone/m"] })),
+    ];
+    let new = format!("{NEW}\nallow_request_routing: true\n").replace("presets: {", "presets: { quick: \"fastest(box/m, demo/chat)\",");
+    let sandbox = Sandbox::with(&new).env("K", "k");
+    sandbox.write("calls.jsonl", &lines.join("\n"));
+    let json = sandbox.run(&["replay", "calls.jsonl", "--format", "json"]).expect(0).json();
+    assert_eq!(json["same"]["calls"], 4, "{json}");
+    assert_eq!(json["cannot_be_decided"], json!({ "health(box/m)": 2, "models": 1 }), "{json}");
+    let changed: Vec<(&Value, &Value)> =
+        json["changed"].as_array().unwrap().iter().map(|group| (&group["new"], &group["calls"])).collect();
+    assert!(changed.contains(&(&json!("refused with 400"), &json!(1))), "{json}");
+    assert!(changed.contains(&(&json!("box/m"), &json!(1))) && changed.len() == 2, "{json}");
+}

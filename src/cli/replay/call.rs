@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::facts::Recorded;
+use super::tally::Missing;
+use super::world::{Inputs, World};
 use crate::config::decode::moment;
 use crate::provider::cost::cost;
-use crate::table::{Draw, Health, Outcome, RoutingTable};
-use crate::wire::ProtocolId;
+use crate::table::{Draw, Outcome, RoutingTable};
+use crate::wire::{Operation, ProtocolId};
 use crate::wire::ir::Usage;
 
 /// What of a line of the access log a decision needs, and what it is compared with.
@@ -41,7 +44,16 @@ pub(super) struct Call {
     pub(super) tags: BTreeMap<String, String>,
     #[serde(default)]
     pub(super) facts: BTreeMap<String, Value>,
+    #[serde(default, deserialize_with = "exact")]
     draw: Option<f64>,
+    #[serde(default)]
+    pub(super) inputs: Inputs,
+}
+
+/// A number to its last bit: strategies draw more numbers from the bits of the first.
+fn exact<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
+    let text = Option::<Box<RawValue>>::deserialize(from)?;
+    Ok(text.and_then(|text| text.get().parse().ok()))
 }
 
 #[derive(Debug, Deserialize)]
@@ -53,9 +65,9 @@ struct Tried {
 pub(super) enum Redecided {
     /// It was not decided then: the gateway refused it before.
     Not,
-    /// The record does not say what a rule asks for.
+    /// The record does not say what a rule or a strategy asks for.
     Unknown {
-        fact: String,
+        missing: Missing,
     },
     Decided {
         was: String,
@@ -92,19 +104,31 @@ impl Call {
         u64::try_from(moment::rfc3339(self.time.as_deref()?)?).ok()
     }
 
-    /// Decides the call by `table`. Targets that were left out then are taken to be down.
+    /// A target was left out then.
+    pub(super) fn skips(&self, target: &str) -> bool {
+        self.skipped.iter().any(|skipped| skipped.target == target)
+    }
+
+    fn asks_for(&self) -> Operation {
+        match self.operation.as_str() {
+            "embed" => Operation::Embed,
+            _ => Operation::Generate,
+        }
+    }
+
+    /// Decides the call by `table`, in the world as it was.
     pub(super) fn again(&self, table: &RoutingTable) -> Redecided {
         // A request without a route was refused before it was decided about: no key, no body.
         let (Some(model), Some(was)) = (&self.model, self.was()) else { return Redecided::Not };
-        let mut health = Health::new(table);
-        for target in &self.skipped {
-            // Another file may not know the target, and then does not ask for it either.
-            let _ = health.down(&target.target);
-        }
-        let facts = Recorded::new(self, model, table);
-        let decision = table.select(&facts, &health, Draw(self.draw.unwrap_or(0.0)));
-        if let Some(fact) = facts.missed() {
-            return Redecided::Unknown { fact };
+        let (world, facts) = (World::new(self, table), Recorded::new(self, model, table));
+        let asked = match self.inputs.asked(table, facts.key(), self.asks_for()) {
+            Ok(asked) => asked,
+            Err(missing) => return Redecided::Unknown { missing },
+        };
+        let renamed = asked.renamed(&facts);
+        let decision = table.decide(&facts, (&asked, &renamed), &world, Draw(self.draw.unwrap_or(0.0)));
+        if let Some(missing) = facts.missed().map(Missing::Fact).or(world.missed()) {
+            return Redecided::Unknown { missing };
         }
         let (is, price) = match &decision.outcome {
             Outcome::Attempts { attempts, .. } => match attempts.first() {

@@ -1,7 +1,7 @@
 //! The facts of a recorded call. What the record does not say is noticed, and never guessed.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
@@ -18,22 +18,27 @@ pub(super) struct Recorded<'c> {
     key: Option<&'c ClientKey>,
     utc_offset: i32,
     /// The first fact that was asked for and is not in the record.
-    missed: RefCell<Option<String>>,
+    missed: OnceLock<String>,
 }
 
 impl<'c> Recorded<'c> {
     pub(super) fn new(call: &'c Call, model: &'c str, table: &'c RoutingTable) -> Recorded<'c> {
         let key = call.key.as_deref().and_then(|id| table.keys.iter().find(|key| *key.id == *id));
-        Recorded { call, model, key, utc_offset: table.utc_offset, missed: RefCell::new(None) }
+        Recorded { call, model, key, utc_offset: table.utc_offset, missed: OnceLock::new() }
+    }
+
+    /// The caller's key, as the table that decides knows it.
+    pub(super) fn key(&self) -> Option<&'c ClientKey> {
+        self.key
     }
 
     /// The fact because of which the decision means nothing.
     pub(super) fn missed(&self) -> Option<String> {
-        self.missed.borrow().clone()
+        self.missed.get().cloned()
     }
 
     fn miss(&self, name: &str) {
-        self.missed.borrow_mut().get_or_insert_with(|| name.to_owned());
+        self.missed.get_or_init(|| name.to_owned());
     }
 
     /// The recorded value; `None` is noticed.

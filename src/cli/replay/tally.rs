@@ -12,14 +12,31 @@ use crate::provider::cost::decimal;
 const MOST: usize = 200;
 const UNREADABLE_SHOWN: usize = 5;
 
+/// What a record does not say.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Missing {
+    /// A fact of the request, by its name in rules.
+    Fact(String),
+    /// What a strategy goes by, `health(openai/gpt-5)` or `turn(...)`, or a member in which the request asks for its way.
+    Input(String),
+}
+
+impl Missing {
+    fn name(&self) -> &str {
+        match self {
+            Missing::Fact(name) | Missing::Input(name) => name,
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     same: Group,
     changed: BTreeMap<(String, String), Group>,
     /// Calls of more groups than are told apart.
     others: Group,
-    /// By the fact that is missing.
-    unknown: BTreeMap<String, u64>,
+    /// By what is missing.
+    unknown: BTreeMap<Missing, u64>,
     not_decided: u64,
     unreadable: u64,
     first_unreadable: Vec<(u64, String)>,
@@ -81,9 +98,10 @@ impl Tally {
     pub(super) fn add(&mut self, number: u64, call: &Call, redecided: Redecided) {
         match redecided {
             Redecided::Not => self.not_decided += 1,
-            Redecided::Unknown { fact } => {
-                let is_full = self.unknown.len() >= MOST && !self.unknown.contains_key(&fact);
-                *self.unknown.entry(if is_full { "another fact".to_owned() } else { fact }).or_default() += 1;
+            Redecided::Unknown { missing } => {
+                let is_full = self.unknown.len() >= MOST && !self.unknown.contains_key(&missing);
+                let missing = if is_full { Missing::Fact("another fact".to_owned()) } else { missing };
+                *self.unknown.entry(missing).or_default() += 1;
             }
             Redecided::Decided { was, is, rule, cost } => {
                 let group = if was == is {
@@ -154,7 +172,7 @@ impl Tally {
             "same": self.same.json(),
             "changed": changed.collect::<Vec<_>>(),
             "changed_others": self.others.json(),
-            "cannot_be_decided": self.unknown,
+            "cannot_be_decided": self.unknown.iter().map(|(missing, count)| (missing.name(), *count)).collect::<BTreeMap<_, _>>(),
             "not_decided_then": self.not_decided,
             "unreadable": self.unreadable,
             "first_unreadable": unreadable.collect::<Vec<_>>(),
@@ -189,12 +207,16 @@ impl fmt::Display for Tally {
         if self.others.calls > 0 {
             writeln!(f, "\n{}: elsewhere, in more ways than are listed", counted(self.others.calls, "call"))?;
         }
-        for (fact, count) in &self.unknown {
-            writeln!(f, "\n{} cannot be decided: the log does not say `{fact}`", counted(*count, "call"))?;
+        let mut hints = (None, None);
+        for (missing, count) in &self.unknown {
+            let (calls, name) = (counted(*count, "call"), missing.name());
+            writeln!(f, "\n{calls} cannot be decided: the log does not say `{name}`")?;
+            match missing {
+                Missing::Fact(_) => hints.0 = Some("`access_log: { facts: all }` records what lies inside conversations"),
+                Missing::Input(_) => hints.1 = Some("measurements and turns are recorded of the targets that were compared then"),
+            }
         }
-        if !self.unknown.is_empty() {
-            writeln!(f, "  `access_log: {{ facts: all }}` records what lies inside conversations")?;
-        }
+        [hints.0, hints.1].into_iter().flatten().try_for_each(|hint| writeln!(f, "  {hint}"))?;
         if self.not_decided > 0 {
             writeln!(f, "\n{} had been refused before any decision", counted(self.not_decided, "call"))?;
         }

@@ -1,6 +1,7 @@
 //! Wishes as they stand in a request.
 
 use serde::Deserialize;
+use serde_json::{Map, Value, json};
 
 use super::{MEMBERS, Sort, Wishes};
 
@@ -111,6 +112,42 @@ impl Wishes {
     }
 }
 
+impl Wishes {
+    /// Members that [`Wishes::read`] reads as these wishes, without what says nothing.
+    pub fn to_json(&self) -> Value {
+        let [models, provider, routing] = MEMBERS;
+        let list = |names: &[String]| (!names.is_empty()).then(|| json!(names));
+        let sort = self.sort.map(|sort| match sort {
+            Sort::Cost => "price",
+            Sort::Latency => "latency",
+            Sort::Performance => "throughput",
+        });
+        let max_price = object([("prompt", self.most_input.map(Value::from)), ("completion", self.most_output.map(Value::from))]);
+        let of_provider = object([
+            ("order", list(&self.order)),
+            ("only", list(&self.only)),
+            ("ignore", list(&self.ignore)),
+            ("sort", sort.map(Value::from)),
+            ("allow_fallbacks", self.allow_fallbacks.map(Value::from)),
+            ("require_parameters", self.require_parameters.then_some(Value::Bool(true))),
+            ("max_price", max_price),
+        ]);
+        let of_routing = object([
+            ("model", object([("sort", self.sort_models.map(|sort| sort.word().into()))])),
+            ("provider", object([("fallbacks", list(&self.fallbacks))])),
+        ]);
+        object([(models, list(&self.models)), (provider, of_provider), (routing, of_routing)])
+            .unwrap_or_else(|| Value::Object(Map::new()))
+    }
+}
+
+/// The members that there are; `None` without any.
+fn object<const N: usize>(members: [(&str, Option<Value>); N]) -> Option<Value> {
+    let there: Map<String, Value> =
+        members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
+    (!there.is_empty()).then_some(Value::Object(there))
+}
+
 /// The member's value; `null` is none.
 fn of<'b, T: Deserialize<'b>>(
     name: &'static str,
@@ -149,6 +186,32 @@ mod tests {
         let wishes = read(&[("routing", routing), ("models", "null")]).unwrap();
         assert_eq!((wishes.models, wishes.fallbacks), (vec!["z".to_owned()], vec!["c".to_owned()]));
         assert_eq!(wishes.sort_models, Some(Sort::Latency));
+    }
+
+    #[test]
+    fn what_is_written_is_read_as_the_same() {
+        let names = |name: &str| vec![name.to_owned(), "z".to_owned()];
+        let all = Wishes {
+            models: names("a"),
+            order: names("b"),
+            only: names("c"),
+            ignore: names("d"),
+            fallbacks: names("e"),
+            sort: Some(Sort::Performance),
+            sort_models: Some(Sort::Latency),
+            allow_fallbacks: Some(false),
+            require_parameters: true,
+            most_input: Some(0.25),
+            most_output: Some(3.0),
+        };
+        let (sort, sort_models) = (Some(Sort::Cost), Some(Sort::Cost));
+        for wishes in [all, Wishes::default(), Wishes { sort, sort_models, ..Wishes::default() }] {
+            let written = wishes.to_json();
+            let members = written.as_object().unwrap();
+            let texts: Vec<(&str, String)> = members.iter().map(|(name, value)| (&**name, value.to_string())).collect();
+            let text = |name: &str| texts.iter().find(|(known, _)| *known == name).map(|(_, text)| text.as_str());
+            assert_eq!(Wishes::read(text), Ok(wishes), "{written}");
+        }
     }
 
     #[test]
