@@ -9,10 +9,10 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::record::MOST;
+use crate::table::RoutingTable;
 use crate::table::health::{Condition, Vitals};
 use crate::table::wishes::Asked;
 use crate::table::witness::Seen;
-use crate::table::RoutingTable;
 
 /// Bytes of the wishes that are kept. Of longer ones only the first member's name is.
 const LONGEST: usize = 4_096;

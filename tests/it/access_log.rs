@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use routeplane::telemetry::Record;
-use routeplane::telemetry::otlp::Trace;
 use routeplane::telemetry::inputs::{Inputs, Measured};
+use routeplane::telemetry::otlp::Trace;
 use routeplane::telemetry::record::{Fact, Fault, Skipped, Tried};
 use routeplane::wire::ProtocolId;
 use routeplane::wire::ir::Usage;
@@ -209,12 +209,8 @@ fn full() -> Record {
     (record.decided, record.first, record.draw) = (Some(Duration::ZERO), Some(Duration::ZERO), Some(0.5));
     record.tags = vec![("a".into(), "b".into())];
     record.facts = vec![("user".into(), Fact::Absent)];
-    let measured = Measured {
-        cooling_ms: Some(Duration::ZERO),
-        first_token_ms: Some(1.0),
-        latency_ms: Some(1.0),
-        in_flight: 1,
-    };
+    let measured =
+        Measured { cooling_ms: Some(Duration::ZERO), first_token_ms: Some(1.0), latency_ms: Some(1.0), in_flight: 1 };
     record.inputs = Some(Box::new(Inputs {
         health: vec![("x".into(), measured)],
         turns: vec![("x".into(), 1)],

@@ -177,8 +177,11 @@ async fn a_reload_in_the_middle_of_a_hedge_changes_nothing_for_it() {
     for stream in [false, true] {
         let first = MockUpstream::start([Act::StallBeforeHead]).await;
         let (second, third) = (MockUpstream::good().await, MockUpstream::good().await);
-        let entries =
-            [("first", "openai-chat", &first), ("second", "anthropic-messages", &second), ("third", "openai-chat", &third)];
+        let entries = [
+            ("first", "openai-chat", &first),
+            ("second", "anthropic-messages", &second),
+            ("third", "openai-chat", &third),
+        ];
         let once = "retries: { attempts: 1 }\n";
         let gateway = Gateway::start(&format!("{}{once}presets:\n  r: \"{LATE}\"\n", providers(&entries))).await;
         let mut waiting = Caller::Chat.begin(gateway.address, "@r", "hello", stream).await;

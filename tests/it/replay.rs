@@ -136,7 +136,10 @@ async fn what_strategies_went_by_is_recorded() {
     assert_eq!(of("demo/chat", true)["inputs"]["wishes"], wished);
 
     // A strategy that was not there goes by what nobody has measured; and callers may no longer choose.
-    sandbox.write("new.yaml", &CHOOSING.replace("idle: least_busy", "idle: fastest").replace("turns: round_robin", "turns: least_busy"));
+    sandbox.write(
+        "new.yaml",
+        &CHOOSING.replace("idle: least_busy", "idle: fastest").replace("turns: round_robin", "turns: least_busy"),
+    );
     let said = sandbox.run(&["replay", "calls.jsonl", "--config", "new.yaml"]).expect(0).stdout;
     assert!(said.contains("cannot be decided: the log does not say `health(demo/"), "{said}");
     assert!(said.contains("of the targets that were compared then") && !said.contains("facts: all"), "{said}");
@@ -156,7 +159,10 @@ fn the_world_of_a_call_is_taken_as_it_was() {
     let wishes = |wishes: Value| record(json!({ "facts": facts, "inputs": { "wishes": wishes } }));
     let lines = [
         quick(json!({ "health": { "box/m": { "first_token_ms": 10.0, "in_flight": 0 }, "demo/chat": chat } }), "box/m"),
-        quick(json!({ "health": { "box/m": { "first_token_ms": 900.0, "in_flight": 0 }, "demo/chat": chat } }), "demo/chat"),
+        quick(
+            json!({ "health": { "box/m": { "first_token_ms": 900.0, "in_flight": 0 }, "demo/chat": chat } }),
+            "demo/chat",
+        ),
         // Where all were cooling, the one that was ready first was tried first.
         quick(json!({ "health": { "box/m": cooling(900), "demo/chat": cooling(20) } }), "demo/chat"),
         quick(json!({ "health": { "box/m": cooling(20), "demo/chat": cooling(900) } }), "box/m"),
@@ -165,10 +171,13 @@ fn the_world_of_a_call_is_taken_as_it_was() {
         quick(json!({}), "box/m"),
         // What was asked for is not kept, or cannot be obeyed any more.
         wishes(json!("models")),
-        wishes(json!({ "models": ["box/m"], "provider": { "order": ["box"] }, "routing": { "model": { "sort": "cost" } } })),
+        wishes(
+            json!({ "models": ["box/m"], "provider": { "order": ["box"] }, "routing": { "model": { "sort": "cost" } } }),
+        ),
         wishes(json!({ "models": ["gone/m"] })),
     ];
-    let new = format!("{NEW}\nallow_request_routing: true\n").replace("presets: {", "presets: { quick: \"fastest(box/m, demo/chat)\",");
+    let new = format!("{NEW}\nallow_request_routing: true\n")
+        .replace("presets: {", "presets: { quick: \"fastest(box/m, demo/chat)\",");
     let sandbox = Sandbox::with(&new).env("K", "k");
     sandbox.write("calls.jsonl", &lines.join("\n"));
     let json = sandbox.run(&["replay", "calls.jsonl", "--format", "json"]).expect(0).json();

@@ -12,8 +12,8 @@ use super::world::{Inputs, World};
 use crate::config::decode::moment;
 use crate::provider::cost::cost;
 use crate::table::{Draw, Outcome, RoutingTable};
-use crate::wire::{Operation, ProtocolId};
 use crate::wire::ir::Usage;
+use crate::wire::{Operation, ProtocolId};
 
 /// What of a line of the access log a decision needs, and what it is compared with.
 #[derive(Debug, Deserialize)]

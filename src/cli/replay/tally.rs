@@ -212,8 +212,12 @@ impl fmt::Display for Tally {
             let (calls, name) = (counted(*count, "call"), missing.name());
             writeln!(f, "\n{calls} cannot be decided: the log does not say `{name}`")?;
             match missing {
-                Missing::Fact(_) => hints.0 = Some("`access_log: { facts: all }` records what lies inside conversations"),
-                Missing::Input(_) => hints.1 = Some("measurements and turns are recorded of the targets that were compared then"),
+                Missing::Fact(_) => {
+                    hints.0 = Some("`access_log: { facts: all }` records what lies inside conversations")
+                }
+                Missing::Input(_) => {
+                    hints.1 = Some("measurements and turns are recorded of the targets that were compared then")
+                }
             }
         }
         [hints.0, hints.1].into_iter().flatten().try_for_each(|hint| writeln!(f, "  {hint}"))?;

@@ -122,7 +122,8 @@ impl Wishes {
             Sort::Latency => "latency",
             Sort::Performance => "throughput",
         });
-        let max_price = object([("prompt", self.most_input.map(Value::from)), ("completion", self.most_output.map(Value::from))]);
+        let max_price =
+            object([("prompt", self.most_input.map(Value::from)), ("completion", self.most_output.map(Value::from))]);
         let of_provider = object([
             ("order", list(&self.order)),
             ("only", list(&self.only)),
