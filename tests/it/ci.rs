@@ -135,7 +135,7 @@ async fn pre_commit_runs_the_hooks() {
            \"$PWD\" \"$(git -C hooks rev-parse HEAD)\" > .pre-commit-config.yaml
          git add routeplane.yaml .pre-commit-config.yaml",
     );
-    let all = format!("{}/bin/pre-commit run --all-files", python.display());
+    let all = format!("{}/bin/python -m pre_commit run --all-files", python.display());
     let (code, told) = run(&sandbox, &all, &[]);
     assert!(
         code == 1 && told.contains("unknown fact `modle`") && told.contains("files were modified"),
