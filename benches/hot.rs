@@ -15,7 +15,9 @@ use bytes::Bytes;
 use routeplane::config::{self, Env, Files, Inputs};
 use routeplane::proxy::pipe::{Out, Pipe, Terms};
 use routeplane::rule::request::RequestShape;
+use routeplane::table::explain::explain;
 use routeplane::table::select::AllUp;
+use routeplane::table::wishes::Asked;
 use routeplane::table::{Draw, Outcome, RoutingTable};
 use routeplane::wire::envelope::Edit;
 use routeplane::wire::quirk::Quirks;
@@ -97,6 +99,8 @@ fn functions() -> Vec<Function> {
         select_measured("select, 100 rules of numbers and flags", 100),
         select_measured("select, 1,000 rules of numbers and flags", 1_000),
         select_measured("select, 10,000 rules of numbers and flags", 10_000),
+        explain_among("explain, 10 rules", 10),
+        explain_among("explain, 1,000 rules", 1_000),
         relay("relay, 20 events at once", whole_stream()),
         relay_one(),
         translate_one("one event, chat to messages", ProtocolId::OpenAiChat, ProtocolId::AnthropicMessages),
@@ -191,6 +195,25 @@ fn select(name: &'static str, model: &str) -> Function {
 
 /// Rules as a gateway of many teams has them: for a team, for a team's models, for a size. The last one fires.
 fn select_among(name: &'static str, count: usize) -> Function {
+    let (table, facts) = teams(count);
+    select_last(name, table, facts, count)
+}
+
+/// The same rules with the reasons: why each of those above did not fire.
+fn explain_among(name: &'static str, count: usize) -> Function {
+    let (table, facts) = teams(count);
+    Function {
+        name,
+        copied: None,
+        call: Box::new(move || {
+            let explanation = explain(&table, black_box(&facts), (&Asked::Nothing, &[]), &AllUp, Draw(0.5));
+            assert_eq!(explanation.rules.len(), count + 1);
+            black_box(explanation);
+        }),
+    }
+}
+
+fn teams(count: usize) -> (RoutingTable, RequestShape) {
     let rule = |n: usize| match n % 10 {
         0 => format!("when header(\"x-team\") == \"t{n}\" and model ~ \"gpt-{n}*\" -> up/m1"),
         1 => format!("when model == \"alias-{n}\" and not stream -> up/m2"),
@@ -199,7 +222,7 @@ fn select_among(name: &'static str, count: usize) -> Function {
     };
     let mut facts = RequestShape::new("gpt-5");
     facts.headers.insert("x-team".to_owned(), "last".to_owned());
-    select_last(name, count, rule, "when header(\"x-team\") == \"last\" -> up/m1", facts)
+    (ruled(count, rule, "when header(\"x-team\") == \"last\" -> up/m1"), facts)
 }
 
 /// Rules that ask for no text: for a size, for a limit, for a tool. The last one fires.
@@ -213,24 +236,22 @@ fn select_measured(name: &'static str, count: usize) -> Function {
     let mut facts = RequestShape::new("gpt-5");
     (facts.input_tokens, facts.max_tokens, facts.images, facts.stream) = (795, 42, 5, false);
     facts.tools = vec!["bash".to_owned(), "grep".to_owned()];
-    select_last(name, count, rule, "when images > 4 -> up/m2", facts)
+    select_last(name, ruled(count, rule, "when images > 4 -> up/m2"), facts, count)
 }
 
 /// `count` rules, and one below them that fires.
-fn select_last(
-    name: &'static str,
-    count: usize,
-    rule: impl Fn(usize) -> String,
-    last: &str,
-    facts: RequestShape,
-) -> Function {
+fn ruled(count: usize, rule: impl Fn(usize) -> String, last: &str) -> RoutingTable {
     let rules: String = (1..=count).map(|n| format!("  {}\n", rule(n))).collect();
     let file = format!(
         "version: 1\nproviders:\n  up: {{ protocol: openai-chat, base_url: \"http://127.0.0.1:1/v1\", models: [m1, m2, m3] }}\n\
          rules: |\n{rules}  {last}\n"
     );
     let inputs = Inputs { file: Some(("routeplane.yaml", &file)), listen: None, env: &Env::default(), files: &NoFiles };
-    let table = config::compile(inputs).table.expect("the bench's file compiles");
+    config::compile(inputs).table.expect("the bench's file compiles")
+}
+
+/// Decides by the rule below `count` others.
+fn select_last(name: &'static str, table: RoutingTable, facts: RequestShape, count: usize) -> Function {
     let number = u32::try_from(count + 1).ok();
     Function {
         name,
