@@ -176,22 +176,30 @@ impl Part {
 
 static USAGE: Needle = Needle::new("\"usage\"");
 
-/// Whether there is a usage that is not `null`, as it is in all chunks but one.
-fn counts(text: &[u8]) -> bool {
-    let is_null = |rest: &[u8]| {
-        let value = rest.trim_ascii_start().strip_prefix(b":");
-        value.is_some_and(|value| value.trim_ascii_start().starts_with(b"null"))
-    };
-    USAGE.tails(text).any(|rest| !is_null(rest))
+/// The values of all members `usage`, however deep, but for `null`, which they are in all chunks but one.
+fn values(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    USAGE.tails(text).filter_map(value_of).filter(|value| !value.starts_with(b"null"))
 }
 
-/// Usage of a whole answer or of a chunk. Of the answer's words nothing is read.
+/// What stands behind a key and its colon.
+fn value_of(rest: &[u8]) -> Option<&[u8]> {
+    rest.trim_ascii_start().strip_prefix(b":").map(<[u8]>::trim_ascii_start)
+}
+
+/// Usage of a whole answer or of a chunk. Nothing else of it is read, unless it has several.
 pub(super) fn of_answer(body: &[u8]) -> Option<Usage> {
-    if !counts(body) {
-        return None;
+    let mut values = values(body);
+    let (first, more) = (values.next()?, values.next());
+    if more.is_some() {
+        return of_parts(body);
     }
+    serde_json::Deserializer::from_slice(first).into_iter::<Counts>().next()?.ok()?.read()
+}
+
+/// The answer's own usage, else that of a part of it.
+fn of_parts(body: &[u8]) -> Option<Usage> {
     let members = Outline::with_repeats(json::utf8(body).ok()?).ok()?;
-    let part = |name: &str| members.get(name).filter(|part| counts(part.as_bytes()));
+    let part = |name: &str| members.get(name).filter(|part| values(part.as_bytes()).next().is_some());
     let own = || serde_json::from_str::<Counts>(members.get("usage")?).ok()?.read();
     // Groq, whose last chunk has it twice.
     let groq = || serde_json::from_str::<Part>(part("x_groq")?).ok()?.read();
@@ -373,6 +381,9 @@ mod tests {
         for text in [
             r#"{"choices":[],"x_groq":{"id":"r","usage":{"prompt_tokens":3}}}"#,
             r#"{"choices":[{"index":0,"usage":{"prompt_tokens":3}}],"usage":null}"#,
+            r#"{"x_groq":{"usage":{"prompt_tokens":1}},"usage":{"prompt_tokens":3},"choices":[]}"#,
+            r#"{"choices":[{"usage":{}},{"usage":{"prompt_tokens":3}}]}"#,
+            r#"{"choices":[{"delta":{"content":"\"usage\":7"},"kind":"usage"}],"usage" : {"prompt_tokens":3}}"#,
         ] {
             assert_eq!(of_answer(text.as_bytes()).and_then(|usage| usage.input), Some(3), "{text}");
         }
