@@ -28,7 +28,6 @@ const RUNS: u32 = 100;
 
 /// One function with its input, ready to be called again and again.
 struct Function {
-    name: &'static str,
     call: Box<dyn FnMut()>,
     /// Bytes that a call copies from what came to what leaves; `None` where nothing of that kind happens.
     copied: Option<usize>,
@@ -43,7 +42,8 @@ fn main() {
 }
 
 fn run(name: &str, runs: u32) {
-    let mut function = functions().into_iter().find(|function| function.name == name).expect("a function of this name");
+    let lazy = functions().into_iter().find(|lazy| lazy.name == name).expect("a function of this name");
+    let mut function = (lazy.make)();
     for _ in 0..runs {
         (function.call)();
     }
@@ -52,7 +52,8 @@ fn run(name: &str, runs: u32) {
 fn report() {
     println!("| function | allocations | bytes allocated | bytes copied | instructions |");
     println!("|---|---|---|---|---|");
-    for Function { name, mut call, copied } in functions() {
+    for Lazy { name, make } in functions() {
+        let Function { mut call, copied } = make();
         // What is only set up once is not the function's.
         call();
         let counted = allocation_counter::measure(&mut call);
@@ -81,33 +82,43 @@ fn collected(name: &str, runs: u32) -> Option<u64> {
     Some(line.unwrap_or_else(|| panic!("valgrind: {said}")).trim().parse().expect("a number of instructions"))
 }
 
-fn functions() -> Vec<Function> {
+/// A function that is made when it is wanted: a table of 10,000 rules takes longer to compile than a hundred decisions.
+struct Lazy {
+    name: &'static str,
+    make: Box<dyn FnOnce() -> Function>,
+}
+
+fn lazy(name: &'static str, make: impl FnOnce() -> Function + 'static) -> Lazy {
+    Lazy { name, make: Box::new(make) }
+}
+
+fn functions() -> Vec<Lazy> {
     vec![
-        peek("peek, 250 bytes", chat_body(0)),
-        peek("peek, 120 KB", chat_body(120 << 10)),
-        splice("splice, 250 bytes", chat_body(0)),
-        splice("splice, 120 KB", chat_body(120 << 10)),
-        select("select, a target", "up/m1"),
-        select("select, a preset of three", "@three"),
-        select_among("select, 1 rule", 1),
-        select_among("select, 10 rules", 10),
-        select_among("select, 100 rules", 100),
-        select_among("select, 1,000 rules", 1_000),
-        select_among("select, 10,000 rules", 10_000),
-        select_measured("select, 1 rule of numbers and flags", 1),
-        select_measured("select, 10 rules of numbers and flags", 10),
-        select_measured("select, 100 rules of numbers and flags", 100),
-        select_measured("select, 1,000 rules of numbers and flags", 1_000),
-        select_measured("select, 10,000 rules of numbers and flags", 10_000),
-        explain_among("explain, 10 rules", 10),
-        explain_among("explain, 1,000 rules", 1_000),
-        relay("relay, 20 events at once", whole_stream()),
-        relay_one(),
-        translate_one("one event, chat to messages", ProtocolId::OpenAiChat, ProtocolId::AnthropicMessages),
-        translate_one("one event, chat to responses", ProtocolId::OpenAiChat, ProtocolId::OpenAiResponses),
-        translate_one("one event, messages to chat", ProtocolId::AnthropicMessages, ProtocolId::OpenAiChat),
-        translate_one("one event, gemini to chat", ProtocolId::Gemini, ProtocolId::OpenAiChat),
-        translate_one("one event, responses to chat", ProtocolId::OpenAiResponses, ProtocolId::OpenAiChat),
+        lazy("peek, 250 bytes", || peek(chat_body(0))),
+        lazy("peek, 120 KB", || peek(chat_body(120 << 10))),
+        lazy("splice, 250 bytes", || splice(chat_body(0))),
+        lazy("splice, 120 KB", || splice(chat_body(120 << 10))),
+        lazy("select, a target", || select("up/m1")),
+        lazy("select, a preset of three", || select("@three")),
+        lazy("select, 1 rule", || select_among(1)),
+        lazy("select, 10 rules", || select_among(10)),
+        lazy("select, 100 rules", || select_among(100)),
+        lazy("select, 1,000 rules", || select_among(1_000)),
+        lazy("select, 10,000 rules", || select_among(10_000)),
+        lazy("select, 1 rule of numbers and flags", || select_measured(1)),
+        lazy("select, 10 rules of numbers and flags", || select_measured(10)),
+        lazy("select, 100 rules of numbers and flags", || select_measured(100)),
+        lazy("select, 1,000 rules of numbers and flags", || select_measured(1_000)),
+        lazy("select, 10,000 rules of numbers and flags", || select_measured(10_000)),
+        lazy("explain, 10 rules", || explain_among(10)),
+        lazy("explain, 1,000 rules", || explain_among(1_000)),
+        lazy("relay, 20 events at once", || relay(whole_stream())),
+        lazy("relay, one event", relay_one),
+        lazy("one event, chat to messages", || translate_one(ProtocolId::OpenAiChat, ProtocolId::AnthropicMessages)),
+        lazy("one event, chat to responses", || translate_one(ProtocolId::OpenAiChat, ProtocolId::OpenAiResponses)),
+        lazy("one event, messages to chat", || translate_one(ProtocolId::AnthropicMessages, ProtocolId::OpenAiChat)),
+        lazy("one event, gemini to chat", || translate_one(ProtocolId::Gemini, ProtocolId::OpenAiChat)),
+        lazy("one event, responses to chat", || translate_one(ProtocolId::OpenAiResponses, ProtocolId::OpenAiChat)),
     ]
 }
 
@@ -127,10 +138,9 @@ fn chat() -> &'static dyn Protocol {
     ProtocolId::OpenAiChat.codec().unwrap()
 }
 
-fn peek(name: &'static str, body: Bytes) -> Function {
+fn peek(body: Bytes) -> Function {
     let inbound = chat().inbound().unwrap();
     Function {
-        name,
         copied: None,
         call: Box::new(move || {
             black_box(inbound.peek(&HEAD, black_box(&body)).unwrap());
@@ -139,12 +149,11 @@ fn peek(name: &'static str, body: Bytes) -> Function {
 }
 
 /// The edits of an ordinary pass-through: the model's name, and usage asked for.
-fn splice(name: &'static str, body: Bytes) -> Function {
+fn splice(body: Bytes) -> Function {
     // The envelope borrows from the body, and both live as long as the bench.
     let body: &'static Bytes = Box::leak(Box::new(body));
     let envelope = chat().inbound().unwrap().peek(&HEAD, body).unwrap();
     Function {
-        name,
         copied: None,
         call: Box::new(move || {
             let edits = [
@@ -180,10 +189,9 @@ rules: |
     compilation.table.expect("the bench's file compiles")
 }
 
-fn select(name: &'static str, model: &str) -> Function {
+fn select(model: &str) -> Function {
     let (table, facts) = (table(), RequestShape::new(model));
     Function {
-        name,
         copied: None,
         call: Box::new(move || {
             let decision = table.select(black_box(&facts), &AllUp, Draw(0.5));
@@ -194,16 +202,15 @@ fn select(name: &'static str, model: &str) -> Function {
 }
 
 /// Rules as a gateway of many teams has them: for a team, for a team's models, for a size. The last one fires.
-fn select_among(name: &'static str, count: usize) -> Function {
+fn select_among(count: usize) -> Function {
     let (table, facts) = teams(count);
-    select_last(name, table, facts, count)
+    select_last(table, facts, count)
 }
 
 /// The same rules with the reasons: why each of those above did not fire.
-fn explain_among(name: &'static str, count: usize) -> Function {
+fn explain_among(count: usize) -> Function {
     let (table, facts) = teams(count);
     Function {
-        name,
         copied: None,
         call: Box::new(move || {
             let explanation = explain(&table, black_box(&facts), (&Asked::Nothing, &[]), &AllUp, Draw(0.5));
@@ -226,7 +233,7 @@ fn teams(count: usize) -> (RoutingTable, RequestShape) {
 }
 
 /// Rules that ask for no text: for a size, for a limit, for a tool. The last one fires.
-fn select_measured(name: &'static str, count: usize) -> Function {
+fn select_measured(count: usize) -> Function {
     let rule = |n: usize| match n % 4 {
         0 => format!("when input_tokens >= {} and input_tokens < {} -> up/m1", 100 * n, 100 * n + 90),
         1 => format!("when tool(\"t{n}\") and not stream -> up/m2"),
@@ -236,7 +243,7 @@ fn select_measured(name: &'static str, count: usize) -> Function {
     let mut facts = RequestShape::new("gpt-5");
     (facts.input_tokens, facts.max_tokens, facts.images, facts.stream) = (795, 42, 5, false);
     facts.tools = vec!["bash".to_owned(), "grep".to_owned()];
-    select_last(name, ruled(count, rule, "when images > 4 -> up/m2"), facts, count)
+    select_last(ruled(count, rule, "when images > 4 -> up/m2"), facts, count)
 }
 
 /// `count` rules, and one below them that fires.
@@ -251,10 +258,9 @@ fn ruled(count: usize, rule: impl Fn(usize) -> String, last: &str) -> RoutingTab
 }
 
 /// Decides by the rule below `count` others.
-fn select_last(name: &'static str, table: RoutingTable, facts: RequestShape, count: usize) -> Function {
+fn select_last(table: RoutingTable, facts: RequestShape, count: usize) -> Function {
     let number = u32::try_from(count + 1).ok();
     Function {
-        name,
         copied: None,
         call: Box::new(move || {
             let decision = table.select(black_box(&facts), &AllUp, Draw(0.5));
@@ -287,7 +293,7 @@ fn copied(came: &Bytes, left: &Bytes) -> usize {
     if memory.start <= place.start && place.end <= memory.end { 0 } else { left.len() }
 }
 
-fn relay(name: &'static str, stream: Bytes) -> Function {
+fn relay(stream: Bytes) -> Function {
     let call = |stream: &Bytes| {
         let (mut pipe, mut out) = (new_relay(), Out::default());
         pipe.push(stream.clone(), &mut out);
@@ -299,26 +305,26 @@ fn relay(name: &'static str, stream: Bytes) -> Function {
     let call = Box::new(move || {
         black_box(call(black_box(&stream)));
     });
-    Function { name, copied, call }
+    Function { copied, call }
 }
 
 /// One event of a stream that is under way.
 fn relay_one() -> Function {
-    under_way("relay, one event", new_relay(), Bytes::from(event("{\"content\":\" word\"}")))
+    under_way(new_relay(), Bytes::from(event("{\"content\":\" word\"}")))
 }
 
 /// The same for a caller of another protocol.
-fn translate_one(name: &'static str, from: ProtocolId, to: ProtocolId) -> Function {
+fn translate_one(from: ProtocolId, to: ProtocolId) -> Function {
     let (outbound, inbound) = (from.codec().unwrap().outbound().unwrap(), to.codec().unwrap().inbound().unwrap());
     let request = chat().inbound().unwrap().decode_request(&HEAD, &chat_body(0)).unwrap();
     let (decoder, encoder) = (outbound.stream_decoder(&Quirks::default()), inbound.stream_encoder(&HEAD, &request));
     let mut pipe = Pipe::translate(inbound, outbound, &HEAD, decoder, encoder);
     let (begin, one) = said_by(from);
     pipe.push(Bytes::from(begin), &mut Out::default());
-    under_way(name, pipe, Bytes::from(one))
+    under_way(pipe, Bytes::from(one))
 }
 
-fn under_way(name: &'static str, mut pipe: Pipe, one: Bytes) -> Function {
+fn under_way(mut pipe: Pipe, one: Bytes) -> Function {
     let mut call = move |one: &Bytes| {
         let mut out = Out::default();
         pipe.push(one.clone(), &mut out);
@@ -327,12 +333,12 @@ fn under_way(name: &'static str, mut pipe: Pipe, one: Bytes) -> Function {
     // With the first word some protocols begin a block.
     call(&one);
     let left = call(&one);
-    assert!(!left.is_empty(), "{name} says nothing");
+    assert!(!left.is_empty(), "an event says nothing");
     let copied = Some(copied(&one, &left));
     let call = Box::new(move || {
         black_box(call(black_box(&one)));
     });
-    Function { name, copied, call }
+    Function { copied, call }
 }
 
 /// How a stream begins, and an event with one word more.
