@@ -43,6 +43,11 @@ impl Needle {
         })
     }
 
+    /// What follows each occurrence and a colon: the values of members of this name, and whatever stands behind them.
+    pub(super) fn values<'t>(&self, text: &'t [u8]) -> impl Iterator<Item = &'t [u8]> {
+        self.tails(text).filter_map(|rest| Some(rest.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start()))
+    }
+
     /// What follows each occurrence.
     pub(super) fn tails<'t>(&self, text: &'t [u8]) -> impl Iterator<Item = &'t [u8]> {
         self.finder().find_iter(text).filter_map(|at| text.get(at + self.text.len()..))

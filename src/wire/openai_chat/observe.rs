@@ -52,9 +52,8 @@ pub(super) fn finishes(frame: &Frame<'_>) -> SmallVec<[u64; 2]> {
 fn plain_text(chunk: &[u8]) -> Option<usize> {
     let is_text = |value: &[u8]| value.starts_with(b"\"") && !value.starts_with(b"\"\"");
     let is_null = |value: &[u8]| value.starts_with(b"null");
-    let text = values_of(chunk, &CONTENT).find(|value| is_text(value))?;
-    let plain =
-        values_of(chunk, &FINISH_REASON).all(is_null) && values_of(chunk, &USAGE).all(is_null) && !ERROR.is_in(chunk);
+    let text = CONTENT.values(chunk).find(|value| is_text(value))?;
+    let plain = FINISH_REASON.values(chunk).all(is_null) && USAGE.values(chunk).all(is_null) && !ERROR.is_in(chunk);
     plain.then(|| string_len(text))
 }
 
@@ -65,11 +64,6 @@ static ERROR: Needle = Needle::new("\"error\"");
 static REASONING_CONTENT: Needle = Needle::new("\"reasoning_content\"");
 static REASONING: Needle = Needle::new("\"reasoning\"");
 static ARGUMENTS: Needle = Needle::new("\"arguments\"");
-
-/// What follows each `key` and its colon.
-fn values_of<'c>(chunk: &'c [u8], key: &'static Needle) -> impl Iterator<Item = &'c [u8]> {
-    key.tails(chunk).filter_map(|rest| Some(rest.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start()))
-}
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

@@ -178,12 +178,7 @@ static USAGE: Needle = Needle::new("\"usage\"");
 
 /// The values of all members `usage`, however deep, but for `null`, which they are in all chunks but one.
 fn values(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    USAGE.tails(text).filter_map(value_of).filter(|value| !value.starts_with(b"null"))
-}
-
-/// What stands behind a key and its colon.
-fn value_of(rest: &[u8]) -> Option<&[u8]> {
-    rest.trim_ascii_start().strip_prefix(b":").map(<[u8]>::trim_ascii_start)
+    USAGE.values(text).filter(|value| !value.starts_with(b"null"))
 }
 
 /// Usage of a whole answer or of a chunk. Nothing else of it is read, unless it has several.
