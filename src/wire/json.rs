@@ -45,6 +45,16 @@ impl Ext {
             |(key, value): &&(String, Box<RawValue>)| !key.starts_with('#') && !matches!(value.get(), "null" | "false");
         self.0.iter().filter(asks).map(|(key, _)| key.as_str())
     }
+
+    /// Takes over every member of `newer`, in the place of an older one of the same name.
+    pub fn replace(&mut self, newer: &Ext) {
+        for (key, value) in &newer.0 {
+            match self.0.iter_mut().find(|(name, _)| name == key) {
+                Some((_, old)) => old.clone_from(value),
+                None => self.0.push((key.clone(), value.clone())),
+            }
+        }
+    }
 }
 
 impl PartialEq for Ext {

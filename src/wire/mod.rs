@@ -5,6 +5,7 @@
 
 pub mod anthropic_messages;
 pub mod bedrock_converse;
+mod blocks;
 mod ending;
 pub mod envelope;
 pub mod frame;

@@ -30,17 +30,21 @@ impl Needle {
     /// The length of the JSON string that is the value of the first member of this name, escapes as they are written; 0 where
     /// there is none.
     pub(super) fn text_len(&self, text: &[u8]) -> usize {
-        let value = self.tails(text).next().and_then(|rest| rest.trim_ascii_start().strip_prefix(b":"));
-        value.map_or(0, |value| string_len(value.trim_ascii_start()))
+        self.values(text).next().map_or(0, string_len)
     }
 
     /// The JSON strings that are values of members of this name, without empty and very long ones.
     pub(super) fn texts(&self, text: &[u8]) -> impl Iterator<Item = Box<str>> {
-        self.tails(text).filter_map(|rest| {
-            let value = rest.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+        self.values(text).filter_map(|value| {
             let length = Some(string_len(value)).filter(|length| (1..=LONGEST).contains(length))?;
             serde_json::from_slice(value.get(..length + 2)?).ok()
         })
+    }
+
+    /// Whether any member of this name is an empty text. A quotation mark inside of a JSON string is escaped, so only members
+    /// are found.
+    pub(super) fn is_empty_text(&self, text: &[u8]) -> bool {
+        self.values(text).any(|value| value.starts_with(b"\"\""))
     }
 
     /// What follows each occurrence and a colon: the values of members of this name, and whatever stands behind them.

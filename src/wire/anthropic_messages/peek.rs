@@ -2,8 +2,6 @@
 
 use std::borrow::Cow;
 
-use memchr::memmem;
-
 use super::usage::Counts;
 use crate::wire::envelope::Envelope;
 use crate::wire::frame::Frame;
@@ -32,18 +30,14 @@ pub(super) fn envelope(body: &[u8]) -> Result<Envelope<'_>, ir::Error> {
 /// Whether a member `signature` is empty anywhere in the body: in a history that is the mark of thoughts that this gateway
 /// translated from another vendor's. Within a JSON string the quotes of the name would be escaped, so only members are found.
 pub(super) fn has_empty_signature(body: &[u8]) -> bool {
-    const NAME: &[u8] = b"\"signature\"";
-    memmem::find_iter(body, NAME).any(|at| {
-        let after = body.get(at + NAME.len()..).unwrap_or_default().trim_ascii_start();
-        after.strip_prefix(b":").is_some_and(|value| value.trim_ascii_start().starts_with(b"\"\""))
-    })
+    SIGNATURE.is_empty_text(body)
 }
 
 /// What a frame means. The name of the event is in its `event:` line, or, at upstreams that leave the line out, in `type`.
 pub(super) fn observe(frame: &Frame<'_>) -> Observation {
     let name = name(frame);
     let kind = match name.as_ref() {
-        "content_block_delta" if !is_empty_delta(frame.data) => FrameKind::Content,
+        "content_block_delta" if !is_empty_delta(frame.data.as_bytes()) => FrameKind::Content,
         "content_block_start" if !begins_text(frame.data) => FrameKind::Content,
         "message_delta" => FrameKind::Content,
         "message_stop" => FrameKind::Terminal,
@@ -79,21 +73,11 @@ fn type_of(data: &str) -> Cow<'_, str> {
     Object::parse(data).ok().and_then(|event| event.get("type")).and_then(str_of).unwrap_or(Cow::Borrowed(""))
 }
 
-/// Members of an empty delta, with and without a space, as relays write them. A quotation mark inside of a JSON string is
-/// escaped, so these texts can only be members.
-const EMPTY: [&[u8]; 8] = [
-    b"\"text\":\"\"",
-    b"\"text\": \"\"",
-    b"\"partial_json\":\"\"",
-    b"\"partial_json\": \"\"",
-    b"\"thinking\":\"\"",
-    b"\"thinking\": \"\"",
-    b"\"signature\":\"\"",
-    b"\"signature\": \"\"",
-];
+/// The proof of thoughts.
+static SIGNATURE: Needle = Needle::new("\"signature\"");
 
-fn is_empty_delta(data: &str) -> bool {
-    EMPTY.iter().any(|member| memmem::find(data.as_bytes(), member).is_some())
+fn is_empty_delta(data: &[u8]) -> bool {
+    SAID.iter().chain([&SIGNATURE]).any(|member| member.is_empty_text(data))
 }
 
 /// Text and thinking blocks begin empty; every other block says something by beginning.

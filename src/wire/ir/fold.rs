@@ -52,7 +52,7 @@ pub fn fold(origin: ProtocolId, events: &[Event]) -> Result<Response, Error> {
             }
             Event::Extra { scope, ext, .. } => {
                 if let Some(known) = ext_mut(&mut response, &places, *scope)? {
-                    merge(known, ext);
+                    known.replace(ext);
                 }
             }
             Event::Error(error) => return Err(error.clone()),
@@ -98,16 +98,6 @@ fn ext_mut<'r>(
                 Part::ToolResult(result) => Some(&mut result.ext),
                 Part::Opaque(_) => None,
             })
-        }
-    }
-}
-
-/// Adds members; a later value of a key replaces an earlier one.
-fn merge(known: &mut Ext, new: &Ext) {
-    for (key, value) in &new.0 {
-        match known.0.iter_mut().find(|(name, _)| name == key) {
-            Some((_, old)) => old.clone_from(value),
-            None => known.0.push((key.clone(), value.clone())),
         }
     }
 }

@@ -301,10 +301,7 @@ impl Encoder {
     /// Members that this protocol's own upstream gave.
     fn extra(&mut self, scope: Scope, ext: &Ext, out: &mut Vec<u8>) {
         let number = match scope {
-            Scope::Response => {
-                self.ext.0.retain(|(key, _)| ext.get(key).is_none());
-                return self.ext.0.extend(ext.0.iter().cloned());
-            }
+            Scope::Response => return self.ext.replace(ext),
             Scope::Candidate(number) => number,
             Scope::Part(index) => {
                 let part = self.parts.iter().find(|part| part.index == index);

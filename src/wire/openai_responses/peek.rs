@@ -40,7 +40,7 @@ pub(super) fn observe(frame: &Frame<'_>) -> Observation {
         "response.completed" | "response.incomplete" => FrameKind::Finish,
         "response.failed" | "error" => FrameKind::Error,
         "response.output_item.done" => FrameKind::Content,
-        name if name.ends_with(".delta") && !has_empty_delta(frame.data) => FrameKind::Content,
+        name if name.ends_with(".delta") && !DELTA.is_empty_text(frame.data.as_bytes()) => FrameKind::Content,
         "" if frame.data.trim() != "[DONE]" && is_error(frame.data) => FrameKind::Error,
         _ => FrameKind::Preamble,
     };
@@ -61,11 +61,6 @@ fn type_of(data: &str) -> Cow<'_, str> {
 /// A nameless event that is an error in the shape of an answer, or nothing that can be read.
 fn is_error(data: &str) -> bool {
     Object::parse(data).map_or(true, |event| event.get("error").is_some_and(|raw| !json::says_nothing(raw)))
-}
-
-/// A quotation mark inside of a JSON string is escaped, so these texts can only be members.
-fn has_empty_delta(data: &str) -> bool {
-    data.contains("\"delta\":\"\"") || data.contains("\"delta\": \"\"")
 }
 
 fn usage_of_event(data: &str) -> Option<ir::Usage> {
@@ -100,10 +95,8 @@ pub(super) fn ending(text: &[u8]) -> Ending {
     static DETAILS: Needle = Needle::new("\"incomplete_details\"");
     static REASON: Needle = Needle::new("\"reason\"");
     static CALLS: [Needle; 2] = [Needle::new("\"function_call\""), Needle::new("\"custom_tool_call\"")];
-    let value = |rest: &[u8]| {
-        rest.trim_ascii_start().strip_prefix(b":").is_some_and(|it| it.trim_ascii_start().starts_with(b"{"))
-    };
-    let cut = DETAILS.tails(text).find(|rest| value(rest)).and_then(|rest| REASON.texts(rest).next());
+    let cut = DETAILS.values(text).find(|details| details.starts_with(b"{"));
+    let cut = cut.and_then(|details| REASON.texts(details).next());
     let finish = cut.or_else(|| {
         // The items of the output have a `status` too.
         STATUS.texts(text).any(|status| &*status == "completed").then(|| {

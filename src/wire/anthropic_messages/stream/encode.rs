@@ -1,14 +1,14 @@
-//! From events to a caller's stream. Exactly one block is open at a time: what comes for another part in the meantime waits
-//! until the open block ends. A block opens with its first content, so that none is empty; `message_start` waits for the
-//! first part, so that it carries what the upstream said before it.
+//! From events to a caller's stream, one block after the other. No block is empty; `message_start` waits for the first part,
+//! so that it carries what the upstream said before it.
 
 use super::super::response::{NO_COUNTERPART, Said, UNSAID, visible_id, write_stop};
 use super::super::{SELF, error, legal, usage};
+use crate::wire::blocks::{Block, BlockEncoder, Blocks};
 use crate::wire::frame::sse;
-use crate::wire::ir::{Delta, Event, Finish, PartKind, Scope, Usage};
+use crate::wire::ir::{Event, Finish, PartKind, Usage};
 use crate::wire::json::{self, Ext, ObjectWriter};
 use crate::wire::loss::Losses;
-use crate::wire::{StreamEncoder, usage_left};
+use crate::wire::{ProtocolId, StreamEncoder, usage_left};
 
 pub(in super::super) struct Encoder {
     id: Option<String>,
@@ -22,27 +22,10 @@ pub(in super::super) struct Encoder {
     /// Members of an upstream of this protocol.
     ext: Ext,
     finish: Option<Finish>,
-    /// Parts that have begun, in order; those written are gone.
-    parts: Vec<Part>,
-    /// The part whose block is open.
-    open: Option<u32>,
-    /// The `index` of the next block.
-    next: u32,
+    blocks: Blocks,
     pinged: bool,
     said: Said,
     losses: Losses,
-}
-
-struct Part {
-    index: u32,
-    kind: PartKind,
-    /// Text or arguments not yet written.
-    pending: String,
-    /// Whether any delta of text or arguments was written.
-    written: bool,
-    signature: Option<String>,
-    ext: Ext,
-    ended: bool,
 }
 
 impl Encoder {
@@ -57,9 +40,7 @@ impl Encoder {
             usage: Usage::default(),
             ext: Ext::default(),
             finish: None,
-            parts: Vec::new(),
-            open: None,
-            next: 0,
+            blocks: Blocks::default(),
             pinged: false,
             said: Said::default(),
             losses: Losses::default(),
@@ -75,15 +56,10 @@ impl StreamEncoder for Encoder {
         match event {
             Event::Start { id, model, created } => self.start(id.as_ref(), model.as_ref(), *created),
             Event::Usage(usage) => self.usage = *usage,
-            Event::Extra { origin, scope, ext } => self.extra(*origin == SELF, *scope, ext),
+            Event::Extra { origin, scope, ext } => self.keep(*origin, *scope, ext),
             Event::PartStart { index, candidate, kind } => self.part_start(*index, *candidate, kind, out),
             Event::Delta { index, delta } => self.delta(*index, delta, out),
-            Event::PartEnd { index } => {
-                if let Some(part) = self.parts.iter_mut().find(|part| part.index == *index) {
-                    part.ended = true;
-                }
-                self.advance(out);
-            }
+            Event::PartEnd { index } => self.part_end(*index, out),
             Event::Finish { candidate: 0, finish } => {
                 self.losses.degraded_finish(finish, UNSAID);
                 self.finish = Some(finish.clone());
@@ -106,11 +82,7 @@ impl StreamEncoder for Encoder {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        self.begin(out);
-        for part in &mut self.parts {
-            part.ended = true;
-        }
-        self.advance(out);
+        self.end_parts(out);
         self.losses.dropped_counts(&self.usage, usage::SAID);
         self.write_message_delta(out);
         write_event("message_stop", out, |_| {});
@@ -131,84 +103,28 @@ impl Encoder {
             self.model.clone_from(model);
         }
     }
-
-    fn extra(&mut self, own: bool, scope: Scope, ext: &Ext) {
-        if !own {
-            return self.losses.dropped_extra(scope, ext);
-        }
-        let target = match scope {
-            Scope::Response => Some(&mut self.ext),
-            Scope::Part(index) => self.parts.iter_mut().find(|part| part.index == index).map(|part| &mut part.ext),
-            Scope::Candidate(_) => None,
-        };
-        if let Some(target) = target {
-            for (key, value) in &ext.0 {
-                target.0.retain(|(known, _)| known != key);
-                target.0.push((key.clone(), value.clone()));
-            }
-        }
-    }
-
-    fn part_start(&mut self, index: u32, candidate: u32, kind: &PartKind, out: &mut Vec<u8>) {
-        if candidate != 0 {
-            return self.losses.dropped("choices", "Anthropic Messages has one answer; the first is given");
-        }
-        self.begin(out);
-        self.advance(out);
-        if self.is_expressible(kind) {
-            self.parts.push(Part {
-                index,
-                kind: kind.clone(),
-                pending: String::new(),
-                written: false,
-                signature: None,
-                ext: Ext::default(),
-                ended: false,
-            });
-        }
-    }
-
-    fn is_expressible(&mut self, kind: &PartKind) -> bool {
-        match kind {
-            PartKind::Text | PartKind::Reasoning | PartKind::ToolCall { .. } => true,
-            // An upstream of this protocol gave these words in `stop_details`, which is written as it came.
-            PartKind::Refusal => self.ext.get("stop_details").is_none(),
-            PartKind::RedactedReasoning(proof) if proof.issuer == SELF => true,
-            PartKind::Opaque(opaque) if opaque.origin == SELF => true,
-            PartKind::Opaque(opaque) => {
-                self.losses.dropped_part("content", &opaque.raw, NO_COUNTERPART);
-                false
-            }
-            PartKind::Media(_) => {
-                self.losses.dropped("content.media", NO_COUNTERPART);
-                false
-            }
-            PartKind::RedactedReasoning(_) => {
-                self.losses.dropped("content", NO_COUNTERPART);
-                false
-            }
-        }
-    }
-
-    fn delta(&mut self, index: u32, delta: &Delta, out: &mut Vec<u8>) {
-        if let Some(part) = self.parts.iter_mut().find(|part| part.index == index) {
-            match delta {
-                Delta::Text(text) | Delta::Arguments(text) => part.pending.push_str(text),
-                Delta::Signature(proof) if proof.issuer == SELF => part.signature = Some(proof.value.clone()),
-                Delta::Signature(_) => {
-                    self.losses
-                        .dropped("content.signature", "another vendor's signature has no place in Anthropic Messages");
-                }
-            }
-        }
-        self.advance(out);
-    }
 }
 
-// === what goes out ===
+impl BlockEncoder for Encoder {
+    const PROTOCOL: ProtocolId = SELF;
+    const EMPTY_BLOCKS: bool = false;
+    /// Anthropic sends one empty piece where a call has no arguments.
+    const NO_ARGUMENTS: Option<&'static str> = Some("");
+    const SEVERAL: &'static str = "Anthropic Messages has one answer; the first is given";
+    const FOREIGN_SIGNATURE: &'static str = "another vendor's signature has no place in Anthropic Messages";
 
-impl Encoder {
-    /// Writes `message_start`, once.
+    fn blocks(&mut self) -> &mut Blocks {
+        &mut self.blocks
+    }
+
+    fn losses_mut(&mut self) -> &mut Losses {
+        &mut self.losses
+    }
+
+    fn ext_mut(&mut self) -> &mut Ext {
+        &mut self.ext
+    }
+
     fn begin(&mut self, out: &mut Vec<u8>) {
         if std::mem::replace(&mut self.begun, true) {
             return;
@@ -230,37 +146,68 @@ impl Encoder {
         });
     }
 
-    /// Writes what can be written: the rest of the open part, and parts that waited for its end.
-    fn advance(&mut self, out: &mut Vec<u8>) {
-        loop {
-            let position = match self.open {
-                Some(open) => self.parts.iter().position(|part| part.index == open),
-                None => self.parts.iter().position(Part::has_content),
-            };
-            let Some(position) = position else { break };
-            let Some(part) = self.parts.get_mut(position) else { break };
-            if self.open.is_none() {
-                let id = self.id.as_deref().unwrap_or_default();
-                part.open(self.next, id, out);
-                self.said.calls |= matches!(part.kind, PartKind::ToolCall { .. });
-                self.said.refusal |= matches!(part.kind, PartKind::Refusal);
-                self.open = Some(part.index);
-                if !std::mem::replace(&mut self.pinged, true) {
-                    write_event("ping", out, |_| {});
-                }
+    fn accepts(&mut self, kind: &PartKind) -> bool {
+        match kind {
+            PartKind::Text | PartKind::Reasoning | PartKind::ToolCall { .. } => true,
+            // An upstream of this protocol gave these words in `stop_details`, which is written as it came.
+            PartKind::Refusal => self.ext.get("stop_details").is_none(),
+            PartKind::RedactedReasoning(proof) if proof.issuer == SELF => true,
+            PartKind::Opaque(opaque) if opaque.origin == SELF => true,
+            PartKind::Opaque(opaque) => {
+                self.losses.dropped_part("content", &opaque.raw, NO_COUNTERPART);
+                false
             }
-            part.flush(self.next, out);
-            if !part.ended {
-                break;
+            PartKind::Media(_) => {
+                self.losses.dropped("content.media", NO_COUNTERPART);
+                false
             }
-            part.close(self.next, out);
-            self.parts.remove(position);
-            self.open = None;
-            self.next += 1;
+            PartKind::RedactedReasoning(_) => {
+                self.losses.dropped("content", NO_COUNTERPART);
+                false
+            }
         }
-        self.parts.retain(|part| !part.ended || part.has_content());
     }
 
+    fn open(&mut self, block: &Block, out: &mut Vec<u8>) {
+        self.said.calls |= matches!(block.kind, PartKind::ToolCall { .. });
+        self.said.refusal |= matches!(block.kind, PartKind::Refusal);
+        let id = self.id.as_deref().unwrap_or_default();
+        write_event("content_block_start", out, |event| {
+            event.field("index", &block.number);
+            let content = event.key("content_block");
+            match &block.kind {
+                PartKind::Opaque(opaque) => content.extend_from_slice(opaque.raw.get().as_bytes()),
+                _ => json::object(content, |content| write_start(block, id, content)),
+            }
+        });
+        if !std::mem::replace(&mut self.pinged, true) {
+            write_event("ping", out, |_| {});
+        }
+    }
+
+    fn piece(&mut self, block: &Block, out: &mut Vec<u8>) {
+        let (type_name, member) = match block.kind {
+            PartKind::Reasoning => ("thinking_delta", "thinking"),
+            PartKind::ToolCall { .. } => ("input_json_delta", "partial_json"),
+            _ => ("text_delta", "text"),
+        };
+        write_delta(block.number, type_name, out, |delta| delta.field(member, &block.pending));
+    }
+
+    fn close(&mut self, block: &Block, out: &mut Vec<u8>) {
+        if let Some(signature) = &block.signature {
+            write_delta(block.number, "signature_delta", out, |delta| delta.field("signature", signature));
+        }
+        if let Some(citations) = block.ext.get("citations") {
+            for citation in json::elements(citations, "citations").unwrap_or_default() {
+                write_delta(block.number, "citations_delta", out, |delta| delta.raw("citation", citation));
+            }
+        }
+        write_event("content_block_stop", out, |event| event.field("index", &block.number));
+    }
+}
+
+impl Encoder {
     fn write_message_delta(&mut self, out: &mut Vec<u8>) {
         write_event("message_delta", out, |event| {
             event.object("delta", |delta| {
@@ -279,96 +226,31 @@ impl Encoder {
     }
 }
 
-impl Part {
-    /// Whether there is anything to open a block for.
-    fn has_content(&self) -> bool {
-        match self.kind {
-            PartKind::Text | PartKind::Refusal => !self.pending.is_empty(),
-            PartKind::Reasoning => !self.pending.is_empty() || self.signature.is_some(),
-            PartKind::ToolCall { .. } | PartKind::RedactedReasoning(_) | PartKind::Media(_) | PartKind::Opaque(_) => {
-                true
+fn write_start(block: &Block, message_id: &str, content: &mut ObjectWriter<'_>) {
+    match &block.kind {
+        PartKind::Text | PartKind::Refusal | PartKind::Media(_) | PartKind::Opaque(_) => {
+            content.field("type", "text");
+            if block.ext.get("citations").is_some() {
+                content.array("citations", [(); 0], |(), _| {});
             }
+            content.field("text", "");
         }
-    }
-
-    fn open(&self, block: u32, message_id: &str, out: &mut Vec<u8>) {
-        write_event("content_block_start", out, |event| {
-            event.field("index", &block);
-            let content = event.key("content_block");
-            match &self.kind {
-                PartKind::Opaque(opaque) => content.extend_from_slice(opaque.raw.get().as_bytes()),
-                kind => json::object(content, |content| {
-                    self.write_start(kind, message_id, content);
-                }),
-            }
-        });
-    }
-
-    fn write_start(&self, kind: &PartKind, message_id: &str, content: &mut ObjectWriter<'_>) {
-        match kind {
-            PartKind::Text | PartKind::Refusal | PartKind::Media(_) | PartKind::Opaque(_) => {
-                content.field("type", "text");
-                if self.ext.get("citations").is_some() {
-                    content.array("citations", [(); 0], |(), _| {});
-                }
-                content.field("text", "");
-            }
-            PartKind::Reasoning => {
-                content.field("type", "thinking");
-                content.field("thinking", "");
-                content.field("signature", "");
-            }
-            PartKind::RedactedReasoning(proof) => {
-                content.field("type", "redacted_thinking");
-                content.field("data", &proof.value);
-            }
-            PartKind::ToolCall { id, name } => {
-                content.field("type", "tool_use");
-                content.field("id", &visible_id(id.as_deref(), message_id, self.index as usize));
-                content.field("name", &legal::name_for_caller(name));
-                content.object("input", |_| {});
-                content.ext(&self.ext);
-            }
+        PartKind::Reasoning => {
+            content.field("type", "thinking");
+            content.field("thinking", "");
+            content.field("signature", "");
         }
-    }
-
-    /// Writes what is pending. Arguments that may yet turn out to be `null`, which some models write for none, wait.
-    fn flush(&mut self, block: u32, out: &mut Vec<u8>) {
-        let is_call = matches!(self.kind, PartKind::ToolCall { .. });
-        if self.pending.is_empty() || (is_call && !self.written && "null".starts_with(self.pending.as_str())) {
-            return;
+        PartKind::RedactedReasoning(proof) => {
+            content.field("type", "redacted_thinking");
+            content.field("data", &proof.value);
         }
-        self.write_pending(block, out);
-    }
-
-    fn write_pending(&mut self, block: u32, out: &mut Vec<u8>) {
-        let (type_name, member) = match self.kind {
-            PartKind::Reasoning => ("thinking_delta", "thinking"),
-            PartKind::ToolCall { .. } => ("input_json_delta", "partial_json"),
-            _ => ("text_delta", "text"),
-        };
-        write_delta(block, type_name, out, |delta| delta.field(member, &self.pending));
-        self.pending.clear();
-        self.written = true;
-    }
-
-    fn close(&mut self, block: u32, out: &mut Vec<u8>) {
-        if matches!(self.kind, PartKind::ToolCall { .. }) && !self.written {
-            if self.pending == "null" {
-                self.pending.clear();
-            }
-            // Anthropic sends one empty piece where a call has no arguments.
-            self.write_pending(block, out);
+        PartKind::ToolCall { id, name } => {
+            content.field("type", "tool_use");
+            content.field("id", &visible_id(id.as_deref(), message_id, block.index as usize));
+            content.field("name", &legal::name_for_caller(name));
+            content.object("input", |_| {});
+            content.ext(&block.ext);
         }
-        if let Some(signature) = &self.signature {
-            write_delta(block, "signature_delta", out, |delta| delta.field("signature", signature));
-        }
-        if let Some(citations) = self.ext.get("citations") {
-            for citation in json::elements(citations, "citations").unwrap_or_default() {
-                write_delta(block, "citations_delta", out, |delta| delta.raw("citation", citation));
-            }
-        }
-        write_event("content_block_stop", out, |event| event.field("index", &block));
     }
 }
 

@@ -141,8 +141,8 @@ impl Encoder {
             return self.losses.dropped_extra(scope, ext);
         }
         match scope {
-            Scope::Response => merge(&mut self.ext, ext),
-            Scope::Candidate(candidate) => merge(&mut self.candidates.entry(candidate).or_default().ext, ext),
+            Scope::Response => self.ext.replace(ext),
+            Scope::Candidate(candidate) => self.candidates.entry(candidate).or_default().ext.replace(ext),
             Scope::Part(index) => self.part_extra(index, ext, out),
         }
     }
@@ -152,7 +152,7 @@ impl Encoder {
         let Some(piece) = self.parts.get_mut(&index) else { return };
         let candidate = piece.candidate;
         let part = match &mut piece.kind {
-            Kind::Call(call) => return merge(&mut call.ext, ext),
+            Kind::Call(call) => return call.ext.replace(ext),
             Kind::Text => Part::Text(Text { text: String::new(), ext: ext.clone() }),
             Kind::Reasoning => Part::Reasoning(Reasoning { ext: ext.clone(), ..Reasoning::default() }),
             Kind::Whole => return,
@@ -302,10 +302,4 @@ pub(in super::super) fn encode_error(error: &Error, head: &Head<'_>, out: &mut V
 
 fn thought(text: String, signature: Option<Signature>) -> Part {
     Part::Reasoning(Reasoning { text, signature, ..Reasoning::default() })
-}
-
-/// Takes over every member of `newer`.
-fn merge(ext: &mut Ext, newer: &Ext) {
-    ext.0.retain(|(key, _)| newer.get(key).is_none());
-    ext.0.extend(newer.0.iter().cloned());
 }

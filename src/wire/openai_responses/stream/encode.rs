@@ -1,12 +1,12 @@
-//! From events to a caller's stream. Exactly one item is open at a time: what comes for another part in the meantime waits
-//! until it ends. Texts that follow each other are parts of one message.
+//! From events to a caller's stream, one item after the other. Texts that follow each other are parts of one message.
 
 use super::super::response::{FOREIGN_PROOF, NO_COUNTERPART, UNSAID, response_id, words};
-use super::super::{SELF, echo, note};
-use crate::wire::ir::{Delta, Event, Finish, PartKind, Scope, Usage};
+use super::super::{SELF, echo};
+use crate::wire::blocks::{Block, BlockEncoder, Blocks};
+use crate::wire::ir::{Event, Finish, PartKind, Usage};
 use crate::wire::json::Ext;
 use crate::wire::loss::Losses;
-use crate::wire::{Answering, StreamEncoder};
+use crate::wire::{Answering, ProtocolId, StreamEncoder};
 
 pub(in super::super) struct Encoder {
     pub(super) id: String,
@@ -18,10 +18,9 @@ pub(in super::super) struct Encoder {
     pub(super) usage: Option<Usage>,
     pub(super) ext: Ext,
     pub(super) finish: Option<Finish>,
-    /// Parts that have begun, in order; those written are gone.
-    pub(super) parts: Vec<Part>,
-    /// Whether the first of `parts` has been announced.
-    pub(super) open: bool,
+    blocks: Blocks,
+    /// Text or arguments of the open part that were written.
+    pub(super) said: String,
     pub(super) message: Option<Message>,
     /// Items that are done.
     pub(super) items: Vec<Vec<u8>>,
@@ -33,17 +32,6 @@ pub(in super::super) struct Encoder {
     freeform: Vec<String>,
     /// The answer, once it has ended.
     pub(super) whole: Option<Vec<u8>>,
-}
-
-pub(super) struct Part {
-    pub(super) index: u32,
-    pub(super) kind: PartKind,
-    pub(super) text: String,
-    /// How much of `text` was written.
-    pub(super) written: usize,
-    pub(super) proof: Option<String>,
-    pub(super) ext: Ext,
-    pub(super) ended: bool,
 }
 
 /// The open message and its finished parts.
@@ -65,8 +53,8 @@ impl Encoder {
             usage: None,
             ext: Ext::default(),
             finish: None,
-            parts: Vec::new(),
-            open: false,
+            blocks: Blocks::default(),
+            said: String::new(),
             message: None,
             items: Vec::new(),
             refusal: false,
@@ -107,15 +95,10 @@ impl StreamEncoder for Encoder {
                 self.begin(out);
             }
             Event::Usage(usage) => self.usage = Some(*usage),
-            Event::Extra { origin, scope, ext } => self.extra(*origin == SELF, *scope, ext),
+            Event::Extra { origin, scope, ext } => self.keep(*origin, *scope, ext),
             Event::PartStart { index, candidate, kind } => self.part_start(*index, *candidate, kind, out),
             Event::Delta { index, delta } => self.delta(*index, delta, out),
-            Event::PartEnd { index } => {
-                if let Some(part) = self.parts.iter_mut().find(|part| part.index == *index) {
-                    part.ended = true;
-                }
-                self.advance(out);
-            }
+            Event::PartEnd { index } => self.part_end(*index, out),
             Event::Finish { candidate: 0, finish } => {
                 self.losses.dropped_stop_sequence(finish);
                 self.losses.degraded_finish(finish, UNSAID);
@@ -132,9 +115,7 @@ impl StreamEncoder for Encoder {
         if self.ended {
             return;
         }
-        self.begin(out);
-        self.parts.iter_mut().for_each(|part| part.ended = true);
-        self.advance(out);
+        self.end_parts(out);
         self.close_message(out);
         if let Some(usage) = &self.usage {
             self.losses.dropped_counts(usage, super::super::usage::SAID);
@@ -154,92 +135,70 @@ impl StreamEncoder for Encoder {
     }
 }
 
-// === what comes in ===
+impl BlockEncoder for Encoder {
+    const PROTOCOL: ProtocolId = SELF;
+    /// An item without text may have an id or encrypted thoughts.
+    const EMPTY_BLOCKS: bool = true;
+    const NO_ARGUMENTS: Option<&'static str> = None;
+    const SEVERAL: &'static str = "Responses has one answer; the first is given";
+    const FOREIGN_SIGNATURE: &'static str = FOREIGN_PROOF;
 
-impl Encoder {
-    fn extra(&mut self, own: bool, scope: Scope, ext: &Ext) {
-        if !own {
-            return self.losses.dropped_extra(scope, ext);
-        }
-        let target = match scope {
-            Scope::Response => Some(&mut self.ext),
-            Scope::Part(index) => self.parts.iter_mut().find(|part| part.index == index).map(|part| &mut part.ext),
-            Scope::Candidate(_) => None,
-        };
-        if let Some(target) = target {
-            for (key, value) in &ext.0 {
-                target.0.retain(|(known, _)| known != key);
-                target.0.push((key.clone(), value.clone()));
-            }
-        }
+    fn blocks(&mut self) -> &mut Blocks {
+        &mut self.blocks
     }
 
-    fn part_start(&mut self, index: u32, candidate: u32, kind: &PartKind, out: &mut Vec<u8>) {
-        if candidate != 0 {
-            return self.losses.dropped("choices", "Responses has one answer; the first is given");
-        }
-        self.begin(out);
+    fn losses_mut(&mut self) -> &mut Losses {
+        &mut self.losses
+    }
+
+    fn ext_mut(&mut self) -> &mut Ext {
+        &mut self.ext
+    }
+
+    fn begin(&mut self, out: &mut Vec<u8>) {
+        self.write_beginning(out);
+    }
+
+    fn accepts(&mut self, kind: &PartKind) -> bool {
         match kind {
             PartKind::Opaque(opaque) if opaque.origin != SELF => {
-                return self.losses.dropped_part("content", &opaque.raw, NO_COUNTERPART);
+                self.losses.dropped_part("content", &opaque.raw, NO_COUNTERPART);
             }
-            PartKind::Media(_) => return self.losses.dropped("content.media", NO_COUNTERPART),
-            PartKind::RedactedReasoning(_) => {
-                return self.losses.dropped("content", NO_COUNTERPART);
-            }
+            PartKind::Media(_) => self.losses.dropped("content.media", NO_COUNTERPART),
+            PartKind::RedactedReasoning(_) => self.losses.dropped("content", NO_COUNTERPART),
             PartKind::Text
             | PartKind::Refusal
             | PartKind::Reasoning
             | PartKind::ToolCall { .. }
-            | PartKind::Opaque(_) => {}
+            | PartKind::Opaque(_) => return true,
         }
-        let mut ext = Ext::default();
-        if matches!(kind, PartKind::ToolCall { name, .. } if self.freeform.contains(name)) {
-            note::add(&mut ext, "#custom", "true");
-        }
-        self.parts.push(Part {
-            index,
-            kind: kind.clone(),
-            text: String::new(),
-            written: 0,
-            proof: None,
-            ext,
-            ended: false,
-        });
+        false
     }
 
-    fn delta(&mut self, index: u32, delta: &Delta, out: &mut Vec<u8>) {
-        if let Some(part) = self.parts.iter_mut().find(|part| part.index == index) {
-            match delta {
-                Delta::Text(text) | Delta::Arguments(text) => part.text.push_str(text),
-                Delta::Signature(proof) if proof.issuer == SELF => part.proof = Some(proof.value.clone()),
-                Delta::Signature(_) => self.losses.dropped("content.signature", FOREIGN_PROOF),
-            }
+    fn open(&mut self, block: &Block, out: &mut Vec<u8>) {
+        self.said.clear();
+        if !self.is_freeform(block) {
+            self.announce(block, out);
         }
-        self.advance(out);
     }
 
-    /// Writes what can be written: the rest of the open part, and parts that waited for its end.
-    fn advance(&mut self, out: &mut Vec<u8>) {
-        while let Some(first) = self.parts.first() {
-            if !self.open && !first.ended && first.text.is_empty() {
-                return;
-            }
-            let mut part = self.parts.remove(0);
-            // Calls of freeform tools are written whole: their arguments are a wrapping of ours.
-            let custom = part.ext.get("#custom").is_some();
-            if !std::mem::replace(&mut self.open, true) && !custom {
-                self.announce(&part, out);
-            }
-            if !custom {
-                self.flush(&mut part, out);
-            }
-            if !part.ended {
-                self.parts.insert(0, part);
-                return;
-            }
-            self.open = false;
-            self.close(part, custom, out);
+    fn piece(&mut self, block: &Block, out: &mut Vec<u8>) {
+        if !self.is_freeform(block) {
+            self.write_piece(block, out);
         }
+        self.said.push_str(&block.pending);
+    }
+
+    fn close(&mut self, block: &Block, out: &mut Vec<u8>) {
+        let said = std::mem::take(&mut self.said);
+        self.write_end(block, &said, out);
+    }
+}
+
+impl Encoder {
+    /// Calls of freeform tools are written whole: their arguments are a wrapping of ours.
+    pub(super) fn is_freeform(&self, block: &Block) -> bool {
+        let ours = matches!(&block.kind, PartKind::ToolCall { name, .. } if self.freeform.contains(name));
+        ours || block.ext.get("#custom").is_some()
     }
 }

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use super::super::response::{Body, call_id, item_id, write_call, write_freeform_call, write_message, write_said};
 use super::super::{content, item, note};
-use super::encode::{Encoder, Message, Part};
+use super::encode::{Encoder, Message};
 use super::write_error;
+use crate::wire::blocks::Block;
 use crate::wire::frame::sse;
 use crate::wire::ir::{Error, PartKind};
 use crate::wire::json::{self, ObjectWriter};
@@ -24,7 +25,7 @@ impl Encoder {
         sse::write_data(Some(name), data, out);
     }
 
-    pub(super) fn begin(&mut self, out: &mut Vec<u8>) {
+    pub(super) fn write_beginning(&mut self, out: &mut Vec<u8>) {
         if !std::mem::replace(&mut self.begun, true) {
             self.lifecycle("response.created", "in_progress", None, None, out);
             self.lifecycle("response.in_progress", "in_progress", None, None, out);
@@ -58,7 +59,7 @@ impl Encoder {
 
     /// An `error`, and the failed answer, which some clients wait for.
     pub(super) fn fail(&mut self, error: &Error, out: &mut Vec<u8>) {
-        self.begin(out);
+        self.write_beginning(out);
         self.ended = true;
         let sequence = self.sequence;
         self.sequence += 1;
@@ -66,7 +67,7 @@ impl Encoder {
         self.lifecycle("response.failed", "failed", None, Some(error), out);
     }
 
-    pub(super) fn announce(&mut self, part: &Part, out: &mut Vec<u8>) {
+    pub(super) fn announce(&mut self, part: &Block, out: &mut Vec<u8>) {
         match &part.kind {
             PartKind::Text | PartKind::Refusal => {
                 let refusal = matches!(part.kind, PartKind::Refusal);
@@ -151,11 +152,8 @@ impl Encoder {
         self.items.push(item);
     }
 
-    pub(super) fn flush(&mut self, part: &mut Part, out: &mut Vec<u8>) {
-        let piece = part.text.get(part.written..).unwrap_or_default();
-        if piece.is_empty() {
-            return;
-        }
+    pub(super) fn write_piece(&mut self, part: &Block, out: &mut Vec<u8>) {
+        let piece = &part.pending;
         let output_index = self.items.len();
         match part.kind {
             PartKind::Text | PartKind::Refusal => {
@@ -174,7 +172,7 @@ impl Encoder {
             }
             PartKind::Reasoning => {
                 let id = self.part_id("rs");
-                if part.written == 0 {
+                if !part.written {
                     self.summary("response.reasoning_summary_part.added", &id, out, |event| {
                         event.key("part").extend_from_slice(br#"{"type":"summary_text","text":""}"#);
                     });
@@ -191,7 +189,6 @@ impl Encoder {
             }
             PartKind::RedactedReasoning(_) | PartKind::Media(_) | PartKind::Opaque(_) => {}
         }
-        part.written = part.text.len();
     }
 
     fn summary(&mut self, name: &str, id: &str, out: &mut Vec<u8>, fill: impl FnOnce(&mut ObjectWriter<'_>)) {
@@ -204,13 +201,14 @@ impl Encoder {
         });
     }
 
-    pub(super) fn close(&mut self, part: Part, custom: bool, out: &mut Vec<u8>) {
+    /// The end of a part with all that it said.
+    pub(super) fn write_end(&mut self, part: &Block, text: &str, out: &mut Vec<u8>) {
         match &part.kind {
-            PartKind::Text | PartKind::Refusal => self.close_said(&part, out),
-            PartKind::Reasoning => self.close_thoughts(&part, out),
-            PartKind::ToolCall { id, name } if custom => {
+            PartKind::Text | PartKind::Refusal => self.close_said(part, text, out),
+            PartKind::Reasoning => self.close_thoughts(part, text, out),
+            PartKind::ToolCall { id, name } if self.is_freeform(part) => {
                 self.close_message(out);
-                self.close_freeform(&part, id.as_deref(), name, out);
+                self.close_freeform(part, &call_id(id.as_deref(), &self.id, part.index as usize), name, text, out);
             }
             PartKind::ToolCall { id, name } => {
                 let own = self.part_id("fc");
@@ -220,10 +218,10 @@ impl Encoder {
                     event.field("item_id", &own);
                     event.field("output_index", &output_index);
                     event.field("name", name);
-                    event.field("arguments", &part.text);
+                    event.field("arguments", text);
                 });
                 let mut item = Vec::new();
-                json::object(&mut item, |item| write_call(&own, &call, name, &part.text, "completed", item));
+                json::object(&mut item, |item| write_call(&own, &call, name, text, "completed", item));
                 self.item_done(item, out);
             }
             PartKind::Opaque(opaque) => self.item_done(opaque.raw.get().as_bytes().to_vec(), out),
@@ -232,23 +230,22 @@ impl Encoder {
     }
 
     /// The call of a freeform tool, in one go: its input is known when the arguments are.
-    fn close_freeform(&mut self, part: &Part, id: Option<&str>, name: &str, out: &mut Vec<u8>) {
+    fn close_freeform(&mut self, part: &Block, call: &str, name: &str, text: &str, out: &mut Vec<u8>) {
         let own =
             part.ext.get("#id").and_then(json::str_of).map(Cow::into_owned).unwrap_or_else(|| self.part_id("ctc"));
-        let call = call_id(id, &self.id, part.index as usize);
-        let input = item::unwrapped(&part.text);
+        let input = item::unwrapped(text);
         let written = |input: &str| {
             let mut item = Vec::new();
             json::object(&mut item, |item| match note::has(&part.ext, "id") {
                 // As the upstream wrote it.
                 true => {
                     item.field("type", "custom_tool_call");
-                    item.field("call_id", &call);
+                    item.field("call_id", call);
                     item.field("name", name);
                     item.field("input", input);
                     note::write(&part.ext, item);
                 }
-                false => write_freeform_call(&own, &call, name, input, item),
+                false => write_freeform_call(&own, call, name, input, item),
             });
             item
         };
@@ -267,7 +264,7 @@ impl Encoder {
         self.item_done(written(&input), out);
     }
 
-    fn close_said(&mut self, part: &Part, out: &mut Vec<u8>) {
+    fn close_said(&mut self, part: &Block, text: &str, out: &mut Vec<u8>) {
         let refusal = matches!(part.kind, PartKind::Refusal);
         let Some((id, content_index)) = self.place() else { return };
         let output_index = self.items.len();
@@ -280,13 +277,13 @@ impl Encoder {
             if refusal { ("response.refusal.done", "refusal") } else { ("response.output_text.done", "text") };
         self.write(name, out, |event| {
             place(event);
-            event.field(member, &part.text);
+            event.field(member, text);
             if !refusal {
                 event.array("logprobs", [(); 0], |(), _| {});
             }
         });
         let mut said = Vec::new();
-        json::object(&mut said, |said| write_said(&part.text, refusal, Some(&part.ext), said));
+        json::object(&mut said, |said| write_said(text, refusal, Some(&part.ext), said));
         self.write("response.content_part.done", out, |event| {
             place(event);
             event.key("part").extend_from_slice(&said);
@@ -296,20 +293,20 @@ impl Encoder {
         }
     }
 
-    fn close_thoughts(&mut self, part: &Part, out: &mut Vec<u8>) {
+    fn close_thoughts(&mut self, part: &Block, text: &str, out: &mut Vec<u8>) {
         let id = self.part_id("rs");
-        if !part.text.is_empty() {
-            self.summary("response.reasoning_summary_text.done", &id, out, |event| event.field("text", &part.text));
+        if !text.is_empty() {
+            self.summary("response.reasoning_summary_text.done", &id, out, |event| event.field("text", text));
             self.summary("response.reasoning_summary_part.done", &id, out, |event| {
-                content::write_text("summary_text", &part.text, event.key("part"));
+                content::write_text("summary_text", text, event.key("part"));
             });
         }
         let mut item = Vec::new();
         json::object(&mut item, |item| {
             item.field("id", &id);
             item.field("type", "reasoning");
-            super::super::encode::write_summary(&part.text, item);
-            item.optional("encrypted_content", &part.proof);
+            super::super::encode::write_summary(text, item);
+            item.optional("encrypted_content", &part.signature);
         });
         self.item_done(item, out);
     }

@@ -1,0 +1,204 @@
+//! One block of an answer after the other: what streams of Anthropic Messages, Bedrock Converse and OpenAI Responses have in
+//! common. Exactly one block is open at a time; what comes for another part in the meantime waits until the open block ends.
+//! A block opens with its first content.
+
+use super::ProtocolId;
+use super::ir::{Delta, PartKind, Scope};
+use super::json::Ext;
+use super::loss::Losses;
+
+/// A part of the answer, and what of it is not yet written.
+pub(super) struct Block {
+    /// The part's number in the hub.
+    pub(super) index: u32,
+    /// Its number among the blocks that are written; valid once it is open.
+    pub(super) number: u32,
+    pub(super) kind: PartKind,
+    /// Text or arguments not yet written.
+    pub(super) pending: String,
+    /// Whether any text or arguments were written.
+    pub(super) written: bool,
+    /// The proof, where the caller's protocol issued it.
+    pub(super) signature: Option<String>,
+    pub(super) ext: Ext,
+    ended: bool,
+}
+
+/// The blocks of one stream.
+#[derive(Default)]
+pub(super) struct Blocks {
+    open: Option<Block>,
+    /// Parts that have begun, in order, and whose blocks have not.
+    waiting: Vec<Block>,
+    /// The number of the next block.
+    next: u32,
+}
+
+/// An encoder that writes one block after the other.
+pub(super) trait BlockEncoder {
+    /// The protocol that the caller speaks.
+    const PROTOCOL: ProtocolId;
+    /// Whether a part that ends with nothing said is a block nevertheless. Then blocks keep the order of their parts, else one
+    /// that has something to say goes before one that has not.
+    const EMPTY_BLOCKS: bool;
+    /// What is written for a call whose arguments are absent, or the `null` that some models write for none. `None`: what came.
+    const NO_ARGUMENTS: Option<&'static str>;
+    /// Why one answer of several is told.
+    const SEVERAL: &'static str;
+    /// Why a signature of another issuer is not told.
+    const FOREIGN_SIGNATURE: &'static str;
+
+    fn blocks(&mut self) -> &mut Blocks;
+    fn losses_mut(&mut self) -> &mut Losses;
+    /// The unmodelled members of the answer.
+    fn ext_mut(&mut self) -> &mut Ext;
+    /// Writes what comes before the first block, once.
+    fn begin(&mut self, out: &mut Vec<u8>);
+    /// Whether the part can be told; reports the loss where it cannot.
+    fn accepts(&mut self, kind: &PartKind) -> bool;
+    /// Writes the beginning of a block.
+    fn open(&mut self, block: &Block, out: &mut Vec<u8>);
+    /// Writes what is pending.
+    fn piece(&mut self, block: &Block, out: &mut Vec<u8>);
+    /// Writes the end of a block; nothing of it is pending.
+    fn close(&mut self, block: &Block, out: &mut Vec<u8>);
+
+    fn part_start(&mut self, index: u32, candidate: u32, kind: &PartKind, out: &mut Vec<u8>) {
+        if candidate != 0 {
+            return self.losses_mut().dropped("choices", Self::SEVERAL);
+        }
+        self.begin(out);
+        if self.accepts(kind) {
+            // It opens with the next event: members that its beginning has may follow.
+            self.blocks().waiting.push(Block::new(index, kind.clone()));
+        }
+    }
+
+    fn delta(&mut self, index: u32, delta: &Delta, out: &mut Vec<u8>) {
+        if let Some(block) = self.blocks().get_mut(index) {
+            match delta {
+                Delta::Text(text) | Delta::Arguments(text) => block.pending.push_str(text),
+                Delta::Signature(proof) if proof.issuer == Self::PROTOCOL => {
+                    block.signature = Some(proof.value.clone());
+                }
+                Delta::Signature(_) => self.losses_mut().dropped("content.signature", Self::FOREIGN_SIGNATURE),
+            }
+        }
+        self.advance(out);
+    }
+
+    fn part_end(&mut self, index: u32, out: &mut Vec<u8>) {
+        if let Some(block) = self.blocks().get_mut(index) {
+            block.ended = true;
+        }
+        self.advance(out);
+    }
+
+    /// Ends every part and writes what is left of it.
+    fn end_parts(&mut self, out: &mut Vec<u8>) {
+        self.begin(out);
+        let blocks = self.blocks();
+        blocks.open.iter_mut().chain(&mut blocks.waiting).for_each(|block| block.ended = true);
+        self.advance(out);
+    }
+
+    /// Keeps members that an upstream of the caller's protocol gave; those of another are a loss.
+    fn keep(&mut self, origin: ProtocolId, scope: Scope, ext: &Ext) {
+        if origin != Self::PROTOCOL {
+            return self.losses_mut().dropped_extra(scope, ext);
+        }
+        match scope {
+            Scope::Response => self.ext_mut().replace(ext),
+            Scope::Part(index) => {
+                if let Some(block) = self.blocks().get_mut(index) {
+                    block.ext.replace(ext);
+                }
+            }
+            // None of these protocols has several answers, or members of one of them.
+            Scope::Candidate(_) => {}
+        }
+    }
+
+    /// Writes what can be written: the rest of the open block, and blocks that waited for its end.
+    fn advance(&mut self, out: &mut Vec<u8>) {
+        loop {
+            let opened = self.blocks().open.take();
+            let is_new = opened.is_none();
+            let Some(mut block) = opened.or_else(|| self.blocks().take_next(Self::EMPTY_BLOCKS)) else { return };
+            if is_new {
+                self.open(&block, out);
+            }
+            if block.is_due(Self::NO_ARGUMENTS) {
+                self.piece(&block, out);
+                block.pending.clear();
+                block.written = true;
+            }
+            if !block.ended {
+                self.blocks().open = Some(block);
+                return;
+            }
+            self.close(&block, out);
+        }
+    }
+}
+
+impl Block {
+    fn new(index: u32, kind: PartKind) -> Block {
+        Block {
+            index,
+            number: 0,
+            kind,
+            pending: String::new(),
+            written: false,
+            signature: None,
+            ext: Ext::default(),
+            ended: false,
+        }
+    }
+
+    /// Whether a piece is to be written now. Arguments that may yet turn out to be `null` wait; where there were none to the end,
+    /// `no_arguments` is what is pending.
+    fn is_due(&mut self, no_arguments: Option<&'static str>) -> bool {
+        let unwritten_call = matches!(self.kind, PartKind::ToolCall { .. }) && !self.written;
+        if !self.ended {
+            return !self.pending.is_empty() && !(unwritten_call && "null".starts_with(self.pending.as_str()));
+        }
+        if let Some(none) = no_arguments.filter(|_| unwritten_call && matches!(self.pending.as_str(), "" | "null")) {
+            none.clone_into(&mut self.pending);
+            return true;
+        }
+        !self.pending.is_empty()
+    }
+
+    /// Whether there is anything to open a block for.
+    fn has_content(&self) -> bool {
+        match self.kind {
+            PartKind::Text | PartKind::Refusal => !self.pending.is_empty(),
+            PartKind::Reasoning => !self.pending.is_empty() || self.signature.is_some(),
+            PartKind::ToolCall { .. } | PartKind::RedactedReasoning(_) | PartKind::Media(_) | PartKind::Opaque(_) => {
+                true
+            }
+        }
+    }
+}
+
+impl Blocks {
+    /// A part that has begun and is not written to its end.
+    fn get_mut(&mut self, index: u32) -> Option<&mut Block> {
+        self.open.iter_mut().chain(&mut self.waiting).find(|block| block.index == index)
+    }
+
+    /// The next block to open, numbered.
+    fn take_next(&mut self, empty_blocks: bool) -> Option<Block> {
+        let position = if empty_blocks {
+            self.waiting.first().filter(|block| block.ended || !block.pending.is_empty()).map(|_| 0)
+        } else {
+            self.waiting.retain(|block| !block.ended || block.has_content());
+            self.waiting.iter().position(Block::has_content)
+        };
+        let number = self.next;
+        let block = self.waiting.remove(position?);
+        self.next += 1;
+        Some(Block { number, ..block })
+    }
+}
