@@ -161,7 +161,8 @@ impl Block {
     fn is_due(&mut self, no_arguments: Option<&'static str>) -> bool {
         let unwritten_call = matches!(self.kind, PartKind::ToolCall { .. }) && !self.written;
         if !self.ended {
-            return !self.pending.is_empty() && !(unwritten_call && "null".starts_with(self.pending.as_str()));
+            let may_be_null = unwritten_call && "null".starts_with(self.pending.as_str());
+            return !may_be_null && !self.pending.is_empty();
         }
         if let Some(none) = no_arguments.filter(|_| unwritten_call && matches!(self.pending.as_str(), "" | "null")) {
             none.clone_into(&mut self.pending);
