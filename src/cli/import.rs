@@ -109,11 +109,18 @@ fn refused(args: &Args, import: &Import) -> Exit {
 fn imported(args: &Args, env: &Env, import: &Import, output: &Output) -> Exit {
     let compilation = tensorzero::prove(output, env);
     if compilation.diagnostics.has_errors() {
+        let of_environment = !tensorzero::prove(output, &Env::default()).diagnostics.has_errors();
         print_error(render(&compilation.diagnostics, &compilation.sources, style_of_stderr()).trim_end());
-        complain(
-            "the output does not pass `routeplane check`, so nothing is written. This is a mistake of the importer: please report \
-             it with the input, without its secrets",
-        );
+        complain(match of_environment {
+            true => {
+                "the output passes `routeplane check` but for a variable that is set wrong here, so nothing is written: mend \
+                 the variable, or unset it"
+            }
+            false => {
+                "the output does not pass `routeplane check`, so nothing is written. This is a mistake of the importer: please \
+                 report it with the input, without its secrets"
+            }
+        });
         return Exit::Failed;
     }
     let gravest = report::gravest(&import.findings);

@@ -81,7 +81,8 @@ fn edit_object(
         (None, None) => return Ok(text.to_owned()),
         (Some(_), None) if rest.is_empty() => [Edit::Remove(step)],
         (inner, _) => {
-            let inner = inner.unwrap_or("{}");
+            let made = if rest.first().is_some_and(|step| step == "-") { "[]" } else { "{}" };
+            let inner = inner.unwrap_or(made);
             let inner = if rest.is_empty() { value.unwrap_or("null").to_owned() } else { edit(inner, rest, value)? };
             [Edit::Set(step, inner.into_bytes().into())]
         }
@@ -128,6 +129,8 @@ mod tests {
         check_set(r#"{"a":1}"#, "/c/d", "true", r#"{"a":1,"c":{"d":true}}"#);
         check_set(r#"{"a":[1,{"b":2}]}"#, "/a/1/b", "9", r#"{"a":[1,{"b":9}]}"#);
         check_set(r#"{"a":[1]}"#, "/a/-", "2", r#"{"a":[1,2]}"#);
+        check_set("{}", "/a/-", "2", r#"{"a":[2]}"#);
+        check_set("{}", "/a/-/b", "2", r#"{"a":[{"b":2}]}"#);
         check_set("{}", "/x~1y/~0", "1", r#"{"x/y":{"~":1}}"#);
     }
 

@@ -62,17 +62,24 @@ impl Draw {
         drawn.chain(self.fallbacks.iter().map(String::as_str)).chain(last).collect()
     }
 
-    /// Numbers in the middle of each candidate's share, and the candidate: for tests.
+    /// Numbers in the middle of each candidate's share, and the candidate: for tests. A share that no short number lies in has none.
     pub(super) fn middles(&self) -> Vec<(f64, &str)> {
         let total: f64 = self.candidates.iter().map(|(_, weight)| weight).sum();
         let mut before = 0.0;
-        let middles = self.candidates.iter().map(|(name, weight)| {
-            let middle = (before + weight / 2.0) / total;
+        let middles = self.candidates.iter().filter_map(|(name, weight)| {
+            let (from, to) = (before / total, (before + weight) / total);
             before += weight;
-            ((middle * 10_000.0).round() / 10_000.0, name.as_str())
+            Some((short_within(from, to)?, name.as_str()))
         });
         middles.collect()
     }
+}
+
+/// The middle of both, with as few digits as still lie well between them.
+fn short_within(from: f64, to: f64) -> Option<f64> {
+    let (middle, quarter) = (f64::midpoint(from, to), (to - from) / 4.0);
+    let rounded = [1e4, 1e6, 1e8, 1e10, 1e12].map(|scale| (middle * scale).round() / scale);
+    rounded.into_iter().find(|number| (number - middle).abs() < quarter)
 }
 
 /// By weight, again and again among what is left.
@@ -301,6 +308,10 @@ mod tests {
         };
         assert_eq!(draw.route(&presets), "split(0.7 @f.a, 2 @f.b) > @f.d > @f.c");
         assert_eq!(draw.middles(), [(0.1296, "a"), (0.6296, "b")]);
+        let small = Draw { candidates: vec![("a".into(), 3.0), ("b".into(), 0.0001)], ..Draw::default() };
+        assert_eq!(small.middles(), [(0.5, "a"), (0.999983, "b")]);
+        let tiny = Draw { candidates: vec![("a".into(), 1.0), ("b".into(), 1e-15)], ..Draw::default() };
+        assert_eq!(tiny.middles(), [(0.5, "a")]);
         let alone = draw.of_runnable(|name| name == "b" || name == "d");
         assert_eq!(alone.route(&presets), "@f.b > @f.d");
     }

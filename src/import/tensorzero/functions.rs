@@ -117,6 +117,11 @@ impl Converter<'_> {
         }
         for key in ["tools", "tool_choice", "parallel_tool_calls"] {
             if let Some(leaf) = node.get(key) {
+                if self.chooses_nothing(leaf) {
+                    let why = "there is no such tool: TensorZero fails every request of the function, and here the model chooses";
+                    self.ledger.dropped(leaf, Severity::Error, why);
+                    continue;
+                }
                 items.push(Item::new(key, Yaml::of(leaf)));
                 self.ledger.carried(leaf, format!("`tensorzero.functions`: `{key}`"));
             }
@@ -124,6 +129,13 @@ impl Converter<'_> {
         if let Some(path) = &function.output {
             items.push(Item::text("output_schema", path));
         }
+    }
+
+    /// A choice of a tool that is not described, neither by its key nor by the name that models see.
+    fn chooses_nothing(&self, leaf: &Node) -> bool {
+        let Some(wanted) = leaf.text_of("specific") else { return false };
+        let tools = self.root.get("tools").map(Node::entries).unwrap_or_default();
+        !tools.iter().any(|tool| tool.key == wanted || tool.node.text_of("name") == Some(wanted))
     }
 
     /// The presets of the variants, then the function's own.
@@ -194,14 +206,15 @@ impl Converter<'_> {
     /// Variants that no request reaches unless it names them; mostly a mistake where an experiment lists the others.
     fn lists_of(&mut self, node: &Node, converted: &BTreeMap<String, Variant>) {
         let Some(experiment) = node.get("experimentation").filter(|node| node.get("type").is_some()) else { return };
+        let spaces = experiment.get("namespaces").map(Node::entries).unwrap_or_default();
+        let draws: Vec<&Node> = std::iter::once(experiment).chain(spaces.iter().map(|entry| &entry.node)).collect();
         let listed = |name: &str| {
-            let within = |key: &str| {
-                let part = experiment.get(key);
-                part.is_some_and(|part| {
-                    part.get(name).is_some() || part.items().iter().any(|item| item.text() == Some(name))
-                })
-            };
-            within("candidate_variants") || within("fallback_variants")
+            let lists = draws
+                .iter()
+                .flat_map(|draw| [draw.get("candidate_variants"), draw.get("fallback_variants")].into_iter().flatten());
+            lists
+                .into_iter()
+                .any(|list| list.get(name).is_some() || list.items().iter().any(|item| item.text() == Some(name)))
         };
         let all = experiment.get("candidate_variants").is_none();
         for entry in node.get("variants").map(Node::entries).unwrap_or_default() {
@@ -236,7 +249,7 @@ impl Converter<'_> {
         let twice = |chain: &[String]| chain.iter().collect::<BTreeSet<_>>().len() < chain.len();
         let repeats = converted.values().any(|variant| twice(&variant.chain));
         let middles = draw.middles();
-        if let [_, _, ..] = middles.as_slice() {
+        if draw.candidates.len() > 1 {
             for (middle, variant) in middles {
                 let attempts = chains(draw.order(middle));
                 let name = format!("{name}: {variant}");

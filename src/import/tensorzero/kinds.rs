@@ -58,6 +58,11 @@ pub(super) fn shorthand(model: &str) -> Option<(&'static Kind, &str)> {
 }
 
 impl Kind {
+    /// Requests name the model in their body, and not in the address.
+    pub(super) fn names_model_in_body(&self) -> bool {
+        !matches!(self.known, None | Some("azure" | "bedrock" | "google" | "vertex"))
+    }
+
     /// Where the key comes from when nothing says so.
     pub(super) fn default_location(&self) -> Option<Location> {
         self.variable.map(|variable| Location::Env(variable.to_owned()))

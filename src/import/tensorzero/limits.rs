@@ -101,8 +101,8 @@ impl Converter<'_> {
             _ => return None,
         };
         let text = value.text()?;
-        // Neither can be told from our own words, nor from the ends of a quoted name.
-        if matches!(text, "each" | "total") || key.matches('"').count() > 2 || key.contains('\\') {
+        // The ends of a quoted name could not be told.
+        if key.matches('"').count() > 2 || key.contains('\\') {
             return None;
         }
         if key == "key" {
@@ -117,12 +117,13 @@ impl Converter<'_> {
         } else {
             self.ledger.carried(value, "`scope`");
         }
-        let ours = match text {
-            EACH => "each",
-            TOTAL => "total",
-            other => other,
-        };
-        Some(Item::text(&key, ours))
+        Some(match text {
+            EACH => Item::text(&key, "each"),
+            TOTAL => Item::text(&key, "total"),
+            // Twice in a list our own words are values.
+            "each" | "total" => Item::new(&key, Yaml::texts([text, text])),
+            other => Item::text(&key, other),
+        })
     }
 
     /// `tokens_per_minute = 1000`, or its capacity and refill.

@@ -3,6 +3,11 @@
 mod evaluations;
 mod experiment;
 mod files;
+mod gateway;
+mod limits;
+mod models;
+mod prices;
+mod timeouts;
 
 use super::assets::Assets;
 use super::kinds::{self, KINDS};
@@ -23,6 +28,7 @@ impl<'j> Judge<'j, '_> {
     pub(super) fn file(&mut self) {
         let root = self.root;
         self.template_root();
+        self.gateway();
         for section in ["models", "embedding_models", "functions", "tools", "metrics"] {
             for entry in section_of(root, section) {
                 self.name(entry);
@@ -36,6 +42,7 @@ impl<'j> Judge<'j, '_> {
             section_of(root, "embedding_models").iter().flat_map(|entry| section_of(&entry.node, "providers"))
         {
             self.name(provider);
+            self.embeds(&provider.node);
         }
         for entry in section_of(root, "metrics") {
             if matches!(entry.key.as_str(), "comment" | "demonstration") {
@@ -57,6 +64,8 @@ impl<'j> Judge<'j, '_> {
             self.function(entry);
         }
         self.rules();
+        self.timeouts();
+        self.prices();
         let mut found = Diagnostics::default();
         Judge { root, assets: self.assets, diagnostics: &mut found }.evaluations();
         as_warnings(&found, self.diagnostics);
@@ -88,74 +97,6 @@ impl<'j> Judge<'j, '_> {
                 "TensorZero keeps such names for itself",
                 "give it a name without this beginning",
             );
-        }
-    }
-
-    fn model(&mut self, entry: &Entry) {
-        let node = &entry.node;
-        let providers = node.get("providers").map(Node::entries).unwrap_or_default();
-        let routing = node.get("routing");
-        let items = routing.map(Node::items).unwrap_or_default();
-        let place = routing.map_or(entry.key_span, |node| node.span);
-        if items.is_empty() && routing.is_some() {
-            self.say(
-                Code::SettingValue,
-                format!("`routing` of the model `{}` names no provider", entry.key),
-                place,
-                "names nothing",
-                "list the names of the providers in the order in which they are tried",
-            );
-        }
-        for (index, item) in items.iter().enumerate() {
-            let name = item.text().unwrap_or_default();
-            if items.iter().take(index).any(|other| other.text() == Some(name)) {
-                self.say(
-                    Code::SettingValue,
-                    format!("`routing` names `{name}` twice"),
-                    item.span,
-                    "here again",
-                    "leave it once",
-                );
-            }
-            if !providers.iter().any(|provider| provider.key == name) {
-                let names = providers.iter().map(|provider| provider.key.as_str());
-                let help = match did_you_mean(name, names) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("describe it: `[models.{}.providers.{}]`", quoted(&entry.key), quoted(name)),
-                };
-                self.say(
-                    Code::SettingName,
-                    format!("the model `{}` has no provider `{name}`", entry.key),
-                    item.span,
-                    "is not described",
-                    &help,
-                );
-            }
-        }
-        for provider in providers {
-            self.name(provider);
-            if !items.iter().any(|item| item.text() == Some(&provider.key)) {
-                self.say(
-                    Code::SettingName,
-                    format!("the provider `{}` is not in `routing`", provider.key),
-                    provider.key_span,
-                    "would never be asked",
-                    "add it to `routing`, or remove its table",
-                );
-            }
-            let both = provider.node.get("model_id").is_some() && provider.node.get("endpoint_id").is_some();
-            let gemini = provider.node.text_of("type") == Some("gcp_vertex_gemini");
-            let neither =
-                gemini && provider.node.get("model_id").is_none() && provider.node.get("endpoint_id").is_none();
-            if both || neither {
-                self.say(
-                    Code::SettingMissing,
-                    format!("the provider `{}` needs `model_id` or `endpoint_id`", provider.key),
-                    provider.key_span,
-                    "one of both",
-                    "write one of them",
-                );
-            }
         }
     }
 
@@ -234,6 +175,18 @@ impl<'j> Judge<'j, '_> {
             "chat_completion" | "experimental_chain_of_thought" => {
                 self.completion(function, entry, json);
                 self.schemas_have_templates(function, entry, kind);
+                if !json
+                    && kind != "chat_completion"
+                    && let Some(kind) = node.get("type")
+                {
+                    self.say(
+                        Code::SettingValue,
+                        "a chain of thought belongs to JSON functions".to_owned(),
+                        kind.span,
+                        "this function has `type = \"chat\"`",
+                        "write `type = \"chat_completion\"`, and ask for the thoughts in the template",
+                    );
+                }
                 if !json && let Some(mode) = node.entry("json_mode").filter(|_| kind == "chat_completion") {
                     self.say(
                         Code::SettingValue,
@@ -246,17 +199,37 @@ impl<'j> Judge<'j, '_> {
             }
             "experimental_dynamic_in_context_learning" => {
                 self.completion(function, entry, json);
-                if let Some(leaf) = node.get("system_instructions") {
-                    self.exists(leaf, false);
-                }
+                self.in_context(node);
             }
             _ => self.candidates(function, entry, json),
+        }
+    }
+
+    /// Dynamic in-context learning: what finds the examples.
+    fn in_context(&mut self, node: &Node) {
+        if let Some(leaf) = node.get("system_instructions") {
+            self.exists(leaf, false);
+        }
+        if let Some(leaf) = node.get("embedding_model") {
+            let name = leaf.text().unwrap_or_default();
+            let described = self.root.get("embedding_models").is_some_and(|models| models.get(name).is_some());
+            let short = ["openai::", "openrouter::"].iter().any(|prefix| name.starts_with(prefix));
+            if !described && !short {
+                let help = format!("describe it: `[embedding_models.{}]`", quoted(name));
+                let message = format!("there is no embedding model `{name}`");
+                self.say(Code::SettingName, message, leaf.span, "is not described", &help);
+            }
+        }
+        if let Some(leaf) = node.get("max_distance").filter(|leaf| leaf.number().is_some_and(|far| far < 0.0)) {
+            let message = "a distance cannot be negative".to_owned();
+            self.say(Code::SettingValue, message, leaf.span, "less than 0", "write 0 or more");
         }
     }
 
     /// Model, templates and form of the answer.
     fn completion(&mut self, function: &Node, entry: &Entry, json: bool) {
         self.known_model(&entry.node);
+        self.edits(&entry.node);
         self.templates(&entry.node, Some(function));
         if json && entry.node.get("json_mode").is_none() {
             self.say(
@@ -266,6 +239,24 @@ impl<'j> Judge<'j, '_> {
                 "needs `json_mode`",
                 "write `json_mode = \"strict\"` (or `on`, `tool`, `off`); TensorZero wants it since 2025.9.0",
             );
+        }
+    }
+
+    /// Edits of bodies and headers say what is to be there, or that it is to go.
+    fn edits(&mut self, node: &Node) {
+        for (key, name) in [("extra_body", "pointer"), ("extra_headers", "name")] {
+            for entry in node.get(key).map(Node::items).unwrap_or_default() {
+                let Some(named) = entry.entry(name) else { continue };
+                if entry.get("value").is_none() && entry.get("delete").is_none() {
+                    self.say(
+                        Code::SettingMissing,
+                        format!("an edit of `{key}` has neither `value` nor `delete`"),
+                        named.key_span,
+                        "needs one of them",
+                        "write `value = ...`, or `delete = true`",
+                    );
+                }
+            }
         }
     }
 
@@ -301,8 +292,17 @@ impl<'j> Judge<'j, '_> {
             if let Some(leaf) = node.get(&format!("{role}_template")) {
                 self.template(leaf, bare.then_some(role));
             }
-            if let Some(leaf) = node.get("input_wrappers").and_then(|wrappers| wrappers.get(role)) {
-                self.template(leaf, function.map(|_| role));
+            if let Some(wrapper) = node.get("input_wrappers").and_then(|wrappers| wrappers.entry(role)) {
+                if function.is_some_and(schema) {
+                    self.say(
+                        Code::SettingTwice,
+                        format!("`{role}` has a wrapper and a schema"),
+                        wrapper.key_span,
+                        "a wrapper is for plain text",
+                        "leave one of them",
+                    );
+                }
+                self.template(&wrapper.node, function.map(|_| role));
             }
             let new = node.get("templates").and_then(|templates| templates.entry(role));
             let path = |entry: &Entry| entry.node.text_of("path").or(entry.node.text()).map(str::to_owned);
@@ -374,24 +374,6 @@ impl<'j> Judge<'j, '_> {
         let help =
             near.map_or_else(|| "name a variant of this function".to_owned(), |near| format!("did you mean `{near}`?"));
         self.say(Code::SettingName, format!("there is no variant `{name}`"), item.span, "is not described", &help);
-    }
-
-    fn rules(&mut self) {
-        let rules = self.root.get("rate_limiting").and_then(|node| node.get("rules"));
-        for rule in rules.map(Node::items).unwrap_or_default() {
-            let always = rule.get("always").and_then(Node::flag) == Some(true);
-            if always == rule.get("priority").is_some() {
-                let place =
-                    rule.entry("priority").or_else(|| rule.entries().first()).map_or(rule.span, |entry| entry.key_span);
-                self.say(
-                    Code::SettingValue,
-                    "a rule has either a `priority` or `always = true`".to_owned(),
-                    place,
-                    "one of both",
-                    "write one of them",
-                );
-            }
-        }
     }
 }
 

@@ -98,6 +98,7 @@ pub fn import(texts: &[Text], files: &dyn Files, freeze: &[Freeze]) -> Import {
         let findings = refusals(&root, &ledger, &diagnostics);
         return Import { sources, diagnostics, findings, output: None };
     }
+    doubts(&root, &mut ledger, &diagnostics);
     let (output, findings) = convert(&root, &sources, assets, ledger, freeze);
     Import { sources, diagnostics, findings, output: Some(output) }
 }
@@ -130,6 +131,21 @@ fn frozen_variants(root: &Node, freeze: &[Freeze], diagnostics: &mut Diagnostics
     }
 }
 
+/// What TensorZero would refuse and is passed over here counts as a warning.
+fn doubts(root: &Node, ledger: &mut Ledger, diagnostics: &Diagnostics) {
+    for diagnostic in diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Warning) {
+        let span = diagnostic.labels.first().map_or(root.span, |label| label.span);
+        let Some((path, node)) = at(root, span) else { continue };
+        let runs_nowhere = matches!(path.first(), Some(toml::Step::Key(section)) if IDLE.contains(&section.as_str()))
+            || path.iter().any(|step| *step == toml::Step::Key("evaluators".to_owned()));
+        let outcome = if runs_nowhere { Outcome::Dropped } else { Outcome::Adapted };
+        ledger.settle(node, outcome, Severity::Warning, diagnostic.message.clone());
+    }
+}
+
+/// Sections on which no request depends.
+const IDLE: [&str; 5] = ["evaluations", "optimizers", "object_storage", "postgres", "autopilot"];
+
 /// What the input is refused for: the leaves at the places of the diagnostics.
 fn refusals(root: &Node, ledger: &Ledger, diagnostics: &Diagnostics) -> Vec<Finding> {
     let leaves = ledger.leaves(root);
@@ -141,34 +157,41 @@ fn refusals(root: &Node, ledger: &Ledger, diagnostics: &Diagnostics) -> Vec<Find
             None => diagnostic.message.clone(),
         };
         let verdict = Verdict { outcome: Outcome::Refused, severity: Severity::Error, message };
-        let path = path_at(root, span)
+        let path = at(root, span)
+            .map(|(path, _)| toml::rendered(&path))
             .or_else(|| leaves.iter().find(|(_, leaf, _)| *leaf == span).map(|(path, ..)| path.clone()));
         findings.push(Finding { path: path.unwrap_or_default(), span, verdict });
     }
     findings
 }
 
-/// The path of the key, or of the value, that stands at `span`.
-fn path_at(root: &Node, span: Span) -> Option<String> {
-    fn search(node: &Node, span: Span, path: &mut Vec<toml::Step>) -> bool {
+/// What stands at `span`, as a key or as a value, and its path.
+fn at(root: &Node, span: Span) -> Option<(Vec<toml::Step>, &Node)> {
+    fn search<'n>(node: &'n Node, span: Span, path: &mut Vec<toml::Step>) -> Option<&'n Node> {
         for entry in node.entries() {
             path.push(toml::Step::Key(entry.key.clone()));
-            if entry.key_span == span || entry.node.span == span || search(&entry.node, span, path) {
-                return true;
+            if entry.key_span == span || entry.node.span == span {
+                return Some(&entry.node);
+            }
+            if let Some(found) = search(&entry.node, span, path) {
+                return Some(found);
             }
             path.pop();
         }
         for (index, item) in node.items().iter().enumerate() {
             path.push(toml::Step::Index(index));
-            if item.span == span || search(item, span, path) {
-                return true;
+            if item.span == span {
+                return Some(item);
+            }
+            if let Some(found) = search(item, span, path) {
+                return Some(found);
             }
             path.pop();
         }
-        false
+        None
     }
     let mut path = Vec::new();
-    search(root, span, &mut path).then(|| toml::rendered(&path))
+    search(root, span, &mut path).map(|node| (path, node))
 }
 
 /// What the conversion of one input knows.

@@ -37,8 +37,19 @@ impl Converter<'_> {
             );
         }
         if let Some(leaf) = node.get("base_path") {
-            gateway.base_path = leaf.text().filter(|path| *path != "/").map(str::to_owned);
+            let path = leaf.text().filter(|path| !path.is_empty() && *path != "/");
+            gateway.base_path = path.map(|path| format!("/{}", path.trim_start_matches('/')));
             self.ledger.carried(leaf, "`tensorzero.base_path`");
+        }
+        if let Some(leaf) = node.get("fetch_and_encode_input_files_before_inference") {
+            match leaf.flag() {
+                Some(true) => self.ledger.dropped(
+                    leaf,
+                    Severity::Warning,
+                    "files are passed on by their URL where the provider takes URLs, and fetched where it does not",
+                ),
+                _ => self.ledger.carried(leaf, "files are fetched only where the provider takes no URLs"),
+            }
         }
         if let Some(leaf) = node.get("template_filesystem_access").and_then(|access| access.get("base_path")) {
             gateway.template_root = Some(self.beside(leaf));
@@ -107,14 +118,14 @@ impl Converter<'_> {
                     "`telemetry.otlp`: the same variable says where traces go, their names are OpenTelemetry's for generative AI",
                 ),
                 ("enabled", ..) => self.ledger.carried(&entry.node, "no traces are exported"),
-                ("format", Some("openinference"), _) => self.ledger.dropped(
+                ("format", Some("openinference"), _) if enabled => self.ledger.dropped(
                     &entry.node,
                     Severity::Warning,
                     "traces have OpenTelemetry's names for generative AI, not OpenInference's",
                 ),
                 ("extra_headers", ..) if enabled => headers = self.trace_headers(&entry.node),
                 ("extra_headers", ..) => self.ledger.carried(&entry.node, "no traces are exported"),
-                ("include_content", _, Some(true)) => {
+                ("include_content", _, Some(true)) if enabled => {
                     self.ledger.dropped(&entry.node, Severity::Warning, "traces hold no texts of requests");
                 }
                 _ => self.ledger.carried(&entry.node, "it is so here, too"),

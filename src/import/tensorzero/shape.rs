@@ -1,8 +1,10 @@
 //! What a `tensorzero.toml` may look like, as data, and the check of a file against it.
 
+mod unknown;
+
 use super::location::{self, Forms};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, did_you_mean};
-use crate::import::toml::{Entry, Node, Step, Value, quoted, rendered};
+use crate::import::toml::{Node, Step, Value, rendered};
 use crate::import::verdict::{Ledger, Outcome};
 use crate::source::Span;
 
@@ -10,6 +12,10 @@ use crate::source::Span;
 pub(super) enum Shape {
     Text,
     Whole,
+    /// A whole number of 32 bits without a sign.
+    Short,
+    /// A whole number of 32 bits that may be negative.
+    Signed,
     Number,
     Flag,
     Any,
@@ -94,35 +100,6 @@ impl Key {
     }
 }
 
-/// Keys that TensorZero once had, or that people invent, by the end of their path; and what to write.
-const FORMER: &[(&str, &str)] = &[
-    (
-        "gateway.disable_observability",
-        "it was removed from TensorZero: write `observability.enabled = false`, or leave it out (nothing is stored here)",
-    ),
-    (
-        "gateway.enable_template_filesystem_access",
-        "it was removed in 2025.11.0: write `template_filesystem_access.base_path = \".\"`",
-    ),
-    ("evals", "it is called `evaluations` today"),
-    ("providers", "providers stand in their model: `[models.NAME.providers.NAME]`"),
-    ("variants", "variants stand in their function: `[functions.NAME.variants.NAME]`"),
-    ("api_keys", "keys are named where they are used: `api_key_location = \"env::NAME\"`"),
-    ("include", "give several files on the command line, or a glob: `routeplane import-tensorzero 'config/**/*.toml'`"),
-    (
-        "load_balancing",
-        "TensorZero spreads requests with variants and their weights, not between the providers of a model",
-    ),
-    ("retries", "TensorZero has retries at variants only: `[functions.NAME.variants.NAME.retries]`"),
-    ("fallback", "a model's providers are tried in the order of `routing`"),
-    ("fallbacks", "a model's providers are tried in the order of `routing`"),
-    ("api_key", "a key is named by `api_key_location = \"env::NAME\"`"),
-    ("base_url", "the key is called `api_base`"),
-    ("model", "the model that a provider is asked for is `model_name`; `model` is a variant's"),
-    ("prompt", "texts come from files: `system_template = \"path\"`"),
-    ("system_prompt", "texts come from files: `system_template = \"path\"`"),
-];
-
 /// Checks a file, and settles what has one fate wherever it stands.
 pub(super) struct Checker<'c> {
     pub(super) diagnostics: &'c mut Diagnostics,
@@ -148,8 +125,16 @@ impl Checker<'_> {
                 let fits = node.whole().is_some_and(|whole| whole >= 0);
                 self.is(node, place, fits, "a whole number");
             }
+            Shape::Short => {
+                let fits = node.whole().is_some_and(|whole| u32::try_from(whole).is_ok());
+                self.is(node, place, fits, "a whole number below 4294967296");
+            }
+            Shape::Signed => {
+                let fits = node.whole().is_some_and(|whole| i32::try_from(whole).is_ok());
+                self.is(node, place, fits, "a whole number of 32 bits");
+            }
             Shape::Number => {
-                self.is(node, place, node.number().is_some(), "a number");
+                self.is(node, place, node.number().is_some_and(f64::is_finite), "a number");
             }
             Shape::Flag => {
                 self.is(node, place, node.flag().is_some(), "`true` or `false`");
@@ -197,8 +182,18 @@ impl Checker<'_> {
             if wanted == "a table" {
                 self.diagnostics.hide(node.span);
             }
-            let negative = node.whole().is_some_and(|whole| whole < 0);
-            let found = if negative { "a negative number" } else { node.called() };
+            let found = match (node.whole(), node.number()) {
+                (Some(whole), _) if whole < 0 && wanted != "a whole number of 32 bits" => "a negative number",
+                (Some(whole), _) if wanted.starts_with("a whole number ") => {
+                    if whole > 0 {
+                        "a larger one"
+                    } else {
+                        "a smaller one"
+                    }
+                }
+                (_, Some(number)) if !number.is_finite() => "none that can be sent",
+                _ => node.called(),
+            };
             let help = match (wanted, &node.value) {
                 ("a table", Value::List(_)) => format!("write it as tables with names: `[{path}.NAME]`"),
                 ("text", Value::Whole(_) | Value::Number(_)) => "put it in quotes".to_owned(),
@@ -369,31 +364,6 @@ impl Checker<'_> {
                 .help(help),
         );
     }
-
-    fn unknown(&mut self, entry: &Entry, groups: &[&'static [Key]]) {
-        // Real files hold keys of services in the oddest places.
-        hide(&entry.node, self.diagnostics);
-        let whole = rendered(&self.path);
-        let within = rendered(self.path.split_last().map(|(_, rest)| rest).unwrap_or_default());
-        let message = match within.as_str() {
-            "" => format!("`{}` is not a section of a tensorzero.toml", quoted(&entry.key)),
-            _ => format!("unknown key `{}` in `{within}`", quoted(&entry.key)),
-        };
-        let names = || groups.iter().flat_map(|keys| keys.iter()).map(|key| key.name);
-        let diagnostic = Diagnostic::new(Code::SettingUnknown, message).label(entry.key_span, "TensorZero refuses it");
-        let former = FORMER.iter().find(|(name, _)| whole == *name || (!name.contains('.') && entry.key == *name));
-        self.diagnostics.push(match (former, did_you_mean(&entry.key, names())) {
-            (Some((_, help)), _) => diagnostic.help(*help),
-            (None, Some(near)) => {
-                diagnostic.help(format!("did you mean `{near}`?")).fix(entry.key_span, near.to_owned())
-            }
-            (None, None) => {
-                let mut known: Vec<&str> = names().collect();
-                known.sort_unstable();
-                diagnostic.help(format!("the keys here are `{}`; remove it", known.join("`, `")))
-            }
-        });
-    }
 }
 
 /// What was found, as warnings.
@@ -409,20 +379,4 @@ pub(super) fn as_warnings(found: &Diagnostics, diagnostics: &mut Diagnostics) {
 /// `...` and `{value}`, where one of several words belongs.
 pub(super) fn is_placeholder(text: &str) -> bool {
     text == "..." || (text.starts_with('{') && text.ends_with('}'))
-}
-
-/// All values of a key, and the keys in them: names may be secrets, too.
-fn hide(node: &Node, diagnostics: &mut Diagnostics) {
-    match &node.value {
-        Value::Table(entries) => {
-            for entry in entries {
-                diagnostics.hide(entry.key_span);
-                hide(&entry.node, diagnostics);
-            }
-        }
-        Value::List(items) => items.iter().for_each(|item| hide(item, diagnostics)),
-        Value::Text(_) | Value::Whole(_) | Value::Number(_) | Value::Flag(_) | Value::Moment(_) => {
-            diagnostics.hide(node.span)
-        }
-    }
 }

@@ -26,6 +26,20 @@ impl Target {
     pub(super) fn text(&self) -> String {
         format!("{}/{}", self.provider, self.model)
     }
+
+    /// Gives a model whose name no route can hold one that it can; the body says the true one.
+    fn rename(&mut self) {
+        self.edits.set("/model", Yaml::text(&self.model));
+        self.model = self.model.chars().map(|c| if is_legal_in_target(c) { c } else { '-' }).collect();
+    }
+}
+
+fn is_legal(model: &str) -> bool {
+    !model.is_empty() && model.chars().all(is_legal_in_target)
+}
+
+fn is_legal_in_target(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "_./:@+~=%$#!*-".contains(c) || !c.is_ascii()
 }
 
 /// One table `[models.M.providers.P]`.
@@ -62,14 +76,16 @@ impl Converter<'_> {
             _ => self.plain(table, kind),
         };
         self.providers.headers.clear();
-        let target = target?;
-        let legal = |c: char| c.is_ascii_alphanumeric() || "_./:@+~=%$#!*-".contains(c) || !c.is_ascii();
-        if target.model.is_empty() || !target.model.chars().all(legal) {
-            self.ledger.left_out(
-                table.node,
-                "the model's name holds characters that a route cannot, so this provider is left out",
-            );
-            return None;
+        let mut target = target?;
+        if !is_legal(&target.model) {
+            if !kind.names_model_in_body() || target.model.is_empty() {
+                self.ledger.left_out(
+                    table.node,
+                    "the model's name holds characters that a route cannot, so this provider is left out",
+                );
+                return None;
+            }
+            target.rename();
         }
         if let Some(tag) = table.node.get("type") {
             self.ledger.carried(tag, format!("the provider `{}`", target.provider));
@@ -86,6 +102,9 @@ impl Converter<'_> {
             model: model.to_owned(),
             edits: Edits::default(),
         };
+        if kind.known != Some("vertex") && !is_legal(name) {
+            return None;
+        }
         if let Some(name) = name.strip_prefix("responses::").filter(|_| kind.name == "openai") {
             let location = self.default_of(kind);
             let provider =
@@ -132,6 +151,10 @@ impl Converter<'_> {
             }
             Some(Location::None) => self.ledger.carried(node, "no key is sent"),
             Some(Location::Env(name)) => self.ledger.carried(node, format!("`env:{name}`")),
+            Some(Location::Fallback(first, second)) if [first, second].iter().any(|one| key_text(one).is_none()) => {
+                let why = "one key and nothing in its place: where it is missing, TensorZero asks without a key, and here nobody is asked";
+                self.ledger.adapted(node, Severity::Warning, why);
+            }
             _ => self.ledger.carried(node, "the key's places, in the same order"),
         }
         location
@@ -374,6 +397,10 @@ impl Converter<'_> {
     /// Tools that the provider runs are offered with every request.
     pub(super) fn provider_tools(&mut self, table: Table<'_>, edits: &mut Edits) {
         let Some(node) = table.node.get("provider_tools") else { return };
+        if node.items().is_empty() {
+            self.ledger.carried(node, "there are none");
+            return;
+        }
         for tool in node.items() {
             edits.set("/tools/-", Yaml::of(tool));
         }
@@ -390,11 +417,12 @@ pub(super) fn key_items(location: Option<&Location>, known: bool) -> Vec<Item> {
     match location {
         None | Some(Location::None) if known => vec![Item::text("auth", "none")],
         None | Some(Location::None) => Vec::new(),
-        Some(Location::Fallback(first, second)) => {
-            let place = |key: &str, location: &Location| key_text(location).map(|text| Item::text(key, &text));
-            let items = [place("default", first), place("fallback", second)];
-            vec![Item::map("key", items.into_iter().flatten().collect())]
-        }
+        Some(Location::Fallback(first, second)) => match (key_text(first), key_text(second)) {
+            (Some(first), Some(second)) => {
+                vec![Item::map("key", vec![Item::text("default", &first), Item::text("fallback", &second)])]
+            }
+            (first, second) => first.or(second).map(|text| Item::text("key", &text)).into_iter().collect(),
+        },
         Some(location) => key_text(location).map(|text| Item::text("key", &text)).into_iter().collect(),
     }
 }

@@ -42,6 +42,9 @@ pub(super) const ROLES: [&str; 3] = ["system", "user", "assistant"];
 /// TensorZero's pauses between tries begin with about a second, and are at most ten.
 const LONGEST_PAUSE: f64 = 10.0;
 
+/// With the first try that is as many as a preset takes.
+const MOST_RETRIES: i64 = 99;
+
 impl Converter<'_> {
     /// `None` where nothing can run.
     pub(super) fn variant(
@@ -200,7 +203,8 @@ impl Converter<'_> {
         for role in ROLES {
             if let Some(leaf) = node.get(&format!("{role}_template")) {
                 if node.get("templates").is_some_and(|templates| templates.get(role).is_some()) {
-                    self.ledger.adapted(leaf, Severity::Info, "the same file as the new spelling, which holds");
+                    let why = "the same file as the new spelling, which holds; TensorZero refuses both at once";
+                    self.ledger.adapted(leaf, Severity::Warning, why);
                     continue;
                 }
                 let path = self.beside(leaf);
@@ -230,14 +234,21 @@ impl Converter<'_> {
 
     fn retries(&mut self, node: &Node) -> Option<Item> {
         let retries = node.get("retries")?;
-        self.ledger.carried(retries, "`retries` of the preset, around its whole route");
-        let tries = retries.get("num_retries").and_then(Node::whole).unwrap_or(0);
+        let wanted = retries.get("num_retries").and_then(Node::whole).unwrap_or(0);
+        let tries = wanted.min(MOST_RETRIES);
+        match tries == wanted {
+            true => self.ledger.carried(retries, "`retries` of the preset, around its whole route"),
+            false => {
+                let how = format!("`retries` of the preset, {MOST_RETRIES} at most");
+                self.ledger.adapted(retries, Severity::Info, how);
+            }
+        }
         if tries == 0 {
             return None;
         }
         let longest = retries.get("max_delay_s").and_then(Node::number).unwrap_or(LONGEST_PAUSE);
         #[expect(clippy::cast_possible_truncation, reason = "seconds of a pause are few")]
-        let longest = (longest * 1000.0) as i64;
+        let longest = (longest.max(0.0) * 1000.0) as i64;
         Some(Item::map(
             "retries",
             vec![

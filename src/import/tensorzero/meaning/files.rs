@@ -88,6 +88,17 @@ impl Judge<'_, '_> {
 
     /// The text of a file that must be there.
     pub(super) fn exists(&mut self, leaf: &Node, goes_along: bool) -> Option<String> {
+        let written = leaf.text().unwrap_or_default();
+        if written.contains('\n') || (written.trim_start().starts_with('{') && written.contains('"')) {
+            self.say(
+                Code::SettingFile,
+                "the text itself stands here, where the path of a file belongs".to_owned(),
+                leaf.span,
+                "no file has such a name",
+                "put the text into a file of its own, and name that file",
+            );
+            return None;
+        }
         let place = self.assets.place(leaf);
         let text = if goes_along { self.assets.take(&place) } else { self.assets.look(&place) };
         match text {
@@ -95,7 +106,7 @@ impl Judge<'_, '_> {
             Err(why) => {
                 self.say(
                     Code::SettingFile,
-                    format!("cannot read `{}`: {why}", leaf.text().unwrap_or_default()),
+                    format!("cannot read `{written}`: {why}"),
                     leaf.span,
                     "names a file",
                     "paths begin at the folder of the file that names them",
