@@ -13,9 +13,10 @@ use super::decode::list::{AnyKey, ByProtocol, HeaderKey, List, Map, Named, OneOr
 use super::decode::mapping;
 use super::decode::secret::{HeaderValue, Keys, Secret};
 use super::decode::texts::{
-    Address, Any, DegradePolicy, ExpiryText, FactWord, FallThroughWord, ForeignReasoning, HostingWord, InvalidPolicy,
-    JsonModeWord, LaneWord, LineWord, LossPolicy, Moment, OtlpWord, OutputFact, ProtocolFact, ReasoningFact,
-    RetryAround, Sticky, TemplateForm, TimeoutAround, Timezone, Transport, Url, Variable, Watch, WeekdayFact,
+    Address, AnswerModelWord, Any, DegradePolicy, ExpiryText, FactWord, FallThroughWord, ForeignReasoning, HostingWord,
+    InvalidPolicy, JsonModeWord, LaneWord, LineWord, LossPolicy, Moment, OtlpWord, OutputFact, ProtocolFact,
+    ReasoningFact, RetryAround, Sticky, TemplateForm, TimeoutAround, Timezone, Transport, Url, Variable, Watch,
+    WeekdayFact,
 };
 use super::decode::value::{RetryOn, Route, Rules, Version};
 use crate::source::{SourceText, Span, Spanned};
@@ -62,6 +63,9 @@ mapping! {
         /// What becomes of another vendor's reasoning, for every target that no preset says otherwise of: `strip`, `text` or
         /// `skip`.
         "on_foreign_reasoning" default "strip" => on_foreign_reasoning: Option<Spanned<String>> as Choice<ForeignReasoning>,
+        /// Which name answers give the model, for every target that no preset says otherwise of: that of the `upstream`, or the
+        /// one that the caller `asked` for.
+        "answer_model" default "upstream" => answer_model: Option<Spanned<String>> as Choice<AnswerModelWord>,
         /// The surface of a TensorZero gateway, for its clients.
         "tensorzero" => tensorzero: Option<TensorzeroEntry> as TensorzeroEntry,
         /// Limits of the server.
@@ -347,6 +351,9 @@ mapping! {
         /// shown go as plain text in their place (`text`), or the target is not asked while a tool call waits for its answer
         /// (`skip`).
         "on_foreign_reasoning" default "strip" => on_foreign_reasoning: Option<Spanned<String>> as Choice<ForeignReasoning>,
+        /// Which name answers give the model: that of the `upstream`, or the one that the caller `asked` for, which clients want that
+        /// compare the two.
+        "answer_model" default "upstream" => answer_model: Option<Spanned<String>> as Choice<AnswerModelWord>,
     }
 }
 

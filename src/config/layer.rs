@@ -16,8 +16,8 @@ use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::source::Spanned;
 use crate::table::SettingsIdx;
 use crate::table::settings::{
-    AnswerForm, BodyEdit, CacheMode, CachePolicy, Degrade, FallThrough, OnForeignReasoning, OnInvalid, OnLoss, Retries,
-    RetryOn, Scope, Settings, Timeouts,
+    AnswerForm, AnswerModel, BodyEdit, CacheMode, CachePolicy, Degrade, FallThrough, OnForeignReasoning, OnInvalid,
+    OnLoss, Retries, RetryOn, Scope, Settings, Timeouts,
 };
 use crate::wire::structured::mode::JsonMode;
 use crate::wire::template::Prompts;
@@ -45,6 +45,7 @@ struct Layer {
     on_loss: Option<OnLoss>,
     cache: Option<CachePolicy>,
     on_foreign_reasoning: Option<OnForeignReasoning>,
+    answer_model: Option<AnswerModel>,
     output: Option<Box<str>>,
     json_mode: Option<JsonMode>,
     on_invalid: Option<OnInvalid>,
@@ -76,6 +77,7 @@ impl Layer {
             on_loss: self.on_loss.or(inner.on_loss),
             cache: self.cache.or(inner.cache),
             on_foreign_reasoning: self.on_foreign_reasoning.or(inner.on_foreign_reasoning),
+            answer_model: self.answer_model.or(inner.answer_model),
             output: self.output.clone().or_else(|| inner.output.clone()),
             json_mode: self.json_mode.or(inner.json_mode),
             on_invalid: self.on_invalid.or(inner.on_invalid),
@@ -115,6 +117,7 @@ impl Layer {
             on_loss: self.on_loss.unwrap_or_default(),
             cache: self.cache,
             on_foreign_reasoning: self.on_foreign_reasoning.unwrap_or_default(),
+            answer_model: self.answer_model.unwrap_or_default(),
             answers: AnswerForm {
                 output: self.output.clone(),
                 json_mode: self.json_mode,
@@ -142,6 +145,7 @@ impl Layers {
         scope::refuse_outside_presets(document, diagnostics);
         base.on_foreign_reasoning =
             document.on_foreign_reasoning.as_ref().and_then(|word| on_foreign_reasoning(&word.value));
+        base.answer_model = document.answer_model.as_ref().and_then(|word| answer_model(&word.value));
         retries(document.retries.as_ref(), &mut base, diagnostics);
         let variants = super::tensorzero::variants(document).into_iter();
         let variants = variants.map(|(preset, variant)| (preset.into(), variant.into())).collect();
@@ -167,6 +171,7 @@ impl Layers {
                 .on_foreign_reasoning
                 .as_ref()
                 .and_then(|word| on_foreign_reasoning(&word.value)),
+            answer_model: entry.answer_model.as_ref().and_then(|word| answer_model(&word.value)),
             output: entry.output.as_ref().and_then(|output| super::output::schema(output, files, diagnostics)),
             json_mode: entry.json_mode.as_ref().and_then(|word| JsonMode::from_word(&word.value)),
             on_invalid: entry.on_invalid.as_ref().and_then(|word| on_invalid(&word.value)),
@@ -282,6 +287,11 @@ fn on_loss(word: &str) -> Option<OnLoss> {
 /// The decoder has checked the word.
 fn on_foreign_reasoning(word: &str) -> Option<OnForeignReasoning> {
     OnForeignReasoning::ALL.into_iter().find(|policy| policy.word() == word)
+}
+
+/// The decoder has checked the word.
+fn answer_model(word: &str) -> Option<AnswerModel> {
+    AnswerModel::ALL.into_iter().find(|whose| whose.word() == word)
 }
 
 /// The decoder has checked the word.

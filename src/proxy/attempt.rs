@@ -29,12 +29,14 @@ use super::estimate::Underway;
 use super::failure::Failure;
 use super::outgoing::proofs::Proofs;
 use super::outgoing::{self, Incoming, Prepared, Toward, Translation};
+use super::pipe::Name;
 use super::stream::StreamBody;
 use super::structured::Correction;
 use crate::live::Live;
 use crate::provider::cost::Tariff;
 use crate::provider::{Endpoint, RequestKeys};
 use crate::state::{Credential, ProviderState};
+use crate::table::settings::AnswerModel;
 use crate::table::{Attempt, Lane};
 use crate::telemetry::entry::Context;
 use crate::telemetry::record::Account;
@@ -88,6 +90,16 @@ impl Try<'_, '_, '_, '_> {
         // The catalogue's prices are those of text.
         let of_text = self.incoming.call.operation.is_of_text();
         Tariff { prices: self.attempt.target.prices_of(provider, model).filter(|_| of_text), written }
+    }
+
+    /// What the caller is told that the model is called. Answers of TensorZero's surface name variants.
+    fn name(&self, translated: bool) -> Name {
+        match self.attempt.settings.answer_model {
+            _ if self.incoming.surface.is_some() => Name::Told,
+            AnswerModel::Asked => Name::This((&*self.incoming.envelope.model).into()),
+            AnswerModel::Upstream if translated => Name::ToldOr(self.attempt.model.into()),
+            AnswerModel::Upstream => Name::Told,
+        }
     }
 }
 

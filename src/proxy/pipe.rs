@@ -111,6 +111,29 @@ struct Translator {
     events: Vec<Event>,
     /// Takes the whole answer, once it is there.
     keep: Option<Keep>,
+    /// What the caller is told that the model is called.
+    name: Name,
+}
+
+/// What a caller is told that the model is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Name {
+    /// As the upstream says.
+    Told,
+    /// As the upstream says, and this where it says nothing.
+    ToldOr(Box<str>),
+    This(Box<str>),
+}
+
+impl Name {
+    /// The name in place of the one that the upstream said.
+    pub fn of(&self, told: Option<String>) -> Option<String> {
+        match self {
+            Name::Told => told,
+            Name::ToldOr(name) => Some(told.filter(|told| !told.is_empty()).unwrap_or_else(|| name.to_string())),
+            Name::This(name) => Some(name.to_string()),
+        }
+    }
 }
 
 /// Takes a whole answer.
@@ -147,7 +170,7 @@ impl Pipe {
         decoder: Box<dyn StreamDecoder>,
         encoder: Box<dyn StreamEncoder>,
     ) -> Pipe {
-        let translator = Translator { outbound, decoder, encoder, events: Vec::new(), keep: None };
+        let translator = Translator { outbound, decoder, encoder, events: Vec::new(), keep: None, name: Name::Told };
         Pipe {
             frames: Decoder::new(outbound.framing(), EVENT_LIMIT),
             way: Way::Translate(translator),
@@ -162,6 +185,15 @@ impl Pipe {
         match &self.way {
             Way::Relay(relay) => relay.id(),
             Way::Translate(_) | Way::Opaque(_) => None,
+        }
+    }
+
+    /// Says what the caller is told that the model is called. Of a relayed stream the upstream's word holds, or another.
+    pub fn name(&mut self, name: Name) {
+        match (&mut self.way, name) {
+            (Way::Translate(translator), name) => translator.name = name,
+            (Way::Relay(relay), Name::This(name)) => relay.name(&name),
+            (Way::Relay(_), Name::Told | Name::ToldOr(_)) | (Way::Opaque(_), _) => {}
         }
     }
 
@@ -373,10 +405,13 @@ impl Translator {
             return;
         }
         let mut bytes = Vec::new();
-        for event in self.events.drain(..) {
-            match &event {
+        for mut event in self.events.drain(..) {
+            match &mut event {
                 Event::Usage(usage) => sight.reported(usage, Usage::update),
-                Event::Start { model, .. } => sight.model = model.as_deref().map(Into::into),
+                Event::Start { model, .. } => {
+                    sight.model = model.as_deref().map(Into::into);
+                    *model = self.name.of(model.take());
+                }
                 Event::Finish { finish, .. } => recorded::finish(&mut sight.finishes, finish),
                 Event::Delta { delta: Delta::Text(text) | Delta::Arguments(text), .. } => {
                     sight.unreported += text.len()

@@ -30,6 +30,7 @@ pub struct Settings {
     pub body: Box<[BodyEdit]>,
     pub on_loss: OnLoss,
     pub on_foreign_reasoning: OnForeignReasoning,
+    pub answer_model: AnswerModel,
     pub answers: AnswerForm,
     /// Answers of equal requests may be given again.
     pub cache: Option<CachePolicy>,
@@ -160,6 +161,28 @@ impl OnForeignReasoning {
             OnForeignReasoning::Strip => "strip",
             OnForeignReasoning::Text => "text",
             OnForeignReasoning::Skip => "skip",
+        }
+    }
+}
+
+/// Whose name of the model answers say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum AnswerModel {
+    /// That of the upstream, which knows best what answered.
+    #[default]
+    Upstream,
+    /// The caller's, as it asked: some clients trust only answers of the model that they asked for.
+    Asked,
+}
+
+impl AnswerModel {
+    pub const ALL: [AnswerModel; 2] = [AnswerModel::Upstream, AnswerModel::Asked];
+
+    /// As it is written in the file.
+    pub fn word(self) -> &'static str {
+        match self {
+            AnswerModel::Upstream => "upstream",
+            AnswerModel::Asked => "asked",
         }
     }
 }

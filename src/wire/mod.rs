@@ -10,12 +10,14 @@ mod ending;
 pub mod envelope;
 pub mod frame;
 pub mod gemini_generate;
+pub mod halves;
 pub mod hosting;
 pub mod ir;
 pub mod json;
 pub mod ledger;
 pub mod loss;
 pub mod multipart;
+pub mod naming;
 mod needle;
 pub mod openai_chat;
 mod openai_error;
@@ -447,6 +449,11 @@ pub trait Outbound: Sync {
     /// The id of the answer that a frame belongs to, where it tells one and the provider keeps answers by it.
     fn answer_id(&self, _frame: &Frame<'_>) -> Option<String> {
         None
+    }
+
+    /// Where answers and events of streams name the model that answers: the first of these members that is there.
+    fn model_told(&self) -> &'static [naming::Path] {
+        &[&["model"]]
     }
 
     /// Usage in a whole answer, read without building a tree, `None` where there is none.

@@ -55,6 +55,7 @@ mod metering;
 mod mock_upstream;
 mod objects;
 mod observability;
+mod oddities;
 mod on_loss;
 mod operate;
 mod otlp;

@@ -296,6 +296,8 @@ words! {
     CacheWord = ["on", "read_only", "write_only", "off"];
     /// What becomes of another vendor's reasoning.
     ForeignReasoning = ["strip", "text", "skip"];
+    /// Whose name of the model answers say.
+    AnswerModelWord = ["upstream", "asked"];
     /// What becomes of an answer that does not have its form.
     InvalidPolicy = ["pass", "repair", "retry", "fallback", "error"];
     /// Whether a form may be asked for in words.

@@ -19,9 +19,10 @@ use crate::telemetry::record::Account;
 use crate::telemetry::traffic::StreamRecord;
 use crate::upstream;
 use crate::wire::frame::Framing;
+use crate::wire::halves::Joining;
 use crate::wire::ir::{Error, ErrorKind};
 use crate::wire::structured::watch::Slot;
-use crate::wire::{Answering, Operation};
+use crate::wire::{Answering, Operation, StreamDecoder};
 
 /// Opens a stream up to its first content.
 pub(super) async fn open(
@@ -40,14 +41,14 @@ pub(super) async fn open(
     let trace = cached::of(&head.extensions);
     let hit = trace.as_ref().is_some_and(Trace::is_hit);
     let slot = Slot::default();
-    let (pipe, mut headers) = match &prepared.translation {
+    let (mut pipe, mut headers) = match &prepared.translation {
         Translation::None => (Pipe::relay(incoming.inbound, place.outbound, prepared.terms), forwarded(&head.headers)),
         Translation::Generate(request) => {
             let told = place.told(this, hit);
             let answering = responses::answering(incoming, request).map_err(Failure::Refused)?;
             let answering = Answering { told: told.as_ref(), ..answering };
             let encoder = incoming.inbound.answer_encoder(&incoming.head, &answering);
-            let decoder = place.outbound.stream_decoder(&place.quirks);
+            let decoder: Box<dyn StreamDecoder> = Box::new(Joining::new(place.outbound.stream_decoder(&place.quirks)));
             let decoder = match hit && incoming.surface.is_some() {
                 true => Box::new(Unpaid(decoder)),
                 false => decoder,
@@ -71,6 +72,7 @@ pub(super) async fn open(
             return Err(Failure::Refused(Error::invalid("this operation does not stream")));
         }
     };
+    pipe.name(this.name(matches!(prepared.translation, Translation::Generate(_))));
     let opened = stream::open(body, pipe, attempt.settings.timeouts.idle).await;
     if let Some(failure) = prepared.form.failure(&slot).filter(|_| !opened.committed) {
         // The caller never sees it, and it was paid for all the same.

@@ -15,6 +15,7 @@ use crate::proxy::cached::{self, Trace};
 use crate::proxy::estimate;
 use crate::proxy::failure::{Failure, StatusFailure};
 use crate::proxy::outgoing::{Prepared, Translation, proofs};
+use crate::proxy::pipe::Name;
 use crate::proxy::recorded;
 use crate::proxy::responses::{self, Session};
 use crate::table::settings::RetryOn;
@@ -23,7 +24,7 @@ use crate::upstream;
 use crate::upstream::body::Broken;
 use crate::wire::ir::{Error, Usage};
 use crate::wire::openai_responses::history;
-use crate::wire::{Answering, Ending, Operation, rerank};
+use crate::wire::{Answering, Ending, Operation, naming, rerank};
 
 /// Most bytes of a whole answer.
 const WHOLE_LIMIT: usize = 64 << 20;
@@ -82,7 +83,7 @@ pub(super) async fn whole(
                 let Ending { model, finishes } = Ending::of_whole(&body, |part| place.outbound.ending(part));
                 (account.model, account.finish_reasons) = (model, finishes.into_vec());
             }
-            (forwarded(&head.headers), body)
+            (forwarded(&head.headers), named(this, place, body))
         }
         Translation::Generate(request) => {
             let mut answer = place.outbound.decode_response(&body, &place.quirks).map_err(bad)?;
@@ -94,6 +95,7 @@ pub(super) async fn whole(
                 seal.response(&mut answer);
             }
             recorded::answer(&mut account, &answer);
+            answer.model = this.name(true).of(answer.model.take());
             let mut out = Vec::with_capacity(body.len());
             if hit && incoming.surface.is_some() {
                 answer.usage = Some(cached::nothing_used());
@@ -136,6 +138,17 @@ pub(super) async fn whole(
     }
     priced(&mut headers, cost);
     Ok(Answer { headers, losses, body: AnswerBody::Whole(body), account })
+}
+
+/// An answer that passes as it is, with the name of the model that the caller is told.
+fn named(this: &Try<'_, '_, '_, '_>, place: &Place<'_>, body: Bytes) -> Bytes {
+    let Name::This(name) = this.name(false) else { return body };
+    if this.incoming.call.operation != Operation::Generate {
+        return body;
+    }
+    let text = std::str::from_utf8(&body).ok();
+    let new = text.and_then(|text| naming::renamed(text, place.outbound.model_told(), &name));
+    new.map_or(body, Bytes::from)
 }
 
 /// Says what the answer cost, in USD, where that is known.

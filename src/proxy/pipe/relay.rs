@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use super::{EVENT_LIMIT, Out, Sight, is_whole};
 use crate::telemetry::record::MOST;
 use crate::wire::frame::{Decoder, Frame, FrameError, sse};
-use crate::wire::{Ending, FrameKind, Observation, Outbound};
+use crate::wire::{Ending, FrameKind, Observation, Outbound, naming};
 
 /// What the request says about the stream that is relayed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,12 +40,26 @@ pub(super) struct Relay {
     hides_line_feed: bool,
     /// The id of the answer, once it has come and where it is wanted.
     id: Option<String>,
+    /// What the caller is told that the model is called, where that is not what the upstream says.
+    name: Option<Box<str>>,
 }
 
 impl Relay {
     pub(super) fn new(outbound: &'static dyn Outbound, terms: Terms) -> Relay {
         let (held, ended) = (Vec::new(), SmallVec::new());
-        Relay { outbound, terms, ended, held, opaque: false, hides_line_feed: false, id: None }
+        Relay { outbound, terms, ended, held, opaque: false, hides_line_feed: false, id: None, name: None }
+    }
+
+    pub(super) fn name(&mut self, name: &str) {
+        self.name = Some(name.into());
+    }
+
+    /// Whole events with the name of the model that the caller is told.
+    fn named(&self, events: Bytes) -> Bytes {
+        match &self.name {
+            Some(name) => naming::renamed_events(&events, self.outbound.model_told(), name).into(),
+            None => events,
+        }
     }
 
     pub(super) fn id(&self) -> Option<&str> {
@@ -80,7 +94,10 @@ impl Relay {
         if !bytes.is_empty() {
             let beginning = Bytes::from(std::mem::take(&mut self.held));
             if hides && !self.opaque {
-                out.push(self.without_usage(&[beginning, bytes].concat()));
+                let events = self.without_usage(&[beginning, bytes].concat());
+                out.push(self.named(events));
+            } else if self.name.is_some() && !self.opaque {
+                out.push(self.named([beginning, bytes].concat().into()));
             } else {
                 out.push(beginning);
                 out.push(bytes);
@@ -103,7 +120,7 @@ impl Relay {
             self.watch(&frame, sight);
             self.outbound.relayed_frame(&frame, &mut events);
         });
-        out.push(events.into());
+        out.push(self.named(events.into()));
         cut
     }
 
@@ -120,7 +137,7 @@ impl Relay {
         });
         let held = std::mem::take(&mut self.held);
         if passes && last.is_ok() && (sight.finished || sight.error.is_some()) {
-            out.push(held.into());
+            out.push(self.named(held.into()));
         }
     }
 

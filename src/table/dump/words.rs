@@ -11,7 +11,7 @@ use crate::rule::ast::PresetName;
 use crate::rule::predicate::Quoted;
 use crate::table::limits::RateLimit;
 use crate::table::settings::{
-    AnswerForm, BodyEdit, CachePolicy, OnForeignReasoning, Retries, RetryOn, Scope, Settings,
+    AnswerForm, AnswerModel, BodyEdit, CachePolicy, OnForeignReasoning, Retries, RetryOn, Scope, Settings,
 };
 use crate::table::telemetry::{AccessLog, Otlp};
 use crate::table::{
@@ -53,6 +53,8 @@ pub fn settings_words(settings: &Settings, base: &Settings) -> Vec<String> {
     words.extend((settings.on_loss != base.on_loss).then(|| format!("on_loss {}", settings.on_loss.word())));
     let foreign = settings.on_foreign_reasoning;
     words.extend((foreign != base.on_foreign_reasoning).then(|| format!("on_foreign_reasoning {}", foreign.word())));
+    let whose = settings.answer_model;
+    words.extend((whose != base.answer_model).then(|| format!("answer_model {}", whose.word())));
     words.extend(settings.variant.iter().map(|variant| format!("as variant {variant}")));
     words
 }
@@ -187,6 +189,8 @@ pub(super) fn defaults(table: &RoutingTable) -> String {
     let foreign = base.on_foreign_reasoning;
     words
         .extend((foreign != OnForeignReasoning::default()).then(|| format!("on_foreign_reasoning {}", foreign.word())));
+    let whose = base.answer_model;
+    words.extend((whose != AnswerModel::default()).then(|| format!("answer_model {}", whose.word())));
     words.join(", ")
 }
 

@@ -11,9 +11,11 @@ use smallvec::SmallVec;
 use super::{AnthropicMessages, error, peek, request, response, stream};
 use crate::wire::envelope::{self, Edit, Envelope};
 use crate::wire::frame::{Frame, Framing, event_stream, sse};
+use crate::wire::halves;
 use crate::wire::hosting::Hosting;
 use crate::wire::json;
 use crate::wire::loss::Losses;
+use crate::wire::naming;
 use crate::wire::outline::Outline;
 use crate::wire::quirk::Quirks;
 use crate::wire::structured::OutputPlan;
@@ -151,7 +153,7 @@ impl Outbound for Hosted {
     }
 
     fn decode_response(&self, body: &[u8], _quirks: &Quirks) -> Result<ir::Response, ir::Error> {
-        response::decode(body)
+        response::decode(&halves::mended(body))
     }
 
     fn decode_error(&self, status: u16, body: &[u8]) -> ir::Error {
@@ -197,6 +199,10 @@ impl Outbound for Hosted {
 
     fn add_usage(&self, known: &mut ir::Usage, newer: &ir::Usage) {
         super::usage::add(known, newer);
+    }
+
+    fn model_told(&self) -> &'static [naming::Path] {
+        &[&["message", "model"], &["model"]]
     }
 
     fn ending(&self, text: &[u8]) -> Ending {

@@ -17,8 +17,10 @@ mod usage;
 
 use super::envelope::{Edit, Envelope};
 use super::frame::{Frame, Framing};
+use super::halves;
 use super::hosting::Hosting;
 use super::loss::Losses;
+use super::naming;
 use super::quirk::Quirks;
 use super::schema::Dialect;
 use super::structured::{Means, OutputPlan};
@@ -79,7 +81,7 @@ impl Inbound for AnthropicMessages {
     }
 
     fn decode_request(&self, head: &Head<'_>, body: &[u8]) -> Result<ir::Request, ir::Error> {
-        request::decode(head, body)
+        request::decode(head, &halves::mended(body))
     }
 
     fn encode_response(&self, response: &ir::Response, out: &mut Vec<u8>, losses: &mut Losses) {
@@ -189,7 +191,7 @@ impl Outbound for AnthropicMessages {
     }
 
     fn decode_response(&self, body: &[u8], _quirks: &Quirks) -> Result<ir::Response, ir::Error> {
-        response::decode(body)
+        response::decode(&halves::mended(body))
     }
 
     fn decode_error(&self, status: u16, body: &[u8]) -> ir::Error {
@@ -210,6 +212,10 @@ impl Outbound for AnthropicMessages {
 
     fn add_usage(&self, known: &mut ir::Usage, newer: &ir::Usage) {
         usage::add(known, newer);
+    }
+
+    fn model_told(&self) -> &'static [naming::Path] {
+        &[&["message", "model"], &["model"]]
     }
 
     fn ending(&self, text: &[u8]) -> Ending {

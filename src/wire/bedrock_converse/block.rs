@@ -62,7 +62,7 @@ pub(super) fn decode(raw: &RawValue) -> Result<Part, JsonError> {
     let part = match member.as_str() {
         "text" => Some(Part::Text(Text::new(json::read::<String>(value, "text", "a string")?))),
         "toolUse" => call(object()?)?,
-        "toolResult" => Some(result(object()?)?),
+        "toolResult" => result(object()?)?.map(Part::ToolResult),
         "reasoningContent" => reasoning(object()?)?,
         "citationsContent" => Some(cited(object()?)?),
         GUARD => guarded(&object()?)?,
@@ -134,7 +134,11 @@ fn call(mut call: Object<'_>) -> Result<Option<Part>, JsonError> {
     })))
 }
 
-fn result(mut result: Object<'_>) -> Result<Part, JsonError> {
+/// `None` for the result of a tool that the service runs.
+fn result(mut result: Object<'_>) -> Result<Option<ToolResult>, JsonError> {
+    if result.get("type").is_some() {
+        return Ok(None);
+    }
     let call_id = result.string("toolUseId")?;
     let mut content = Vec::new();
     for raw in result.array("content")?.unwrap_or_default() {
@@ -155,7 +159,7 @@ fn result(mut result: Object<'_>) -> Result<Part, JsonError> {
         result.take("status");
     }
     let shape = Default::default();
-    Ok(Part::ToolResult(ToolResult { call_id, name: None, content, shape, is_error, ext: result.rest() }))
+    Ok(Some(ToolResult { call_id, name: None, content, shape, is_error, ext: result.rest() }))
 }
 
 fn reasoning(mut thoughts: Object<'_>) -> Result<Option<Part>, JsonError> {

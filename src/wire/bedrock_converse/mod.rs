@@ -29,7 +29,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::envelope::{Edit, Envelope};
 use super::frame::{Frame, Framing, event_stream};
+use super::halves;
 use super::loss::Losses;
+use super::naming;
 use super::quirk::Quirks;
 use super::schema::Dialect;
 use super::structured::{Means, OutputPlan};
@@ -105,7 +107,7 @@ impl Inbound for BedrockConverse {
     }
 
     fn decode_request(&self, head: &Head<'_>, body: &[u8]) -> Result<ir::Request, ir::Error> {
-        request::decode(head, body)
+        request::decode(head, &halves::mended(body))
     }
 
     fn encode_response(&self, response: &ir::Response, out: &mut Vec<u8>, losses: &mut Losses) {
@@ -216,7 +218,7 @@ impl Outbound for BedrockConverse {
     }
 
     fn decode_response(&self, body: &[u8], _quirks: &Quirks) -> Result<ir::Response, ir::Error> {
-        response::decode(body)
+        response::decode(&halves::mended(body))
     }
 
     fn decode_error(&self, status: u16, body: &[u8]) -> ir::Error {
@@ -237,6 +239,10 @@ impl Outbound for BedrockConverse {
 
     fn observe(&self, frame: &Frame<'_>) -> Observation {
         peek::observe(frame)
+    }
+
+    fn model_told(&self) -> &'static [naming::Path] {
+        &[]
     }
 
     fn ending(&self, text: &[u8]) -> Ending {

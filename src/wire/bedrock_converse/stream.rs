@@ -124,7 +124,9 @@ impl Decoder {
         let wire = index(&mut event)?;
         let Some(raw) = event.take("start") else { return Ok(()) };
         let mut start = Object::of(raw)?;
-        if let Some(mut call) = start.object("toolUse")? {
+        let call = start.get("toolUse").map(Object::of).transpose()?;
+        // The service runs a tool that has a type, and sends what it did as further blocks: no call of the caller's.
+        if let Some(mut call) = call.filter(|call| call.get("type").is_none()) {
             let id = call.string("toolUseId")?;
             let name = legal::original_name(&call.string("name")?.unwrap_or_default());
             self.begin(wire, Kind::Call { argued: false }, PartKind::ToolCall { id, name }, out);
@@ -144,14 +146,16 @@ impl Decoder {
             out.push(Event::Delta { index, delta: Delta::Text(text) });
         } else if let Some(mut call) = delta.object("toolUse")? {
             let piece = call.string("input")?.unwrap_or_default();
-            let Some(Open { index, kind: Kind::Call { argued }, .. }) =
-                self.open.as_mut().filter(|open| open.wire == wire)
-            else {
-                return Err(JsonError::Missing { key: "contentBlockStart".to_owned() });
-            };
-            if !piece.is_empty() {
-                *argued = true;
-                out.push(Event::Delta { index: *index, delta: Delta::Arguments(piece) });
+            match self.open.as_mut().filter(|open| open.wire == wire) {
+                Some(Open { index, kind: Kind::Call { argued }, .. }) if !piece.is_empty() => {
+                    *argued = true;
+                    out.push(Event::Delta { index: *index, delta: Delta::Arguments(piece) });
+                }
+                // Nothing yet, or the call of a tool that the service runs.
+                Some(Open { kind: Kind::Call { .. } | Kind::Whole, .. }) => {}
+                Some(Open { kind: Kind::Text | Kind::Reasoning, .. }) | None => {
+                    return Err(JsonError::Missing { key: "contentBlockStart".to_owned() });
+                }
             }
         } else if let Some(thoughts) = delta.object("reasoningContent")? {
             self.thoughts(wire, thoughts, out)?;
@@ -287,6 +291,34 @@ mod tests {
             events.iter().filter(|event| matches!(event, Event::PartEnd { .. })).count(),
         ];
         assert_eq!((starts, ends), (4, 4));
+    }
+
+    #[test]
+    fn tools_that_the_service_runs_are_no_calls_of_the_callers() {
+        let start = r#"{"contentBlockIndex":0,"start":{"toolUse":{"toolUseId":"t1","name":"nova_grounding","type":"server_tool_use"}}}"#;
+        let result =
+            r#"{"contentBlockIndex":1,"start":{"toolResult":{"toolUseId":"t1","type":"nova_grounding_result"}}}"#;
+        let events = decode(&[
+            START,
+            ("contentBlockStart", start),
+            ("contentBlockDelta", r#"{"contentBlockIndex":0,"delta":{"toolUse":{"input":"{\"q\":1}"}}}"#),
+            ("contentBlockStop", r#"{"contentBlockIndex":0}"#),
+            ("contentBlockStart", result),
+            ("contentBlockDelta", r#"{"contentBlockIndex":1,"delta":{"toolResult":[{"json":{"a":1}}]}}"#),
+            ("contentBlockDelta", r#"{"contentBlockIndex":2,"delta":{"text":"found"}}"#),
+            ("messageStop", r#"{"stopReason":"end_turn"}"#),
+            METADATA,
+        ]);
+        let parts = fold(SELF, &events).unwrap().candidates.remove(0).parts;
+        let [Part::Opaque(call), Part::Opaque(_), Part::Text(text)] = parts.as_slice() else { panic!("{parts:?}") };
+        assert!(call.raw.get().contains("nova_grounding") && text.text == "found");
+        let whole = [
+            r#"{"toolUse":{"toolUseId":"t1","name":"nova_grounding","type":"server_tool_use","input":{"q":1}}}"#,
+            r#"{"toolResult":{"toolUseId":"t1","type":"nova_grounding_result","content":[{"json":{"a":1}}]}}"#,
+        ];
+        for block in whole.map(|block| json::raw(block).unwrap()) {
+            assert!(matches!(block::decode(&block).unwrap(), Part::Opaque(_)), "{block}");
+        }
     }
 
     #[test]

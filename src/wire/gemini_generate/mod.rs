@@ -41,8 +41,10 @@ use smallvec::SmallVec;
 
 use super::envelope::{Edit, Envelope};
 use super::frame::{Frame, Framing};
+use super::halves;
 use super::ir;
 use super::loss::Losses;
+use super::naming;
 use super::quirk::Quirks;
 use super::schema::Dialect;
 use super::structured::{Means, OutputPlan};
@@ -100,7 +102,7 @@ impl Inbound for Gemini {
     }
 
     fn decode_request(&self, head: &Head<'_>, body: &[u8]) -> Result<ir::Request, ir::Error> {
-        request::decode(head, body)
+        request::decode(head, &halves::mended(body))
     }
 
     fn encode_response(&self, response: &ir::Response, out: &mut Vec<u8>, losses: &mut Losses) {
@@ -211,7 +213,7 @@ impl Outbound for Gemini {
     }
 
     fn decode_response(&self, body: &[u8], _quirks: &Quirks) -> Result<ir::Response, ir::Error> {
-        response::decode(body)
+        response::decode(&halves::mended(body))
     }
 
     fn decode_error(&self, status: u16, body: &[u8]) -> ir::Error {
@@ -232,6 +234,10 @@ impl Outbound for Gemini {
 
     fn finishes(&self, frame: &Frame<'_>) -> SmallVec<[u64; 2]> {
         peek::finishes(frame)
+    }
+
+    fn model_told(&self) -> &'static [naming::Path] {
+        &[&["modelVersion"]]
     }
 
     fn ending(&self, text: &[u8]) -> Ending {

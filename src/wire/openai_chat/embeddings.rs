@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::value::RawValue;
 
 use super::{OpenAiChat, relayed, usage};
+use crate::wire::halves;
 use crate::wire::ir::{EmbedInput, EmbedRequest, EmbedResponse, Encoding, Error, ErrorKind};
 use crate::wire::json::{self, JsonError, Kind, Object};
 use crate::wire::loss::Losses;
@@ -62,8 +63,8 @@ impl Embeddings for OpenAiChat {
 
 impl EmbeddingsIn for OpenAiChat {
     fn decode_request(&self, _head: &Head<'_>, body: &[u8]) -> Result<EmbedRequest, Error> {
-        let text = json::utf8(body)?;
-        let mut request = Object::parse(text)?;
+        let body = halves::mended(body);
+        let mut request = Object::parse(json::utf8(&body)?)?;
         let missing = |key: &str| JsonError::Missing { key: key.to_owned() };
         let model = request.string("model")?.ok_or_else(|| missing("model"))?;
         let input = input(request.take("input").ok_or_else(|| missing("input"))?)?;

@@ -48,7 +48,7 @@ use super::{
     Destination, Embeddings, EmbeddingsIn, Ending, Head, Inbound, Observation, Operation, Outbound, Protocol,
     ProtocolId, StreamDecoder, StreamEncoder, proof,
 };
-use super::{multipart, openai_error as error, rename_member, tool_ids};
+use super::{halves, multipart, openai_error as error, rename_member, tool_ids};
 
 /// Chat Completions, both roles.
 pub struct OpenAiChat;
@@ -92,7 +92,7 @@ impl Inbound for OpenAiChat {
     }
 
     fn decode_request(&self, _head: &Head<'_>, body: &[u8]) -> Result<ir::Request, Error> {
-        request::decode(body)
+        request::decode(&halves::mended(body))
     }
 
     fn encode_response(&self, response: &ir::Response, out: &mut Vec<u8>, losses: &mut Losses) {
@@ -216,7 +216,7 @@ impl Outbound for OpenAiChat {
     }
 
     fn decode_response(&self, body: &[u8], quirks: &Quirks) -> Result<ir::Response, Error> {
-        let mut response = response::decode(body)?;
+        let mut response = response::decode(&halves::mended(body))?;
         if quirks.think_tags {
             think::split(&mut response);
         }

@@ -42,7 +42,10 @@ pub(super) fn decode(body: &[u8]) -> Result<Response, Error> {
             Fault::Broken(what) => broken(&what),
         })
     });
-    let candidates = candidates.collect::<Result<_, _>>()?;
+    let mut candidates = candidates.collect::<Result<Vec<_>, _>>()?;
+    // Stable: choices without a number keep their places.
+    candidates.sort_by_key(|(number, _)| *number);
+    let candidates = candidates.into_iter().map(|(_, candidate)| candidate).collect();
     let mut ext = answer.rest();
     ext.0.extend(left);
     Ok(Response { origin: ProtocolId::OpenAiChat, id, model, created, candidates, usage, ext })
@@ -55,12 +58,14 @@ enum Fault {
     Broken(String),
 }
 
-fn candidate(raw: &RawValue) -> Result<Candidate, Fault> {
+/// A choice and its number.
+fn candidate(raw: &RawValue) -> Result<(u64, Candidate), Fault> {
     let fault = |error: &dyn std::fmt::Display| Fault::Broken(error.to_string());
     let mut choice: Object<'_> = serde_json::from_str(raw.get()).map_err(|error| fault(&error))?;
     if choice.get("error").is_some_and(|raw| !json::says_nothing(raw)) {
         return Err(Fault::Refused(Box::new(error::decode(200, raw.get().as_bytes()))));
     }
+    let number = choice.u64("index").ok().flatten().unwrap_or(0);
     choice.take("index");
     let finish = choice.string("finish_reason").ok().flatten();
     let mut parts = Vec::new();
@@ -75,7 +80,7 @@ fn candidate(raw: &RawValue) -> Result<Candidate, Fault> {
     let mut ext = choice.rest();
     let inner = inner.0.into_iter().filter(|(_, value)| speaks(value));
     ext.0.extend(inner.map(|(key, value)| (format!("{MESSAGE}{key}"), value)));
-    Ok(Candidate { parts, finish: finish.map(|word| finish::of_word(&word, held)), ext })
+    Ok((number, Candidate { parts, finish: finish.map(|word| finish::of_word(&word, held)), ext }))
 }
 
 /// Reads the message's parts and returns what nobody modelled.

@@ -22,8 +22,10 @@ mod usage;
 
 use super::envelope::{Edit, Envelope};
 use super::frame::{Frame, Framing, sse};
+use super::halves;
 use super::ir::{self, Error};
 use super::loss::Losses;
+use super::naming;
 use super::openai_error as error;
 use super::quirk::Quirks;
 use super::schema::Dialect;
@@ -67,7 +69,7 @@ impl Inbound for OpenAiResponses {
     }
 
     fn decode_request(&self, _head: &Head<'_>, body: &[u8]) -> Result<ir::Request, Error> {
-        request::decode(body)
+        request::decode(&halves::mended(body))
     }
 
     fn refuse_state(&self, request: &ir::Request) -> Result<(), Error> {
@@ -191,7 +193,7 @@ impl Outbound for OpenAiResponses {
     }
 
     fn decode_response(&self, body: &[u8], _quirks: &Quirks) -> Result<ir::Response, Error> {
-        response::decode(body)
+        response::decode(&halves::mended(body))
     }
 
     fn decode_error(&self, status: u16, body: &[u8]) -> Error {
@@ -212,6 +214,10 @@ impl Outbound for OpenAiResponses {
 
     fn answer_id(&self, frame: &Frame<'_>) -> Option<String> {
         peek::answer_id(frame)
+    }
+
+    fn model_told(&self) -> &'static [naming::Path] {
+        &[&["response", "model"], &["model"]]
     }
 
     fn ending(&self, text: &[u8]) -> Ending {

@@ -22,6 +22,7 @@ pub use params::{ask_for_json, strict as strict_output};
 pub use told::{Price, Told};
 
 use super::envelope::{Edit, Envelope};
+use super::halves;
 use super::json::{self, JsonError};
 use super::loss::Losses;
 use super::outline::Outline;
@@ -127,7 +128,7 @@ impl Inbound for Native {
     }
 
     fn decode_request(&self, _head: &Head<'_>, body: &[u8]) -> Result<ir::Request, Error> {
-        native_request::decode(body)
+        native_request::decode(&halves::mended(body))
     }
 
     fn encode_response(&self, response: &ir::Response, out: &mut Vec<u8>, losses: &mut Losses) {
@@ -211,7 +212,7 @@ impl Inbound for Chat {
     }
 
     fn decode_request(&self, _head: &Head<'_>, body: &[u8]) -> Result<ir::Request, Error> {
-        chat_request::decode(body)
+        chat_request::decode(&halves::mended(body))
     }
 
     fn encode_response(&self, response: &ir::Response, out: &mut Vec<u8>, losses: &mut Losses) {

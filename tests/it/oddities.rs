@@ -1,0 +1,140 @@
+//! Odd traffic that real clients and upstreams send, through the program: what one side says, the other gets.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::gateway::{Gateway, providers};
+use crate::http_client::request;
+use crate::mock_upstream::dialect::{Reply, Stream};
+use crate::mock_upstream::{Act, MockUpstream};
+
+/// A stream of server-sent events with these data.
+fn sse(events: &[&str]) -> Reply {
+    let events = events.iter().map(|data| format!("data: {data}\n\n").into_bytes()).collect();
+    let error = Box::new(|_: &str| Vec::new());
+    Reply::Stream(Stream { content_type: "text/event-stream", events, pause: Duration::ZERO, error })
+}
+
+fn chat_chunk(delta: &str, finish: &str) -> String {
+    format!(
+        r#"{{"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{{"index":0,"delta":{delta},"finish_reason":{finish}}}]}}"#
+    )
+}
+
+/// A client that shortens its texts by UTF-16 units sends half of a character. No target of another protocol gets less than the rest.
+#[tokio::test]
+async fn half_a_character_costs_no_more_than_itself() {
+    for protocol in ["openai-chat", "openai-responses", "anthropic-messages", "gemini", "bedrock-converse"] {
+        let mock = MockUpstream::good().await;
+        let gateway = Gateway::start(&providers(&[("up", protocol, &mock)])).await;
+        for (own, path, body) in [
+            (
+                "openai-chat",
+                "/v1/chat/completions",
+                r#"{"model":"up/m","messages":[{"role":"user","content":"half \ud83d end"}]}"#,
+            ),
+            ("openai-responses", "/v1/responses", r#"{"model":"up/m","input":"half \ud83d end"}"#),
+            (
+                "anthropic-messages",
+                "/v1/messages",
+                r#"{"model":"up/m","max_tokens":9,"messages":[{"role":"user","content":"half \ude00 end"}]}"#,
+            ),
+            (
+                "gemini",
+                "/v1beta/models/up/m:generateContent",
+                r#"{"contents":[{"parts":[{"text":"half \ud83d end"}]}]}"#,
+            ),
+        ] {
+            if own == protocol {
+                // Passes as it is, and the mock upstream is as strict as any.
+                continue;
+            }
+            request(gateway.address, "POST", path, &[], body.as_bytes()).await.expect_status(200);
+            let got = mock.requests().last().unwrap().request.text();
+            assert!(got.contains("half ") && got.contains(" end"), "{path} to {protocol}: {got}");
+        }
+    }
+}
+
+/// An upstream that cuts its text by UTF-16 units sends the halves of a character in two chunks.
+#[tokio::test]
+async fn a_character_that_a_stream_cuts_in_two_arrives() {
+    let chunks = [
+        chat_chunk(r#"{"role":"assistant","content":"a\ud83d"}"#, "null"),
+        chat_chunk(r#"{"content":"\ude00!"}"#, "null"),
+        chat_chunk("{}", "\"stop\""),
+        "[DONE]".to_owned(),
+    ];
+    let mock = MockUpstream::start([Act::script(move |_| sse(&chunks.each_ref().map(String::as_str)))]).await;
+    let gateway = Gateway::start(&providers(&[("up", "openai-chat", &mock)])).await;
+    let body =
+        json!({ "model": "up/m", "max_tokens": 9, "stream": true, "messages": [{ "role": "user", "content": "x" }] });
+    let answer = request(gateway.address, "POST", "/v1/messages", &[], body.to_string().as_bytes()).await;
+    let events = answer.expect_status(200).json_events();
+    let text: String = events.iter().filter_map(|event| event["delta"]["text"].as_str()).collect();
+    assert_eq!(text, "a😀!");
+}
+
+/// Answers that are numbered come in any order; a caller whose protocol has one answer gets the first.
+#[tokio::test]
+async fn the_first_of_several_answers_is_the_one_with_number_0() {
+    let choice = |index: u64, text: &str| json!({ "index": index, "message": { "role": "assistant", "content": text }, "finish_reason": "stop" });
+    let whole = json!({ "id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice(1, "two"), choice(0, "one")] });
+    let mock = MockUpstream::start([Act::script(move |_| Reply::ok(whole.clone()))]).await;
+    let gateway = Gateway::start(&providers(&[("up", "openai-chat", &mock)])).await;
+    let body = json!({ "model": "up/m", "max_tokens": 9, "messages": [{ "role": "user", "content": "x" }] });
+    let answer = request(gateway.address, "POST", "/v1/messages", &[], body.to_string().as_bytes()).await;
+    let answer: Value = answer.expect_status(200).json();
+    assert_eq!(answer["content"][0]["text"], "one");
+}
+
+/// `answer_model: asked`, for clients that only trust answers of the model that they asked for: relayed and translated, whole
+/// and streamed. Nothing else in the answer changes.
+#[tokio::test]
+async fn answers_name_the_model_that_was_asked_for_where_the_file_says_so() {
+    let protocols = ["openai-chat", "openai-responses", "anthropic-messages", "gemini", "bedrock-converse"];
+    for protocol in protocols {
+        let mock = MockUpstream::good().await;
+        let presets = "presets:\n  own: { route: up/m, answer_model: asked }\n  theirs: up/m\n";
+        let gateway = Gateway::start(&format!("{}{presets}", providers(&[("up", protocol, &mock)]))).await;
+        let ask = async |path: &str, mut body: Value, model: &str, stream: bool| {
+            body["model"] = json!(model);
+            body["stream"] = json!(stream);
+            let body = body.to_string();
+            request(gateway.address, "POST", path, &[], body.as_bytes()).await.expect_status(200)
+        };
+        let messages = json!([{ "role": "user", "content": "hi" }]);
+        for (path, body) in [
+            ("/v1/chat/completions", json!({ "messages": messages })),
+            ("/v1/responses", json!({ "input": "hi" })),
+            ("/v1/messages", json!({ "messages": messages, "max_tokens": 9 })),
+        ] {
+            let names = async |model: &str, stream: bool| {
+                let answer = ask(path, body.clone(), model, stream).await;
+                let documents = if stream { answer.json_events() } else { vec![answer.json()] };
+                let said =
+                    |at: &Value| ["/model", "/message/model", "/response/model"].map(|path| at.pointer(path).cloned());
+                let said = documents.iter().flat_map(said).flatten().map(|name| name.as_str().unwrap().to_owned());
+                let said = said.collect::<std::collections::BTreeSet<String>>();
+                assert_eq!(said.len(), 1, "{path} of {protocol}, streamed {stream}: {said:?}");
+                said
+            };
+            for stream in [false, true] {
+                assert_eq!(names("own", stream).await, ["own".to_owned()].into(), "{path} of {protocol}, {stream}");
+                let theirs = names("theirs", stream).await;
+                assert!(
+                    !theirs.contains("theirs") && !theirs.contains(""),
+                    "{path} of {protocol}, {stream}: {theirs:?}"
+                );
+            }
+        }
+        let gemini = |model: &str, verb: &str| format!("/v1beta/models/{model}:{verb}");
+        let body = json!({ "contents": [{ "parts": [{ "text": "hi" }] }] }).to_string();
+        let whole = request(gateway.address, "POST", &gemini("own", "generateContent"), &[], body.as_bytes()).await;
+        assert_eq!(whole.expect_status(200).json()["modelVersion"], "own", "{protocol}");
+        let path = gemini("own", "streamGenerateContent?alt=sse");
+        let streamed = request(gateway.address, "POST", &path, &[], body.as_bytes()).await.expect_status(200);
+        assert!(streamed.json_events().iter().all(|event| event["modelVersion"] == "own"), "{protocol}: {streamed:?}");
+    }
+}
