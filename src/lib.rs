@@ -4,7 +4,7 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`source`], [`diagnostic`], [`glob`] | texts, positions, and what is said about them; patterns of names |
+//! | [`source`], [`diagnostic`], [`glob`], [`pattern`] | texts, positions, and what is said about them; patterns of names and of texts |
 //! | [`wire`], [`rule`], [`provider`] | protocols and their hub; the rule language; what a provider is |
 //! | [`table`] | the compiled, immutable routing table and the one decision function |
 //! | [`config`] | from the file to the table; pure |
@@ -22,6 +22,7 @@ pub mod editor;
 pub mod glob;
 pub mod import;
 pub mod live;
+pub mod pattern;
 pub mod provider;
 pub mod proxy;
 pub mod rule;

@@ -97,6 +97,8 @@ fn table(
     let rate_limits = rate_limits::read(&document.rate_limits, &document.keys, diagnostics);
     let collector = document.telemetry.as_ref().and_then(|telemetry| telemetry.otlp.as_ref());
     let otlp = telemetry::otlp(collector, secrets, diagnostics);
+    let redact = document.telemetry.as_ref().map_or(&[][..], |telemetry| &telemetry.redact);
+    let redact = telemetry::redact(redact, diagnostics);
     let access_log = telemetry::access_log(document.access_log.as_ref(), diagnostics);
     let kept = check::kept(document.responses.as_ref(), diagnostics);
     let cache = check::cache(document.cache.as_ref(), diagnostics);
@@ -140,6 +142,7 @@ fn table(
         reload: check::reload(document.reload.as_ref()),
         access_log,
         otlp,
+        redact,
         provider_names: (0..).map(ProviderIdx).zip(&providers).map(|(index, p)| (p.name.clone(), index)).collect(),
         providers: providers.into(),
         targets,

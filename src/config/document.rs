@@ -2,6 +2,8 @@
 //! the configuration reference all come from it.
 
 pub mod cache;
+pub mod collector;
+pub mod content;
 pub mod limits;
 pub mod tensorzero;
 
@@ -23,6 +25,8 @@ use crate::source::{SourceText, Span, Spanned};
 use crate::wire::ProtocolId;
 use crate::wire::quirk::Quirks;
 use cache::{CacheEntry, PresetCacheEntry};
+use collector::OtlpTlsEntry;
+use content::TraceContentEntry;
 use limits::RateLimitEntry;
 use tensorzero::TensorzeroEntry;
 
@@ -347,6 +351,9 @@ mapping! {
         /// An answer to the same request of the same key may be given again: `10m` for as long as that. Without it every request is
         /// answered anew.
         "cache" => cache: Option<PresetCacheEntry> as PresetCacheEntry,
+        /// The text of prompts and answers is on the spans that go to the collector, without secrets and cut to a length. Without it,
+        /// no such text is anywhere.
+        "trace_content" => trace_content: Option<TraceContentEntry> as TraceContentEntry,
         /// A target cannot read the signatures of another vendor's reasoning. They stay behind (`strip`), the thoughts that were
         /// shown go as plain text in their place (`text`), or the target is not asked while a tool call waits for its answer
         /// (`skip`).
@@ -544,6 +551,9 @@ mapping! {
         /// An OpenTelemetry collector. The standard variables (`OTEL_EXPORTER_OTLP_ENDPOINT`, ...) do the same without the file;
         /// what the file says wins.
         "otlp" => otlp: Option<OtlpEntry> as OtlpEntry,
+        /// Regular expressions. What has such a form is taken out of the texts that `trace_content` puts on spans, besides everything that
+        /// looks like a credential: `['[\w.+-]+@[\w-]+\.\w+']` for addresses of mail.
+        "redact" => redact: Vec<Spanned<String>> as OneOrMore<Text<Any>>,
     }
 }
 
@@ -558,6 +568,8 @@ mapping! {
         "protocol" default "http/protobuf" => protocol: Option<Spanned<String>> as Choice<OtlpWord>,
         /// Headers of every export; values may be references to secrets, and none is ever shown.
         "headers" => headers: Vec<(Spanned<String>, Spanned<SecretText>)> as Map<HeaderKey, HeaderValue>,
+        /// How both know each other over TLS. Without it, the standard variables say so.
+        "tls" => tls: Option<OtlpTlsEntry> as OtlpTlsEntry,
         /// How long one export may take.
         "timeout" default "10s" => timeout: Option<Spanned<Duration>> as DurationText,
         /// Exports are compressed with gzip.

@@ -10,6 +10,7 @@ mod edits;
 mod scope;
 
 use super::document::cache::PresetCacheEntry;
+use super::document::content::TraceContentEntry;
 use super::document::{Document, PresetEntry, RetriesEntry, TimeoutEntry};
 use super::{Files, Templates};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
@@ -17,7 +18,7 @@ use crate::source::Spanned;
 use crate::table::SettingsIdx;
 use crate::table::settings::{
     AnswerForm, AnswerModel, BodyEdit, CacheMode, CachePolicy, Degrade, FallThrough, OnForeignReasoning, OnInvalid,
-    OnLoss, Retries, RetryOn, Scope, Settings, Timeouts,
+    OnLoss, Retries, RetryOn, Scope, Settings, Timeouts, TraceContent,
 };
 use crate::wire::structured::mode::JsonMode;
 use crate::wire::template::Prompts;
@@ -44,6 +45,7 @@ struct Layer {
     body_last: Vec<BodyEdit>,
     on_loss: Option<OnLoss>,
     cache: Option<CachePolicy>,
+    trace_content: Option<TraceContent>,
     on_foreign_reasoning: Option<OnForeignReasoning>,
     answer_model: Option<AnswerModel>,
     output: Option<Box<str>>,
@@ -76,6 +78,7 @@ impl Layer {
             body_last: edits::after(&self.body_last, &inner.body_last),
             on_loss: self.on_loss.or(inner.on_loss),
             cache: self.cache.or(inner.cache),
+            trace_content: self.trace_content.or(inner.trace_content),
             on_foreign_reasoning: self.on_foreign_reasoning.or(inner.on_foreign_reasoning),
             answer_model: self.answer_model.or(inner.answer_model),
             output: self.output.clone().or_else(|| inner.output.clone()),
@@ -116,6 +119,7 @@ impl Layer {
             body: edits::after(&self.body, &self.body_last).into(),
             on_loss: self.on_loss.unwrap_or_default(),
             cache: self.cache,
+            trace_content: self.trace_content,
             on_foreign_reasoning: self.on_foreign_reasoning.unwrap_or_default(),
             answer_model: self.answer_model.unwrap_or_default(),
             answers: AnswerForm {
@@ -167,6 +171,7 @@ impl Layers {
             prompts: templates.of(entry, files, diagnostics),
             on_loss: entry.on_loss.as_ref().and_then(|word| on_loss(&word.value)),
             cache: entry.cache.as_ref().map(cache),
+            trace_content: entry.trace_content.as_ref().map(|entry| trace_content(entry, diagnostics)),
             on_foreign_reasoning: entry
                 .on_foreign_reasoning
                 .as_ref()
@@ -277,6 +282,23 @@ fn cache(entry: &PresetCacheEntry) -> CachePolicy {
     let mode = entry.mode.as_ref();
     let mode = mode.and_then(|word| CacheMode::ALL.into_iter().find(|mode| mode.word() == word.value));
     CachePolicy { mode: mode.unwrap_or_default(), ttl: entry.ttl.map(|ttl| ttl.value) }
+}
+
+/// What is too long to be kept is a mistake.
+fn trace_content(entry: &TraceContentEntry, diagnostics: &mut Diagnostics) -> TraceContent {
+    const MOST: u64 = 32 << 10;
+    if let Some(limit) = entry.limit.filter(|limit| limit.value > MOST) {
+        diagnostics.push(
+            Diagnostic::new(Code::BadBound, format!("{} bytes of text are too many for a span", limit.value))
+                .label(limit.span, "`32KiB` at most")
+                .help("spans wait in memory for their collector; write for example `limit: 16KiB`"),
+        );
+    }
+    let limit = entry.limit.map_or(8 << 10, |limit| limit.value.min(MOST));
+    TraceContent {
+        enabled: entry.enabled.is_none_or(|enabled| enabled.value),
+        limit: usize::try_from(limit).unwrap_or_default(),
+    }
 }
 
 /// The decoder has checked the word.

@@ -15,7 +15,7 @@ use super::files::{Snapshot, SnapshotFiles, Unreadable, field, folder_of};
 use crate::config::document::LiteralSecret;
 use crate::config::{self, Env, Proof, Tests};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
-use crate::provider::{HeaderText, SecretRef};
+use crate::provider::SecretRef;
 use crate::source::{SourceMap, Span};
 use crate::state::Runtime;
 use crate::table::RoutingTable;
@@ -281,29 +281,13 @@ pub fn origin(env: &Env, snapshot: &Snapshot, table: Option<&RoutingTable>) -> O
     let mut hasher = blake3::Hasher::new();
     field(&mut hasher, env!("CARGO_PKG_VERSION").as_bytes());
     field(&mut hasher, digest.as_bytes());
-    let variables: BTreeSet<&str> = table.into_iter().flat_map(secrets).filter_map(variable).collect();
+    let variables: BTreeSet<&str> = table.into_iter().flat_map(RoutingTable::secrets).filter_map(variable).collect();
     for name in variables {
         field(&mut hasher, name.as_bytes());
         let value = env.get(name).map(|value| blake3::hash(value.as_bytes()));
         field(&mut hasher, value.as_ref().map_or(&[], |hash| hash.as_bytes().as_slice()));
     }
     Origin { others: snapshot.others(), digest, id: hasher.finalize().to_hex().to_string() }
-}
-
-/// Every reference to a secret.
-pub fn secrets(table: &RoutingTable) -> impl Iterator<Item = &SecretRef> {
-    let headers = table.providers.iter().flat_map(|provider| {
-        let headers = provider.endpoints.iter().flat_map(|endpoint| &endpoint.headers);
-        headers.filter_map(|(_, text)| match text {
-            HeaderText::Secret(secret) => Some(secret),
-            HeaderText::Literal(_) => None,
-        })
-    });
-    let keys = table.providers.iter().flat_map(|provider| &provider.keys);
-    let identities = table.providers.iter().filter_map(|provider| provider.identity.as_ref());
-    let identities = identities.flat_map(|identity| identity.credentials.secrets());
-    let collector = table.otlp.iter().flat_map(|otlp| &otlp.headers).map(|(_, secret)| secret);
-    keys.chain(identities).chain(headers).chain(collector).chain(table.keys.iter().map(|key| &key.secret))
 }
 
 fn variable(secret: &SecretRef) -> Option<&str> {
@@ -315,10 +299,12 @@ fn variable(secret: &SecretRef) -> Option<&str> {
 
 fn secret_files(table: &RoutingTable, config: Option<&Path>) -> impl Iterator<Item = PathBuf> {
     let folder = folder_of(config);
-    secrets(table).filter_map(move |secret| match secret {
-        SecretRef::File(path) => Some(folder.join(&**path)),
+    let paths = table.secrets().filter_map(|secret| match secret {
+        SecretRef::File(path) => Some(&**path),
         SecretRef::Env(_) | SecretRef::Literal(_) => None,
-    })
+    });
+    let tls = table.otlp.iter().flat_map(|otlp| otlp.tls.files()).map(|(_, path)| path);
+    paths.chain(tls).map(move |path| folder.join(path))
 }
 
 /// A file that was cut off is still YAML. Refuses one that has lost all, or more than half, of what the live one has.

@@ -25,7 +25,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Gateway;
 use super::cached;
-use super::estimate::Underway;
+use super::estimate::{Left, Underway};
 use super::failure::Failure;
 use super::outgoing::proofs::Proofs;
 use super::outgoing::{self, Incoming, Prepared, Toward, Translation};
@@ -38,6 +38,7 @@ use crate::provider::{Endpoint, RequestKeys};
 use crate::state::{Credential, ProviderState};
 use crate::table::settings::AnswerModel;
 use crate::table::{Attempt, Lane};
+use crate::telemetry::content::Content;
 use crate::telemetry::entry::Context;
 use crate::telemetry::record::Account;
 use crate::telemetry::traffic::ProviderCounters;
@@ -78,6 +79,10 @@ pub struct Try<'r, 'i, 'b, 't> {
     pub correction: Option<&'r Correction>,
     /// The try's place in a trace.
     pub trace: &'r Context,
+    /// Where it is told what the try took, if nobody waits for its end.
+    pub left: &'r Left,
+    /// Hears what is said, where a preset wants that on spans.
+    pub content: Option<&'r Arc<Content>>,
     /// Why the upstream may not be asked: only the cache may answer.
     pub barred: Option<&'r Error>,
 }
@@ -262,7 +267,7 @@ async fn send(this: &Try<'_, '_, '_, '_>, place: &Place<'_>) -> Result<Answer, F
     let prepared = outgoing::body(incoming, attempt, &place.toward(this.correction)).map_err(Failure::Refused)?;
     let stream = incoming.envelope.stream && incoming.call.operation.streams();
     let underway = (incoming.call.operation == Operation::Generate)
-        .then(|| Underway::begin(place.counters, || this.tariff(), incoming.body));
+        .then(|| Underway::begin(place.counters, || this.tariff(), incoming.body, this.left));
     let result = exchanged(this, place, prepared, stream).await;
     if let Some(underway) = underway {
         underway.settle();

@@ -16,6 +16,7 @@ use tracing::{debug, warn};
 
 use super::attempt::{self, Answer, AnswerBody, Try};
 use super::cut::Cut;
+use super::estimate::Left;
 use super::facts::{Assumed, RequestFacts, estimate_tokens};
 use super::failure::{Failure, Next, StatusFailure};
 use super::hedge::Plan;
@@ -28,7 +29,8 @@ use super::scopes::{Bounds, Scopes, Step};
 use super::shadow::Original;
 use super::tensorzero::doors::Door;
 use super::{
-    Gateway, ResponseBody, cached, explain, guard, limits, models, objects, receive, recorded, responses, tensorzero,
+    Gateway, ResponseBody, cached, content, explain, guard, limits, models, objects, receive, recorded, responses,
+    tensorzero,
 };
 use crate::live::Live;
 use crate::rule::Facts;
@@ -284,8 +286,8 @@ async fn generate(
     match walk.planned(Plan { attempts, races }, trail).await {
         Ok(mut answer) => {
             if let (Some(mirror), Some(target)) = (mirror_of(mirrors, attempts, trail), &trail.target) {
-                let original =
-                    Original { gateway, live, incoming: &incoming, request_id: &trail.request_id, began: started };
+                let (request_id, trace) = (&trail.request_id, trail.entry.trace());
+                let original = Original { gateway, live, incoming: &incoming, request_id, trace, began: started };
                 original.copy_for(mirror, target, &mut answer);
             }
             let account = std::mem::take(&mut answer.account);
@@ -487,6 +489,10 @@ impl Walk<'_, '_, '_> {
             let number = trail.entry.tries(target, label == attempt.model, lane);
             let Bounds { deadline, total, first } = *bounds;
             let trace = trail.entry.context(number);
+            let content = content::of(trail.entry.trace(), incoming, attempt, live);
+            content.iter().for_each(|content| trail.entry.listens(number, content));
+            let left = Left::new();
+            let leaving = Leaving { entry: &mut trail.entry, number, left: &left };
             let this = Try {
                 gateway,
                 live,
@@ -497,12 +503,15 @@ impl Walk<'_, '_, '_> {
                 first,
                 correction: correction.as_ref(),
                 trace: &trace,
+                left: &left,
+                content: content.as_ref(),
                 barred: None,
             };
             let tried = match self.limited {
                 Some(facts) => Box::pin(limits::run(facts, &this)).await,
                 None => attempt::run(&this).await,
             };
+            drop(leaving);
             let failure = match tried {
                 Ok(answer) => {
                     trail.entry.opened(number, matches!(answer.body, AnswerBody::Stream(_)), &answer.losses);
@@ -548,6 +557,21 @@ impl Walk<'_, '_, '_> {
             None => backoff(retries, tries),
         };
         (Instant::now() + pause < deadline).then_some(pause)
+    }
+}
+
+/// Tells the record what a try took, where its caller leaves it: when this is dropped, the try is.
+struct Leaving<'e> {
+    entry: &'e mut Entry,
+    number: usize,
+    left: &'e Left,
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        if let Some(charge) = self.left.get() {
+            self.entry.left(self.number, *charge);
+        }
     }
 }
 

@@ -1,11 +1,14 @@
 //! Tokens that nobody counted: estimates, by length. docs/usage-and-cost.md says how far off they are.
 
+use std::sync::OnceLock;
+
 use bytes::Bytes;
 use memchr::{memchr, memmem};
 
 use super::facts::{BYTES_PER_TOKEN, TOKENS_PER_MEDIUM, estimate_tokens};
 use super::outgoing::Translation;
 use crate::provider::cost::Tariff;
+use crate::telemetry::record::Charge;
 use crate::telemetry::traffic::ProviderCounters;
 use crate::wire::ir::{Part, Response, Usage};
 
@@ -62,12 +65,17 @@ pub struct Underway<'a, F: Fn() -> Tariff> {
     /// Asked only where the caller leaves.
     tariff: F,
     body: &'a Bytes,
+    /// Where it is told.
+    left: &'a Left,
     settled: bool,
 }
 
+/// What a request has taken that its caller left.
+pub type Left = OnceLock<Charge>;
+
 impl<'a, F: Fn() -> Tariff> Underway<'a, F> {
-    pub fn begin(counters: &'a ProviderCounters, tariff: F, body: &'a Bytes) -> Underway<'a, F> {
-        Underway { counters, tariff, body, settled: false }
+    pub fn begin(counters: &'a ProviderCounters, tariff: F, body: &'a Bytes, left: &'a Left) -> Underway<'a, F> {
+        Underway { counters, tariff, body, left, settled: false }
     }
 
     /// There is an answer, or a failure: what it took is counted with it.
@@ -80,7 +88,9 @@ impl<F: Fn() -> Tariff> Drop for Underway<'_, F> {
     fn drop(&mut self) {
         if !self.settled {
             let usage = Usage { input: Some(document(self.body)), ..Usage::default() };
-            self.counters.estimated(&usage, &(self.tariff)());
+            let cost_usd = self.counters.estimated(&usage, &(self.tariff)());
+            // A try is charged once, however often its request went out.
+            let _ = self.left.set(Charge { usage, cost_usd });
         }
     }
 }

@@ -15,6 +15,7 @@
 //! | `pipe`, `stream` | a stream on its way back: watched or translated, merged frames |
 //! | `responses` | Responses calls that go on from earlier answers, and questions about these |
 //! | `structured` | answers of a given form: judged, mended, asked for again |
+//! | `content` | what is said, heard for the spans of presets that ask for it |
 //! | `recorded` | what the record of a call gets to know |
 //! | `respond` | heads and errors for the caller |
 //! | `objects` | files and batches that a provider keeps |
@@ -31,6 +32,7 @@ pub mod attempt;
 pub mod body;
 mod cached;
 pub mod console;
+mod content;
 pub mod cut;
 pub mod dispatch;
 pub mod doors;

@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -14,14 +15,19 @@ use tokio::time::Instant;
 use tracing::info;
 
 use super::attempt::{self, Answer, AnswerBody, Try};
+use super::estimate::Left;
 use super::ingress::Call;
 use super::outgoing::Incoming;
-use super::{Gateway, respond};
+use super::{Gateway, content, respond};
 use crate::live::Live;
 use crate::table::{Leaf, Mirror};
-use crate::telemetry::record::Account;
+use crate::telemetry::Sinks;
+use crate::telemetry::entry::Context;
+use crate::telemetry::otlp::{Trace, context};
+use crate::telemetry::record::{Account, Record, Tried, losses};
 use crate::telemetry::traffic::Traffic;
 use crate::wire::Operation;
+use crate::wire::loss::Losses;
 
 /// Copies under way at once; beyond them none is made.
 const MOST: usize = 32;
@@ -59,15 +65,44 @@ struct Comparison {
     there: AtomicU8,
 }
 
+/// What a copy's span is made of.
+struct Traced {
+    sinks: Arc<Sinks>,
+    /// Of the copy alone, with its one try.
+    record: Box<Record>,
+}
+
+impl Traced {
+    /// Hands it over, now that the copy has ended: well (`ok`), or why not.
+    fn ended(mut self, after: Duration, outcome: &'static str, account: &Account) {
+        self.record.account(account.clone());
+        self.record.total = after;
+        for tried in &mut self.record.attempts {
+            (tried.cause, tried.end) = (outcome, Some(after));
+        }
+        self.sinks.put_mirror(self.record);
+    }
+}
+
 /// The end of one side that has not come yet.
 pub struct Half {
     comparison: Arc<Comparison>,
     at: usize,
     began: Instant,
     ended: bool,
+    /// Of the copy of a request that is traced.
+    traced: Option<Traced>,
 }
 
 impl Half {
+    /// The first content is there.
+    fn answers(&mut self, lost: &Losses) {
+        let after = self.began.elapsed();
+        for tried in self.traced.iter_mut().flat_map(|traced| &mut traced.record.attempts) {
+            (tried.first, tried.status, tried.losses) = (Some(after), Some(200), losses(lost));
+        }
+    }
+
     /// The side has ended: well (`ok`), or why not.
     pub fn ended(mut self, outcome: &'static str, account: &Account) {
         self.put(outcome, account);
@@ -75,6 +110,9 @@ impl Half {
 
     fn put(&mut self, outcome: &'static str, account: &Account) {
         self.ended = true;
+        if let Some(traced) = self.traced.take() {
+            traced.ended(self.began.elapsed(), outcome, account);
+        }
         let reasons: Vec<String> = account.finish_reasons.iter().map(|reason| plain(reason)).collect();
         let side = Side {
             outcome,
@@ -150,6 +188,8 @@ pub(super) struct Original<'r, 'i, 'b> {
     pub live: &'r Arc<Live>,
     pub incoming: &'r Incoming<'i, 'b>,
     pub request_id: &'r Arc<str>,
+    /// Its place in a trace.
+    pub trace: Option<&'r Trace>,
     pub began: Instant,
 }
 
@@ -176,8 +216,8 @@ impl Original<'_, '_, '_> {
             sides: Default::default(),
             there: AtomicU8::new(0),
         });
-        let half = |at, began| Half { comparison: Arc::clone(&comparison), at, began, ended: false };
-        let main = half(0, self.began);
+        let half = |at, began, traced| Half { comparison: Arc::clone(&comparison), at, began, ended: false, traced };
+        let main = half(0, self.began, None);
         match &mut answer.body {
             AnswerBody::Whole(_) => main.ended("ok", &answer.account),
             AnswerBody::Stream(stream) => stream.compared(main),
@@ -191,7 +231,32 @@ impl Original<'_, '_, '_> {
             model: model.into(),
         };
         let (gateway, live) = (Arc::clone(self.gateway), Arc::clone(self.live));
-        tokio::spawn(copy.send(gateway, live, half(1, Instant::now()), room));
+        let half = half(1, Instant::now(), self.traced(mirror, label == model));
+        tokio::spawn(copy.send(gateway, live, half, room));
+    }
+
+    /// `told_apart`: metrics may call the model by its name.
+    fn traced(&self, mirror: &Mirror<'_>, told_apart: bool) -> Option<Traced> {
+        let (id, protocol) = (Arc::clone(self.request_id), self.incoming.call.protocol);
+        let mut record = Record::new(SystemTime::now(), id, self.live.generation, protocol);
+        record.trace = Some(self.trace?.clone());
+        record.operation = self.incoming.call.operation.name();
+        record.stream = self.incoming.envelope.stream;
+        record.attempts = vec![Tried {
+            target: mirror.attempt.name(),
+            told_apart,
+            lane: mirror.attempt.lane(protocol, self.incoming.call.operation).word(),
+            cause: "unfinished",
+            status: None,
+            start: Duration::ZERO,
+            first: None,
+            end: None,
+            losses: Vec::new(),
+            left: None,
+            span: context::span_id(),
+            content: None,
+        }];
+        Some(Traced { sinks: Arc::clone(&self.gateway.sinks), record: Box::new(record) })
     }
 }
 
@@ -206,7 +271,7 @@ struct Copy {
 }
 
 impl Copy {
-    async fn send(self, gateway: Arc<Gateway>, live: Arc<Live>, half: Half, room: OwnedSemaphorePermit) {
+    async fn send(self, gateway: Arc<Gateway>, live: Arc<Live>, mut half: Half, room: OwnedSemaphorePermit) {
         let attempt = live.table.attempt(self.leaf, &self.model);
         let inbound = respond::dialect(self.call.protocol);
         let (Some(attempt), Some(inbound), Some(codec)) = (attempt, inbound, self.call.protocol.codec()) else {
@@ -230,6 +295,15 @@ impl Copy {
             checker: OnceLock::new(),
         };
         let total = attempt.settings.timeouts.all(envelope.stream);
+        let trace = half.traced.as_ref().and_then(|traced| traced.record.trace.as_ref());
+        let content = content::of(trace, &incoming, &attempt, &live);
+        let mut headers = Context::default();
+        for Traced { record, .. } in half.traced.iter_mut() {
+            for tried in &mut record.attempts {
+                headers = record.trace.as_ref().map_or_else(Context::default, |trace| trace.headers(tried.span));
+                tried.content.clone_from(&content);
+            }
+        }
         let this = Try {
             gateway: &gateway,
             live: &live,
@@ -239,12 +313,18 @@ impl Copy {
             total,
             first: None,
             correction: None,
-            trace: &[None, None],
+            trace: &headers,
+            left: &Left::new(),
+            content: content.as_ref(),
             barred: None,
         };
         match attempt::run(&this).await {
-            Ok(Answer { body: AnswerBody::Whole(_), account, .. }) => half.ended("ok", &account),
-            Ok(Answer { body: AnswerBody::Stream(mut stream), .. }) => {
+            Ok(Answer { body: AnswerBody::Whole(_), account, losses, .. }) => {
+                half.answers(&losses);
+                half.ended("ok", &account);
+            }
+            Ok(Answer { body: AnswerBody::Stream(mut stream), losses, .. }) => {
+                half.answers(&losses);
                 stream.compared(half);
                 while let Some(Ok(_)) = poll_fn(|cx| Pin::new(&mut *stream).poll_frame(cx)).await {}
             }

@@ -27,6 +27,8 @@ use crate::config::Env;
 use crate::config::document::LiteralSecret;
 use crate::provider::{Endpoint, HeaderText, Provider, SecretRef};
 use crate::table::RoutingTable;
+use crate::table::settings::Settings;
+use crate::telemetry::content::redact::Redaction;
 use crate::telemetry::facts::Named;
 use crate::telemetry::traffic::ProviderCounters;
 use crate::telemetry::{Wanted, access_log, otlp};
@@ -45,6 +47,8 @@ pub struct Runtime {
     pub recorded: Named,
     /// Where records of requests go.
     pub telemetry: Wanted,
+    /// What is taken out of the texts of spans; `None` where no preset has some on them.
+    pub redaction: Option<Arc<Redaction>>,
     pub health: TargetHealth,
     /// What rate limits have counted.
     pub limits: limits::Limits,
@@ -106,13 +110,21 @@ impl Runtime {
                 None
             }),
         };
+        let redaction = redaction(table, &secrets);
         problems.extend(telemetry.access_log.iter().filter_map(|log| log.probe().err()));
         if problems.is_empty() {
-            Ok(Runtime { pools, providers, client_keys, recorded, telemetry, health, limits, feedback })
+            Ok(Runtime { pools, providers, client_keys, recorded, telemetry, redaction, health, limits, feedback })
         } else {
             Err(problems)
         }
     }
+}
+
+/// What is taken out of the texts of spans, where a preset has some on them. Secrets that cannot be had have been told of.
+fn redaction(table: &RoutingTable, secrets: &Secrets<'_>) -> Option<Arc<Redaction>> {
+    let wanted = |settings: &Settings| settings.trace_content.is_some_and(|content| content.enabled);
+    let known = || table.secrets().filter_map(|reference| secrets.get(reference).ok().flatten()).collect();
+    table.settings.iter().any(wanted).then(|| Arc::new(Redaction::new(&table.redact, known())))
 }
 
 /// What is exported to a collector.
@@ -123,7 +135,7 @@ fn collector(table: &RoutingTable, secrets: &Secrets<'_>) -> Result<Option<otlp:
             headers.push((name.to_string(), value));
         }
     }
-    otlp::Settings::resolve(table.otlp.as_ref(), &headers, secrets.env)
+    otlp::Settings::resolve(table.otlp.as_ref(), &headers, secrets.env, secrets.folder)
 }
 
 /// Connections for every connect timeout of the table, and for token services where one may be asked.

@@ -94,6 +94,7 @@ pub fn items(table: &RoutingTable) -> Vec<Item> {
         items.push(setting("cache", words::cache(&table.cache)));
     }
     items.extend(table.otlp.iter().map(|otlp| setting("telemetry", words::otlp(otlp))));
+    items.extend(table.redact.iter().map(|pattern| setting("redact", pattern.to_string())));
     items.extend(table.access_log.iter().map(|log| setting("access_log", words::access_log(log))));
     items.extend(table.tensorzero.iter().flat_map(|surface| tensorzero::items(surface)));
     items.extend(words::files(&table.files).map(|text| setting("files", text)));

@@ -11,6 +11,7 @@ pub mod health;
 pub mod index;
 pub mod limits;
 pub mod route;
+mod secrets;
 pub mod select;
 pub mod settings;
 pub mod target;
@@ -28,6 +29,7 @@ pub use select::{Attempt, Decision, Draw, Mirror, Outcome, Race};
 pub use settings::Settings;
 pub use target::{Lane, Lanes, Target};
 
+use crate::pattern::Pattern;
 use crate::provider::{Provider, SecretRef};
 
 /// Index in [`RoutingTable::providers`].
@@ -76,6 +78,8 @@ pub struct RoutingTable {
     pub access_log: Option<telemetry::AccessLog>,
     /// What the file says of a collector.
     pub otlp: Option<telemetry::Otlp>,
+    /// What is taken out of texts that go to spans.
+    pub redact: Box<[Pattern]>,
     pub providers: Box<[Provider]>,
     pub targets: Box<[Target]>,
     /// Combined settings of presets; entry 0 holds the file's defaults.

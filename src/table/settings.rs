@@ -34,6 +34,8 @@ pub struct Settings {
     pub answers: AnswerForm,
     /// Answers of equal requests may be given again.
     pub cache: Option<CachePolicy>,
+    /// What is said is on the spans of traces.
+    pub trace_content: Option<TraceContent>,
     /// The variant of a function of TensorZero's that the target answers as.
     pub variant: Option<Box<str>>,
 }
@@ -44,6 +46,14 @@ pub struct CachePolicy {
     pub mode: CacheMode,
     /// The oldest answer that is good enough; `None`: as old as any that is kept.
     pub ttl: Option<Duration>,
+}
+
+/// Whether the text of prompts and answers is on spans.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TraceContent {
+    pub enabled: bool,
+    /// Most bytes of each attribute.
+    pub limit: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

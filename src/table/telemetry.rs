@@ -93,6 +93,7 @@ pub struct Otlp {
     pub protocol: Option<OtlpProtocol>,
     /// Values are secrets, whatever they look like.
     pub headers: Box<[(Box<str>, SecretRef)]>,
+    pub tls: OtlpTls,
     pub timeout: Option<Duration>,
     pub gzip: Option<bool>,
     pub traces: Option<bool>,
@@ -104,6 +105,22 @@ pub struct Otlp {
     pub resource: Box<[(Box<str>, Box<str>)]>,
     /// Between two exports of metrics.
     pub interval: Option<Duration>,
+}
+
+/// PEM files by which a collector and the gateway know each other; relative paths are looked for in the configuration's folder.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OtlpTls {
+    pub ca_file: Option<Box<str>>,
+    pub cert_file: Option<Box<str>>,
+    pub key_file: Option<Box<str>>,
+}
+
+impl OtlpTls {
+    /// The files, by their keys.
+    pub fn files(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let files = [("ca_file", &self.ca_file), ("cert_file", &self.cert_file), ("key_file", &self.key_file)];
+        files.into_iter().filter_map(|(name, path)| Some((name, path.as_deref()?)))
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,8 +8,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::otlp::context;
-use super::record::{Account, Fault, MOST, Outcome, Record, Tried, losses};
+use super::content::Content;
+use super::otlp::{Trace, context};
+use super::record::{Account, Charge, Fault, MOST, Outcome, Record, Tried, losses};
 use super::sinks::Sinks;
 use crate::wire::ProtocolId;
 use crate::wire::loss::Losses;
@@ -128,7 +129,9 @@ impl Entry {
                     first: None,
                     end: None,
                     losses: Vec::new(),
+                    left: None,
                     span: if record.trace.is_some() { context::span_id() } else { 0 },
+                    content: None,
                 });
             }
         });
@@ -142,6 +145,21 @@ impl Entry {
             (Some(trace), Some(tried)) => trace.headers(tried.span),
             _ => Context::default(),
         }
+    }
+
+    /// The request's place in a trace, whether it is sampled or not.
+    pub fn trace(&self) -> Option<&Trace> {
+        self.0.as_ref()?.record.trace.as_ref()
+    }
+
+    /// What is said in a try is to be on its span.
+    pub fn listens(&mut self, number: usize, content: &Arc<Content>) {
+        self.attempt(number, |tried, _| tried.content = Some(Arc::clone(content)));
+    }
+
+    /// Nobody waits for a try's answer any more, and this is what it took.
+    pub fn left(&mut self, number: usize, charge: Charge) {
+        self.attempt(number, |tried, _| tried.left = Some(charge));
     }
 
     /// The request's trace and its own span, where it is sampled.
@@ -219,6 +237,7 @@ impl Entry {
             return;
         }
         record.total = total;
+        record.add_left();
         if record.status == 0 {
             record.status = CALLER_LEFT;
         }

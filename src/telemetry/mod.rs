@@ -8,6 +8,7 @@
 //! | `spend` | what they took together, by key, model and route |
 //! | `access_log`, `line` | one line for each model call |
 //! | `otlp` | export to a collector |
+//! | `content` | what was said, for the spans of presets that ask for it |
 //! | `facts` | which facts of a request a record holds |
 //! | `inputs` | what else its decision hung on |
 //! | `metrics`, `traffic`, `catalogue` | the metrics of `/metrics`, and their list |
@@ -17,6 +18,7 @@
 pub mod access_log;
 pub mod catalogue;
 pub mod clock;
+pub mod content;
 pub mod entry;
 pub mod facts;
 pub mod inputs;

@@ -11,6 +11,7 @@ use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
 use super::clock;
+use super::content::Content;
 use super::inputs::Inputs;
 use super::otlp::Trace;
 use crate::wire::ProtocolId;
@@ -140,9 +141,24 @@ pub struct Tried {
     /// What the translation could not carry, as in `x-routeplane-losses`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub losses: Vec<Box<str>>,
+    /// What it took by estimate, where nobody waited for its answer.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub left: Option<Charge>,
     /// The try's own span, where the request is traced.
     #[serde(skip)]
     pub span: u64,
+    /// What was said, where a preset wants that on its spans.
+    #[serde(skip)]
+    pub content: Option<Arc<Content>>,
+}
+
+/// What a request takes that nobody waits for any more: its upstream may have read it, and charge for it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Charge {
+    #[serde(rename = "usage_estimated", serialize_with = "counts")]
+    pub usage: Usage,
+    #[serde(rename = "cost_estimated_usd", skip_serializing_if = "Option::is_none")]
+    pub cost_usd: Option<f64>,
 }
 
 /// A target that was left out.
@@ -280,6 +296,15 @@ impl Record {
         self.finish_reasons = finish_reasons;
     }
 
+    /// Adds what tries took whose answers nobody waited for.
+    pub(super) fn add_left(&mut self) {
+        for Charge { usage, cost_usd } in self.attempts.iter().filter_map(|tried| tried.left) {
+            let known = self.usage_estimated.get_or_insert_default();
+            known.input = known.input.into_iter().chain(usage.input).reduce(u64::saturating_add);
+            self.cost_estimated_usd = self.cost_estimated_usd.into_iter().chain(cost_usd).reduce(|a, b| a + b);
+        }
+    }
+
     /// The value of a fact, by its name in rules; `None` where it is not known.
     pub fn fact(&self, name: &str) -> Option<&Fact> {
         self.facts.iter().find(|(known, _)| known == name).map(|(_, value)| value)
@@ -335,9 +360,11 @@ fn parts(target: &str) -> (&str, &str) {
 
 /// The counts that are known.
 fn usage<S: Serializer>(usage: &Option<Usage>, to: S) -> Result<S::Ok, S::Error> {
-    let counts = usage.map(|usage| usage.counts());
-    let known = counts.iter().flatten().filter_map(|(name, count)| Some((name, (*count)?)));
-    to.collect_map(known)
+    counts(&usage.unwrap_or_default(), to)
+}
+
+fn counts<S: Serializer>(usage: &Usage, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_map(usage.counts().into_iter().filter_map(|(name, count)| Some((name, count?))))
 }
 
 fn map<S: Serializer>(pairs: &[(Box<str>, Box<str>)], to: S) -> Result<S::Ok, S::Error> {

@@ -41,6 +41,8 @@ pub struct Sinks {
 
 enum Message {
     Record(Arc<Record>),
+    /// The copy of a request, for traces alone.
+    Mirror(Box<Record>),
     /// Records behind this go there.
     AccessLog(Option<access_log::Handle>),
     /// Records behind this go there.
@@ -137,6 +139,13 @@ impl Sinks {
         }
     }
 
+    /// Hands over what became of a request's copy. Never waits.
+    pub fn put_mirror(&self, record: Box<Record>) {
+        if self.queue.try_send(Message::Mirror(record)).is_err() {
+            self.metrics.telemetry.dropped("queue", 1);
+        }
+    }
+
     pub fn recent(&self) -> &Recent {
         &self.recent
     }
@@ -189,6 +198,7 @@ impl Recorder {
                 self.spend.count(&record);
                 self.recent.keep(record);
             }
+            Message::Mirror(record) => self.otlp.iter().for_each(|otlp| otlp.put_mirror(&record)),
             Message::AccessLog(handle) => {
                 if let Some(old) = std::mem::replace(&mut self.access_log, handle) {
                     self.retire(|done| old.flush(done));

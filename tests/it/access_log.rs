@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use routeplane::telemetry::Record;
 use routeplane::telemetry::inputs::{Inputs, Measured};
 use routeplane::telemetry::otlp::Trace;
-use routeplane::telemetry::record::{Fact, Fault, Skipped, Tried};
+use routeplane::telemetry::record::{Charge, Fact, Fault, Skipped, Tried};
 use routeplane::wire::ProtocolId;
 use routeplane::wire::ir::Usage;
 use serde_json::{Value, json};
@@ -198,7 +198,9 @@ fn full() -> Record {
         first: Some(Duration::ZERO),
         end: Some(Duration::ZERO),
         losses: vec!["x".into()],
+        left: Some(Charge { usage: Usage::default(), cost_usd: Some(1.0) }),
         span: 1,
+        content: None,
     }];
     record.skipped = vec![Skipped { target: "x".into(), reason: "x" }];
     record.finish_reasons = vec!["x".into()];

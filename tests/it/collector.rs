@@ -74,33 +74,62 @@ fn tls_file(name: &str) -> String {
     format!("{}/tests/tls/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
-fn acceptor() -> TlsAcceptor {
+/// What a gateway shows to a collector that asks who calls: certificate and key, as paths. The key of its authority was thrown away.
+pub(crate) fn caller() -> [String; 2] {
+    ["throwaway-caller.pem", "throwaway-caller.key.pem"].map(tls_file)
+}
+
+/// Whether TLS is spoken, and whether callers have to say who they are.
+#[derive(Clone, Copy, PartialEq)]
+enum Tls {
+    None,
+    Own,
+    Mutual,
+}
+
+fn acceptor(tls: Tls) -> Option<TlsAcceptor> {
     let certificate = CertificateDer::from_pem_file(tls_file("throwaway-127.0.0.1.pem")).unwrap();
     let key = PrivateKeyDer::from_pem_file(tls_file("throwaway-127.0.0.1.key.pem")).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let mut config = config.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
+    let config = match tls {
+        Tls::None => return None,
+        Tls::Own => config.with_no_client_auth(),
+        Tls::Mutual => {
+            let mut callers = rustls::RootCertStore::empty();
+            callers.add(CertificateDer::from_pem_file(tls_file("throwaway-callers.pem")).unwrap()).unwrap();
+            let provider = Arc::new(rustls::crypto::ring::default_provider());
+            let builder = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(callers), provider);
+            config.with_client_cert_verifier(builder.build().unwrap())
+        }
+    };
+    let mut config = config.with_single_cert(vec![certificate], key).unwrap();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    TlsAcceptor::from(Arc::new(config))
+    Some(TlsAcceptor::from(Arc::new(config)))
 }
 
 impl Collector {
     /// Over plain HTTP.
     pub(crate) async fn http(mood: Mood) -> Collector {
-        Collector::open(Wire::Http, false, mood).await
+        Collector::open(Wire::Http, Tls::None, mood).await
     }
 
     /// One that takes everything.
     pub(crate) async fn start(wire: Wire, tls: bool) -> Collector {
-        Collector::open(wire, tls, Mood::Good).await
+        Collector::open(wire, if tls { Tls::Own } else { Tls::None }, Mood::Good).await
     }
 
-    async fn open(wire: Wire, tls: bool, mood: Mood) -> Collector {
+    /// One that takes everything from callers with a certificate, and nothing from others.
+    pub(crate) async fn mutual(wire: Wire) -> Collector {
+        Collector::open(wire, Tls::Mutual, Mood::Good).await
+    }
+
+    async fn open(wire: Wire, tls: Tls, mood: Mood) -> Collector {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let kept = seen.clone();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let acceptor = tls.then(acceptor);
+        let acceptor = acceptor(tls);
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (kept, acceptor) = (kept.clone(), acceptor.clone());
@@ -117,7 +146,7 @@ impl Collector {
                 });
             }
         });
-        Collector { address, tls, seen, task }
+        Collector { address, tls: tls != Tls::None, seen, task }
     }
 
     pub(crate) fn url(&self) -> String {

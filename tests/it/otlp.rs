@@ -7,7 +7,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use serde_json::{Value, json};
 
 use crate::callers::Caller;
-use crate::collector::{Collector, Mood, Wire, attributes, authority, hex, value};
+use crate::collector::{Collector, Mood, Wire, attributes, authority, caller, hex, value};
 use crate::gateway::{provider_key, providers};
 use crate::http_client;
 use crate::mock_upstream::{Act, MockUpstream};
@@ -169,6 +169,84 @@ async fn every_signal_goes_over_tls_and_compressed() {
             assert!(collector.seen().iter().all(|export| export.gzip), "{protocol}");
         }
     }
+}
+
+/// A collector that asks who calls takes telemetry from a gateway that can say so, by variables or by the file.
+#[tokio::test]
+async fn a_collector_may_ask_who_calls() {
+    let (authority, [certificate, key]) = (authority(), caller());
+    for (wire, protocol) in [(Wire::Grpc, "grpc"), (Wire::Http, "http/protobuf")] {
+        let collector = Collector::mutual(wire).await;
+        let url = collector.url();
+        let trusted = [("OTEL_EXPORTER_OTLP_CERTIFICATE", authority.as_str()), ("OTEL_EXPORTER_OTLP_TIMEOUT", "5000")];
+        let shown = [
+            ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", certificate.as_str()),
+            ("OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE", certificate.as_str()),
+            ("OTEL_EXPORTER_OTLP_CLIENT_KEY", key.as_str()),
+        ];
+        let by_file = format!("tls: {{ ca_file: {authority}, cert_file: {certificate}, key_file: {key} }}, ");
+        let none: &[(&str, &str)] = &[];
+        for (tls, env, taken) in [("", &shown[..], true), (&by_file, none, true), ("", none, false)] {
+            let before = collector.spans().len();
+            let mock = MockUpstream::good().await;
+            let more = format!(
+                "telemetry: {{ otlp: {{ {tls}endpoint: \"{url}\", protocol: {protocol}, metrics: false }} }}\n"
+            );
+            let trusted = if tls.is_empty() { &trusted[..] } else { none };
+            let (_sandbox, daemon) = start(&mock, &more, &[trusted, env].concat()).await;
+            Caller::Chat.ask(daemon.address, "up/m1", "hello", false).await.expect_status(200);
+            if taken {
+                daemon.until("the spans are there", async |_| collector.spans().len() == before + 2).await;
+            } else {
+                let lost = "routeplane_telemetry_dropped_total{sink=\"otlp_traces\"}";
+                daemon.until("they are counted", async |daemon| daemon.metric(lost).await > 0.0).await;
+                assert_eq!(collector.spans().len(), before, "{protocol}");
+            }
+        }
+    }
+}
+
+/// A mirror is a client span of the same trace, which its upstream learns of; a stream's, too.
+#[tokio::test]
+async fn a_mirror_is_a_span_of_the_same_trace() {
+    for stream in [false, true] {
+        let collector = Collector::http(Mood::Good).await;
+        let mock = MockUpstream::good().await;
+        let more = format!("  seen: \"shadow(up/m1, mirror up/m2, sample 100%)\"\ntelemetry: {{ otlp: \"{}\" }}\n", collector.url());
+        let (_sandbox, daemon) = start(&mock, &more, &[]).await;
+        ask(&daemon, "@seen", stream).await;
+        let spans = collector.wait(&daemon, 3).await;
+        let of = |model: &str| {
+            let name = json!(model);
+            spans.iter().find(|span| attributes(&span.attributes)["gen_ai.request.model"] == name).unwrap()
+        };
+        let (server, main, mirror) = (of("@seen"), of("m1"), of("m2"));
+        assert_eq!((mirror.kind, &mirror.parent_span_id), (3, &server.span_id));
+        assert_eq!(hex(&mirror.trace_id), TRACE);
+        assert_ne!(mirror.span_id, main.span_id);
+        assert_has(main, json!({ "routeplane.mirror": null }));
+        let expected = json!({
+            "routeplane.mirror": true, "gen_ai.provider.name": "up", "gen_ai.usage.output_tokens": 7,
+            "gen_ai.response.finish_reasons": ["stop"], "routeplane.lane": "translate", "error.type": null,
+        });
+        assert_has(mirror, expected);
+        let requests = mock.requests();
+        let told = requests.iter().map(|request| {
+            let parent = request.request.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("traceparent"));
+            parent.unwrap().1.clone()
+        });
+        let expected = [main, mirror].map(|span| format!("00-{TRACE}-{}-01", hex(&span.span_id)));
+        assert_eq!(BTreeSet::from_iter(told), BTreeSet::from(expected));
+    }
+    // What fails is told, too, and is nothing to the caller.
+    let collector = Collector::http(Mood::Good).await;
+    let mock = MockUpstream::start([Act::Answer, Act::status(500)]).await;
+    let more = format!("  seen: \"shadow(up/m1, mirror up/m2, sample 100%)\"\ntelemetry: {{ otlp: \"{}\" }}\n", collector.url());
+    let (_sandbox, daemon) = start(&mock, &more, &[]).await;
+    ask(&daemon, "@seen", false).await;
+    let spans = collector.wait(&daemon, 3).await;
+    let failed = spans.iter().find(|span| attributes(&span.attributes).contains_key("routeplane.mirror")).unwrap();
+    assert_has(failed, json!({ "error.type": "status", "gen_ai.usage.output_tokens": null }));
 }
 
 /// What the gateway says of itself goes to the collector: not what libraries say, and not what the export says.

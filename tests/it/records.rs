@@ -202,6 +202,11 @@ async fn a_caller_that_leaves_ends_its_record() {
             );
             assert_eq!(record["attempts"][0]["cause"], "caller_left", "{record:#}");
             assert_eq!(record["attempts"][0]["end_ms"], record["total_ms"]);
+            // The upstream may have read it by then.
+            assert!(record["usage_estimated"]["input"].as_u64().unwrap() > 0, "{record:#}");
+            if status == 499 {
+                assert_eq!(record["attempts"][0]["usage_estimated"], record["usage_estimated"], "{record:#}");
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ const LAYERS: &[&str] = &[
     "source",
     "diagnostic",
     "glob",
+    "pattern",
     "wire",
     "provider",
     "rule",
@@ -25,7 +26,7 @@ const LAYERS: &[&str] = &[
 
 /// Modules that do no IO, have no clock and know no runtime.
 const PURE: &[&str] =
-    &["source", "diagnostic", "glob", "wire", "provider", "rule", "table", "config", "import", "editor"];
+    &["source", "diagnostic", "glob", "pattern", "wire", "provider", "rule", "table", "config", "import", "editor"];
 
 /// What pure modules do not name.
 const IMPURE: &[&str] =
@@ -49,6 +50,7 @@ const KEPT_TO: &[(&str, &[&str])] = &[
         ],
     ),
     ("toml_edit", &["src/import/toml.rs"]),
+    ("regex", &["src/pattern.rs"]),
     ("miette", &["src/diagnostic/render.rs"]),
     ("notify", &["src/live/watch.rs"]),
     ("arc_swap", &["src/live/mod.rs", "src/state/tokens/mod.rs", "src/telemetry/otlp/logs.rs"]),
@@ -58,6 +60,7 @@ const KEPT_TO: &[(&str, &[&str])] = &[
     (
         "opentelemetry",
         &[
+            "src/telemetry/otlp/content.rs",
             "src/telemetry/otlp/export.rs",
             "src/telemetry/otlp/logs.rs",
             "src/telemetry/otlp/measures.rs",

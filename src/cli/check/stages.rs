@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::config::{Coverage, Env};
 use crate::diagnostic::{Code, Diagnostics};
-use crate::live::candidate::{Compiled, secrets};
+use crate::live::candidate::Compiled;
 use crate::provider::{SecretRef, Transport};
 use crate::table::RoutingTable;
 
@@ -48,7 +48,7 @@ fn names(table: &RoutingTable) -> String {
 
 fn secret_references(table: &RoutingTable, env: &Env) -> String {
     let (mut variables, mut files, mut literals) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-    for secret in secrets(table) {
+    for secret in table.secrets() {
         match secret {
             SecretRef::Env(name) => drop(variables.insert(name)),
             SecretRef::File(path) => drop(files.insert(path)),

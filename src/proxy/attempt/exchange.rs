@@ -14,6 +14,7 @@ use super::limits;
 use super::{Place, Try};
 use crate::provider::Transport;
 use crate::proxy::cached::{self, Found};
+use crate::proxy::content;
 use crate::proxy::failure::{Failure, StatusFailure};
 use crate::proxy::outgoing::{Prepared, Translation, head};
 use crate::table::settings::Timeouts;
@@ -40,7 +41,7 @@ pub(super) async fn call(
     let operation = incoming.call.operation;
     let uri =
         state.uris.get(place.endpoint, place.outbound, operation, attempt.model, stream).ok_or_else(no_address)?;
-    match attempt.provider.transport {
+    let response = match attempt.provider.transport {
         Transport::Demo => match this.barred {
             Some(limit) => Err(Failure::Limited(limit.clone())),
             None => Ok(demo::answer(uri.path(), &prepared.body.join()).await.map(upstream::Body::Demo)),
@@ -49,7 +50,7 @@ pub(super) async fn call(
             let credential = place.credential.as_deref();
             let mut request = head::request(incoming, attempt, (place.endpoint, state), credential, uri, prepared);
             let trace = match cached::look(this, place, &request, stream) {
-                Found::Answer(kept) => return Ok(kept),
+                Found::Answer(kept) => return Ok(heard(this, place, kept, stream)),
                 Found::Nothing(trace) => trace,
             };
             if let Some(limit) = this.barred {
@@ -67,6 +68,20 @@ pub(super) async fn call(
                 None => response,
             })
         }
+    };
+    response.map(|response| heard(this, place, response, stream))
+}
+
+/// The same answer; where a preset wants it on spans, it is heard on its way.
+fn heard(
+    this: &Try<'_, '_, '_, '_>,
+    place: &Place<'_>,
+    response: Response<upstream::Body>,
+    stream: bool,
+) -> Response<upstream::Body> {
+    match this.content {
+        Some(content) => content::heard(content, place, response, stream),
+        None => response,
     }
 }
 

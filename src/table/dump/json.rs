@@ -17,6 +17,10 @@ pub fn json(table: &RoutingTable) -> Value {
     if let (Some(otlp), Some(members)) = (&table.otlp, whole.as_object_mut()) {
         members.insert("telemetry".to_owned(), json!({ "otlp": super::words::otlp(otlp) }));
     }
+    if let (false, Some(members)) = (table.redact.is_empty(), whole.as_object_mut()) {
+        let patterns: Vec<String> = table.redact.iter().map(ToString::to_string).collect();
+        members.insert("redact".to_owned(), json!(patterns));
+    }
     if let (Some(log), Some(members)) = (&table.access_log, whole.as_object_mut()) {
         let log = json!({ "to": log.to.text(), "format": log.format.word(), "facts": log.facts.word() });
         members.insert("access_log".to_owned(), log);

@@ -11,7 +11,7 @@ use crate::rule::ast::PresetName;
 use crate::rule::predicate::Quoted;
 use crate::table::limits::RateLimit;
 use crate::table::settings::{
-    AnswerForm, AnswerModel, BodyEdit, CachePolicy, OnForeignReasoning, Retries, RetryOn, Scope, Settings,
+    AnswerForm, AnswerModel, BodyEdit, CachePolicy, OnForeignReasoning, Retries, RetryOn, Scope, Settings, TraceContent,
 };
 use crate::table::telemetry::{AccessLog, Otlp};
 use crate::table::{
@@ -50,6 +50,7 @@ pub fn settings_words(settings: &Settings, base: &Settings) -> Vec<String> {
     words.extend((*on_invalid != base.answers.on_invalid).then(|| format!("on_invalid {}", on_invalid.word())));
     words.extend((*degrade != base.answers.degrade).then(|| format!("degrade {}", degrade.word())));
     words.extend(settings.cache.iter().map(cache_words));
+    words.extend(settings.trace_content.iter().map(content_words));
     words.extend((settings.on_loss != base.on_loss).then(|| format!("on_loss {}", settings.on_loss.word())));
     let foreign = settings.on_foreign_reasoning;
     words.extend((foreign != base.on_foreign_reasoning).then(|| format!("on_foreign_reasoning {}", foreign.word())));
@@ -215,6 +216,13 @@ pub(super) fn cache(cache: &CacheLimits) -> String {
     }
 }
 
+fn content_words(content: &TraceContent) -> String {
+    match content.enabled {
+        true => format!("text on spans, {} bytes", content.limit),
+        false => "no text on spans".to_owned(),
+    }
+}
+
 fn cache_words(policy: &CachePolicy) -> String {
     let ttl = policy.ttl.map_or(String::new(), |ttl| format!(" {}", duration(ttl)));
     format!("cache {}{ttl}", policy.mode.word())
@@ -244,6 +252,7 @@ pub(super) fn otlp(otlp: &Otlp) -> String {
     let mut words = vec![format!("otlp to {}", otlp.endpoint.as_deref().unwrap_or("where the environment says"))];
     words.extend(otlp.protocol.map(|protocol| protocol.word().to_owned()));
     words.extend(otlp.headers.iter().map(|(name, secret)| format!("header {name} of {secret}")));
+    words.extend(otlp.tls.files().map(|(name, path)| format!("{name} {path}")));
     words.extend(otlp.timeout.map(|timeout| format!("timeout {}", duration(timeout))));
     words.extend(otlp.gzip.map(|gzip| format!("gzip {gzip}")));
     words.extend(otlp.traces.map(|traces| format!("traces {traces}")));

@@ -79,6 +79,15 @@ impl Handle {
         }
     }
 
+    /// Hands over what became of a request's copy, which is a span of the request's trace. Never waits.
+    pub fn put_mirror(&self, record: &Record) {
+        if let Some(traces) = &self.traces
+            && let Some(span) = spans::of_mirror(record, &traces.scope)
+        {
+            traces.put(span);
+        }
+    }
+
     /// Sends what is waiting, beside the caller; `done` is dropped afterwards. A signal does not wait for another: each may have a
     /// collector of its own. What cannot be sent is counted where that is found out.
     pub fn flush(&self, done: SyncSender<()>) {

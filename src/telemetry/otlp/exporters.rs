@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use opentelemetry_otlp::tonic_types::metadata::MetadataMap;
-use opentelemetry_otlp::tonic_types::transport::{Certificate, ClientTlsConfig};
+use opentelemetry_otlp::tonic_types::transport::{self, Certificate, ClientTlsConfig};
 use opentelemetry_otlp::{Compression, LogExporter, MetricExporter, Protocol, SpanExporter};
 use opentelemetry_otlp::{WithExportConfig as _, WithHttpConfig as _, WithTonicConfig as _};
 use opentelemetry_sdk::Resource;
@@ -21,15 +21,21 @@ use tokio::runtime::Handle as Runtime;
 
 use super::room::Room;
 use super::settings::Signal;
+use super::tls::Identity;
 use crate::table::telemetry::OtlpProtocol;
 use crate::telemetry::metrics::TelemetryMetrics;
 
-/// The exporter of spans.
-pub(super) struct Spans {
-    inner: SpanExporter,
+/// The exporter of a signal that waits in a room.
+pub(super) struct Roomed<E> {
+    inner: E,
     runtime: Runtime,
     room: Room,
 }
+
+/// The exporter of spans.
+pub(super) type Spans = Roomed<SpanExporter>;
+/// The exporter of lines of the log.
+pub(super) type Lines = Roomed<LogExporter>;
 
 /// The exporter of measurements.
 pub(super) struct Measurements {
@@ -38,19 +44,12 @@ pub(super) struct Measurements {
     counts: TelemetryMetrics,
 }
 
-/// The exporter of lines of the log.
-pub(super) struct Lines {
-    inner: LogExporter,
-    runtime: Runtime,
-    room: Room,
-}
-
 /// The exporter of spans that wait in `room`.
 ///
 /// # Errors
 /// A setting that no exporter can be made of.
 pub(super) fn spans(signal: &Signal, runtime: Runtime, room: Room) -> Result<Spans, String> {
-    Ok(Spans { inner: span_exporter(signal)?, runtime, room })
+    Ok(Roomed { inner: span_exporter(signal)?, runtime, room })
 }
 
 /// The exporter of measurements.
@@ -70,54 +69,57 @@ pub(super) fn measurements(
 /// # Errors
 /// A setting that no exporter can be made of.
 pub(super) fn lines(signal: &Signal, runtime: Runtime, room: Room) -> Result<Lines, String> {
-    Ok(Lines { inner: log_exporter(signal)?, runtime, room })
+    Ok(Roomed { inner: log_exporter(signal)?, runtime, room })
 }
 
-macro_rules! debug_by_name {
-    ($($name:ident),*) => {$(
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(stringify!($name))
-            }
-        }
-    )*};
-}
-
-// The crates' own exporters would show headers, and keys are in them.
-debug_by_name!(Spans, Measurements, Lines);
-
-impl opentelemetry_sdk::trace::SpanExporter for Spans {
-    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        let count = batch.len();
-        let result = within(&self.runtime, self.inner.export(batch)).await;
+impl<E> Roomed<E> {
+    /// Sends so many, which leave their room however that ends.
+    async fn sends(&self, count: usize, work: impl Future<Output = OTelSdkResult>) -> OTelSdkResult {
+        let result = within(&self.runtime, work).await;
         self.room.left(count);
         told(self.room.counts(), self.room.sink(), count as u64, result)
     }
+}
 
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.inner.shutdown_with_timeout(timeout)
+// The crates' own exporters would show headers, and keys are in them.
+impl<E> fmt::Debug for Roomed<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.room.sink())
+    }
+}
+
+impl fmt::Debug for Measurements {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(METRICS)
+    }
+}
+
+macro_rules! ends_as_its_inner {
+    () => {
+        fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+            self.inner.shutdown_with_timeout(timeout)
+        }
+
+        fn set_resource(&mut self, resource: &Resource) {
+            self.inner.set_resource(resource);
+        }
+    };
+}
+
+impl opentelemetry_sdk::trace::SpanExporter for Spans {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        self.sends(batch.len(), self.inner.export(batch)).await
     }
 
-    fn set_resource(&mut self, resource: &Resource) {
-        self.inner.set_resource(resource);
-    }
+    ends_as_its_inner!();
 }
 
 impl opentelemetry_sdk::logs::LogExporter for Lines {
     async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
-        let count = batch.iter().count();
-        let result = within(&self.runtime, self.inner.export(batch)).await;
-        self.room.left(count);
-        told(self.room.counts(), self.room.sink(), count as u64, result)
+        self.sends(batch.iter().count(), self.inner.export(batch)).await
     }
 
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.inner.shutdown_with_timeout(timeout)
-    }
-
-    fn set_resource(&mut self, resource: &Resource) {
-        self.inner.set_resource(resource);
-    }
+    ends_as_its_inner!();
 }
 
 impl PushMetricExporter for Measurements {
@@ -200,18 +202,26 @@ fn client(signal: &Signal) -> Result<reqwest::Client, String> {
     // Another one that is there already does as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(signal.timeout);
-    if let Some(pem) = &signal.authorities {
+    if let Some(pem) = &signal.tls.authorities {
         let trusted = reqwest::Certificate::from_pem_bundle(pem).map_err(|error| error.to_string())?;
         client = client.tls_certs_only(trusted);
+    }
+    if let Some(Identity { certificate, key }) = &signal.tls.identity {
+        let both = [certificate.as_slice(), b"\n", key].concat();
+        client = client.identity(reqwest::Identity::from_pem(&both).map_err(|error| error.to_string())?);
     }
     client.build().map_err(|error| error.to_string())
 }
 
-/// Whom a collector over gRPC is believed to be.
+/// Whom a collector over gRPC is believed to be, and who calls it.
 fn trust(signal: &Signal) -> ClientTlsConfig {
-    match &signal.authorities {
+    let tls = match &signal.tls.authorities {
         Some(pem) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)),
         None => ClientTlsConfig::new().with_webpki_roots(),
+    };
+    match &signal.tls.identity {
+        Some(Identity { certificate, key }) => tls.identity(transport::Identity::from_pem(certificate, key)),
+        None => tls,
     }
 }
 

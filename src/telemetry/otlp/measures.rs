@@ -179,6 +179,8 @@ mod tests {
             first: None,
             end: None,
             losses: Vec::new(),
+            left: None,
+            content: None,
             span: 0,
         };
         let name = |told_apart| request_model(&tried(told_apart)).value.to_string();

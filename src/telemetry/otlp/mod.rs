@@ -8,14 +8,17 @@
 //! | `settings` | from the file and the standard variables to what is exported, where, and how |
 //! | `context` | W3C trace context, and which requests are sampled |
 //! | `spans` | a record as spans |
+//! | `content` | what was said, as attributes |
 //! | `measures` | a record as measurements |
 //! | `logs` | events of the gateway's own log as log records |
 //! | `export` | exports and their queues |
 //! | `room` | how much may wait |
+//! | `tls` | how a collector and the gateway know each other |
 //! | `exporters` | the exporters of the crate for OTLP |
 //!
-//! Only `spans`, `measures`, `logs`, `export` and `exporters` name the crates of OpenTelemetry.
+//! Only `spans`, `content`, `measures`, `logs`, `export` and `exporters` name the crates of OpenTelemetry.
 
+mod content;
 pub mod context;
 mod export;
 mod exporters;
@@ -24,6 +27,7 @@ mod measures;
 mod room;
 pub mod settings;
 mod spans;
+mod tls;
 
 pub use context::Trace;
 pub use export::Handle;

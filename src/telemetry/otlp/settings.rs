@@ -1,9 +1,11 @@
 //! What is exported, where to, and how: the file first, then the standard variables of OpenTelemetry, then their defaults
 //! (OpenTelemetry Specification 1.x, "SDK environment variables" and "OTLP exporter").
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::context::Sampler;
+use super::tls::Tls;
 use crate::config::Env;
 use crate::table::telemetry::{Otlp, OtlpProtocol};
 
@@ -43,22 +45,26 @@ pub struct Signal {
     pub headers: Vec<(String, String)>,
     pub timeout: Duration,
     pub gzip: bool,
-    /// PEM of the authorities that vouch for the collector, in place of those that everybody trusts.
-    pub authorities: Option<Vec<u8>>,
+    pub tls: Tls,
 }
 
 impl Settings {
-    /// `headers`: those of the file, secrets resolved. `None`: nothing is exported, because nobody says where to or because
+    /// `headers`: those of the file, secrets resolved; `folder`: where its relative paths begin. `None`: nothing is exported, because nobody says where to or because
     /// `OTEL_SDK_DISABLED` is set.
     ///
     /// # Errors
     /// A variable or a key of the file that cannot be meant, in words for its writer.
-    pub fn resolve(file: Option<&Otlp>, headers: &[(String, String)], env: &Env) -> Result<Option<Settings>, String> {
+    pub fn resolve(
+        file: Option<&Otlp>,
+        headers: &[(String, String)],
+        env: &Env,
+        folder: &Path,
+    ) -> Result<Option<Settings>, String> {
         if env.get("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
             return Ok(None);
         }
         let none = Otlp::default();
-        let from = Source { file: file.unwrap_or(&none), asked: file.is_some(), headers, env };
+        let from = Source { file: file.unwrap_or(&none), asked: file.is_some(), headers, env, folder };
         let traces = from.signal("TRACES", "v1/traces", from.file.traces)?;
         let metrics = from.signal("METRICS", "v1/metrics", from.file.metrics)?;
         let logs = from.signal("LOGS", "v1/logs", from.file.logs)?;
@@ -90,6 +96,7 @@ struct Source<'s> {
     asked: bool,
     headers: &'s [(String, String)],
     env: &'s Env,
+    folder: &'s Path,
 }
 
 impl Source<'_> {
@@ -132,11 +139,11 @@ impl Source<'_> {
                 return Err(format!("`OTEL_EXPORTER_OTLP_COMPRESSION={other}` is not known; write `gzip` or `none`"));
             }
         };
-        let authorities = match own("CERTIFICATE").or(any("CERTIFICATE")) {
-            Some(path) => Some(authorities(path)?),
-            None => None,
-        };
-        Ok(Some(Signal { endpoint, protocol, headers, timeout, gzip, authorities }))
+        let tls = Tls::resolve(&self.file.tls, self.folder, |what| {
+            let names = [format!("OTEL_EXPORTER_OTLP_{name}_{what}"), format!("OTEL_EXPORTER_OTLP_{what}")];
+            names.into_iter().find_map(|name| Some((self.env.get(&name)?, name)))
+        })?;
+        Ok(Some(Signal { endpoint, protocol, headers, timeout, gzip, tls }))
     }
 
     /// The batch processor of one signal, by the abbreviation in its variables; `delay` in milliseconds.
@@ -229,20 +236,6 @@ fn check(endpoint: &str) -> Result<(), String> {
     }
 }
 
-/// The certificates of a PEM file.
-fn authorities(path: &str) -> Result<Vec<u8>, String> {
-    let variable = "OTEL_EXPORTER_OTLP_CERTIFICATE";
-    let pem = std::fs::read(path).map_err(|error| {
-        format!(
-            "`{variable}={path}` cannot be read: {error}; write the path of a PEM file with the certificates to trust"
-        )
-    })?;
-    match reqwest::Certificate::from_pem_bundle(&pem) {
-        Ok(found) if !found.is_empty() => Ok(pem),
-        _ => Err(format!("`{variable}={path}` holds no certificate; write the path of a PEM file")),
-    }
-}
-
 /// `a=1,b=2`, values percent-encoded (W3C Baggage).
 fn pairs(list: &str, variable: &str) -> Result<Vec<(String, String)>, String> {
     let pair = |text: &str| {
@@ -261,7 +254,7 @@ mod tests {
 
     fn resolve(file: Option<&Otlp>, env: &[(&str, &str)]) -> Result<Option<Settings>, String> {
         let env = Env::new(env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        Settings::resolve(file, &[], &env)
+        Settings::resolve(file, &[], &env, Path::new("."))
     }
 
     #[test]

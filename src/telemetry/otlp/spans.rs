@@ -8,7 +8,7 @@ use opentelemetry::{Array, InstrumentationScope, KeyValue, StringValue, Value};
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 
 use super::Trace;
-use crate::telemetry::record::{Outcome, Record, Tried};
+use crate::telemetry::record::{Charge, Outcome, Record, Tried};
 
 /// The spans of a sampled request; none of any other.
 pub(super) fn of(record: &Record, scope: &InstrumentationScope) -> Vec<SpanData> {
@@ -56,6 +56,13 @@ pub(super) fn of(record: &Record, scope: &InstrumentationScope) -> Vec<SpanData>
         });
     }
     spans
+}
+
+/// The span of a request's copy, beside those of the request's own tries.
+pub(super) fn of_mirror(record: &Record, scope: &InstrumentationScope) -> Option<SpanData> {
+    let mut span = of(record, scope).into_iter().nth(1)?;
+    span.attributes.push(KeyValue::new("routeplane.mirror", true));
+    Some(span)
 }
 
 fn context(trace: &Trace, span: u64) -> SpanContext {
@@ -141,7 +148,8 @@ impl Attributes {
         if record.usage_estimated.is_some() {
             self.put("routeplane.usage.estimated", true);
         }
-        if let Some(cost) = record.cost_usd.or(record.cost_estimated_usd) {
+        // Of one request a part may be reported, and another known by estimate alone.
+        if let Some(cost) = record.cost_usd.into_iter().chain(record.cost_estimated_usd).reduce(|a, b| a + b) {
             self.put("routeplane.cost_usd", cost);
         }
     }
@@ -192,6 +200,11 @@ fn of_try(
     if served {
         out.answer(record);
     }
+    if let Some(Charge { usage, cost_usd }) = tried.left {
+        out.count("gen_ai.usage.input_tokens", usage.input);
+        out.put("routeplane.usage.estimated", true);
+        cost_usd.into_iter().for_each(|cost| out.put("routeplane.cost_usd", cost));
+    }
     out.count("http.response.status_code", tried.status.map(u64::from));
     out.put("routeplane.provider", tried.provider().to_owned());
     out.put("routeplane.lane", tried.lane);
@@ -209,6 +222,9 @@ fn of_try(
     }
     if tried.cause != "ok" {
         out.put("error.type", tried.cause);
+    }
+    if let Some(content) = &tried.content {
+        out.0.extend(super::content::attributes(content));
     }
     out.0
 }
