@@ -85,7 +85,9 @@ pub(super) fn redact(written: &[Spanned<String>], diagnostics: &mut Diagnostics)
         Ok(pattern) => Some(pattern),
         Err(problem) => {
             diagnostics.push(
-                Diagnostic::new(Code::BadValue, "this is not a regular expression").label(text.span, problem).help("put the whole in single quotes, and `\\` before a sign that is to stand for itself"),
+                Diagnostic::new(Code::BadValue, "this is not a regular expression")
+                    .label(text.span, problem)
+                    .help("put the whole in single quotes, and `\\` before a sign that is to stand for itself"),
             );
             None
         }

@@ -151,7 +151,8 @@ async fn secrets_are_taken_out_and_long_texts_are_cut() {
 async fn tries_that_fail_and_mirrors_tell_what_they_heard() {
     let collector = Collector::http(Mood::Good).await;
     let mock = MockUpstream::start([Act::status(500), Act::Answer]).await;
-    let presets = "presets:\n  told: { route: \"shadow(up/m1 > up/m2, mirror up/m3, sample 100%)\", trace_content: true }\n";
+    let presets =
+        "presets:\n  told: { route: \"shadow(up/m1 > up/m2, mirror up/m3, sample 100%)\", trace_content: true }\n";
     let (_sandbox, daemon) = start(Caller::Chat, &mock, &collector, presets).await;
     Caller::Chat.ask(daemon.address, "@told", PROMPT, false).await.expect_status(200);
     let spans = collector.wait(&daemon, 4).await;

@@ -212,7 +212,10 @@ async fn a_mirror_is_a_span_of_the_same_trace() {
     for stream in [false, true] {
         let collector = Collector::http(Mood::Good).await;
         let mock = MockUpstream::good().await;
-        let more = format!("  seen: \"shadow(up/m1, mirror up/m2, sample 100%)\"\ntelemetry: {{ otlp: \"{}\" }}\n", collector.url());
+        let more = format!(
+            "  seen: \"shadow(up/m1, mirror up/m2, sample 100%)\"\ntelemetry: {{ otlp: \"{}\" }}\n",
+            collector.url()
+        );
         let (_sandbox, daemon) = start(&mock, &more, &[]).await;
         ask(&daemon, "@seen", stream).await;
         let spans = collector.wait(&daemon, 3).await;
@@ -241,7 +244,10 @@ async fn a_mirror_is_a_span_of_the_same_trace() {
     // What fails is told, too, and is nothing to the caller.
     let collector = Collector::http(Mood::Good).await;
     let mock = MockUpstream::start([Act::Answer, Act::status(500)]).await;
-    let more = format!("  seen: \"shadow(up/m1, mirror up/m2, sample 100%)\"\ntelemetry: {{ otlp: \"{}\" }}\n", collector.url());
+    let more = format!(
+        "  seen: \"shadow(up/m1, mirror up/m2, sample 100%)\"\ntelemetry: {{ otlp: \"{}\" }}\n",
+        collector.url()
+    );
     let (_sandbox, daemon) = start(&mock, &more, &[]).await;
     ask(&daemon, "@seen", false).await;
     let spans = collector.wait(&daemon, 3).await;

@@ -11,7 +11,7 @@ use crate::wire::ir::{
 /// Stands behind a text that goes on.
 const MORE: &str = "… [cut]";
 /// What a part takes besides its text.
-const FRAME: usize = 48;
+const FRAME: usize = 64;
 
 /// Cleans texts, and cuts what does not fit.
 pub(super) struct Clip<'c> {
