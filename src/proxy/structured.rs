@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use super::failure::{Failure, InvalidAnswer};
 use crate::table::settings::OnInvalid;
-use crate::wire::ir::{OutputFormat, Response};
+use crate::wire::ir::{OutputFormat, Request, Response};
 use crate::wire::structured::Applied;
 use crate::wire::structured::answer;
-use crate::wire::structured::check::{Checker, Verdict};
+use crate::wire::structured::check::Checker;
+use crate::wire::structured::judged::Judged;
 use crate::wire::structured::stream::Restored;
-use crate::wire::structured::watch::{Conduct, Judged, Slot, Watched};
+use crate::wire::structured::watch::{Conduct, Slot, Watched};
 use crate::wire::{StreamDecoder, ir};
 
 /// What a try must do about its answer.
@@ -36,25 +37,26 @@ pub struct Correction {
 
 impl AnswerForm {
     /// Undoes the emulation in a whole answer, and judges it.
-    ///
-    /// # Errors
-    /// A bad answer, where the file does not let it pass.
-    pub fn settle(&self, response: &mut Response) -> Result<Option<Verdict>, Failure> {
+    pub fn settle(&self, response: &mut Response) -> Option<Judged> {
         answer::restore(response, &self.applied);
-        let Some(Check { checker, policy }) = &self.check else { return Ok(None) };
+        let Check { checker, policy } = self.check.as_ref()?;
         let mends = match policy {
             OnInvalid::Repair | OnInvalid::Retry | OnInvalid::Fallback => true,
             OnInvalid::Pass | OnInvalid::Error => false,
         };
-        let judged = answer::judge(response, checker, mends);
-        match (failure(&judged, *policy), policy) {
-            (Some(failure), OnInvalid::Retry | OnInvalid::Fallback | OnInvalid::Error) => Err(failure),
-            (_, OnInvalid::Pass | OnInvalid::Repair) | (None, _) => Ok(Some(judged.verdict)),
+        Some(answer::judge(response, checker, mends))
+    }
+
+    /// Why a whole answer is not given, where it is for its form.
+    pub fn refusal(&self, judged: &Judged) -> Option<Failure> {
+        match self.check.as_ref()?.policy {
+            OnInvalid::Retry | OnInvalid::Fallback | OnInvalid::Error => self.failure(judged),
+            OnInvalid::Pass | OnInvalid::Repair => None,
         }
     }
 
-    /// Does the same to a stream; what came of it is in the slot once the stream has ended.
-    pub fn decoder(&self, decoder: Box<dyn StreamDecoder>, slot: &Slot) -> Box<dyn StreamDecoder> {
+    /// Does the same to a stream of as many answers as `request` asks for; what came of it is in the slot once they have ended.
+    pub fn decoder(&self, decoder: Box<dyn StreamDecoder>, request: &Request, slot: &Slot) -> Box<dyn StreamDecoder> {
         let decoder: Box<dyn StreamDecoder> = match self.applied.changes_answers() {
             true => Box::new(Restored::new(decoder, self.applied.clone())),
             false => decoder,
@@ -65,7 +67,9 @@ impl AnswerForm {
             OnInvalid::Repair => Conduct::HoldAndMend,
             OnInvalid::Retry | OnInvalid::Fallback => Conduct::HoldOrFail,
         };
-        Box::new(Watched::new(decoder, Arc::clone(checker), conduct, Arc::clone(slot)))
+        let expected =
+            request.sampling.candidates.and_then(|several| usize::try_from(several).ok()).unwrap_or(1).max(1);
+        Box::new(Watched::new(decoder, Arc::clone(checker), conduct, expected, Arc::clone(slot)))
     }
 
     /// Whether a stream is held to its end.
@@ -76,16 +80,12 @@ impl AnswerForm {
         })
     }
 
-    /// Why a stream that was held gave nothing, where it was for its form.
-    pub fn failure(&self, slot: &Slot) -> Option<Failure> {
-        failure(slot.get()?, self.check.as_ref()?.policy)
+    /// Why an answer that was held gives nothing, where it is for its form.
+    pub fn failure(&self, judged: &Judged) -> Option<Failure> {
+        let policy = self.check.as_ref()?.policy;
+        let correction = Correction { answer: judged.text.clone(), fault: judged.fault()? };
+        Some(Failure::Invalid(Box::new(InvalidAnswer { correction, policy })))
     }
-}
-
-fn failure(judged: &Judged, policy: OnInvalid) -> Option<Failure> {
-    let Verdict::Invalid(violation) = &judged.verdict else { return None };
-    let correction = Correction { answer: judged.text.clone(), fault: violation.to_string() };
-    Some(Failure::Invalid(Box::new(InvalidAnswer { correction, policy })))
 }
 
 /// The compiled form that a request asks for.

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::metrics::{Metrics, WatchState};
+use crate::wire::structured::check::Verdict;
+use crate::wire::structured::judged::Judged;
 
 /// One metric.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -52,7 +54,7 @@ fn specimen() -> Metrics {
     let metrics = Metrics::new();
     let provider = metrics.traffic.provider("demo");
     provider.failed("connect");
-    provider.judged("valid");
+    provider.judged(&Judged { verdicts: vec![Verdict::Valid], text: String::new() });
     metrics.traffic.circuit("demo", "model", true);
     metrics.traffic.hedged("demo", "model", "first");
     metrics.traffic.shadowed("demo", "model", "same");

@@ -13,6 +13,8 @@ use prometheus_client::registry::{Metric, Registry};
 use crate::provider::cost::Tariff;
 use crate::wire::ProtocolId;
 use crate::wire::ir::Usage;
+use crate::wire::structured::check::Verdict;
+use crate::wire::structured::judged::Judged;
 use crate::wire::structured::watch::Slot;
 
 /// What metrics call the models that are not told apart ([`crate::state::health`]): callers may name any model of a provider
@@ -270,9 +272,11 @@ impl ProviderCounters {
         self.attempts.get_or_create(&AttemptLabels { provider: self.provider.clone(), outcome: cause }).inc();
     }
 
-    /// An answer of a given form was checked.
-    pub fn judged(&self, outcome: &'static str) {
-        self.forms.get_or_create(&AttemptLabels { provider: self.provider.clone(), outcome }).inc();
+    /// Answers of a given form were checked.
+    pub fn judged(&self, judged: &Judged) {
+        for outcome in judged.verdicts.iter().map(Verdict::word) {
+            self.forms.get_or_create(&AttemptLabels { provider: self.provider.clone(), outcome }).inc();
+        }
     }
 
     /// An upstream reported what an answer took; once for each answer. Gives its cost in USD, where that is known.
@@ -325,7 +329,7 @@ impl StreamRecord {
             self.counters.failed(outcome);
         }
         if let Some(judged) = self.form.get() {
-            self.counters.judged(judged.verdict.word());
+            self.counters.judged(judged);
         }
         [
             usage.and_then(|usage| self.counters.used(usage, &self.tariff)),

@@ -6,6 +6,8 @@ use std::ops::Range;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use super::ir::Error;
+use super::json::{self, JsonError};
 use super::outline::Outline;
 
 /// A request's outside. Borrowed from the body; the members' values are unread.
@@ -41,7 +43,25 @@ impl Edit<'_> {
     }
 }
 
-impl Envelope<'_> {
+impl<'a> Envelope<'a> {
+    /// Reads a body that names its model in `model` and wants a stream by `stream`; whose user asks is not read.
+    ///
+    /// # Errors
+    /// No JSON object, a model that is none, `stream` that is no switch.
+    pub fn read(body: &'a [u8]) -> Result<Envelope<'a>, Error> {
+        let members = Outline::parse(json::utf8(body)?)?;
+        let model = members.get("model").ok_or_else(|| JsonError::Missing { key: "model".to_owned() })?;
+        let model = json::string(model).filter(|model| !model.is_empty());
+        let model = model
+            .ok_or_else(|| JsonError::Type { key: "model".to_owned(), expected: "a string that names a model" })?;
+        let stream = match members.get("stream") {
+            Some("true") => true,
+            None | Some("false" | "null") => false,
+            Some(_) => return Err(JsonError::Type { key: "stream".to_owned(), expected: "true or false" }.into()),
+        };
+        Ok(Envelope { body, members, model, stream, user: None })
+    }
+
     /// Applies `edits` to `body`, which must be the bytes that this envelope was read from.
     pub fn splice(&self, body: &Bytes, edits: &[Edit<'_>]) -> SmallVec<[Bytes; 4]> {
         splice(body, self.body, &self.members, edits)

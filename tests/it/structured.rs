@@ -566,3 +566,74 @@ async fn a_stream_that_is_held_may_not_be_silent_for_long() {
         }
     }
 }
+
+/// Two answers in one stream of Chat Completions, piece by piece in turns; the second is not in order.
+fn two_answers(second: &str) -> Act {
+    let chunk = |index: usize, delta: Value, finish: Value| {
+        let choice = json!({ "index": index, "delta": delta, "finish_reason": finish });
+        format!(
+            "data: {}\n\n",
+            json!({ "id": "c", "object": "chat.completion.chunk", "model": "m1", "choices": [choice] })
+        )
+    };
+    let mut body = String::new();
+    for (index, piece) in [(0, r#"{"answer""#), (1, second), (0, r#": 42, "unit": "km"}"#)] {
+        body += &chunk(index, json!({ "content": piece }), Value::Null);
+    }
+    body += &chunk(0, json!({}), json!("stop"));
+    body += &chunk(1, json!({}), json!("stop"));
+    body += "data: [DONE]\n\n";
+    let head = format!("content-type: text/event-stream\r\ncontent-length: {}", body.len());
+    Act::Raw(format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n{body}").into_bytes())
+}
+
+#[tokio::test]
+async fn each_of_several_streamed_answers_is_judged() {
+    let untidy = r#"Sure: {"answer": 7, "unit": "m",}"#;
+    let bad = r#"{"answer": "many", "unit": "m"}"#;
+    let acts = [untidy, bad, bad, untidy, bad, bad].map(two_answers);
+    let mock = MockUpstream::start(acts).await;
+    let setup = Setup::with(mock, &policies()).await;
+    let ask = |model: &'static str| {
+        let mut body = Caller::Chat.body(model, "case:structured", true);
+        body["n"] = json!(2);
+        let address = setup.gateway.address;
+        async move { Caller::Chat.post(address, model, &body, true).await }
+    };
+    let said = |answer: &Response| {
+        let mut texts = [String::new(), String::new()];
+        for chunk in answer.json_events() {
+            for choice in chunk["choices"].as_array().into_iter().flatten() {
+                let at = usize::try_from(choice["index"].as_u64().unwrap()).unwrap();
+                texts[at] += choice["delta"]["content"].as_str().unwrap_or_default();
+            }
+        }
+        texts
+    };
+    let first = r#"{"answer": 42, "unit": "km"}"#;
+
+    let mended = ask("repair-chat").await;
+    assert_eq!(said(&mended), [first, r#"{"answer": 7, "unit": "m"}"#]);
+    assert_eq!(mended.header("x-routeplane-output"), Some("valid, repaired"));
+
+    let passed = ask("repair-chat").await;
+    assert_eq!(said(&passed), [first, bad], "what cannot be mended passes");
+    assert_eq!(passed.header("x-routeplane-output"), Some("valid, invalid"));
+
+    // Behind content the error is in the stream; here all may come at once.
+    for fault in ["answer 2: at `/answer`", "answer 2: it is not JSON"] {
+        let failed = ask("error-chat").await;
+        let error = if failed.status == 200 { Caller::Chat.in_band_error(&failed) } else { Some(failed.text()) };
+        let error = error.unwrap_or_else(|| panic!("{failed:?}"));
+        assert!(error.contains(fault) && !error.contains("many"), "{error}");
+    }
+
+    let before = setup.mock.requests().len();
+    let retried = ask("retry-chat").await;
+    let sent: Vec<String> = setup.mock.requests()[before..].iter().map(|seen| seen.request.text()).collect();
+    assert_eq!(sent.len(), 2, "{retried:?}");
+    assert!(sent[1].contains("answer 2: at `/answer`") && sent[1].contains("many"), "{}", sent[1]);
+    let metrics = http_client::request(setup.gateway.address, "GET", "/metrics", &[], b"").await.text();
+    let line = r#"routeplane_structured_answers_total{provider="chat",outcome="repaired"} 1"#;
+    assert!(metrics.contains(line), "{metrics}");
+}

@@ -6,6 +6,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Response};
 
 use super::heads::{forwarded, refuse_unknown_coding, translated};
+use super::whole::say_form;
 use super::{Answer, AnswerBody, Place, Try};
 use crate::proxy::cached::{self, Trace, Unpaid};
 use crate::proxy::estimate;
@@ -57,7 +58,7 @@ pub(super) async fn open(
                 Some(stops) => stops.stream(decoder),
                 None => decoder,
             };
-            let decoder = prepared.form.decoder(decoder, &slot);
+            let decoder = prepared.form.decoder(decoder, request, &slot);
             let decoder = match proofs::seal(incoming, attempt, &place.toward(None), request) {
                 Some(seal) => seal.stream(decoder),
                 None => decoder,
@@ -74,13 +75,13 @@ pub(super) async fn open(
     };
     pipe.name(this.name(matches!(prepared.translation, Translation::Generate(_))));
     let opened = stream::open(body, pipe, attempt.settings.timeouts.idle).await;
-    if let Some(failure) = prepared.form.failure(&slot).filter(|_| !opened.committed) {
+    if let Some(failure) = slot.get().and_then(|judged| prepared.form.failure(judged)).filter(|_| !opened.committed) {
         // The caller never sees it, and it was paid for all the same.
         if let Some(usage) = opened.pipe.usage() {
             place.counters.used(usage, &this.tariff());
         }
         if let Some(judged) = slot.get() {
-            place.counters.judged(judged.verdict.word());
+            place.counters.judged(judged);
         }
         return Err(failure);
     }
@@ -105,7 +106,7 @@ pub(super) async fn open(
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(incoming.inbound.stream_content_type(&incoming.head)));
     headers.insert("cache-control", HeaderValue::from_static("no-cache"));
     if let Some(judged) = slot.get() {
-        headers.insert("x-routeplane-output", HeaderValue::from_static(judged.verdict.word()));
+        say_form(judged, &mut headers);
     }
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     let record = StreamRecord::start(Arc::clone(place.counters), this.tariff(), slot);

@@ -24,6 +24,7 @@ use crate::upstream;
 use crate::upstream::body::Broken;
 use crate::wire::ir::{Error, Usage};
 use crate::wire::openai_responses::history;
+use crate::wire::structured::judged::Judged;
 use crate::wire::{Answering, Ending, Operation, naming, rerank};
 
 /// Most bytes of a whole answer.
@@ -65,7 +66,7 @@ pub(super) async fn whole(
     }
     let upstream_said = trace.is_some().then(|| body.clone());
     let mut losses = prepared.losses;
-    let mut verdict = None;
+    let mut judged = None;
     let mut account =
         Account { usage, estimated, cost_usd: cost, cost_estimated_usd: estimated_cost, ..Account::default() };
     let (mut headers, body) = match prepared.translation {
@@ -90,7 +91,13 @@ pub(super) async fn whole(
             if let Some(stops) = place.stops(&request) {
                 stops.cut(&mut answer);
             }
-            verdict = prepared.form.settle(&mut answer).inspect_err(|_| place.counters.judged("invalid"))?;
+            judged = prepared.form.settle(&mut answer);
+            if let Some(judged) = &judged {
+                place.counters.judged(judged);
+                if let Some(refusal) = prepared.form.refusal(judged) {
+                    return Err(refusal);
+                }
+            }
             if let Some(seal) = proofs::seal(incoming, attempt, &place.toward(None), &request) {
                 seal.response(&mut answer);
             }
@@ -132,9 +139,8 @@ pub(super) async fn whole(
         (Some(cost), Some(estimated)) => Some(cost + estimated),
         (cost, estimated) => cost.or(estimated),
     };
-    if let Some(verdict) = verdict {
-        place.counters.judged(verdict.word());
-        headers.insert("x-routeplane-output", HeaderValue::from_static(verdict.word()));
+    if let Some(judged) = &judged {
+        say_form(judged, &mut headers);
     }
     priced(&mut headers, cost);
     Ok(Answer { headers, losses, body: AnswerBody::Whole(body), account })
@@ -149,6 +155,13 @@ fn named(this: &Try<'_, '_, '_, '_>, place: &Place<'_>, body: Bytes) -> Bytes {
     let text = std::str::from_utf8(&body).ok();
     let new = text.and_then(|text| naming::renamed(text, place.outbound.model_told(), &name));
     new.map_or(body, Bytes::from)
+}
+
+/// Says what became of the form that was asked for.
+pub(super) fn say_form(judged: &Judged, headers: &mut HeaderMap) {
+    if let Ok(words) = HeaderValue::try_from(judged.words()) {
+        headers.insert("x-routeplane-output", words);
+    }
 }
 
 /// Says what the answer cost, in USD, where that is known.

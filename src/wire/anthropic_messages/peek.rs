@@ -5,26 +5,16 @@ use std::borrow::Cow;
 use super::usage::Counts;
 use crate::wire::envelope::Envelope;
 use crate::wire::frame::Frame;
-use crate::wire::json::{self, JsonError, Object, str_of};
+use crate::wire::json::{Object, str_of};
 use crate::wire::needle::Needle;
-use crate::wire::outline::Outline;
 use crate::wire::{Ending, FrameKind, Observation, ir};
 
 /// Reads the outside of a request.
 pub(super) fn envelope(body: &[u8]) -> Result<Envelope<'_>, ir::Error> {
-    let members = Outline::parse(super::request::text_of(body)?)?;
-    let model = match members.get("model") {
-        None => return Err(JsonError::Missing { key: "model".to_owned() }.into()),
-        Some(raw) => json::string(raw).ok_or(JsonError::Type { key: "model".to_owned(), expected: "a string" })?,
-    };
-    let stream = match members.get("stream") {
-        Some("true") => true,
-        None | Some("false" | "null") => false,
-        Some(_) => return Err(JsonError::Type { key: "stream".to_owned(), expected: "true or false" }.into()),
-    };
-    let metadata = members.get("metadata").and_then(|text| Object::parse(text).ok());
+    let envelope = Envelope::read(body)?;
+    let metadata = envelope.members.get("metadata").and_then(|text| Object::parse(text).ok());
     let user = metadata.and_then(|object| object.get("user_id")).and_then(str_of);
-    Ok(Envelope { body, model, stream, user, members })
+    Ok(Envelope { user, ..envelope })
 }
 
 /// Whether a member `signature` is empty anywhere in the body: in a history that is the mark of thoughts that this gateway

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::wire::json::JsonError;
+
 /// An error on its way to a caller.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Error {
@@ -36,6 +38,31 @@ impl Error {
         Error::new(ErrorKind::InvalidRequest, message)
     }
 
+    /// A fault within the document, its member named by the whole path to it.
+    pub fn at_path(error: JsonError, path: &str) -> Error {
+        let path = path.trim_end_matches('.');
+        let named = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+        let error = match error {
+            JsonError::Syntax(_) => return Error::invalid(format!("`{path}` must be an object")).with_param(path),
+            JsonError::TooDeep => JsonError::TooDeep,
+            JsonError::DuplicateKey { key } => JsonError::DuplicateKey { key: named(&key) },
+            JsonError::Type { key, expected } => JsonError::Type { key: named(&key), expected },
+            JsonError::Missing { key } => JsonError::Missing { key: named(&key) },
+        };
+        error.into()
+    }
+
+    /// A fault within the document, in the manner of vendors that begin with the place.
+    pub fn below(path: &str, error: JsonError) -> Error {
+        let mut error = Error::from(error);
+        error.message = format!("{path}: {}", error.message);
+        error.param = Some(match error.param {
+            Some(member) => format!("{path}.{member}"),
+            None => path.to_owned(),
+        });
+        error
+    }
+
     pub fn with_code(mut self, code: impl Into<String>) -> Error {
         self.code = Some(code.into());
         self
@@ -52,9 +79,8 @@ impl Error {
     }
 }
 
-impl From<crate::wire::json::JsonError> for Error {
-    fn from(error: crate::wire::json::JsonError) -> Error {
-        use crate::wire::json::JsonError;
+impl From<JsonError> for Error {
+    fn from(error: JsonError) -> Error {
         let message = error.to_string();
         match error {
             JsonError::Syntax(_) => Error::invalid(message).with_code("invalid_json"),

@@ -131,6 +131,26 @@ impl ReasoningRequest {
         let unmodelled = self.ext.0.iter().filter(|(key, _)| !spelling(key));
         losses.dropped_ext("reasoning.", &Ext(unmodelled.cloned().collect()));
     }
+
+    /// The effort that is asked for, or the one nearest to the budget, for protocols that have words for efforts and nothing
+    /// else; `words` says so. The budgets that providers give for their efforts are cut halfway.
+    pub fn effort_in_words(&self, words: &'static str, losses: &mut Losses) -> Option<ReasoningEffort> {
+        if self.effort.is_some() {
+            return self.effort;
+        }
+        let effort = match self.budget? {
+            ..0 => {
+                losses.emulated("reasoning.budget", "a model that is told nothing thinks as much as it deems right");
+                return None;
+            }
+            0 => ReasoningEffort::None,
+            1..=4096 => ReasoningEffort::Low,
+            4097..=12_288 => ReasoningEffort::Medium,
+            12_289.. => ReasoningEffort::High,
+        };
+        losses.degraded("reasoning.budget", words);
+        Some(effort)
+    }
 }
 
 /// Ordered: `none < minimal < low < medium < high < x_high < max`.
@@ -150,6 +170,26 @@ pub enum ReasoningEffort {
 pub const LEAST_THINKING_BUDGET: u64 = 1024;
 
 impl ReasoningEffort {
+    const WORDS: [(ReasoningEffort, &'static str); 7] = [
+        (ReasoningEffort::None, "none"),
+        (ReasoningEffort::Minimal, "minimal"),
+        (ReasoningEffort::Low, "low"),
+        (ReasoningEffort::Medium, "medium"),
+        (ReasoningEffort::High, "high"),
+        (ReasoningEffort::XHigh, "xhigh"),
+        (ReasoningEffort::Max, "max"),
+    ];
+
+    /// OpenAI's word, which others took over.
+    pub fn word(self) -> &'static str {
+        ReasoningEffort::WORDS.iter().find(|(effort, _)| *effort == self).map_or("medium", |(_, word)| word)
+    }
+
+    /// The effort of one of OpenAI's words.
+    pub fn from_word(word: &str) -> Option<ReasoningEffort> {
+        ReasoningEffort::WORDS.iter().find(|(_, known)| *known == word).map(|(effort, _)| *effort)
+    }
+
     /// Tokens to think with, for protocols that know budgets and no efforts.
     pub fn budget(self) -> u64 {
         match self {

@@ -4,7 +4,6 @@
 //! Studio "Deep thinking"; vLLM "Reasoning outputs".
 
 use super::encode::Body;
-use super::request;
 use crate::wire::ProtocolId;
 use crate::wire::ir::{ReasoningEffort, ReasoningRequest, Request};
 use crate::wire::json;
@@ -41,11 +40,8 @@ pub(super) fn write(request: &Request, body: &mut Body<'_, '_, '_>) {
 }
 
 fn effort(reasoning: &ReasoningRequest, own: bool, body: &mut Body<'_, '_, '_>) {
-    let effort = match (reasoning.effort, reasoning.budget) {
-        (Some(effort), _) => Some(effort),
-        (None, Some(budget)) => effort_of_budget(budget, body.losses),
-        (None, None) => None,
-    };
+    let words = "Chat Completions has words for the effort, not a number of tokens";
+    let effort = reasoning.effort_in_words(words, body.losses);
     let Some(effort) = effort else { return };
     if body.quirks.no_reasoning_effort {
         body.losses.dropped("reasoning_effort", "this upstream refuses it");
@@ -53,24 +49,8 @@ fn effort(reasoning: &ReasoningRequest, own: bool, body: &mut Body<'_, '_, '_>) 
         // Most models refuse the word, and those that do not reason refuse the member.
         body.losses.degraded("reasoning_effort", "thinking was turned off; the upstream's default stands");
     } else {
-        body.field("reasoning_effort", request::word_of_effort(effort));
+        body.field("reasoning_effort", effort.word());
     }
-}
-
-/// The effort nearest to a budget: the budgets that providers give for their efforts, cut halfway.
-fn effort_of_budget(budget: i64, losses: &mut Losses) -> Option<ReasoningEffort> {
-    let effort = match budget {
-        ..0 => {
-            losses.emulated("reasoning.budget", "a model that is told nothing thinks as much as it deems right");
-            return None;
-        }
-        0 => ReasoningEffort::None,
-        1..=4096 => ReasoningEffort::Low,
-        4097..=12_288 => ReasoningEffort::Medium,
-        12_289.. => ReasoningEffort::High,
-    };
-    losses.degraded("reasoning.budget", "Chat Completions has words for the effort, not a number of tokens");
-    Some(effort)
 }
 
 /// One of effort, tokens and a switch; whether thoughts are shown goes beside it.
@@ -80,7 +60,7 @@ fn openrouter(reasoning: &ReasoningRequest, body: &mut Body<'_, '_, '_>) {
             body.losses.degraded("reasoning_effort", "the greatest effort of this upstream is `xhigh`");
             Some("xhigh")
         }
-        (Some(effort), _) => Some(request::word_of_effort(effort)),
+        (Some(effort), _) => Some(effort.word()),
         (None, Some(0)) => Some("none"),
         (None, _) => None,
     };

@@ -2,7 +2,6 @@
 
 use serde_json::value::RawValue;
 
-use super::tools::at_path;
 use super::{content, details, nested, tools};
 use crate::wire::ProtocolId;
 use crate::wire::ir::{Error, Message, Part, Reasoning, Role, Signature, Text, ToolResult};
@@ -20,9 +19,9 @@ pub(super) fn decode_all(elements: Vec<&RawValue>) -> Result<Vec<Message>, Error
 }
 
 fn decode(raw: &RawValue, path: &str) -> Result<Message, Error> {
-    let mut message = Object::of(raw).map_err(|error| at_path(error, path))?;
-    let role = message.string("role").map_err(|error| at_path(error, path))?;
-    let role = role.ok_or_else(|| at_path(JsonError::Missing { key: "role".to_owned() }, path))?;
+    let mut message = Object::of(raw).map_err(|error| Error::at_path(error, path))?;
+    let role = message.string("role").map_err(|error| Error::at_path(error, path))?;
+    let role = role.ok_or_else(|| Error::at_path(JsonError::Missing { key: "role".to_owned() }, path))?;
     match role.as_str() {
         "system" => spoken(Role::System, message, path),
         "developer" => spoken(Role::Developer, message, path),
@@ -39,7 +38,7 @@ fn decode(raw: &RawValue, path: &str) -> Result<Message, Error> {
 
 fn spoken(role: Role, mut message: Object<'_>, path: &str) -> Result<Message, Error> {
     let (parts, shape) = content_of(&mut message, path)?;
-    let name = message.string("name").map_err(|error| at_path(error, path))?;
+    let name = message.string("name").map_err(|error| Error::at_path(error, path))?;
     Ok(Message { role, role_raw: None, parts, shape, name, ext: message.rest() })
 }
 
@@ -51,20 +50,20 @@ fn assistant(mut message: Object<'_>, path: &str) -> Result<Message, Error> {
     parts.extend(content);
     decode_refusal(&mut message, &mut parts);
     tools::decode_calls(&mut message, &format!("{path}."), &mut parts)?;
-    let name = message.string("name").map_err(|error| at_path(error, path))?;
+    let name = message.string("name").map_err(|error| Error::at_path(error, path))?;
     Ok(Message { role: Role::Assistant, role_raw: None, parts, shape, name, ext: message.rest() })
 }
 
 fn result(mut message: Object<'_>, path: &str) -> Result<Message, Error> {
-    let fault = |error| at_path(error, path);
+    let fault = |error| Error::at_path(error, path);
     let call_id = message.string("tool_call_id").map_err(fault)?;
     let call_id = call_id.ok_or_else(|| fault(JsonError::Missing { key: "tool_call_id".to_owned() }))?;
     tool_message(message, Some(call_id), None, path)
 }
 
 fn legacy_result(mut message: Object<'_>, path: &str) -> Result<Message, Error> {
-    let name = message.string("name").map_err(|error| at_path(error, path))?;
-    let name = name.ok_or_else(|| at_path(JsonError::Missing { key: "name".to_owned() }, path))?;
+    let name = message.string("name").map_err(|error| Error::at_path(error, path))?;
+    let name = name.ok_or_else(|| Error::at_path(JsonError::Missing { key: "name".to_owned() }, path))?;
     let mut message = tool_message(message, None, Some(name), path)?;
     message.role_raw = Some(LEGACY_ROLE.to_owned());
     Ok(message)
@@ -79,7 +78,7 @@ fn tool_message(
     let (content, shape) = content_of(&mut message, path)?;
     let name = match name {
         Some(name) => Some(name),
-        None => message.string("name").map_err(|error| at_path(error, path))?,
+        None => message.string("name").map_err(|error| Error::at_path(error, path))?,
     };
     let result = ToolResult { call_id, name, content, shape, is_error: None, ext: message.rest() };
     let parts = vec![Part::ToolResult(result)];

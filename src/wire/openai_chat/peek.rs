@@ -2,23 +2,12 @@
 
 use crate::wire::envelope::Envelope;
 use crate::wire::ir::Error;
-use crate::wire::json::{self, JsonError};
-use crate::wire::outline::Outline;
+use crate::wire::json;
 
 pub(super) fn peek(body: &[u8]) -> Result<Envelope<'_>, Error> {
-    let text = json::utf8(body)?;
-    let members = Outline::parse(text)?;
-    let model = members.get("model").ok_or_else(|| JsonError::Missing { key: "model".to_owned() })?;
-    let model = json::string(model).filter(|model| !model.is_empty());
-    let model =
-        model.ok_or_else(|| JsonError::Type { key: "model".to_owned(), expected: "a string that names a model" })?;
-    let stream = match members.get("stream") {
-        Some("true") => true,
-        None | Some("false" | "null") => false,
-        Some(_) => return Err(JsonError::Type { key: "stream".to_owned(), expected: "true or false" }.into()),
-    };
-    let user = members.get("user").and_then(json::string);
-    Ok(Envelope { body, model, stream, user, members })
+    let envelope = Envelope::read(body)?;
+    let user = envelope.members.get("user").and_then(json::string);
+    Ok(Envelope { user, ..envelope })
 }
 
 /// Cursor sends bodies of OpenAI's Responses API to this endpoint; their fault is named, not that of a missing member.

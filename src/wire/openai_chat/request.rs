@@ -91,35 +91,9 @@ fn stop(request: &mut Object<'_>) -> Result<(Option<Vec<String>>, StopShape), Js
 /// Takes `reasoning_effort` where its word is one of OpenAI's; another (Groq's `default`) stays.
 fn effort(request: &mut Object<'_>) -> Option<ReasoningRequest> {
     let word = json::str_of(request.get("reasoning_effort")?)?;
-    let effort = effort_of_word(&word)?;
+    let effort = ReasoningEffort::from_word(&word)?;
     request.take("reasoning_effort");
     Some(ReasoningRequest { effort: Some(effort), ..ReasoningRequest::default() })
-}
-
-fn effort_of_word(word: &str) -> Option<ReasoningEffort> {
-    Some(match word {
-        "none" => ReasoningEffort::None,
-        "minimal" => ReasoningEffort::Minimal,
-        "low" => ReasoningEffort::Low,
-        "medium" => ReasoningEffort::Medium,
-        "high" => ReasoningEffort::High,
-        "xhigh" => ReasoningEffort::XHigh,
-        "max" => ReasoningEffort::Max,
-        _ => return None,
-    })
-}
-
-/// OpenAI's word for an effort.
-pub(super) fn word_of_effort(effort: ReasoningEffort) -> &'static str {
-    match effort {
-        ReasoningEffort::None => "none",
-        ReasoningEffort::Minimal => "minimal",
-        ReasoningEffort::Low => "low",
-        ReasoningEffort::Medium => "medium",
-        ReasoningEffort::High => "high",
-        ReasoningEffort::XHigh => "xhigh",
-        ReasoningEffort::Max => "max",
-    }
 }
 
 /// Takes `stream_options.include_usage`; other options are kept, as is an object without any.

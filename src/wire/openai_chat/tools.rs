@@ -26,7 +26,7 @@ pub(super) fn decode(request: &mut Object<'_>) -> Result<Option<Vec<Tool>>, Erro
     }
     let elements = request.array(LEGACY)?.unwrap_or_default();
     let tools = elements.into_iter().enumerate().map(|(at, raw)| {
-        let function = Object::of(raw).map_err(|error| at_path(error, &format!("{LEGACY}[{at}]")))?;
+        let function = Object::of(raw).map_err(|error| Error::at_path(error, &format!("{LEGACY}[{at}]")))?;
         let mut tool = decode_function(function, Ext::default(), &format!("{LEGACY}[{at}]"))?;
         nested::mark(&mut tool.ext, LEGACY);
         Ok(tool)
@@ -35,12 +35,12 @@ pub(super) fn decode(request: &mut Object<'_>) -> Result<Option<Vec<Tool>>, Erro
 }
 
 fn decode_tool(raw: &RawValue, path: &str) -> Result<Tool, Error> {
-    let mut tool = Object::of(raw).map_err(|error| at_path(error, path))?;
-    let kind = tool.string("type").map_err(|error| at_path(error, path))?;
+    let mut tool = Object::of(raw).map_err(|error| Error::at_path(error, path))?;
+    let kind = tool.string("type").map_err(|error| Error::at_path(error, path))?;
     match kind.as_deref() {
         Some("function") | None => match tool.take("function") {
             Some(function) => {
-                let function = Object::of(function).map_err(|error| at_path(error, path))?;
+                let function = Object::of(function).map_err(|error| Error::at_path(error, path))?;
                 decode_function(function, tool.rest(), path)
             }
             // Flat, as in OpenAI's other protocol; Cursor sends it here too.
@@ -57,7 +57,7 @@ fn decode_tool(raw: &RawValue, path: &str) -> Result<Tool, Error> {
 }
 
 fn decode_function(mut function: Object<'_>, mut ext: Ext, path: &str) -> Result<Tool, Error> {
-    let fault = |error: JsonError| at_path(error, path);
+    let fault = |error: JsonError| Error::at_path(error, path);
     let name = function.string("name").map_err(fault)?;
     let name = name.ok_or_else(|| fault(JsonError::Missing { key: "name".to_owned() }))?;
     let description = function.string("description").map_err(fault)?;
@@ -195,7 +195,7 @@ pub(super) fn write_legacy_choice(choice: &ToolChoice, out: &mut Vec<u8>) {
 pub(super) fn decode_calls(message: &mut Object<'_>, path: &str, parts: &mut Vec<Part>) -> Result<(), Error> {
     if message.get("tool_calls").is_some_and(are_modelled) {
         for (at, raw) in message.array("tool_calls")?.unwrap_or_default().into_iter().enumerate() {
-            parts.push(decode_call(raw).map_err(|error| at_path(error, &format!("{path}tool_calls[{at}]")))?);
+            parts.push(decode_call(raw).map_err(|error| Error::at_path(error, &format!("{path}tool_calls[{at}]")))?);
         }
     }
     let is_empty =
@@ -203,7 +203,7 @@ pub(super) fn decode_calls(message: &mut Object<'_>, path: &str, parts: &mut Vec
     if message.get("function_call").is_some_and(is_empty) {
         return Ok(());
     }
-    if let Some(mut function) = message.object("function_call").map_err(|error| at_path(error, path))? {
+    if let Some(mut function) = message.object("function_call").map_err(|error| Error::at_path(error, path))? {
         let name = function.string("name")?.unwrap_or_default();
         let arguments = arguments(&mut function);
         let mut ext = Ext::default();
@@ -356,18 +356,4 @@ pub(super) fn write_call(id: &str, call: &ToolCall, out: &mut Vec<u8>) {
             write_proof(proof, writer);
         }
     });
-}
-
-/// Names the place of a fault.
-pub(super) fn at_path(error: JsonError, path: &str) -> Error {
-    let path = path.trim_end_matches('.');
-    let named = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
-    let error = match error {
-        JsonError::Syntax(_) => return Error::invalid(format!("`{path}` must be an object")).with_param(path),
-        JsonError::TooDeep => JsonError::TooDeep,
-        JsonError::DuplicateKey { key } => JsonError::DuplicateKey { key: named(&key) },
-        JsonError::Type { key, expected } => JsonError::Type { key: named(&key), expected },
-        JsonError::Missing { key } => JsonError::Missing { key: named(&key) },
-    };
-    error.into()
 }

@@ -1,8 +1,10 @@
 //! Requests, written for an upstream: what came in this protocol as it came, anything else translated.
 
-use super::{SELF, content, echo, foreign, item, note, request};
+use super::{SELF, content, echo, foreign, item, note};
 use crate::wire::Destination;
-use crate::wire::ir::{ContentShape, Message, OutputFormat, Part, Reasoning, Request, Role, ToolChoice, ToolKind};
+use crate::wire::ir::{
+    ContentShape, Message, OutputFormat, Part, Reasoning, ReasoningEffort, Request, Role, ToolChoice, ToolKind,
+};
 use crate::wire::json::{self, Ext, Object, ObjectWriter};
 use crate::wire::loss::Losses;
 
@@ -114,7 +116,7 @@ pub(super) fn write_parameters(request: &Request, body: &mut ObjectWriter<'_>) {
     body.optional("top_logprobs", &sampling.top_logprobs);
     if let Some(reasoning) = &request.reasoning {
         body.object("reasoning", |body| {
-            body.optional("effort", &reasoning.effort.map(request::word_of_effort));
+            body.optional("effort", &reasoning.effort.map(ReasoningEffort::word));
             if let Some(summary) = reasoning.ext.get("#summary") {
                 body.raw("summary", summary);
             }

@@ -5,7 +5,7 @@ use base64::Engine;
 use serde_json::value::RawValue;
 
 use super::encode::{role_word, write_choice, write_format, write_summary};
-use super::{SELF, content, request};
+use super::{SELF, content};
 use crate::wire::ir::{
     Media, MediaKind, MediaSource, Message, Opaque, OutputFormat, Part, Reasoning, ReasoningEffort, Request, Role,
     Sampling, ToolKind, ToolResult,
@@ -366,20 +366,7 @@ fn write_sampling(sampling: &Sampling, body: &mut ObjectWriter<'_>, losses: &mut
 fn write_reasoning(request: &Request, to: &Destination<'_>, body: &mut ObjectWriter<'_>, losses: &mut Losses) {
     let Some(reasoning) = &request.reasoning else { return };
     reasoning.report_unmodelled(losses);
-    let effort = reasoning.effort.or_else(|| {
-        let effort = match reasoning.budget? {
-            ..0 => {
-                losses.emulated("reasoning.budget", "a model that is told nothing thinks as much as it deems right");
-                return None;
-            }
-            0 => ReasoningEffort::None,
-            1..=4096 => ReasoningEffort::Low,
-            4097..=12_288 => ReasoningEffort::Medium,
-            12_289.. => ReasoningEffort::High,
-        };
-        losses.degraded("reasoning.budget", "Responses has words for the effort, not a number of tokens");
-        Some(effort)
-    });
+    let effort = reasoning.effort_in_words("Responses has words for the effort, not a number of tokens", losses);
     let effort = match effort {
         Some(_) if to.quirks.no_reasoning_effort => {
             losses.dropped("reasoning_effort", "this upstream refuses it");
@@ -397,7 +384,7 @@ fn write_reasoning(request: &Request, to: &Destination<'_>, body: &mut ObjectWri
         return;
     }
     body.object("reasoning", |body| {
-        body.optional("effort", &effort.map(request::word_of_effort));
+        body.optional("effort", &effort.map(ReasoningEffort::word));
         if shown {
             body.field("summary", "auto");
         }

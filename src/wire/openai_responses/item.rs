@@ -6,7 +6,7 @@ use super::{SELF, content, note};
 use crate::wire::ir::{
     ContentShape, Error, Message, Opaque, Part, Reasoning, Role, Signature, Text, ToolCall, ToolResult,
 };
-use crate::wire::json::{self, Ext, JsonError, Kind, Object};
+use crate::wire::json::{self, Ext, Kind, Object};
 
 /// Reads `input`'s items into turns.
 ///
@@ -163,17 +163,4 @@ fn reasoning(mut item: Object<'_>) -> Option<Part> {
 fn texts(raw: &RawValue) -> Option<Vec<String>> {
     let parts = json::elements(raw, "summary").ok()?;
     Some(parts.into_iter().filter_map(|part| Object::of(part).ok()?.string("text").ok()?).collect())
-}
-
-/// Names the place of a fault.
-pub(super) fn at_path(error: JsonError, path: &str) -> Error {
-    let named = |key: &str| format!("{path}.{key}");
-    let error = match error {
-        JsonError::Syntax(_) => return Error::invalid(format!("`{path}` must be an object")).with_param(path),
-        JsonError::TooDeep => JsonError::TooDeep,
-        JsonError::DuplicateKey { key } => JsonError::DuplicateKey { key: named(&key) },
-        JsonError::Type { key, expected } => JsonError::Type { key: named(&key), expected },
-        JsonError::Missing { key } => JsonError::Missing { key: named(&key) },
-    };
-    error.into()
 }

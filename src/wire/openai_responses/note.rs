@@ -36,7 +36,6 @@ const SILENT: &[&str] = &[
     "frequency_penalty",
     "presence_penalty",
     "billing",
-    "moderation",
     "tool_usage",
     "output_text",
 ];

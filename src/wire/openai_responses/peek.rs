@@ -6,9 +6,8 @@ use super::usage;
 use crate::wire::envelope::Envelope;
 use crate::wire::frame::Frame;
 use crate::wire::ir::{self, Error, FinishReason};
-use crate::wire::json::{self, JsonError, Object, str_of};
+use crate::wire::json::{self, Object, str_of};
 use crate::wire::needle::Needle;
-use crate::wire::outline::Outline;
 use crate::wire::{Ending, FrameKind, Observation};
 
 /// Reads the outside of a request.
@@ -16,19 +15,10 @@ use crate::wire::{Ending, FrameKind, Observation};
 /// # Errors
 /// No JSON object, a model that is none, `stream` that is no switch.
 pub(super) fn envelope(body: &[u8]) -> Result<Envelope<'_>, Error> {
-    let text = json::utf8(body)?;
-    let members = Outline::parse(text)?;
-    let model = members.get("model").ok_or_else(|| JsonError::Missing { key: "model".to_owned() })?;
-    let model = json::string(model).filter(|model| !model.is_empty());
-    let model =
-        model.ok_or_else(|| JsonError::Type { key: "model".to_owned(), expected: "a string that names a model" })?;
-    let stream = match members.get("stream") {
-        Some("true") => true,
-        None | Some("false" | "null") => false,
-        Some(_) => return Err(JsonError::Type { key: "stream".to_owned(), expected: "true or false" }.into()),
-    };
-    let user = members.get("safety_identifier").or_else(|| members.get("user")).and_then(json::string);
-    Ok(Envelope { body, model, stream, user, members })
+    let envelope = Envelope::read(body)?;
+    let user = envelope.members.get("safety_identifier").or_else(|| envelope.members.get("user"));
+    let user = user.and_then(json::string);
+    Ok(Envelope { user, ..envelope })
 }
 
 /// What a frame means. Its name is in its `event:` line, or, at upstreams that leave the line out, in `type`.

@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-use super::item::{self, at_path, message};
+use super::item::{self, message};
 use super::{SELF, note, peek};
 use crate::wire::ir::{
     ContentShape, Error, MaxTokens, Message, OutputFormat, Part, ReasoningEffort, ReasoningRequest, Request, Role,
@@ -92,7 +92,7 @@ fn messages(request: &mut Object<'_>) -> Result<Vec<Message>, Error> {
 
 fn tool((at, raw): (usize, &RawValue)) -> Result<Tool, Error> {
     let path = format!("tools[{at}]");
-    let fault = |error: JsonError| at_path(error, &path);
+    let fault = |error: JsonError| Error::at_path(error, &path);
     let mut tool = Object::of(raw).map_err(fault)?;
     let kind = tool.string("type").map_err(fault)?.unwrap_or_default();
     if kind == "custom"
@@ -179,7 +179,7 @@ fn function_name(raw: &RawValue) -> Option<String> {
 fn reasoning(raw: &RawValue) -> Option<ReasoningRequest> {
     let mut object = Object::of(raw).ok()?;
     let effort = match object.string("effort").ok()? {
-        Some(word) => Some(effort_of_word(&word)?),
+        Some(word) => Some(ReasoningEffort::from_word(&word)?),
         None => None,
     };
     let summary = object.get("summary").is_some_and(|raw| json::kind(raw) == Kind::String);
@@ -189,25 +189,6 @@ fn reasoning(raw: &RawValue) -> Option<ReasoningRequest> {
     ext.0.extend(summary.map(|summary| ("#summary".to_owned(), summary)));
     Some(ReasoningRequest { effort, budget: None, include, ext })
 }
-
-fn effort_of_word(word: &str) -> Option<ReasoningEffort> {
-    EFFORTS.iter().find(|(_, known)| *known == word).map(|(effort, _)| *effort)
-}
-
-/// OpenAI's word for an effort.
-pub(super) fn word_of_effort(effort: ReasoningEffort) -> &'static str {
-    EFFORTS.iter().find(|(known, _)| *known == effort).map_or("medium", |(_, word)| word)
-}
-
-const EFFORTS: [(ReasoningEffort, &str); 7] = [
-    (ReasoningEffort::None, "none"),
-    (ReasoningEffort::Minimal, "minimal"),
-    (ReasoningEffort::Low, "low"),
-    (ReasoningEffort::Medium, "medium"),
-    (ReasoningEffort::High, "high"),
-    (ReasoningEffort::XHigh, "xhigh"),
-    (ReasoningEffort::Max, "max"),
-];
 
 /// Takes `text.format` where it is one that the hub models; other members of `text` are kept.
 fn output(request: &mut Object<'_>, kept: &mut Ext) -> Option<OutputFormat> {

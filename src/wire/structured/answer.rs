@@ -1,10 +1,9 @@
 //! A whole answer, turned back into the form that the caller asked for.
 
 use super::Applied;
-use super::check::{Checker, Verdict};
-use super::mend::mend;
+use super::check::Checker;
+use super::judged::Judged;
 use super::text::Cleaner;
-use super::watch::{Judged, text_of};
 use crate::wire::ir::{Candidate, Finish, FinishReason, Part, Response, Text};
 
 /// Undoes in `response` what `applied` did to the request.
@@ -24,25 +23,15 @@ pub fn restore(response: &mut Response, applied: &Applied) {
     }
 }
 
-/// Judges an answer, and mends it where it is bad and `mends`: the worst verdict of its candidates, and the words of the one
-/// that has it where they are bad.
+/// Judges an answer, and mends it where it is bad and `mends`.
 pub fn judge(response: &mut Response, checker: &Checker, mends: bool) -> Judged {
-    let mut worst = Judged { verdict: Verdict::Valid, text: String::new() };
-    for candidate in &mut response.candidates {
-        let mut verdict = checker.judge(candidate);
-        let bad = matches!(verdict, Verdict::Invalid(_));
-        let text = if bad { text_of(candidate) } else { String::new() };
-        let mended = if bad && mends { mend(&text) } else { None };
-        if let Some(mended) = mended.filter(|mended| checker.text(mended) == Verdict::Valid) {
+    let (judged, mended) = Judged::of(response.candidates.iter(), checker, mends);
+    for (candidate, mended) in response.candidates.iter_mut().zip(mended) {
+        if let Some(mended) = mended {
             replace(candidate, mended);
-            verdict = Verdict::Repaired;
-        }
-        let is_invalid = |verdict: &Verdict| matches!(verdict, Verdict::Invalid(_));
-        if worst.verdict == Verdict::Valid || (is_invalid(&verdict) && !is_invalid(&worst.verdict)) {
-            worst = Judged { verdict, text };
         }
     }
-    worst
+    judged
 }
 
 /// Puts `text` in place of the candidate's words.

@@ -44,7 +44,7 @@ pub enum Verdict {
     Invalid(Violation),
     /// The model refused; its words have no form.
     Refused,
-    /// The limit of the answer's length cut it.
+    /// The limit of the answer's length cut it, or its end never came.
     Cut,
     /// The model calls a tool; the answer is yet to come.
     Called,

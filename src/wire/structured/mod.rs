@@ -1,12 +1,13 @@
 //! Answers of a given form at targets that do not all offer it: which means a target has ([`OutputPlan`]), the request
 //! rewritten for the chosen means ([`request::prepare`]), the answer turned back ([`answer`], [`stream`]) and judged
-//! ([`check`], [`watch`]).
+//! ([`check`], [`judged`], [`watch`]).
 //!
 //! A pass between hub and codec, hub in and hub out. A codec writes and reads what its protocol has and knows nothing of
 //! emulation.
 
 pub mod answer;
 pub mod check;
+pub mod judged;
 pub mod mend;
 pub mod mode;
 pub mod request;

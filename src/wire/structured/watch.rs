@@ -1,17 +1,23 @@
 //! A streamed answer, judged at its end. Where the file wants a bad answer mended, tried again or handed on, the stream is
-//! held until it has been judged, because what the caller has got cannot be taken back.
+//! held until it has been judged, because what the caller has got cannot be taken back. Of several answers in one stream each
+//! is judged, once all have ended.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use super::check::{Checker, Verdict};
-use super::mend::mend;
+use super::check::Checker;
+use super::judged::Judged;
 use crate::wire::StreamDecoder;
 use crate::wire::frame::Frame;
-use crate::wire::ir::{Candidate, Delta, Error, ErrorKind, Event, Finish, Part, PartKind, Text};
+use crate::wire::ir::{
+    Candidate, Delta, Error, ErrorKind, Event, Finish, FinishReason, Part, PartKind, Text, ToolCall,
+};
 use crate::wire::json::Ext;
 
 /// Most bytes of text that are held.
 const MOST_HELD: usize = 8 << 20;
+/// Most answers that are judged (OpenAI gives no more at once); what lies beyond passes unseen.
+const MOST_CANDIDATES: usize = 128;
 /// The code of the error that takes the place of a bad answer's end.
 pub const INVALID: &str = "invalid_output";
 
@@ -26,13 +32,6 @@ pub enum Conduct {
     HoldOrFail,
 }
 
-/// What became of a stream's answer: the verdict, and the text where it is bad.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Judged {
-    pub verdict: Verdict,
-    pub text: String,
-}
-
 /// Where the judgement of a stream is found once there is one.
 pub type Slot = Arc<OnceLock<Judged>>;
 
@@ -42,28 +41,38 @@ pub struct Watched {
     checker: Arc<Checker>,
     conduct: Conduct,
     slot: Slot,
+    /// How many answers were asked for.
+    expected: usize,
     events: Vec<Event>,
     held: Vec<Event>,
     bytes: usize,
-    /// The first candidate, as far as it matters.
-    seen: Candidate,
-    /// Which parts belong to the first candidate, and are text or refusal.
-    parts: Vec<Option<PartKind>>,
+    /// The candidates by their number, as far as they matter.
+    seen: BTreeMap<u32, Candidate>,
+    /// Which candidate each part belongs to, and what it is.
+    parts: Vec<(u32, PartKind)>,
     /// Nothing is held or judged any more.
     done: bool,
 }
 
 impl Watched {
-    pub fn new(inner: Box<dyn StreamDecoder>, checker: Arc<Checker>, conduct: Conduct, slot: Slot) -> Watched {
+    /// `expected`: how many answers were asked for.
+    pub fn new(
+        inner: Box<dyn StreamDecoder>,
+        checker: Arc<Checker>,
+        conduct: Conduct,
+        expected: usize,
+        slot: Slot,
+    ) -> Watched {
         Watched {
             inner,
             checker,
             conduct,
             slot,
+            expected,
             events: Vec::new(),
             held: Vec::new(),
             bytes: 0,
-            seen: Candidate { parts: Vec::new(), finish: None, ext: Ext::default() },
+            seen: BTreeMap::new(),
             parts: Vec::new(),
             done: false,
         }
@@ -83,14 +92,9 @@ impl Watched {
 
     fn event(&mut self, event: Event, out: &mut Vec<Event>) {
         match &event {
-            Event::PartStart { candidate, kind, .. } => {
-                self.parts.push((*candidate == 0).then(|| kind.clone()));
-                if *candidate == 0 && matches!(kind, PartKind::ToolCall { .. }) {
-                    self.seen.parts.push(called());
-                }
-            }
+            Event::PartStart { candidate, kind, .. } => self.part(*candidate, kind),
             Event::Delta { index, delta: Delta::Text(text) } => self.read(*index, text),
-            Event::Finish { candidate: 0, finish } => return self.judge(finish.clone(), event, out),
+            Event::Finish { candidate, finish } => return self.finished(*candidate, finish.clone(), event, out),
             Event::Error(_) => {
                 self.done = true;
                 // What was held has not reached anybody: another target may still answer.
@@ -103,7 +107,6 @@ impl Watched {
             | Event::Delta { .. }
             | Event::PartEnd { .. }
             | Event::Usage(_)
-            | Event::Finish { .. }
             | Event::Extra { .. } => {}
         }
         if self.conduct == Conduct::Pass {
@@ -117,110 +120,106 @@ impl Watched {
         self.held.push(event);
     }
 
-    fn read(&mut self, index: u32, text: &str) {
-        self.bytes += text.len();
-        let kind = self.parts.get(index as usize).and_then(Option::as_ref);
-        let refused = match kind {
-            Some(PartKind::Text) => false,
-            Some(PartKind::Refusal) => true,
-            _ => return,
-        };
-        // One text is enough to judge by; a longer one is not judged at all.
-        match self.seen.parts.last_mut() {
-            Some(Part::Text(known)) if !refused => known.text.push_str(text),
-            _ if refused => self.seen.parts.push(Part::Refusal(Text::new(text))),
-            _ => self.seen.parts.push(Part::Text(Text::new(text))),
+    fn candidate(&mut self, number: u32) -> Option<&mut Candidate> {
+        let none = || Candidate { parts: Vec::new(), finish: None, ext: Ext::default() };
+        if self.seen.len() < MOST_CANDIDATES {
+            return Some(self.seen.entry(number).or_insert_with(none));
+        }
+        self.seen.get_mut(&number)
+    }
+
+    fn part(&mut self, number: u32, kind: &PartKind) {
+        self.parts.push((number, kind.clone()));
+        if let (PartKind::ToolCall { .. }, Some(candidate)) = (kind, self.candidate(number)) {
+            candidate.parts.push(called());
         }
     }
 
-    fn judge(&mut self, finish: Finish, event: Event, out: &mut Vec<Event>) {
-        self.done = true;
-        self.seen.finish = Some(finish);
-        let verdict = self.checker.judge(&self.seen);
-        let text = match &verdict {
-            Verdict::Invalid(_) => text_of(&self.seen),
-            _ => String::new(),
+    fn read(&mut self, index: u32, text: &str) {
+        self.bytes += text.len();
+        let Some((number, kind)) = self.parts.get(index as usize) else { return };
+        let (number, refused) = match kind {
+            PartKind::Text => (*number, false),
+            PartKind::Refusal => (*number, true),
+            _ => return,
         };
-        let mended = match (&verdict, self.conduct) {
-            (Verdict::Invalid(_), Conduct::HoldAndMend | Conduct::HoldOrFail) => {
-                mend(&text).filter(|text| self.checker.text(text) == Verdict::Valid)
-            }
-            _ => None,
-        };
-        let verdict = if mended.is_some() { Verdict::Repaired } else { verdict };
-        let fails = matches!(self.conduct, Conduct::Pass | Conduct::HoldOrFail);
-        let error = match &verdict {
-            Verdict::Invalid(violation) if fails => {
-                let message = format!("the answer does not have the form that was asked for: {violation}");
-                Some(Error::new(ErrorKind::Upstream, message).with_code(INVALID))
-            }
-            _ => None,
-        };
-        // Only the first judgement counts, and there is only one.
-        let _ = self.slot.set(Judged { verdict, text });
-        match (error, mended) {
-            (Some(error), _) => {
-                // What it took is told, though nothing of the answer is.
-                self.keep_usage(out);
-                out.push(Event::Error(error));
-            }
-            (None, Some(mended)) => {
-                self.replace(mended, out);
-                out.push(event);
-            }
-            (None, None) => {
-                self.release(out);
-                out.push(event);
-            }
+        // One text is enough to judge by; a longer one is not judged at all.
+        let Some(candidate) = self.candidate(number) else { return };
+        match candidate.parts.last_mut() {
+            Some(Part::Text(known)) if !refused => known.text.push_str(text),
+            _ if refused => candidate.parts.push(Part::Refusal(Text::new(text))),
+            _ => candidate.parts.push(Part::Text(Text::new(text))),
         }
+    }
+
+    fn finished(&mut self, number: u32, finish: Finish, event: Event, out: &mut Vec<Event>) {
+        self.held.push(event);
+        if let Some(candidate) = self.candidate(number) {
+            candidate.finish = Some(finish);
+        }
+        let finished = self.seen.values().filter(|candidate| candidate.finish.is_some()).count();
+        if finished >= self.expected.min(MOST_CANDIDATES) {
+            self.judge(out);
+        }
+    }
+
+    fn judge(&mut self, out: &mut Vec<Event>) {
+        self.done = true;
+        let mends = self.conduct != Conduct::Pass;
+        // Nobody can tell what those would have said whose end did not come.
+        for candidate in self.seen.values_mut() {
+            candidate.finish.get_or_insert_with(|| Finish::new(FinishReason::Length));
+        }
+        let (judged, mended) = Judged::of(self.seen.values(), &self.checker, mends);
+        let fails = matches!(self.conduct, Conduct::Pass | Conduct::HoldOrFail);
+        let fault = judged.fault().filter(|_| fails);
+        // Only the first judgement counts, and there is only one.
+        let _ = self.slot.set(judged);
+        if let Some(fault) = fault {
+            // What it took is told, though nothing of the answer is.
+            self.keep_usage(out);
+            let message = format!("the answer does not have the form that was asked for: {fault}");
+            return out.push(Event::Error(Error::new(ErrorKind::Upstream, message).with_code(INVALID)));
+        }
+        self.release(mended, out);
     }
 
     fn keep_usage(&mut self, out: &mut Vec<Event>) {
         out.extend(self.held.drain(..).filter(|event| matches!(event, Event::Usage(_))));
     }
 
-    fn release(&mut self, out: &mut Vec<Event>) {
-        out.append(&mut self.held);
-    }
-
-    /// Releases what was held, with `text` in place of the first candidate's words.
-    fn replace(&mut self, text: String, out: &mut Vec<Event>) {
-        let mut text = Some(text);
+    /// Releases what was held, with the mended words of a candidate in place of its own.
+    fn release(&mut self, mended: Vec<Option<String>>, out: &mut Vec<Event>) {
+        // What is still to be given of a candidate's new words; absent where its own words stand.
+        let words = self.seen.keys().copied().zip(mended);
+        let mut rest: BTreeMap<u32, Option<String>> =
+            words.filter_map(|(number, text)| Some((number, Some(text?)))).collect();
         for event in std::mem::take(&mut self.held) {
-            let Event::Delta { index, delta: Delta::Text(_) } = &event else {
-                out.push(event);
-                continue;
+            let words = match &event {
+                Event::Delta { index, delta: Delta::Text(_) } => match self.parts.get(*index as usize) {
+                    Some((number, PartKind::Text)) => rest.get_mut(number),
+                    _ => None,
+                },
+                _ => None,
             };
-            let is_text = self.parts.get(*index as usize).is_some_and(|kind| *kind == Some(PartKind::Text));
-            match (is_text, text.take()) {
-                (true, Some(mended)) => out.push(Event::Delta { index: *index, delta: Delta::Text(mended) }),
-                (true, None) => {}
-                (false, rest) => {
-                    text = rest;
-                    out.push(event);
+            match (words, event) {
+                (Some(words), Event::Delta { index, .. }) => {
+                    out.extend(words.take().map(|text| Event::Delta { index, delta: Delta::Text(text) }));
                 }
+                (_, event) => out.push(event),
             }
         }
     }
 }
 
 fn called() -> Part {
-    Part::ToolCall(crate::wire::ir::ToolCall {
+    Part::ToolCall(ToolCall {
         id: None,
         name: String::new(),
         arguments: String::new(),
         signature: None,
         ext: Ext::default(),
     })
-}
-
-/// All that a candidate says in words.
-pub fn text_of(candidate: &Candidate) -> String {
-    let texts = candidate.parts.iter().filter_map(|part| match part {
-        Part::Text(text) => Some(text.text.as_str()),
-        _ => None,
-    });
-    texts.collect()
 }
 
 impl StreamDecoder for Watched {
@@ -232,7 +231,111 @@ impl StreamDecoder for Watched {
     fn finish(&mut self, out: &mut Vec<Event>) {
         self.inner.finish(&mut self.events);
         self.translate(out);
-        // A stream without an end of its own has been reported as truncated by now.
-        self.release(out);
+        // A stream without an end of its own has been reported as truncated by now; one with fewer answers than were asked for
+        // ends here.
+        if !self.done && self.seen.values().any(|candidate| candidate.finish.is_some()) {
+            self.judge(out);
+        }
+        out.append(&mut self.held);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives these events at its first frame.
+    struct Said(Vec<Event>);
+
+    impl StreamDecoder for Said {
+        fn frame(&mut self, _: &Frame<'_>, out: &mut Vec<Event>) {
+            out.append(&mut self.0);
+        }
+
+        fn finish(&mut self, _: &mut Vec<Event>) {}
+    }
+
+    fn stop(candidate: u32) -> Event {
+        let finish = Finish::new(crate::wire::ir::FinishReason::Stop);
+        Event::Finish { candidate, finish }
+    }
+
+    /// Candidates that say these texts in turns, piece by piece.
+    fn said(texts: &[&str]) -> Vec<Event> {
+        let numbered = || (0..).zip(texts);
+        let start = numbered().map(|(at, _)| Event::PartStart { index: at, candidate: at, kind: PartKind::Text });
+        let half = |text: &str, first: bool| {
+            let (head, tail) = text.split_at(text.len() / 2);
+            if first { head.to_owned() } else { tail.to_owned() }
+        };
+        let pieces = [true, false].into_iter().flat_map(|first| {
+            numbered().map(move |(index, text)| Event::Delta { index, delta: Delta::Text(half(text, first)) })
+        });
+        start.chain(pieces).chain(numbered().map(|(at, _)| stop(at))).collect()
+    }
+
+    fn watch(events: Vec<Event>, conduct: Conduct, expected: usize) -> (Vec<Event>, Option<Judged>) {
+        let (slot, checker) = (Slot::default(), Arc::new(Checker::of_objects()));
+        let mut watched = Watched::new(Box::new(Said(events)), checker, conduct, expected, Arc::clone(&slot));
+        let mut out = Vec::new();
+        watched.frame(&Frame { event: "", data: "" }, &mut out);
+        watched.finish(&mut out);
+        (out, slot.get().cloned())
+    }
+
+    fn texts(events: &[Event], candidates: usize) -> Vec<String> {
+        let mut texts = vec![String::new(); candidates];
+        for event in events {
+            if let Event::Delta { index, delta: Delta::Text(text) } = event {
+                texts[*index as usize].push_str(text);
+            }
+        }
+        texts
+    }
+
+    #[test]
+    fn each_of_several_answers_is_judged_when_all_have_ended() {
+        let (out, judged) = watch(said(&[r#"{"a":1}"#, "prose", "more"]), Conduct::Pass, 3);
+        let judged = judged.unwrap();
+        assert_eq!(judged.words(), "valid, invalid, invalid");
+        assert_eq!(judged.text, "prose");
+        let Some(Event::Error(error)) = out.last() else { panic!("{out:?}") };
+        assert_eq!(error.code.as_deref(), Some(INVALID));
+        assert!(error.message.ends_with("answer 2: it is not JSON; answer 3: it is not JSON"), "{}", error.message);
+        assert_eq!(texts(&out, 3), [r#"{"a":1}"#, "prose", "more"], "what was said has been given");
+        assert!(!out.iter().any(|event| matches!(event, Event::Finish { .. })), "no answer ends well beside the error");
+
+        let good = said(&[r#"{"a":1}"#, r#"{"b":2}"#]);
+        let (out, judged) = watch(good.clone(), Conduct::Pass, 2);
+        assert_eq!((out, judged.unwrap().words().as_str()), (good, "valid, valid"));
+    }
+
+    #[test]
+    fn what_is_held_is_mended_answer_by_answer() {
+        let untidy = [r#"{"a":1}"#, r#"Sure: {"b":2,}"#, r#"```{"c":3}```"#];
+        let (out, judged) = watch(said(&untidy), Conduct::HoldAndMend, 3);
+        assert_eq!(judged.unwrap().words(), "valid, repaired, repaired");
+        assert_eq!(texts(&out, 3), [r#"{"a":1}"#, r#"{"b":2}"#, r#"{"c":3}"#]);
+        assert_eq!(out.iter().filter(|event| matches!(event, Event::Finish { .. })).count(), 3);
+
+        let (out, judged) = watch(said(&["{}", "prose"]), Conduct::HoldOrFail, 2);
+        assert_eq!(judged.unwrap().words(), "valid, invalid");
+        assert!(matches!(&out[..], [Event::Error(_)]), "{out:?}");
+        let (out, _) = watch(said(&["{}", "prose"]), Conduct::HoldAndMend, 2);
+        assert_eq!(texts(&out, 2), ["{}", "prose"], "what cannot be mended passes");
+    }
+
+    #[test]
+    fn fewer_answers_than_were_asked_for_are_judged_at_the_end() {
+        let (out, judged) = watch(said(&["prose"]), Conduct::HoldOrFail, 2);
+        assert_eq!(judged.unwrap().words(), "invalid");
+        assert!(matches!(&out[..], [Event::Error(_)]), "{out:?}");
+        let mut open = said(&["{}", "{"]);
+        open.pop();
+        let (out, judged) = watch(open.clone(), Conduct::HoldOrFail, 2);
+        assert_eq!((out, judged.unwrap().words().as_str()), (open, "valid, cut"));
+        let far = vec![Event::PartStart { index: 0, candidate: u32::MAX, kind: PartKind::Text }, stop(u32::MAX)];
+        let (_, judged) = watch(far, Conduct::HoldAndMend, 1);
+        assert_eq!(judged.unwrap().words(), "invalid", "whatever its number");
     }
 }

@@ -9,19 +9,6 @@ use crate::wire::ir::{
 };
 use crate::wire::json::{self, Ext, JsonError, Kind, Object};
 
-/// Names the place of a fault.
-pub(super) fn at_path(error: JsonError, path: &str) -> Error {
-    let named = |key: &str| format!("{path}.{key}");
-    let error = match error {
-        JsonError::Syntax(_) => return Error::invalid(format!("`{path}` must be an object")).with_param(path),
-        JsonError::TooDeep => JsonError::TooDeep,
-        JsonError::DuplicateKey { key } => JsonError::DuplicateKey { key: named(&key) },
-        JsonError::Type { key, expected } => JsonError::Type { key: named(&key), expected },
-        JsonError::Missing { key } => JsonError::Missing { key: named(&key) },
-    };
-    error.into()
-}
-
 /// A message of these parts.
 pub(super) fn turn(role: Role, parts: Vec<Part>) -> Message {
     let shape = shape_of(&parts);
@@ -83,7 +70,7 @@ fn media(kind: MediaKind, source: MediaSource, detail: Option<String>, name: Opt
 /// # Errors
 /// A block of an unknown type, or without what its type needs.
 pub(super) fn chat(raw: &RawValue, role: Role, path: &str) -> Result<Part, Error> {
-    let fault = |error: JsonError| at_path(error, path);
+    let fault = |error: JsonError| Error::at_path(error, path);
     let mut block = Object::of(raw).map_err(fault)?;
     let kind = block.string("type").map_err(fault)?.ok_or_else(|| fault(missing("type")))?;
     let part = match kind.as_str() {
@@ -207,7 +194,7 @@ fn chat_audio(block: &mut Object<'_>) -> Result<Part, JsonError> {
 /// # Errors
 /// A call without the function's name.
 pub(super) fn chat_call(raw: &RawValue, path: &str) -> Result<Part, Error> {
-    let fault = |error: JsonError| at_path(error, path);
+    let fault = |error: JsonError| Error::at_path(error, path);
     let mut call = Object::of(raw).map_err(fault)?;
     let id = call.string("id").map_err(fault)?;
     let mut function = call.object("function").map_err(fault)?.ok_or_else(|| fault(missing("tool_calls.function")))?;
@@ -221,7 +208,7 @@ pub(super) fn chat_call(raw: &RawValue, path: &str) -> Result<Part, Error> {
 /// # Errors
 /// A block that is neither a thought nor one that nobody knew.
 pub(super) fn extra(raw: &RawValue, path: &str) -> Result<Option<(Option<usize>, Part)>, Error> {
-    let fault = |error: JsonError| at_path(error, path);
+    let fault = |error: JsonError| Error::at_path(error, path);
     let mut block = Object::of(raw).map_err(fault)?;
     let at = block.u64("insert_index").map_err(fault)?.and_then(|at| usize::try_from(at).ok());
     match block.string("type").map_err(fault)?.as_deref() {
@@ -253,7 +240,7 @@ pub(super) enum Block {
 /// # Errors
 /// A block of an unknown type, or without what its type needs.
 pub(super) fn native(raw: &RawValue, role: Role, path: &str) -> Result<Option<Block>, Error> {
-    let fault = |error: JsonError| at_path(error, path);
+    let fault = |error: JsonError| Error::at_path(error, path);
     let mut block = Object::of(raw).map_err(fault)?;
     let kind = block.string("type").map_err(fault)?.ok_or_else(|| fault(missing("type")))?;
     let part = match kind.as_str() {

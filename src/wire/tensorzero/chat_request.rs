@@ -51,7 +51,7 @@ fn conversation(elements: &[&RawValue]) -> Result<Vec<Message>, Error> {
     let (mut system, mut turns, mut calls) = (Vec::new(), Vec::new(), Vec::new());
     for (at, raw) in elements.iter().enumerate() {
         let path = format!("messages[{at}]");
-        let fault = |error: JsonError| block::at_path(error, &path);
+        let fault = |error: JsonError| Error::at_path(error, &path);
         let mut message = Object::of(raw).map_err(fault)?;
         let role = message.string("role").map_err(fault)?.ok_or_else(|| fault(missing("role")))?;
         match role.as_str() {
@@ -100,7 +100,7 @@ fn content(message: &mut Object<'_>, role: Role, path: &str) -> Result<Vec<Part>
 }
 
 fn assistant(message: &mut Object<'_>, path: &str) -> Result<Vec<Part>, Error> {
-    let fault = |error: JsonError| block::at_path(error, path);
+    let fault = |error: JsonError| Error::at_path(error, path);
     let mut parts = content(message, Role::Assistant, path)?;
     for raw in message.array("tool_calls").map_err(fault)?.unwrap_or_default() {
         parts.push(block::chat_call(raw, path)?);
@@ -119,7 +119,7 @@ fn assistant(message: &mut Object<'_>, path: &str) -> Result<Vec<Part>, Error> {
 }
 
 fn result(mut message: Object<'_>, path: &str, calls: &[String]) -> Result<Message, Error> {
-    let fault = |error: JsonError| block::at_path(error, path);
+    let fault = |error: JsonError| Error::at_path(error, path);
     let id = message.string("tool_call_id").map_err(fault)?.ok_or_else(|| fault(missing("tool_call_id")))?;
     if !calls.contains(&id) {
         let message = format!("`{path}.tool_call_id` is `{id}`, which no tool call before it has");
@@ -131,7 +131,7 @@ fn result(mut message: Object<'_>, path: &str, calls: &[String]) -> Result<Messa
 /// A function, or a tool of OpenAI's own kind `custom`, which only its upstreams take.
 fn tool(raw: &RawValue, at: usize) -> Result<Tool, Error> {
     let path = format!("tools[{at}]");
-    let fault = |error: JsonError| block::at_path(error, &path);
+    let fault = |error: JsonError| Error::at_path(error, &path);
     let mut tool = Object::of(raw).map_err(fault)?;
     match tool.string("type").map_err(fault)?.as_deref() {
         Some("function") => {

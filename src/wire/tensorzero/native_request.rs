@@ -20,7 +20,7 @@ pub(super) fn decode(body: &[u8]) -> Result<Request, Error> {
     request.messages = conversation(input)?;
     request.parallel_tool_calls = members.bool("parallel_tool_calls")?;
     if let Some(tools) = members.array("additional_tools")? {
-        let fault = |at: usize| move |error: JsonError| block::at_path(error, &format!("additional_tools[{at}]"));
+        let fault = |at: usize| move |error: JsonError| Error::at_path(error, &format!("additional_tools[{at}]"));
         let tools = tools.into_iter().enumerate();
         let tools = tools.map(|(at, raw)| Object::of(raw).and_then(block::tool).map_err(fault(at)));
         request.tools = Some(tools.collect::<Result<_, _>>()?);
@@ -57,7 +57,7 @@ fn conversation(mut input: Object<'_>) -> Result<Vec<Message>, Error> {
 
 /// One message of the caller's is several here where it holds results of tools.
 fn turn(raw: &RawValue, path: &str, messages: &mut Vec<Message>) -> Result<(), Error> {
-    let fault = |error: JsonError| block::at_path(error, path);
+    let fault = |error: JsonError| Error::at_path(error, path);
     let mut message = Object::of(raw).map_err(fault)?;
     let role = match message.string("role").map_err(fault)?.as_deref() {
         Some("user") => Role::User,

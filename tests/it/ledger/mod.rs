@@ -3,6 +3,7 @@
 pub(crate) mod ablation;
 pub(crate) mod answers;
 mod commands;
+mod instances;
 mod pages;
 pub(crate) mod requests;
 pub(crate) mod schemas;

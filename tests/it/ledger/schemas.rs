@@ -247,7 +247,7 @@ fn every_request_fits_the_published_schema() {
 }
 
 /// The schema of a whole answer, `None` where none is published.
-fn answer_schema(protocol: ProtocolId) -> Option<Value> {
+pub(super) fn answer_schema(protocol: ProtocolId) -> Option<Value> {
     match protocol {
         ProtocolId::OpenAiChat => Some(openai("CreateChatCompletionResponse")),
         ProtocolId::OpenAiResponses => Some(openai("Response")),

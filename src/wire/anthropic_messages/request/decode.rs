@@ -76,22 +76,11 @@ fn flag(body: &mut Object<'_>, key: &str) -> Result<Option<bool>, JsonError> {
     present(body, key, "true or false")
 }
 
-/// Adds where in the document an error lies.
-fn at(path: &str, error: JsonError) -> Error {
-    let mut error = Error::from(error);
-    error.message = format!("{path}: {}", error.message);
-    error.param = Some(match error.param {
-        Some(member) => format!("{path}.{member}"),
-        None => path.to_owned(),
-    });
-    error
-}
-
 fn object_at<'a>(raw: &'a RawValue, path: &str) -> Result<Object<'a>, Error> {
     if kind(raw) != Kind::Object {
         return Err(JsonError::Type { key: path.to_owned(), expected: "an object" }.into());
     }
-    Object::of(raw).map_err(|error| at(path, error))
+    Object::of(raw).map_err(|error| Error::below(path, error))
 }
 
 // === the conversation ===
@@ -107,7 +96,7 @@ fn messages(body: &mut Object<'_>) -> Result<Vec<Message>, Error> {
     for (position, raw) in list.into_iter().enumerate() {
         let path = format!("messages.{position}");
         let object = object_at(raw, &path)?;
-        messages.push(message(object).map_err(|error| at(&path, error))?);
+        messages.push(message(object).map_err(|error| Error::below(&path, error))?);
     }
     Ok(messages)
 }
@@ -119,8 +108,9 @@ fn system_message(raw: &RawValue) -> Result<Message, Error> {
         }
         Kind::Array => {
             let blocks = json::elements(raw, "system")?.into_iter().enumerate();
-            let parts = blocks
-                .map(|(position, raw)| block::decode(raw).map_err(|error| at(&format!("system.{position}"), error)));
+            let parts = blocks.map(|(position, raw)| {
+                block::decode(raw).map_err(|error| Error::below(&format!("system.{position}"), error))
+            });
             (parts.collect::<Result<_, _>>()?, ContentShape::Parts)
         }
         Kind::Null | Kind::Bool | Kind::Number | Kind::Object => {
@@ -154,7 +144,7 @@ fn tools(body: &mut Object<'_>) -> Result<Option<Vec<Tool>>, Error> {
     let tools = tools.map(|(position, raw)| {
         let path = format!("tools.{position}");
         let object = object_at(raw, &path)?;
-        tool(raw, object).map_err(|error| at(&path, error))
+        tool(raw, object).map_err(|error| Error::below(&path, error))
     });
     tools.collect::<Result<_, _>>().map(Some)
 }
@@ -264,15 +254,9 @@ fn output(body: &mut Object<'_>) -> Result<(Option<OutputFormat>, Option<Reasoni
     Ok((format, None, marker))
 }
 
+/// Anthropic has no words for no thinking and for the least.
 fn effort(word: &str) -> Option<ReasoningEffort> {
-    match word {
-        "low" => Some(ReasoningEffort::Low),
-        "medium" => Some(ReasoningEffort::Medium),
-        "high" => Some(ReasoningEffort::High),
-        "xhigh" => Some(ReasoningEffort::XHigh),
-        "max" => Some(ReasoningEffort::Max),
-        _ => None,
-    }
+    ReasoningEffort::from_word(word).filter(|effort| *effort >= ReasoningEffort::Low)
 }
 
 fn schema_format(raw: &RawValue) -> Option<OutputFormat> {

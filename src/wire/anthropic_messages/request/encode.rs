@@ -268,12 +268,5 @@ fn write_rest(rest: &RawValue, body: &mut ObjectWriter<'_>) {
 
 /// Anthropic's word for an effort; it has none for no thinking and for the least.
 pub(super) fn effort_word(effort: ReasoningEffort) -> Option<&'static str> {
-    match effort {
-        ReasoningEffort::None => None,
-        ReasoningEffort::Minimal | ReasoningEffort::Low => Some("low"),
-        ReasoningEffort::Medium => Some("medium"),
-        ReasoningEffort::High => Some("high"),
-        ReasoningEffort::XHigh => Some("xhigh"),
-        ReasoningEffort::Max => Some("max"),
-    }
+    (effort != ReasoningEffort::None).then(|| effort.max(ReasoningEffort::Low).word())
 }

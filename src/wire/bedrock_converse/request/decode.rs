@@ -67,17 +67,6 @@ fn counted(mut body: Object<'_>) -> Result<Object<'_>, Error> {
     }
 }
 
-/// Adds where in the document an error lies.
-fn at(path: &str, error: JsonError) -> Error {
-    let mut error = Error::from(error);
-    error.message = format!("{path}: {}", error.message);
-    error.param = Some(match error.param {
-        Some(member) => format!("{path}.{member}"),
-        None => path.to_owned(),
-    });
-    error
-}
-
 /// Members of the body that were read in part, with what is left of them: written back where they came from, reported
 /// elsewhere. What is left may be an empty object, which says nothing and keeps the place.
 #[derive(Default)]
@@ -112,17 +101,20 @@ fn messages(body: &mut Object<'_>) -> Result<Vec<Message>, Error> {
     for (position, raw) in list.into_iter().enumerate() {
         let path = format!("messages.{position}");
         let mut object = json::read::<Object<'_>>(raw, &path, "an object")?;
-        let problem = |error| at(&path, error);
+        let problem = |error| Error::below(&path, error);
         let role = match object.string("role").map_err(problem)?.as_deref() {
             Some("user") => Role::User,
             Some("assistant") => Role::Assistant,
             Some(_) => {
-                return Err(at(&path, JsonError::Type { key: "role".to_owned(), expected: "`user` or `assistant`" }));
+                return Err(Error::below(
+                    &path,
+                    JsonError::Type { key: "role".to_owned(), expected: "`user` or `assistant`" },
+                ));
             }
-            None => return Err(at(&path, JsonError::Missing { key: "role".to_owned() })),
+            None => return Err(Error::below(&path, JsonError::Missing { key: "role".to_owned() })),
         };
         let content = object.array("content").map_err(problem)?;
-        let content = content.ok_or_else(|| at(&path, JsonError::Missing { key: "content".to_owned() }))?;
+        let content = content.ok_or_else(|| Error::below(&path, JsonError::Missing { key: "content".to_owned() }))?;
         messages.push(message(role, content, &format!("{path}.content"), object.rest())?);
     }
     Ok(messages)
@@ -130,7 +122,7 @@ fn messages(body: &mut Object<'_>) -> Result<Vec<Message>, Error> {
 
 fn message(role: Role, content: Vec<&RawValue>, path: &str, ext: Ext) -> Result<Message, Error> {
     let mut parts = Vec::with_capacity(content.len());
-    block::decode_all(content, &mut parts, |position, error| at(&format!("{path}.{position}"), error))?;
+    block::decode_all(content, &mut parts, |position, error| Error::below(&format!("{path}.{position}"), error))?;
     Ok(Message { role, role_raw: None, parts, shape: ContentShape::Parts, name: None, ext })
 }
 
@@ -139,7 +131,7 @@ fn message(role: Role, content: Vec<&RawValue>, path: &str, ext: Ext) -> Result<
 fn tool_config(body: &mut Object<'_>, left: &mut Left) -> Result<(Option<Vec<Tool>>, Option<ToolChoice>), Error> {
     let Some(mut config) = take_object(body, "toolConfig") else { return Ok((None, None)) };
     let mut tools = None;
-    if let Some(list) = config.array("tools").map_err(|error| at("toolConfig", error))? {
+    if let Some(list) = config.array("tools").map_err(|error| Error::below("toolConfig", error))? {
         tools = Some(self::tools(list)?);
     }
     let choice = config.get("toolChoice").and_then(choice);
@@ -164,7 +156,7 @@ fn tools(list: Vec<&RawValue>) -> Result<Vec<Tool>, Error> {
             ext.0.push((block::CACHE.to_owned(), mark));
             continue;
         }
-        tools.push(tool(raw).map_err(|error| at(&format!("toolConfig.tools.{position}"), error))?);
+        tools.push(tool(raw).map_err(|error| Error::below(&format!("toolConfig.tools.{position}"), error))?);
     }
     Ok(tools)
 }
@@ -207,7 +199,7 @@ fn choice(raw: &RawValue) -> Option<ToolChoice> {
 
 fn inference_config(body: &mut Object<'_>, left: &mut Left) -> Result<Sampling, Error> {
     let Some(mut config) = take_object(body, "inferenceConfig") else { return Ok(Sampling::default()) };
-    let problem = |error| at("inferenceConfig", error);
+    let problem = |error| Error::below("inferenceConfig", error);
     let sampling = Sampling {
         max_tokens: (config.u64("maxTokens").map_err(problem)?)
             .map(|value| MaxTokens { value, spelling: MaxTokensSpelling::Current }),
@@ -231,7 +223,7 @@ fn output_config(body: &mut Object<'_>, left: &mut Left) -> (Option<OutputFormat
     if format.is_some() {
         config.take("textFormat");
     }
-    let effort = config.get("effort").and_then(str_of).and_then(|word| fields::effort(&word));
+    let effort = config.get("effort").and_then(str_of).and_then(|word| ReasoningEffort::from_word(&word));
     if effort.is_some() {
         config.take("effort");
     }

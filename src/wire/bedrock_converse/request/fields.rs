@@ -23,31 +23,6 @@ const KIND: Places = &[("thinking", "type"), ("reasoning_config", "type")];
 const BUDGET: Places = &[("thinking", "budget_tokens"), ("reasoning_config", "budget_tokens")];
 const DISPLAY: Places = &[("thinking", "display"), ("reasoning_config", "display")];
 
-pub(super) fn effort(word: &str) -> Option<ReasoningEffort> {
-    match word {
-        "none" => Some(ReasoningEffort::None),
-        "minimal" => Some(ReasoningEffort::Minimal),
-        "low" => Some(ReasoningEffort::Low),
-        "medium" => Some(ReasoningEffort::Medium),
-        "high" => Some(ReasoningEffort::High),
-        "xhigh" => Some(ReasoningEffort::XHigh),
-        "max" => Some(ReasoningEffort::Max),
-        _ => None,
-    }
-}
-
-pub(super) fn effort_word(effort: ReasoningEffort) -> &'static str {
-    match effort {
-        ReasoningEffort::None => "none",
-        ReasoningEffort::Minimal => "minimal",
-        ReasoningEffort::Low => "low",
-        ReasoningEffort::Medium => "medium",
-        ReasoningEffort::High => "high",
-        ReasoningEffort::XHigh => "xhigh",
-        ReasoningEffort::Max => "max",
-    }
-}
-
 /// A document of fields under edit.
 struct Fields(String);
 
@@ -117,7 +92,9 @@ pub(super) fn of_effort(effort: Option<ReasoningEffort>) -> Option<ReasoningRequ
 fn reasoning(fields: &mut Fields, outer: Option<ReasoningEffort>) -> Option<ReasoningRequest> {
     let thinks = fields.place(KIND).is_some();
     // "No effort" beside `thinking` would be written as its type; it stays where it is.
-    let effort_of = |text: &str| effort(&word(text)?).filter(|effort| !thinks || *effort != ReasoningEffort::None);
+    let effort_of = |text: &str| {
+        ReasoningEffort::from_word(&word(text)?).filter(|effort| !thinks || *effort != ReasoningEffort::None)
+    };
     let mut effort = outer.or_else(|| fields.take(EFFORT, effort_of));
     let whole = |text: &str| serde_json::from_str::<u64>(text).ok().and_then(|tokens| i64::try_from(tokens).ok());
     let budget = match fields.peek(KIND, word).as_deref() {
@@ -176,7 +153,7 @@ pub(super) fn encode(
     }
     fields.set(DISPLAY, include.map(display));
     if !outer {
-        fields.set(EFFORT, effort.map(effort_word));
+        fields.set(EFFORT, effort.map(ReasoningEffort::word));
     }
     fields.0
 }

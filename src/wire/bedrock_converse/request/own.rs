@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::super::block;
 use super::super::model::Family;
 use super::fields;
-use crate::wire::ir::{Message, OutputFormat, Request, Role, Tool, ToolChoice, ToolKind};
+use crate::wire::ir::{Message, OutputFormat, ReasoningEffort, Request, Role, Tool, ToolChoice, ToolKind};
 use crate::wire::json::{self, Kind, ObjectWriter, kind};
 use crate::wire::loss::Losses;
 use crate::wire::proof::unproven;
@@ -164,7 +164,7 @@ fn write_output(request: &Request, body: &mut ObjectWriter<'_>) {
         }
         if outer {
             let effort = request.reasoning.as_ref().and_then(|reasoning| reasoning.effort);
-            config.optional("effort", &effort.map(fields::effort_word));
+            config.optional("effort", &effort.map(ReasoningEffort::word));
         }
     });
 }

@@ -92,12 +92,12 @@ pub(super) fn translate(request: &Request, generation: Generation, losses: &mut 
     for message in rest {
         report_message(message, losses);
         match message.role {
-            Role::Assistant => push_model(message, generation, &mut conversation, losses)?,
+            Role::Assistant => push(message, "model", generation, &mut conversation, losses)?,
             Role::System | Role::Developer => {
                 losses.degraded("messages.role", "a system message that does not lead becomes part of a user turn");
-                push_user(message, generation, &mut conversation, losses)?;
+                push(message, "user", generation, &mut conversation, losses)?;
             }
-            Role::User | Role::Tool => push_user(message, generation, &mut conversation, losses)?,
+            Role::User | Role::Tool => push(message, "user", generation, &mut conversation, losses)?,
         }
     }
     conversation.turns.retain(|turn| !turn.parts.is_empty() || !turn.results.is_empty());
@@ -116,17 +116,22 @@ fn report_message(message: &Message, losses: &mut Losses) {
     losses.dropped_ext("messages.", &message.ext);
 }
 
-fn push_user(
+fn push(
     message: &Message,
+    role: &'static str,
     generation: Generation,
     conversation: &mut Conversation,
     losses: &mut Losses,
 ) -> Result<(), Error> {
     for part in &message.parts {
-        if let Part::ToolResult(result) = part {
-            push_result(result, generation, conversation, losses)?;
-        } else if let Some(written) = user_part(part, losses) {
-            conversation.turn("user").parts.push(written);
+        match part {
+            Part::ToolResult(result) if role == "user" => push_result(result, generation, conversation, losses)?,
+            Part::ToolCall(call) if role == "model" => push_call(call, generation, conversation, losses)?,
+            part => {
+                if let Some(written) = user_part(part, losses) {
+                    conversation.turn(role).parts.push(written);
+                }
+            }
         }
     }
     Ok(())
@@ -217,22 +222,6 @@ fn url_source(url: &str, media_type: Option<&str>, kind: MediaKind, losses: &mut
     let fallback = (kind == MediaKind::Image).then_some("image/jpeg");
     let media_type = media_type.or_else(|| part::media_type_of(url)).or(fallback).map(str::to_owned);
     MediaSource::Url { url: url.to_owned(), media_type }
-}
-
-fn push_model(
-    message: &Message,
-    generation: Generation,
-    conversation: &mut Conversation,
-    losses: &mut Losses,
-) -> Result<(), Error> {
-    for part in &message.parts {
-        if let Part::ToolCall(call) = part {
-            push_call(call, generation, conversation, losses)?;
-        } else if let Some(written) = user_part(part, losses) {
-            conversation.turn("model").parts.push(written);
-        }
-    }
-    Ok(())
 }
 
 /// Ids are left out: Gemini knows only its own, and matches by name and order.
