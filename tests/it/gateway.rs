@@ -91,10 +91,8 @@ impl Gateway {
     async fn wait_until_live(&mut self) -> SocketAddr {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
-            let log = self.log();
-            let line = log.lines().find_map(|line| line.trim().strip_prefix("listening"));
-            if let Some(address) = line.and_then(|line| line.trim().strip_prefix("http://")) {
-                return address.trim().parse().unwrap_or_else(|error| panic!("`{address}`: {error}"));
+            if let Some(address) = listening(&self.log()) {
+                return address;
             }
             if let Some(status) = self.child.try_wait().unwrap() {
                 panic!("routeplane ended with {status}:\n{}", self.log());
@@ -133,6 +131,13 @@ impl Gateway {
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
     }
+}
+
+/// Where a gateway listens, once its log says so. By then it has said what is wrong with its surroundings.
+pub(crate) fn listening(log: &str) -> Option<SocketAddr> {
+    let line = log.lines().find_map(|line| line.trim().strip_prefix("listening"));
+    let address = line?.trim().strip_prefix("http://")?.trim();
+    Some(address.parse().unwrap_or_else(|error| panic!("`{address}`: {error}")))
 }
 
 /// An address on loopback that was free a moment ago.

@@ -138,3 +138,16 @@ async fn answers_name_the_model_that_was_asked_for_where_the_file_says_so() {
         assert!(streamed.json_events().iter().all(|event| event["modelVersion"] == "own"), "{protocol}: {streamed:?}");
     }
 }
+
+/// Google's package for JavaScript writes lengths, which are of 64 bits, as texts. JSON Schema knows numbers.
+#[tokio::test]
+async fn counts_in_schemas_of_googles_callers_are_numbers_elsewhere() {
+    let schema = json!({ "type": "OBJECT", "properties": { "a": { "type": "ARRAY", "minItems": "2", "items": { "type": "STRING", "maxLength": "9" } } } });
+    let body = json!({ "contents": [{ "parts": [{ "text": "hi" }] }], "tools": [{ "functionDeclarations": [{ "name": "f", "parameters": schema }] }] });
+    let mock = MockUpstream::good().await;
+    let gateway = Gateway::start(&providers(&[("up", "openai-chat", &mock)])).await;
+    let path = "/v1beta/models/up/m:generateContent";
+    request(gateway.address, "POST", path, &[], body.to_string().as_bytes()).await.expect_status(200);
+    let list = &mock.only_request().request.json()["tools"][0]["function"]["parameters"]["properties"]["a"];
+    assert_eq!((&list["minItems"], &list["items"]["maxLength"]), (&json!(2), &json!(9)));
+}

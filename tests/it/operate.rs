@@ -132,20 +132,24 @@ async fn without_a_folder_for_its_state_it_starts_all_the_same() {
     let file = sandbox.write("a-file", "");
     let nowhere: [&[(&str, &std::path::Path)]; 2] = [&[], &[("HOME", &file)]];
     for variables in nowhere {
-        let address = crate::gateway::free_address();
         let log = std::fs::File::create(sandbox.path("log")).unwrap();
-        let mut command = sandbox.command(&["start", "--listen", &address.to_string()]);
-        command.env_clear().envs(variables.iter().copied()).stdout(std::process::Stdio::null()).stderr(log);
+        let said = || std::fs::read_to_string(sandbox.path("log")).unwrap();
+        let mut command = sandbox.command(&["start", "--listen", "127.0.0.1:0"]);
+        command.env_clear().envs(variables.iter().copied()).stdout(log.try_clone().unwrap()).stderr(log);
         let mut child = command.spawn().unwrap();
-        while tokio::net::TcpStream::connect(address).await.is_err() {
-            assert!(child.try_wait().unwrap().is_none(), "{}", std::fs::read_to_string(sandbox.path("log")).unwrap());
+        // It accepts requests before it has looked for its folder, and says where it listens afterwards.
+        let address = loop {
+            if let Some(address) = crate::gateway::listening(&said()) {
+                break address;
+            }
+            assert!(child.try_wait().unwrap().is_none(), "{}", said());
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
+        };
         let answer = http_client::get(address, "/livez").await;
         child.kill().unwrap();
         child.wait().unwrap();
         answer.expect_status(200);
-        let log = std::fs::read_to_string(sandbox.path("log")).unwrap();
+        let log = said();
         let warnings: Vec<&str> = log.lines().filter(|line| line.contains("WARN")).collect();
         assert!(matches!(warnings[..], [only] if only.contains("will not find this gateway")), "{log}");
 

@@ -322,7 +322,9 @@ async fn connections_to_the_upstream_are_used_again() {
         matrix.ask(Caller::Chat, "chat/m1", "hello", turn % 2 == 1).await.expect_status(200);
     }
     let connections: std::collections::BTreeSet<_> = mock.requests().iter().map(|record| record.connection).collect();
-    assert_eq!(connections.len(), 1, "six requests, one after the other, need one connection");
+    // A caller has its answer a moment before the connection is free again: a hurried one may find it busy, and then there are
+    // two. More would mean that free ones are passed over.
+    assert!(connections.len() <= 2, "six requests, one after the other, took {connections:?}");
 }
 
 #[tokio::test]
