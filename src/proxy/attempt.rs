@@ -32,6 +32,7 @@ use super::outgoing::{self, Incoming, Prepared, Toward, Translation};
 use super::pipe::Name;
 use super::stream::StreamBody;
 use super::structured::Correction;
+use super::tensorzero::Inference;
 use crate::live::Live;
 use crate::provider::cost::Tariff;
 use crate::provider::{Endpoint, RequestKeys};
@@ -150,9 +151,21 @@ impl Place<'_> {
     /// What an answer of TensorZero's surface tells of itself, where this is one.
     fn told(&self, this: &Try<'_, '_, '_, '_>, hit: bool) -> Option<Arc<Told>> {
         let inference = this.incoming.surface?;
-        // What comes from the cache has no cost.
-        let tariff = if hit { Tariff { prices: None, written: false } } else { this.tariff() };
-        Some(inference.told(this.attempt, self.endpoint.protocol, tariff))
+        Some(inference.told(this.attempt, self.endpoint.protocol, this.tariff(), hit))
+    }
+
+    /// Whether the caller wants to see what tries that fail are answered.
+    fn shows_failures(&self, this: &Try<'_, '_, '_, '_>) -> bool {
+        this.incoming.surface.is_some_and(Inference::shows_failures)
+    }
+
+    /// Keeps what a try that has failed was answered, without keys, for a caller that wants to see it.
+    fn hear_failure(&self, this: &Try<'_, '_, '_, '_>, text: &[u8]) {
+        if let Some(inference) = this.incoming.surface.filter(|inference| inference.shows_failures()) {
+            let mut text = text.to_vec();
+            self.scrub(&mut text);
+            inference.hear_failure(this.attempt, self.endpoint.protocol, &text);
+        }
     }
 
     /// What the upstream's request depends on.
@@ -299,7 +312,7 @@ async fn exchanged(
     }
     let head = timeout_at(first, exchange::call(this, place, &prepared, stream, timeouts)).await;
     let response = head.unwrap_or_else(|_| Err(late()))?;
-    let response = exchange::refuse_errors(place, &prepared, response).await?;
+    let response = exchange::refuse_errors(this, place, &prepared, response).await?;
     if stream {
         timeout_at(opened, open::open(this, place, prepared, response)).await.unwrap_or_else(|_| Err(late()))
     } else if incoming.call.operation.relayed().is_some() && !opaque::is_json(response.headers()) {

@@ -300,7 +300,8 @@ async fn generate(
                 let Failed { failure, target, .. } = *failed;
                 let error = tensorzero::failed(inference, failure, &target);
                 trail.target = Some(target);
-                Ok(respond::error(inbound, error, "upstream", trail))
+                let write = |error: &Error, out: &mut Vec<u8>| inference.write_error(error, out);
+                Ok(respond::error_as(inbound, error, "upstream", trail, write))
             }
             None => Ok(give_up(inbound, *failed, trail)),
         },

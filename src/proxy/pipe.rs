@@ -113,6 +113,10 @@ struct Translator {
     keep: Option<Keep>,
     /// What the caller is told that the model is called.
     name: Name,
+    /// The encoder wants to know what the upstream says, frame by frame.
+    listens: bool,
+    /// Of such an encoder's stream: the frame in which an error came before content.
+    fault: Option<Box<str>>,
 }
 
 /// What a caller is told that the model is called.
@@ -170,7 +174,9 @@ impl Pipe {
         decoder: Box<dyn StreamDecoder>,
         encoder: Box<dyn StreamEncoder>,
     ) -> Pipe {
-        let translator = Translator { outbound, decoder, encoder, events: Vec::new(), keep: None, name: Name::Told };
+        let listens = encoder.listens();
+        let (events, name) = (Vec::new(), Name::Told);
+        let translator = Translator { outbound, decoder, encoder, events, keep: None, name, listens, fault: None };
         Pipe {
             frames: Decoder::new(outbound.framing(), EVENT_LIMIT),
             way: Way::Translate(translator),
@@ -185,6 +191,14 @@ impl Pipe {
         match &self.way {
             Way::Relay(relay) => relay.id(),
             Way::Translate(_) | Way::Opaque(_) => None,
+        }
+    }
+
+    /// The frame in which an error came before content, for callers that want to see what the upstream said.
+    pub fn fault(&self) -> Option<&str> {
+        match &self.way {
+            Way::Translate(translator) => translator.fault.as_deref(),
+            Way::Relay(_) | Way::Opaque(_) => None,
         }
     }
 
@@ -213,6 +227,9 @@ impl Pipe {
         let cut = match way {
             Way::Relay(relay) => relay.push(bytes, frames, sight, out),
             Way::Opaque(opaque) => opaque.push(bytes, frames, sight, out),
+            Way::Translate(translator) if translator.listens => {
+                frames.push(&bytes, &mut |frame| translator.frame(&frame, sight, out))
+            }
             Way::Translate(translator) => {
                 let Translator { decoder, events, .. } = translator;
                 let cut = frames.push(&bytes, &mut |frame| decoder.frame(&frame, events));
@@ -240,13 +257,12 @@ impl Pipe {
             }
             Way::Opaque(opaque) => opaque.finish(frames, sight),
             Way::Translate(translator) => {
-                let Translator { outbound, decoder, events, .. } = &mut *translator;
                 let last = frames.finish(&mut |frame| {
-                    if is_whole(&frame, *outbound) {
-                        decoder.frame(&frame, events);
+                    if is_whole(&frame, translator.outbound) {
+                        translator.frame(&frame, sight, out);
                     }
                 });
-                decoder.finish(events);
+                translator.decoder.finish(&mut translator.events);
                 translator.encode(sight, out);
                 if self.sight.error.is_some() {
                     return;
@@ -400,11 +416,37 @@ impl Translator {
         }
     }
 
+    /// Reads a frame and writes what comes of it.
+    fn frame(&mut self, frame: &Frame<'_>, sight: &mut Sight, out: &mut Out) {
+        if sight.error.is_some() {
+            return;
+        }
+        let heard = self.listens && !self.outbound.is_mark(frame);
+        let mut bytes = Vec::new();
+        if heard {
+            self.encoder.hears(frame.data, &mut bytes);
+        }
+        self.decoder.frame(frame, &mut self.events);
+        self.write(sight, &mut bytes);
+        if heard {
+            self.encoder.heard(&mut bytes);
+        }
+        if self.listens && sight.error.is_some() && !sight.content {
+            self.fault = Some(frame.data.into());
+        }
+        out.push(bytes.into());
+    }
+
     fn encode(&mut self, sight: &mut Sight, out: &mut Out) {
+        let mut bytes = Vec::new();
+        self.write(sight, &mut bytes);
+        out.push(bytes.into());
+    }
+
+    fn write(&mut self, sight: &mut Sight, bytes: &mut Vec<u8>) {
         if self.events.is_empty() {
             return;
         }
-        let mut bytes = Vec::new();
         for mut event in self.events.drain(..) {
             match &mut event {
                 Event::Usage(usage) => sight.reported(usage, Usage::update),
@@ -420,7 +462,7 @@ impl Translator {
                     sight.error = Some(error.clone());
                     // Before content the error is the answer to a failed try, not something to show.
                     if sight.content {
-                        self.encoder.event(&event, &mut bytes);
+                        self.encoder.event(&event, bytes);
                     }
                     break;
                 }
@@ -428,11 +470,10 @@ impl Translator {
             }
             sight.content |= event.is_content();
             sight.spoken |= event.is_content() && !matches!(event, Event::Finish { .. });
-            self.encoder.event(&event, &mut bytes);
+            self.encoder.event(&event, bytes);
         }
         self.events.clear();
         self.kept();
-        out.push(bytes.into());
     }
 }
 

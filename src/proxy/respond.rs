@@ -109,10 +109,21 @@ pub fn json(body: Vec<u8>, trail: &Trail) -> Response<ResponseBody> {
 }
 
 /// An error in the caller's dialect. `origin` tells whose it is: `gateway` or `upstream`.
-pub fn error(inbound: &dyn Inbound, mut error: Error, origin: &'static str, trail: &Trail) -> Response<ResponseBody> {
+pub fn error(inbound: &dyn Inbound, error: Error, origin: &'static str, trail: &Trail) -> Response<ResponseBody> {
+    error_as(inbound, error, origin, trail, |error, out| inbound.encode_error(error, out))
+}
+
+/// As [`error`], with a body that says more.
+pub fn error_as(
+    inbound: &dyn Inbound,
+    mut error: Error,
+    origin: &'static str,
+    trail: &Trail,
+    write: impl FnOnce(&Error, &mut Vec<u8>),
+) -> Response<ResponseBody> {
     error.request_id = Some(trail.request_id.to_string());
     let mut body = Vec::new();
-    inbound.encode_error(&error, &mut body);
+    write(&error, &mut body);
     let mut response = json(body, trail);
     *response.status_mut() =
         StatusCode::from_u16(inbound.error_status(&error)).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

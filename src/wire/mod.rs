@@ -22,6 +22,7 @@ mod needle;
 pub mod openai_chat;
 mod openai_error;
 pub mod openai_responses;
+mod openai_vectors;
 pub mod operation;
 pub mod outline;
 pub mod pointer;
@@ -149,7 +150,7 @@ pub static PROTOCOLS: &[&dyn Protocol] = &[
 ];
 
 /// Protocols that only callers speak.
-pub static CALLERS_ONLY: &[&dyn Protocol] = &[&tensorzero::Native, &tensorzero::Chat];
+pub static CALLERS_ONLY: &[&dyn Protocol] = &[&tensorzero::NATIVE, &tensorzero::CHAT];
 
 /// One wire protocol. The two roles are separate because a protocol may offer only one of them.
 pub trait Protocol: Sync {
@@ -432,6 +433,12 @@ pub trait Outbound: Sync {
     /// A fresh decoder for one stream.
     fn stream_decoder(&self, quirks: &Quirks) -> Box<dyn StreamDecoder>;
 
+    /// Whether a frame only marks where something begins or ends, so that nobody who wants to see what the upstream said misses
+    /// it.
+    fn is_mark(&self, frame: &Frame<'_>) -> bool {
+        !frame.data.starts_with('{')
+    }
+
     /// What one frame of a stream means, without decoding it: pass-through streams are watched, not translated.
     fn observe(&self, frame: &Frame<'_>) -> Observation;
 
@@ -551,6 +558,15 @@ pub trait StreamEncoder: Send {
     fn whole(&mut self) -> Option<Vec<u8>> {
         None
     }
+    /// Whether this encoder wants to know what the upstream said, frame by frame: [`StreamEncoder::hears`] and
+    /// [`StreamEncoder::heard`] stand around the events of each.
+    fn listens(&self) -> bool {
+        false
+    }
+    /// The events of this frame of the upstream's come next.
+    fn hears(&mut self, _frame: &str, _out: &mut Vec<u8>) {}
+    /// They have come.
+    fn heard(&mut self, _out: &mut Vec<u8>) {}
 }
 
 /// Vectors, in the client's role: we ask an upstream for them.
@@ -586,4 +602,24 @@ pub trait EmbeddingsIn: Sync {
         out: &mut Vec<u8>,
         losses: &mut Losses,
     );
+    /// As [`EmbeddingsIn::encode_response`], for protocols whose answers tell of themselves and of the upstream's.
+    fn encode_answer(
+        &self,
+        answering: &EmbedAnswering<'_>,
+        response: &ir::EmbedResponse,
+        out: &mut Vec<u8>,
+        losses: &mut Losses,
+    ) {
+        self.encode_response(answering.request, response, out, losses);
+    }
+}
+
+/// What an answer of vectors may tell beside them.
+#[derive(Debug, Clone, Copy)]
+pub struct EmbedAnswering<'a> {
+    pub request: &'a ir::EmbedRequest,
+    /// What answers of TensorZero's surface tell of themselves.
+    pub told: Option<&'a tensorzero::Told>,
+    /// The whole answers of the upstream, one of each call.
+    pub raw: &'a [Bytes],
 }

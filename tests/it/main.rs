@@ -87,6 +87,7 @@ mod strategies;
 mod structured;
 mod table;
 mod tensorzero;
+mod tensorzero_raw;
 mod tidy;
 mod verdicts;
 mod words;

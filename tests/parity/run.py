@@ -35,6 +35,8 @@ VENDORS = {
     "TOGETHER_BASE_URL": "/v1",
     "XAI_BASE_URL": "/v1",
 }
+# Members of chunks that tell what the upstream said.
+RAW = ("raw_chunk", "raw_usage", "raw_response", "original_chunk")
 NO_DATABASES = {"clickhouse_url": None, "postgres_url": None, "valkey_url": None}
 
 
@@ -46,6 +48,8 @@ def main():
         roots.write(upstream.authority.cert_pem.bytes())
     os.environ["SSL_CERT_FILE"] = roots.name
     os.environ["HTTPS_PROXY"] = f"http://127.0.0.1:{upstream.port}"
+    # It would report its use through the upstream in the middle of some other request.
+    os.environ["TENSORZERO_DISABLE_PSEUDONYMOUS_USAGE_ANALYTICS"] = "1"
     found, requests, configurations = [], 0, 0
     for case in sorted(path.parent for path in HERE.glob("*/requests.json")):
         if wanted and case.name not in wanted:
@@ -181,7 +185,8 @@ def folded(text):
     chunks = [json.loads(chunk) for chunk in chunks if chunk != "[DONE]"]
     errors = [plain(chunk) for chunk in chunks if "error" in chunk]
     chunks = [chunk for chunk in chunks if "choices" in chunk]
-    heads = [plain({key: value for key, value in chunk.items() if key not in ("choices", "usage")}) for chunk in chunks]
+    body = ("choices", "usage") + tuple("tensorzero_" + name for name in RAW)
+    heads = [plain({key: value for key, value in chunk.items() if key not in body}) for chunk in chunks]
     out = {"done": done, "errors": errors, "content": "", "calls": {}, "thoughts": "", "head": heads[0] if heads else None}
     out["one_head"] = all(head == heads[0] for head in heads)
     out["roles"] = [choice["delta"].get("role") for chunk in chunks for choice in chunk["choices"]][:1]
@@ -197,6 +202,7 @@ def folded(text):
                 out["thoughts"] += block.get("text") or ""
     whole_arguments(out["calls"])
     out["content"] = forms.of_arguments("content", out["content"])
+    out |= raws(chunks, "tensorzero_")
     out["usages"] = [chunk["usage"] for chunk in chunks if chunk["usage"] is not None]
     out["usage_in_last"] = bool(chunks) and chunks[-1]["usage"] is not None
     out["finishes"] = [choice["finish_reason"] for chunk in chunks for choice in chunk["choices"] if choice["finish_reason"]]
@@ -221,10 +227,17 @@ def native_stream(chunks):
             else:
                 out["text"] += block["text"] or ""
     whole_arguments(out["calls"])
+    out |= raws(chunks, "")
     out["usages"] = [chunk["usage"] for chunk in chunks if chunk["usage"] is not None]
     out["finishes"] = [chunk["finish_reason"] for chunk in chunks if chunk["finish_reason"] is not None]
     out["kinds"] = sorted({"json" if "raw" in chunk else "chat" for chunk in chunks})
     return out
+
+
+def raws(chunks, prefix):
+    """What chunks tell of the upstream's own words, each kind in its order."""
+    told = {name: [chunk.get(prefix + name) for chunk in chunks] for name in RAW}
+    return {name: plain([value for value in values if value is not None]) for name, values in told.items()}
 
 
 def whole_arguments(calls):

@@ -22,6 +22,8 @@ def of(path):
     """Who answers there; none where it is of OpenAI's form."""
     if path.endswith(("/messages", "/invoke")):
         return anthropic
+    if path.endswith("/responses"):
+        return responses
     if GEMINI.search(path):
         return gemini
     return converse if CONVERSE.search(path) else None
@@ -167,3 +169,52 @@ def frame(event, payload):
     head += struct.pack("!I", zlib.crc32(head))
     message = head + headers + data
     return message + struct.pack("!I", zlib.crc32(message))
+
+
+# === OpenAI's Responses
+
+
+def responses(_path, body, model, text):
+    begun = {"id": "resp_1", "object": "response", "created_at": 1700000000, "model": "up", "output": [], "usage": None}
+    items = [message_item(text)]
+    if model.startswith("tool"):
+        items = [{"id": "fc_1", "type": "function_call", "call_id": "call_1", "name": "get_temperature", "status": "completed"}]
+        items[0]["arguments"] = json.dumps(ARGUMENTS)
+    usage = {"input_tokens": 11, "output_tokens": 7, "total_tokens": 18}
+    usage |= {"input_tokens_details": {"cached_tokens": 0}, "output_tokens_details": {"reasoning_tokens": 0}}
+    whole = begun | {"status": "completed", "output": items, "usage": usage}
+    if not body.get("stream"):
+        return 200, "application/json", dump(whole)
+    events = [("response.created", {"response": begun}), ("response.in_progress", {"response": begun})]
+    for index, item in enumerate(items):
+        events += item_events(index, item)
+    events.append(("response.completed", {"response": whole}))
+    frames = [dump({"type": name, "sequence_number": at} | event) for at, (name, event) in enumerate(events)]
+    names = [name.encode() for name, _ in events]
+    stream = [b"event: " + name + b"\ndata: " + frame + b"\n\n" for name, frame in zip(names, frames)]
+    return 200, "text/event-stream", b"".join(stream)
+
+
+def message_item(text):
+    content = [{"type": "output_text", "text": text, "annotations": []}]
+    return {"id": "msg_1", "type": "message", "role": "assistant", "status": "completed", "content": content}
+
+
+def item_events(index, item):
+    at = {"item_id": item["id"], "output_index": index}
+    begin, kind = {"status": "in_progress"}, "function_call_arguments"
+    if item["type"] == "message":
+        [part], begin, kind = item["content"], begin | {"content": []}, "output_text"
+        at |= {"content_index": 0}
+        yield "response.output_item.added", {"output_index": index, "item": item | begin}
+        yield "response.content_part.added", at | {"part": part | {"text": ""}}
+        for delta in halves(part["text"]):
+            yield f"response.{kind}.delta", at | {"delta": delta}
+        yield f"response.{kind}.done", at | {"text": part["text"]}
+        yield "response.content_part.done", at | {"part": part}
+    else:
+        yield "response.output_item.added", {"output_index": index, "item": item | begin | {"arguments": ""}}
+        for delta in halves(item["arguments"]):
+            yield f"response.{kind}.delta", at | {"delta": delta}
+        yield f"response.{kind}.done", at | {"arguments": item["arguments"]}
+    yield "response.output_item.done", {"output_index": index, "item": item}

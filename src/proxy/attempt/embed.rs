@@ -1,5 +1,6 @@
 //! Vectors by translation: as many calls as the upstream's batches need, and one answer.
 
+use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
@@ -11,8 +12,8 @@ use crate::proxy::cached::{self, Trace};
 use crate::proxy::failure::Failure;
 use crate::proxy::outgoing::{Prepared, embed::Batches};
 use crate::telemetry::record::Account;
-use crate::wire::Embeddings;
 use crate::wire::ir::{EmbedResponse, Error, Usage};
+use crate::wire::{EmbedAnswering, Embeddings};
 
 /// Most calls for one request that are under way at the same time.
 const AT_ONCE: usize = 8;
@@ -30,14 +31,15 @@ pub(super) async fn run(
     let bodies = std::iter::once(&first.body).chain(&batches.others);
     // Collected: a stream over borrowed closures would not be `Send`.
     let calls: Vec<_> = bodies.map(|body| call(this, place, first.with_body(body.clone()), from)).collect();
-    let answers: Vec<(HeaderMap, EmbedResponse, Option<Trace>)> =
-        stream::iter(calls).buffered(AT_ONCE).try_collect().await?;
+    let answers: Vec<Called> = stream::iter(calls).buffered(AT_ONCE).try_collect().await?;
     let mut whole = EmbedResponse { model: None, vectors: Vec::new(), usage: None };
     let mut headers = HeaderMap::new();
     let mut counted: Option<u64> = None;
-    let all_hit = answers.iter().all(|(.., trace)| trace.as_ref().is_some_and(Trace::is_hit));
-    for (limits, answer, trace) in answers {
+    let all_hit = answers.iter().all(|called| called.trace.as_ref().is_some_and(Trace::is_hit));
+    let mut raw = Vec::new();
+    for Called { headers: limits, answer, trace, body } in answers {
         headers = limits;
+        raw.extend(body);
         let hit = trace.as_ref().is_some_and(Trace::is_hit);
         // Old vectors among new ones make no old answer.
         if hit == all_hit {
@@ -61,7 +63,9 @@ pub(super) async fn run(
     }
     let mut losses = first.losses.clone();
     let mut out = Vec::new();
-    to.encode_response(&batches.request, &whole, &mut out, &mut losses);
+    let told = place.told(this, all_hit);
+    let answering = EmbedAnswering { request: &batches.request, told: told.as_deref(), raw: &raw };
+    to.encode_answer(&answering, &whole, &mut out, &mut losses);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let counted = counted.map(|input| Usage { input: Some(input), ..Usage::default() });
     let cost = counted.and_then(|usage| place.counters.used(&usage, &this.tariff()));
@@ -71,26 +75,37 @@ pub(super) async fn run(
     Ok(Answer { headers, losses, body: AnswerBody::Whole(out.into()), account })
 }
 
-/// One call, its headers about limits and its vectors.
+/// What came of one call.
+struct Called {
+    /// About limits.
+    headers: HeaderMap,
+    answer: EmbedResponse,
+    trace: Option<Trace>,
+    /// As the upstream wrote it, where the caller wants to see it.
+    body: Option<Bytes>,
+}
+
+/// One call.
 async fn call(
     this: &Try<'_, '_, '_, '_>,
     place: &Place<'_>,
     prepared: Prepared,
     from: &dyn Embeddings,
-) -> Result<(HeaderMap, EmbedResponse, Option<Trace>), Failure> {
+) -> Result<Called, Failure> {
     let timeouts = &this.attempt.settings.timeouts;
     let response = exchange::call(this, place, &prepared, false, timeouts).await?;
-    let (head, body) = exchange::refuse_errors(place, &prepared, response).await?.into_parts();
+    let (head, body) = exchange::refuse_errors(this, place, &prepared, response).await?.into_parts();
     refuse_unknown_coding(&head.headers)?;
     let body = collect(body, timeouts.idle).await?;
     let bad = |error: Error| Failure::BadAnswer { code: "upstream_protocol", message: error.message };
-    let mut answer = from.decode_response(&body).map_err(bad)?;
+    let mut answer = from.decode_response(&body).inspect_err(|_| place.hear_failure(this, &body)).map_err(bad)?;
     answer.usage = answer.usage.or_else(|| counted_in(&head.headers));
     let trace = cached::of(&head.extensions);
     if let Some(trace) = &trace {
         trace.keep(Some(&body));
     }
-    Ok((translated(&head.headers, this.incoming.call.protocol), answer, trace))
+    let headers = translated(&head.headers, this.incoming.call.protocol);
+    Ok(Called { headers, answer, trace, body: this.incoming.surface.map(|_| body) })
 }
 
 /// Bedrock counts what Cohere's models read in a header.

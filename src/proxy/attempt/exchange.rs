@@ -25,7 +25,7 @@ use crate::wire::ir::Error;
 /// Most bytes of an error answer that anybody reads.
 const ERROR_LIMIT: usize = 64 << 10;
 /// How long the rest of an error answer is waited for.
-const ERROR_TIME: Duration = Duration::from_secs(10);
+pub(super) const ERROR_TIME: Duration = Duration::from_secs(10);
 
 /// Sends the request and waits for the head of an answer.
 pub(super) async fn call(
@@ -87,6 +87,7 @@ fn heard(
 
 /// Turns everything that is not a good answer into a failure.
 pub(super) async fn refuse_errors(
+    this: &Try<'_, '_, '_, '_>,
     place: &Place<'_>,
     prepared: &Prepared,
     response: Response<upstream::Body>,
@@ -120,6 +121,7 @@ pub(super) async fn refuse_errors(
         identity::note_time(place, &head.headers);
     }
     place.scrub(&mut text);
+    place.hear_failure(this, &text);
     let mut error = place.outbound.decode_error(status.as_u16(), &text);
     let now = SystemTime::now();
     let used_up = || if status.as_u16() == 429 { limits::used_up(&head.headers, now) } else { None };
@@ -136,7 +138,7 @@ fn html(headers: &HeaderMap) -> bool {
 }
 
 /// The beginning of a body; a body that breaks is worth what came of it.
-async fn read_some(mut body: upstream::Body) -> Vec<u8> {
+pub(super) async fn read_some(mut body: upstream::Body) -> Vec<u8> {
     let mut text = Vec::new();
     while let Some(Ok(frame)) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
         if let Ok(bytes) = frame.into_data() {

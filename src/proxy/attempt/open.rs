@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, Response};
 
 use super::heads::{forwarded, refuse_unknown_coding, translated};
 use super::whole::say_form;
-use super::{Answer, AnswerBody, Place, Try};
+use super::{Answer, AnswerBody, Place, Try, exchange};
 use crate::proxy::cached::{self, Trace, Unpaid};
 use crate::proxy::estimate;
 use crate::proxy::failure::Failure;
@@ -35,6 +35,10 @@ pub(super) async fn open(
     let Try { incoming, attempt, deadline, .. } = this;
     let (head, body) = response.into_parts();
     if !is_stream(&head.headers, place.outbound.framing()) {
+        if place.shows_failures(this) {
+            let text = tokio::time::timeout(exchange::ERROR_TIME, exchange::read_some(body)).await.unwrap_or_default();
+            place.hear_failure(this, &text);
+        }
         let message = "the upstream answered a streamed call with something that is not a stream".to_owned();
         return Err(Failure::BadAnswer { code: "upstream_content_type", message });
     }
@@ -89,7 +93,12 @@ pub(super) async fn open(
         // An error behind content is the caller's to see.
         Progress::Failed(_) if opened.committed => {}
         Progress::Failed(error) if error.kind == ErrorKind::Truncated => return Err(Failure::Truncated),
-        Progress::Failed(error) => return Err(place.in_stream(error)),
+        Progress::Failed(error) => {
+            if let Some(frame) = opened.pipe.fault() {
+                place.hear_failure(this, frame.as_bytes());
+            }
+            return Err(place.in_stream(error));
+        }
         Progress::Preamble => return Err(Failure::Truncated),
         Progress::Complete if attempt.settings.retries.on.contains(&RetryOn::Empty) && opened.pipe.is_empty() => {
             // The caller never sees it, and it was paid for all the same.

@@ -49,6 +49,7 @@ pub(super) async fn whole(
     if ERRORS.iter().any(|error| body.starts_with(error)) {
         let mut text = body.to_vec();
         place.scrub(&mut text);
+        place.hear_failure(this, &text);
         let error = place.outbound.decode_error(502, &text);
         return Err(Failure::Status(Box::new(StatusFailure { status: error.status.max(400), error, verbatim: None })));
     }
@@ -87,7 +88,8 @@ pub(super) async fn whole(
             (forwarded(&head.headers), named(this, place, body))
         }
         Translation::Generate(request) => {
-            let mut answer = place.outbound.decode_response(&body, &place.quirks).map_err(bad)?;
+            let answer = place.outbound.decode_response(&body, &place.quirks);
+            let mut answer = answer.inspect_err(|_| place.hear_failure(this, &body)).map_err(bad)?;
             if let Some(stops) = place.stops(&request) {
                 stops.cut(&mut answer);
             }

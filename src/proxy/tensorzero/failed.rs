@@ -1,10 +1,34 @@
 //! What a caller of the surface is told when nothing answered. TensorZero never shows an upstream's own status: 502 where
 //! several variants could have answered, 500 where one was asked for.
 
+use std::sync::{Mutex, PoisonError};
+
 use super::Inference;
 use crate::proxy::failure::Failure;
 use crate::wire::ir::{Error, ErrorKind};
-use crate::wire::tensorzero::Face;
+use crate::wire::tensorzero::{Face, FailedTry};
+
+/// Most bytes of what failed tries were answered that are kept for one call; what comes later is not.
+const MOST_BYTES: usize = 1 << 20;
+
+/// What the tries of one call that failed were answered, in the order in which they failed. Nobody touches it but for callers
+/// that want to see it.
+#[derive(Default)]
+pub(super) struct Tries(Mutex<Vec<FailedTry>>);
+
+impl Tries {
+    pub(super) fn add(&self, failed: FailedTry) {
+        let mut tries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept: usize = tries.iter().map(|failed| failed.body.len()).sum();
+        if kept + failed.body.len() <= MOST_BYTES {
+            tries.push(failed);
+        }
+    }
+
+    pub(super) fn so_far(&self) -> Vec<FailedTry> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
 
 /// What is wrong with a request whatever the target, though only an attempt finds it out: what a variant's templates take.
 const OF_CALLER: [&str; 3] = ["arguments_missing", "bad_arguments", "unknown_template"];

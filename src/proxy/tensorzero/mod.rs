@@ -40,7 +40,7 @@ use crate::wire::envelope::Envelope;
 use crate::wire::ir::{self, Error};
 use crate::wire::structured::mode::JsonMode;
 use crate::wire::tensorzero::call::{Asked, Cache as CacheOptions, Call};
-use crate::wire::tensorzero::{self as wire, Face, Told};
+use crate::wire::tensorzero::{self as wire, Face, FailedTry, Told};
 use crate::wire::{Inbound, ProtocolId};
 
 /// The version of TensorZero whose surface this is, by which its clients know what they talk to.
@@ -58,6 +58,8 @@ pub struct Inference<'l> {
     tools: tools::Offered,
     /// Seconds since 1970.
     now: u64,
+    /// What tries that failed were answered, where the caller wants to see it.
+    failed: failed::Tries,
 }
 
 /// Reads what a call of the surface says beyond its conversation; `None` for every other call. The request is read to its end
@@ -94,8 +96,17 @@ pub fn begin<'l>(
     let names::Meaning { function, meaning } = names::of(&call_read, surface)?;
     names::check_filters(&call_read, surface, function)?;
     let tools = tools::offered(&call_read, request.as_ref(), function, surface)?;
-    let inference =
-        Inference { face, call: call_read, inference_id: Uuid::now_v7(), episode_id, meaning, function, tools, now };
+    let inference = Inference {
+        face,
+        call: call_read,
+        inference_id: Uuid::now_v7(),
+        episode_id,
+        meaning,
+        function,
+        tools,
+        now,
+        failed: failed::Tries::default(),
+    };
     Ok(Some((inference, request)))
 }
 
@@ -165,14 +176,14 @@ impl<'l> Inference<'l> {
         }
     }
 
-    /// What the answer of a try tells of itself.
-    pub fn told(&self, attempt: &Attempt<'_>, protocol: ProtocolId, tariff: Tariff) -> Arc<Told> {
+    /// What the answer of a try tells of itself. `cached`: it comes from the cache.
+    pub fn told(&self, attempt: &Attempt<'_>, protocol: ProtocolId, tariff: Tariff, cached: bool) -> Arc<Told> {
         let variant = self.variant(attempt);
         let name = match &self.call.asked {
             Asked::Function(_) => format!("{}::variant_name::{variant}", self.call.asked.name()),
             Asked::Model(_) | Asked::EmbeddingModel(_) => self.call.asked.name(),
         };
-        let (provider_type, api_type) = kinds(attempt.provider, protocol);
+        let (provider_type, api_type) = self.kinds(attempt.provider, protocol);
         Arc::new(Told {
             inference_id: self.inference_id.to_string(),
             episode_id: self.episode_id.to_string(),
@@ -181,17 +192,44 @@ impl<'l> Inference<'l> {
             json: self.is_json(),
             schema: self.schema().map(Into::into),
             include_usage: self.call.include_usage,
-            include_raw_response: self.call.include_raw_response,
-            include_raw_usage: self.call.include_raw_usage,
-            include_original_response: self.call.include_original_response,
+            raws: self.call.raws,
+            include_aggregated: self.call.include_aggregated,
+            failed: self.failures(),
+            cached,
             called: self.is_json() && attempt.settings.answers.json_mode == Some(JsonMode::Tool),
             model_inference_id: Uuid::now_v7().to_string(),
             provider_type,
             api_type,
             now: self.now,
-            // TensorZero knows the prices that its file gives, and no others.
-            price: Box::new(move |usage| tariff.cost(usage).filter(|_| tariff.written)),
+            // TensorZero knows the prices that its file gives, and no others; what comes from the cache has no cost.
+            price: Box::new(move |usage| tariff.cost(usage).filter(|_| tariff.written && !cached)),
         })
+    }
+
+    /// Whether the caller wants to see what tries that fail are answered.
+    pub fn shows_failures(&self) -> bool {
+        self.call.raws.response
+    }
+
+    /// Keeps what a try that has failed was answered.
+    pub fn hear_failure(&self, attempt: &Attempt<'_>, protocol: ProtocolId, body: &[u8]) {
+        let (provider_type, api_type) = self.kinds(attempt.provider, protocol);
+        let body = String::from_utf8_lossy(body).into_owned();
+        self.failed.add(FailedTry { provider_type, api_type, body });
+    }
+
+    fn failures(&self) -> Vec<FailedTry> {
+        if self.shows_failures() { self.failed.so_far() } else { Vec::new() }
+    }
+
+    /// Writes the error that the caller gets after tries that failed.
+    pub fn write_error(&self, error: &Error, out: &mut Vec<u8>) {
+        wire::write_error(self.face, error, &self.failures(), out);
+    }
+
+    fn kinds(&self, provider: &Provider, protocol: ProtocolId) -> (&'static str, &'static str) {
+        let (kind, api) = kinds(provider, protocol);
+        (kind, if self.face == Face::Embeddings { "embeddings" } else { api })
     }
 
     /// The upstream's body with the caller's own edits.

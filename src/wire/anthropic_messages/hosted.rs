@@ -190,6 +190,10 @@ impl Outbound for Hosted {
         }
     }
 
+    fn is_mark(&self, frame: &Frame<'_>) -> bool {
+        peek::is_mark(frame)
+    }
+
     fn observe(&self, frame: &Frame<'_>) -> Observation {
         match event_stream::problem(frame) {
             Some(_) => Observation { kind: FrameKind::Error, ..Observation::default() },

@@ -206,6 +206,10 @@ impl Outbound for AnthropicMessages {
         Box::new(stream::Decoder::default())
     }
 
+    fn is_mark(&self, frame: &Frame<'_>) -> bool {
+        peek::is_mark(frame)
+    }
+
     fn observe(&self, frame: &Frame<'_>) -> Observation {
         peek::observe(frame)
     }

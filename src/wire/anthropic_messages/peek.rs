@@ -23,6 +23,11 @@ pub(super) fn has_empty_signature(body: &[u8]) -> bool {
     SIGNATURE.is_empty_text(body)
 }
 
+/// Whether a frame only marks an end, or that the connection lives.
+pub(super) fn is_mark(frame: &Frame<'_>) -> bool {
+    matches!(&*name(frame), "ping" | "content_block_stop" | "message_stop")
+}
+
 /// What a frame means. The name of the event is in its `event:` line, or, at upstreams that leave the line out, in `type`.
 pub(super) fn observe(frame: &Frame<'_>) -> Observation {
     let name = name(frame);

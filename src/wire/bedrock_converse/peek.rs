@@ -26,6 +26,11 @@ pub(super) fn envelope<'a>(head: &Head<'_>, body: &'a [u8]) -> Result<Envelope<'
 /// A delta has one of these members; a call's arguments are its `input`.
 static SAID: [Needle; 2] = [Needle::new("\"text\""), Needle::new("\"input\"")];
 
+/// Whether a frame only marks where something begins or ends.
+pub(super) fn is_mark(frame: &Frame<'_>) -> bool {
+    matches!(frame.event, "messageStart" | "contentBlockStop")
+}
+
 pub(super) fn observe(frame: &Frame<'_>) -> Observation {
     if event_stream::problem(frame).is_some() {
         return Observation { kind: FrameKind::Error, ..Observation::default() };

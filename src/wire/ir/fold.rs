@@ -16,18 +16,36 @@ const MOST_CANDIDATES: usize = 128;
 /// # Errors
 /// The error with which the stream ended, and events that no decoder may send (a delta of a part that never began).
 pub fn fold(origin: ProtocolId, events: &[Event]) -> Result<Response, Error> {
-    let mut response = Response {
-        origin,
-        id: None,
-        model: None,
-        created: None,
-        candidates: Vec::new(),
-        usage: None,
-        ext: Ext::default(),
-    };
-    // Where part number `index` stands: its candidate, and its position there.
-    let mut places: Vec<(usize, usize)> = Vec::new();
-    for event in events {
+    let mut fold = Fold::new(origin);
+    events.iter().try_for_each(|event| fold.add(event))?;
+    Ok(fold.finish())
+}
+
+/// An answer that is put together while its stream comes.
+pub struct Fold {
+    response: Response,
+    /// Where part number `index` stands: its candidate, and its position there.
+    places: Vec<(usize, usize)>,
+}
+
+impl Fold {
+    pub fn new(origin: ProtocolId) -> Fold {
+        let response = Response {
+            origin,
+            id: None,
+            model: None,
+            created: None,
+            candidates: Vec::new(),
+            usage: None,
+            ext: Ext::default(),
+        };
+        Fold { response, places: Vec::new() }
+    }
+
+    /// # Errors
+    /// As [`fold`].
+    pub fn add(&mut self, event: &Event) -> Result<(), Error> {
+        let Fold { response, places } = self;
         match event {
             Event::Start { id, model, created } => {
                 (response.id, response.model, response.created) = (id.clone(), model.clone(), *created);
@@ -36,7 +54,7 @@ pub fn fold(origin: ProtocolId, events: &[Event]) -> Result<Response, Error> {
                 if *index as usize != places.len() {
                     return Err(misnumbered(*index));
                 }
-                let parts = &mut candidate_mut(&mut response, *candidate)?.parts;
+                let parts = &mut candidate_mut(response, *candidate)?.parts;
                 places.push((*candidate as usize, parts.len()));
                 parts.push(begin(kind));
             }
@@ -48,18 +66,22 @@ pub fn fold(origin: ProtocolId, events: &[Event]) -> Result<Response, Error> {
             }
             Event::Usage(usage) => response.usage = Some(*usage),
             Event::Finish { candidate, finish } => {
-                candidate_mut(&mut response, *candidate)?.finish = Some(finish.clone());
+                candidate_mut(response, *candidate)?.finish = Some(finish.clone());
             }
             Event::Extra { scope, ext, .. } => {
-                if let Some(known) = ext_mut(&mut response, &places, *scope)? {
+                if let Some(known) = ext_mut(response, places, *scope)? {
                     known.replace(ext);
                 }
             }
             Event::Error(error) => return Err(error.clone()),
             Event::PartEnd { .. } | Event::Ping => {}
         }
+        Ok(())
     }
-    Ok(response)
+
+    pub fn finish(self) -> Response {
+        self.response
+    }
 }
 
 fn misnumbered(index: u32) -> Error {

@@ -1,14 +1,13 @@
 //! Embeddings in OpenAI's shape.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::value::RawValue;
 
 use super::{OpenAiChat, relayed, usage};
 use crate::wire::halves;
 use crate::wire::ir::{EmbedInput, EmbedRequest, EmbedResponse, Encoding, Error, ErrorKind};
-use crate::wire::json::{self, JsonError, Kind, Object};
+use crate::wire::json::{self, JsonError, Object};
 use crate::wire::loss::Losses;
+use crate::wire::openai_vectors::{self, Wanted};
 use crate::wire::{Destination, Embeddings, EmbeddingsIn, Head, ProtocolId};
 
 impl Embeddings for OpenAiChat {
@@ -65,25 +64,10 @@ impl EmbeddingsIn for OpenAiChat {
     fn decode_request(&self, _head: &Head<'_>, body: &[u8]) -> Result<EmbedRequest, Error> {
         let body = halves::mended(body);
         let mut request = Object::parse(json::utf8(&body)?)?;
-        let missing = |key: &str| JsonError::Missing { key: key.to_owned() };
-        let model = request.string("model")?.ok_or_else(|| missing("model"))?;
-        let input = input(request.take("input").ok_or_else(|| missing("input"))?)?;
-        let dimensions = request.u64("dimensions")?;
-        let encoding = match request.string("encoding_format")?.as_deref() {
-            None | Some("float") => Encoding::Float,
-            Some("base64") => Encoding::Base64,
-            Some(_) => return Err(wrong("encoding_format", "`float` or `base64`").into()),
-        };
+        let Wanted { model, input, dimensions, encoding } = openai_vectors::wanted(&mut request)?;
         let user = request.string("user")?;
-        Ok(EmbedRequest {
-            origin: ProtocolId::OpenAiChat,
-            model,
-            input,
-            dimensions,
-            encoding,
-            user,
-            ext: request.rest(),
-        })
+        let ext = request.rest();
+        Ok(EmbedRequest { origin: ProtocolId::OpenAiChat, model, input, dimensions, encoding, user, ext })
     }
 
     fn encode_response(
@@ -94,17 +78,7 @@ impl EmbeddingsIn for OpenAiChat {
         _losses: &mut Losses,
     ) {
         json::object(out, |answer| {
-            answer.field("object", "list");
-            answer.array("data", response.vectors.iter().enumerate(), |(index, vector), out| {
-                json::object(out, |entry| {
-                    entry.field("object", "embedding");
-                    entry.field("index", &index);
-                    match request.encoding {
-                        Encoding::Float => entry.field("embedding", vector),
-                        Encoding::Base64 => entry.field("embedding", &base64_of(vector)),
-                    }
-                });
-            });
+            openai_vectors::write(&response.vectors, request.encoding, answer);
             answer.field("model", response.model.as_deref().unwrap_or(&request.model));
             let input = response.usage.and_then(|usage| usage.input).unwrap_or(0);
             answer.object("usage", |counts| {
@@ -115,45 +89,16 @@ impl EmbeddingsIn for OpenAiChat {
     }
 }
 
-fn wrong(key: &str, expected: &'static str) -> JsonError {
-    JsonError::Type { key: key.to_owned(), expected }
-}
-
-/// A text, a list of texts, token ids, or a list of lists of token ids.
-fn input(raw: &RawValue) -> Result<EmbedInput, JsonError> {
-    const EXPECTED: &str = "a string, a list of strings, or token ids";
-    if let Some(text) = json::str_of(raw) {
-        return Ok(EmbedInput::Texts(vec![text.into_owned()]));
-    }
-    let elements = json::read::<Vec<&RawValue>>(raw, "input", EXPECTED)?;
-    match elements.first().map(|first| json::kind(first)) {
-        Some(Kind::Number) => json::read(raw, "input", EXPECTED).map(|tokens| EmbedInput::Tokens(vec![tokens])),
-        Some(Kind::Array) => json::read(raw, "input", EXPECTED).map(EmbedInput::Tokens),
-        Some(Kind::String) => json::read(raw, "input", EXPECTED).map(EmbedInput::Texts),
-        Some(Kind::Null | Kind::Bool | Kind::Object) | None => Err(wrong("input", EXPECTED)),
-    }
-}
-
 fn vector(raw: &RawValue) -> Result<(Option<u64>, Vec<f32>), JsonError> {
     let mut entry = Object::of(raw)?;
     let index = entry.u64("index")?;
     let embedding = entry.take("embedding").ok_or(JsonError::Missing { key: "embedding".to_owned() })?;
+    let wrong = || JsonError::Type { key: "embedding".to_owned(), expected: "base64 of 32-bit floats" };
     let vector = match json::str_of(embedding) {
-        Some(text) => vector_of_base64(&text).ok_or_else(|| wrong("embedding", "base64 of 32-bit floats"))?,
+        Some(text) => openai_vectors::of_base64(&text).ok_or_else(wrong)?,
         None => json::read(embedding, "embedding", "a list of numbers")?,
     };
     Ok((index, vector))
-}
-
-fn base64_of(vector: &[f32]) -> String {
-    let bytes: Vec<u8> = vector.iter().flat_map(|number| number.to_le_bytes()).collect();
-    STANDARD.encode(bytes)
-}
-
-fn vector_of_base64(text: &str) -> Option<Vec<f32>> {
-    let bytes = STANDARD.decode(text).ok()?;
-    let (numbers, rest) = bytes.as_chunks::<4>();
-    rest.is_empty().then(|| numbers.iter().map(|number| f32::from_le_bytes(*number)).collect())
 }
 
 #[cfg(test)]

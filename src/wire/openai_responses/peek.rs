@@ -23,8 +23,7 @@ pub(super) fn envelope(body: &[u8]) -> Result<Envelope<'_>, Error> {
 
 /// What a frame means. Its name is in its `event:` line, or, at upstreams that leave the line out, in `type`.
 pub(super) fn observe(frame: &Frame<'_>) -> Observation {
-    let named = !frame.event.is_empty() && frame.event != "message";
-    let name = if named { Cow::Borrowed(frame.event) } else { type_of(frame.data) };
+    let name = name(frame);
     let kind = match name.as_ref() {
         // Also where nothing was said: the model has finished.
         "response.completed" | "response.incomplete" => FrameKind::Finish,
@@ -40,6 +39,29 @@ pub(super) fn observe(frame: &Frame<'_>) -> Observation {
     };
     let said = if name.ends_with(".delta") { DELTA.text_len(frame.data.as_bytes()) } else { 0 };
     Observation { kind, usage, said }
+}
+
+/// Whether a frame only marks where something begins or ends.
+pub(super) fn is_mark(frame: &Frame<'_>) -> bool {
+    match &*name(frame) {
+        "response.created"
+        | "response.in_progress"
+        | "response.queued"
+        | "response.content_part.added"
+        | "response.content_part.done"
+        | "response.output_text.done"
+        | "response.output_item.done" => true,
+        "response.output_item.added" => {
+            let item = Object::parse(frame.data).ok().and_then(|event| event.get("item"));
+            item.is_some_and(|item| &*type_of(item.get()) == "message")
+        }
+        _ => false,
+    }
+}
+
+fn name<'f>(frame: &Frame<'f>) -> Cow<'f, str> {
+    let named = !frame.event.is_empty() && frame.event != "message";
+    if named { Cow::Borrowed(frame.event) } else { type_of(frame.data) }
 }
 
 static DELTA: Needle = Needle::new("\"delta\"");

@@ -2,9 +2,10 @@
 
 use serde_json::value::RawValue;
 
+use super::Face;
 use super::told::{self, Told};
 use crate::wire::Answering;
-use crate::wire::ir::{Candidate, Part, Reasoning, Request, Response, ToolCall, ToolKind};
+use crate::wire::ir::{Candidate, Part, Reasoning, Response, Tool, ToolCall, ToolKind};
 use crate::wire::json::{self, ObjectWriter};
 use crate::wire::loss::Losses;
 use crate::wire::structured::check::{Checker, Verdict};
@@ -30,7 +31,7 @@ pub(super) fn chat(told: &Told, response: &Response, raw: Option<&[u8]>, out: &m
         answer.field("service_tier", &());
         answer.field("object", "chat.completion");
         answer.object("usage", |counts| told.chat_usage(response.usage.as_ref(), counts));
-        told.raw("tensorzero_", raw, answer);
+        told.write_raws(Face::Chat, raw.as_slice(), answer);
     });
 }
 
@@ -130,17 +131,13 @@ pub(super) fn native(
     let candidate = response.candidates.first().unwrap_or(&empty);
     json::object(out, |answer| {
         told.native_head(answer);
-        if told.json {
-            answer.object("output", |output| write_value(told, &candidate.parts, output));
-        } else {
-            let blocks = candidate.parts.iter().filter(|part| has_block(part));
-            answer.array("content", blocks.enumerate(), |(position, part), out| {
-                block(told, answering.request, (position, part), out);
-            });
+        let offered = answering.request.tools.as_deref().unwrap_or_default();
+        native_content(if told.json { "output" } else { "content" }, told, offered, &candidate.parts, answer);
+        if !told.json {
             report(&candidate.parts, losses);
         }
         answer.object("usage", |counts| told.native_usage(response.usage.as_ref(), counts));
-        told.raw("", answering.raw, answer);
+        told.write_raws(Face::Native, answering.raw.as_slice(), answer);
         answer.field(
             "finish_reason",
             &candidate.finish.as_ref().map(|finish| told::native_finish(told.finish(finish.reason))),
@@ -148,18 +145,27 @@ pub(super) fn native(
     });
 }
 
+/// Writes what was said as the member `key`: the value of a JSON function, else blocks. `offered`: the tools that might be called.
+pub(super) fn native_content(key: &str, told: &Told, offered: &[Tool], parts: &[Part], object: &mut ObjectWriter<'_>) {
+    if told.json {
+        return object.object(key, |output| write_value(told, parts, output));
+    }
+    let blocks = parts.iter().filter(|part| has_block(part));
+    object.array(key, blocks.enumerate(), |(position, part), out| block(told, offered, (position, part), out));
+}
+
 fn has_block(part: &Part) -> bool {
     matches!(part, Part::Text(_) | Part::Refusal(_) | Part::Reasoning(_) | Part::ToolCall(_))
 }
 
-fn block(told: &Told, request: &Request, (position, part): (usize, &Part), out: &mut Vec<u8>) {
+fn block(told: &Told, offered: &[Tool], (position, part): (usize, &Part), out: &mut Vec<u8>) {
     json::object(out, |block| {
         if let Some(text) = said(part) {
             block.field("type", "text");
             block.field("text", text);
         } else if let Some(call) = call_of(part) {
             block.field("type", "tool_call");
-            native_call(request, &told.call_id(call.id.as_deref(), position), call, block);
+            native_call(offered, &told.call_id(call.id.as_deref(), position), call, block);
         } else if let Some((_, thought)) = thought_of((0, part)) {
             block.field("type", "thought");
             write_thought(told, thought, block);
@@ -169,8 +175,8 @@ fn block(told: &Told, request: &Request, (position, part): (usize, &Part), out: 
 
 /// A call as the model wrote it, and as it is meant: the name where such a tool was offered, the arguments where they are what
 /// its schema asks for.
-fn native_call(request: &Request, id: &str, call: &ToolCall, block: &mut ObjectWriter<'_>) {
-    let offered = request.tools.iter().flatten().find_map(|tool| match &tool.kind {
+fn native_call(offered: &[Tool], id: &str, call: &ToolCall, block: &mut ObjectWriter<'_>) {
+    let offered = offered.iter().find_map(|tool| match &tool.kind {
         ToolKind::Function { name, parameters, .. } if *name == call.name => Some(parameters.as_deref()),
         ToolKind::Function { .. } | ToolKind::Opaque { .. } => None,
     });

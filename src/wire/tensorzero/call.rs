@@ -4,6 +4,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::Face;
+use super::raw::Raws;
 use crate::wire::envelope::Envelope;
 use crate::wire::ir::Error;
 use crate::wire::json::{self, JsonError, Object};
@@ -109,9 +110,9 @@ pub struct Call {
     pub extra_headers: Vec<HeaderEdit>,
     pub cache: Option<Cache>,
     pub include_usage: bool,
-    pub include_raw_response: bool,
-    pub include_raw_usage: bool,
-    pub include_original_response: bool,
+    pub raws: Raws,
+    /// A stream ends with the whole answer.
+    pub include_aggregated: bool,
 }
 
 /// How an answer may come from the cache.
@@ -190,6 +191,11 @@ impl Asked {
 pub fn read(face: Face, asked: Asked, envelope: &Envelope<'_>) -> Result<Call, Error> {
     let members = Members { face, envelope };
     members.refuse_unknown()?;
+    let raws = Raws {
+        response: members.flag("include_raw_response")?,
+        usage: members.flag("include_raw_usage")?,
+        original: members.flag("include_original_response")?,
+    };
     let call = Call {
         variant: members.text("variant_name")?,
         episode_id: members.text("episode_id")?,
@@ -202,14 +208,16 @@ pub fn read(face: Face, asked: Asked, envelope: &Envelope<'_>) -> Result<Call, E
         extra_body: members.list("extra_body", body_edit)?,
         extra_headers: members.list("extra_headers", header_edit)?,
         cache: members.cache()?,
-        include_usage: members.include_usage(),
-        include_raw_response: members.flag("include_raw_response")?,
-        include_raw_usage: members.flag("include_raw_usage")?,
-        include_original_response: members.flag("include_original_response")?,
+        include_usage: members.include_usage() || raws.usage,
+        include_aggregated: face == Face::Native && members.flag("include_aggregated_response")?,
+        raws,
         asked,
     };
     if call.variant.is_some() && !matches!(call.asked, Asked::Function(_)) {
         return Err(Error::invalid("a variant can be asked for of a function only, not of a model"));
+    }
+    if call.include_aggregated && !envelope.stream {
+        return Err(Error::invalid("`include_aggregated_response` is for streams: it needs `stream: true`"));
     }
     if let Some((tag, _)) = call.tags.iter().find(|(tag, _)| tag.starts_with("tensorzero::")) {
         return Err(Error::invalid(format!("the tag `{tag}` begins with `tensorzero::`, which is not for callers")));

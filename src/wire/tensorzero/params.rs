@@ -134,6 +134,44 @@ pub(super) fn read_params(
     }
 }
 
+/// Where native requests keep a parameter of the hub's name.
+pub(super) fn native_place(name: &str) -> &'static [&'static str] {
+    match name {
+        "temperature" => &["/params/chat_completion/temperature"],
+        "top_p" => &["/params/chat_completion/top_p"],
+        "max_tokens" | "max_completion_tokens" => &["/params/chat_completion/max_tokens"],
+        "seed" => &["/params/chat_completion/seed"],
+        "presence_penalty" => &["/params/chat_completion/presence_penalty"],
+        "frequency_penalty" => &["/params/chat_completion/frequency_penalty"],
+        "stop" => &["/params/chat_completion/stop_sequences"],
+        "reasoning_effort" => &["/params/chat_completion/reasoning_effort"],
+        "service_tier" => &["/params/chat_completion/service_tier"],
+        "verbosity" => &["/params/chat_completion/verbosity"],
+        "thinking_budget_tokens" => &["/params/chat_completion/thinking_budget_tokens"],
+        _ => &[],
+    }
+}
+
+/// Where requests of OpenAI's form keep it, if not in a member of that very name.
+pub(super) fn chat_place(name: &str) -> &'static [&'static str] {
+    match name {
+        "max_tokens" | "max_completion_tokens" => {
+            &["/max_completion_tokens", "/max_tokens", "/tensorzero::params/chat_completion/max_tokens"]
+        }
+        "temperature" => &["/temperature", "/tensorzero::params/chat_completion/temperature"],
+        "top_p" => &["/top_p", "/tensorzero::params/chat_completion/top_p"],
+        "seed" => &["/seed", "/tensorzero::params/chat_completion/seed"],
+        "stop" => &["/stop", "/tensorzero::params/chat_completion/stop_sequences"],
+        "presence_penalty" => &["/presence_penalty", "/tensorzero::params/chat_completion/presence_penalty"],
+        "frequency_penalty" => &["/frequency_penalty", "/tensorzero::params/chat_completion/frequency_penalty"],
+        "reasoning_effort" => &["/reasoning_effort", "/tensorzero::params/chat_completion/reasoning_effort"],
+        "service_tier" => &["/service_tier", "/tensorzero::params/chat_completion/service_tier"],
+        "verbosity" => &["/verbosity", "/tensorzero::params/chat_completion/verbosity"],
+        "thinking_budget_tokens" => &["/tensorzero::params/chat_completion/thinking_budget_tokens"],
+        _ => &[],
+    }
+}
+
 /// A request with nothing in it.
 pub(super) fn empty(model: String, stream: bool) -> Request {
     Request {

@@ -3,11 +3,13 @@
 
 use std::sync::Arc;
 
+use super::aggregate::Whole;
+use super::raw::{self, Heard};
 use super::told::{self, Told};
 use super::{Face, error};
 use crate::wire::StreamEncoder;
 use crate::wire::frame::sse;
-use crate::wire::ir::{Delta, Event, FinishReason, PartKind, Signature, Usage};
+use crate::wire::ir::{Delta, Event, FinishReason, PartKind, Signature, Tool, Usage};
 use crate::wire::json::{self, ObjectWriter};
 use crate::wire::loss::Losses;
 
@@ -21,6 +23,12 @@ pub(super) struct Encoder {
     usage: Option<Usage>,
     finish: Option<FinishReason>,
     failed: bool,
+    /// What the upstream said in the frame whose events come now.
+    heard: Heard,
+    /// The chunks before the first have been written.
+    opened: bool,
+    /// The answer so far, where the last chunk is to tell it.
+    whole: Option<Whole>,
     losses: Losses,
 }
 
@@ -40,7 +48,9 @@ enum Place {
 }
 
 impl Encoder {
-    pub(super) fn new(face: Face, told: Arc<Told>) -> Encoder {
+    /// `offered`: the tools that the model may call.
+    pub(super) fn new(face: Face, told: Arc<Told>, offered: &[Tool]) -> Encoder {
+        let whole = told.include_aggregated.then(|| Whole::new(offered));
         Encoder {
             face,
             told,
@@ -50,6 +60,9 @@ impl Encoder {
             usage: None,
             finish: None,
             failed: false,
+            heard: Heard::default(),
+            opened: false,
+            whole,
             losses: Losses::default(),
         }
     }
@@ -192,18 +205,20 @@ impl Encoder {
     // === chunks
 
     fn chat(&mut self, delta: impl FnOnce(&mut ObjectWriter<'_>), out: &mut Vec<u8>) {
-        self.chat_chunk(delta, None, false, out);
+        self.chat_chunk(delta, |_| {}, None, false, out);
     }
 
     fn chat_chunk(
         &mut self,
         delta: impl FnOnce(&mut ObjectWriter<'_>),
+        more: impl FnOnce(&mut ObjectWriter<'_>),
         finish: Option<FinishReason>,
         last: bool,
         out: &mut Vec<u8>,
     ) {
         let first = !std::mem::replace(&mut self.begun, true);
         let told = &self.told;
+        let heard = std::mem::take(&mut self.heard);
         let write = |data: &mut Vec<u8>| {
             json::object(data, |chunk| {
                 chunk.field("id", &told.inference_id);
@@ -231,54 +246,85 @@ impl Encoder {
                 } else {
                     chunk.field("usage", &());
                 }
+                told.write_heard(self.face, &heard, chunk);
+                more(chunk);
             });
         };
         sse::write_data(None, write, out);
     }
 
-    fn block(&self, fill: impl FnOnce(&mut ObjectWriter<'_>), out: &mut Vec<u8>) {
+    fn block(&mut self, fill: impl FnOnce(&mut ObjectWriter<'_>), out: &mut Vec<u8>) {
         self.native(|chunk| chunk.array("content", [fill], |fill, out| json::object(out, fill)), out);
     }
 
-    fn native(&self, fill: impl FnOnce(&mut ObjectWriter<'_>), out: &mut Vec<u8>) {
+    fn native(&mut self, fill: impl FnOnce(&mut ObjectWriter<'_>), out: &mut Vec<u8>) {
+        let heard = std::mem::take(&mut self.heard);
         let write = |data: &mut Vec<u8>| {
             json::object(data, |chunk| {
                 self.told.native_head(chunk);
                 fill(chunk);
+                self.told.write_heard(self.face, &heard, chunk);
             });
         };
         sse::write_data(None, write, out);
     }
 
-    /// The last chunk, and the end.
-    fn end(&mut self, finish: Option<FinishReason>, out: &mut Vec<u8>) {
+    /// A chunk that says nothing of the answer.
+    fn silent(&mut self, more: impl FnOnce(&mut ObjectWriter<'_>), out: &mut Vec<u8>) {
+        let json = self.told.json;
         match self.face {
             Face::Native => {
-                let told = &self.told;
                 let fill = |chunk: &mut ObjectWriter<'_>| {
-                    if told.json {
-                        chunk.field("raw", "");
-                    } else {
-                        chunk.array("content", [(); 0], |(), _| {});
-                    }
-                    chunk.object("usage", |counts| told.native_usage(self.usage.as_ref(), counts));
+                    says_nothing(json, chunk);
+                    more(chunk);
+                };
+                self.native(fill, out);
+            }
+            Face::Chat | Face::Embeddings => self.chat_chunk(|delta| no_content(json, delta), more, None, false, out),
+        }
+    }
+
+    /// The last chunk, and the end.
+    fn end(&mut self, finish: Option<FinishReason>, out: &mut Vec<u8>) {
+        let json = self.told.json;
+        match self.face {
+            Face::Native => {
+                let told = Arc::clone(&self.told);
+                let (usage, whole) = (self.usage, self.whole.take().filter(|_| finish.is_some()));
+                let fill = |chunk: &mut ObjectWriter<'_>| {
+                    says_nothing(json, chunk);
+                    chunk.object("usage", |counts| told.native_usage(usage.as_ref(), counts));
                     if let Some(finish) = finish {
                         chunk.field("finish_reason", told::native_finish(finish));
+                    }
+                    if let Some(whole) = whole {
+                        whole.write(&told, chunk);
                     }
                 };
                 self.native(fill, out);
             }
             Face::Chat | Face::Embeddings => {
-                let json = self.told.json && finish.is_some();
-                let fill = |delta: &mut ObjectWriter<'_>| {
-                    if json {
-                        delta.field("content", "");
-                    }
-                };
-                self.chat_chunk(fill, finish, true, out);
+                let fill = |delta: &mut ObjectWriter<'_>| no_content(json && finish.is_some(), delta);
+                self.chat_chunk(fill, |_| {}, finish, true, out);
             }
         }
         out.extend_from_slice(b"data: [DONE]\n\n");
+    }
+}
+
+/// The content of a native chunk that has none.
+fn says_nothing(json: bool, chunk: &mut ObjectWriter<'_>) {
+    if json {
+        chunk.field("raw", "");
+    } else {
+        chunk.array("content", [(); 0], |(), _| {});
+    }
+}
+
+/// The delta of a chunk that says nothing: of a value it is an empty text.
+fn no_content(json: bool, delta: &mut ObjectWriter<'_>) {
+    if json {
+        delta.field("content", "");
     }
 }
 
@@ -287,6 +333,9 @@ impl StreamEncoder for Encoder {
         if self.failed {
             return;
         }
+        if let Some(whole) = &mut self.whole {
+            whole.add(event);
+        }
         match event {
             Event::PartStart { index, candidate: 0, kind } => self.part_start(*index, kind, out),
             Event::Delta { index, delta } => self.delta(*index, delta, out),
@@ -294,7 +343,8 @@ impl StreamEncoder for Encoder {
             Event::Finish { candidate: 0, finish } => self.finish = Some(self.told.finish(finish.reason)),
             Event::Error(said) => {
                 self.failed = true;
-                sse::write_data(None, |data| error::write(self.face, said, data), out);
+                let frame = std::mem::take(&mut self.heard).of_error(&self.told);
+                sse::write_data(None, |data| error::write_in_stream(self.face, said, frame.as_deref(), data), out);
                 self.end(None, out);
             }
             Event::Ping => out.extend_from_slice(b": keep-alive\n\n"),
@@ -315,5 +365,24 @@ impl StreamEncoder for Encoder {
 
     fn losses(&self) -> &Losses {
         &self.losses
+    }
+
+    fn listens(&self) -> bool {
+        self.told.raws.any() && !self.told.cached
+    }
+
+    fn hears(&mut self, frame: &str, out: &mut Vec<u8>) {
+        let told = Arc::clone(&self.told);
+        if !std::mem::replace(&mut self.opened, true) && told.raws.response && !told.failed.is_empty() {
+            let face = self.face;
+            self.silent(|chunk| raw::write_failed(face, &told.failed, chunk), out);
+        }
+        self.heard = told.hear(frame);
+    }
+
+    fn heard(&mut self, out: &mut Vec<u8>) {
+        if !self.heard.is_nothing() && !self.failed {
+            self.silent(|_| {}, out);
+        }
     }
 }

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use super::raw::{FailedTry, Raws};
 use crate::wire::ir::{FinishReason, Usage};
-use crate::wire::json::{self, ObjectWriter};
+use crate::wire::json::ObjectWriter;
 use crate::wire::tool_ids;
 
 /// The cost of usage in USD, where the file prices it.
@@ -21,9 +22,13 @@ pub struct Told {
     /// Schema of that value, as JSON text.
     pub schema: Option<Box<str>>,
     pub include_usage: bool,
-    pub include_raw_response: bool,
-    pub include_raw_usage: bool,
-    pub include_original_response: bool,
+    pub raws: Raws,
+    /// The stream's last chunk tells the whole answer once more.
+    pub include_aggregated: bool,
+    /// What tries before this one were answered, where the caller wants to see it.
+    pub failed: Vec<FailedTry>,
+    /// The answer comes from the cache.
+    pub cached: bool,
     /// The value comes as the call of a tool (`json_mode: tool`), which TensorZero tells as the reason of the end.
     pub called: bool,
     /// Of the one call of a model that the answer is made of.
@@ -56,9 +61,10 @@ impl Told {
             json: false,
             schema: None,
             include_usage: true,
-            include_raw_response: false,
-            include_raw_usage: false,
-            include_original_response: false,
+            raws: Raws::default(),
+            include_aggregated: false,
+            failed: Vec::new(),
+            cached: false,
             called: false,
             model_inference_id: String::new(),
             provider_type: "",
@@ -115,43 +121,6 @@ impl Told {
         counts.optional("provider_cache_write_input_tokens", &usage.cache_write);
         counts.field("cost", &(self.price)(&usage));
     }
-
-    /// Writes what the upstream said as it came, where the caller wants that. `prefix`: before the names of the members.
-    pub(super) fn raw(&self, prefix: &str, body: Option<&[u8]>, object: &mut ObjectWriter<'_>) {
-        let Some(text) = body.and_then(|body| std::str::from_utf8(body).ok()) else { return };
-        if self.include_raw_usage {
-            let usage = usage_member(text);
-            let usages: Vec<&serde_json::value::RawValue> = usage.iter().map(|raw| &**raw).collect();
-            object.array(&format!("{prefix}raw_usage"), usages, |usage, out| {
-                self.entry(|entry| entry.raw("data", usage), out)
-            });
-        }
-        if self.include_raw_response {
-            object.array(&format!("{prefix}raw_response"), [text], |text, out| {
-                self.entry(|entry| entry.field("data", text), out);
-            });
-        }
-        if self.include_original_response {
-            object.field(&format!("{prefix}original_response"), text);
-        }
-    }
-
-    /// One call of a model, in the lists of raw things.
-    fn entry(&self, data: impl FnOnce(&mut ObjectWriter<'_>), out: &mut Vec<u8>) {
-        json::object(out, |entry| {
-            entry.field("model_inference_id", &self.model_inference_id);
-            entry.field("provider_type", self.provider_type);
-            entry.field("api_type", self.api_type);
-            data(entry);
-        });
-    }
-}
-
-/// What a whole answer of an upstream says of usage, under the names that protocols have for it.
-fn usage_member(text: &str) -> Option<Box<serde_json::value::RawValue>> {
-    let object = json::Object::parse(text).ok()?;
-    let member = ["usage", "usageMetadata"].into_iter().find_map(|key| object.get(key))?;
-    Some(member.to_owned())
 }
 
 /// A finish reason in OpenAI's words.
