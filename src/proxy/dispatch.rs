@@ -37,7 +37,7 @@ use crate::rule::Facts;
 use crate::state::health::Taking;
 use crate::table::explain::{Decided, decided, explained};
 use crate::table::select::NotFound;
-use crate::table::settings::{OnLoss, Retries};
+use crate::table::settings::{OnLoss, Retries, Settings};
 use crate::table::wishes::{Asked, Unmet};
 use crate::table::{Attempt, Decision, Draw, Mirror, Outcome};
 use crate::telemetry::Entry;
@@ -256,6 +256,9 @@ async fn generate(
     })?;
     let reachable = session.as_ref().map(|session| session.reachable(attempts)).transpose()?;
     let attempts = reachable.as_deref().unwrap_or(attempts);
+    let brought = surface.as_ref().and_then(|inference| inference.settings(attempts));
+    let redressed = brought.as_ref().map(|settings| redressed(attempts, settings));
+    let attempts = redressed.as_deref().unwrap_or(attempts);
     let incoming = Incoming {
         call: &call,
         head,
@@ -306,6 +309,11 @@ async fn generate(
             None => Ok(give_up(inbound, *failed, trail)),
         },
     }
+}
+
+/// The attempts with settings of the request's own.
+fn redressed<'s>(attempts: &[Attempt<'s>], settings: &'s [Settings]) -> Vec<Attempt<'s>> {
+    attempts.iter().zip(settings).map(|(attempt, settings)| Attempt { settings, ..*attempt }).collect()
 }
 
 /// Who gets a copy of the request, now that one of `attempts` has answered.

@@ -9,7 +9,7 @@ use crate::wire::pointer::{self, PointerError};
 use crate::wire::tensorzero::call::{Asked, Call, Filter};
 
 /// Headers that follow from the connection or the body.
-const OWN: [&str; 5] = ["host", "content-length", "transfer-encoding", "connection", "content-encoding"];
+pub(super) const OWN: [&str; 5] = ["host", "content-length", "transfer-encoding", "connection", "content-encoding"];
 
 /// The edits of a call, and the try that they are made for.
 pub(super) struct Edits<'a> {

@@ -6,12 +6,14 @@
 //! | `names` | what functions, variants and models mean here |
 //! | `ids` | ids of inferences and episodes |
 //! | `tools` | the tools of a function, and those of a request |
+//! | `dynamic` | variants that come with a request |
 //! | `edits` | edits of the upstream's request that the caller asks for |
 //! | `failed` | what a caller is told when nothing answered |
 //! | `feedback` | what is said of an answer afterwards |
 //! | `other` | the list of models, the state, and what is not here |
 
 pub mod doors;
+mod dynamic;
 mod edits;
 mod failed;
 mod feedback;
@@ -35,6 +37,7 @@ use crate::provider::Provider;
 use crate::provider::cost::Tariff;
 use crate::state::inferences::Known;
 use crate::table::Attempt;
+use crate::table::settings::Settings;
 use crate::table::tensorzero::{Function, FunctionKind};
 use crate::wire::envelope::Envelope;
 use crate::wire::ir::{self, Error};
@@ -58,6 +61,8 @@ pub struct Inference<'l> {
     tools: tools::Offered,
     /// Seconds since 1970.
     now: u64,
+    /// The variant that the request brings.
+    brought: Option<Box<dynamic::Compiled>>,
     /// What tries that failed were answered, where the caller wants to see it.
     failed: failed::Tries,
 }
@@ -93,8 +98,13 @@ pub fn begin<'l>(
         }
         Face::Native | Face::Chat => Some(inbound.decode_request(&call.head(), body)?),
     };
-    let names::Meaning { function, meaning } = names::of(&call_read, surface)?;
+    let names::Meaning { function, mut meaning } = names::of(&call_read, surface)?;
     names::check_filters(&call_read, surface, function)?;
+    let mut brought = None;
+    if let (Some(variant), Some(function)) = (&call_read.brought, function) {
+        let (compiled, model) = dynamic::compile(variant, function, surface)?;
+        (brought, meaning) = (Some(Box::new(compiled)), Cow::Owned(model));
+    }
     let tools = tools::offered(&call_read, request.as_ref(), function, surface)?;
     let inference = Inference {
         face,
@@ -105,6 +115,7 @@ pub fn begin<'l>(
         function,
         tools,
         now,
+        brought,
         failed: failed::Tries::default(),
     };
     Ok(Some((inference, request)))
@@ -124,6 +135,11 @@ impl<'l> Inference<'l> {
     /// A credential of the caller's, for providers that take theirs from requests.
     pub fn credential(&self, name: &str) -> Option<&str> {
         self.call.credentials.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The settings of each attempt where the request brings a variant of its own.
+    pub fn settings(&self, attempts: &[Attempt<'_>]) -> Option<Vec<Settings>> {
+        self.brought.as_ref().map(|variant| variant.around(attempts))
     }
 
     /// Puts into a request what belongs to the function and to no variant of it.

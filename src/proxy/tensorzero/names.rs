@@ -73,7 +73,8 @@ fn function<'l>(name: &str, call: &Call, surface: &'l Surface) -> Result<Meaning
         unknown(with_near(format!("unknown function `{name}`"), near))
     })?;
     let namespaced = || call.namespace.as_deref().and_then(|namespace| function.namespaces.get(namespace));
-    let meaning = match &call.variant {
+    let named = call.variant.as_ref().filter(|_| call.brought.is_none());
+    let meaning = match named {
         Some(variant) => function.variants.get(variant.as_str()).ok_or_else(|| {
             let near = did_you_mean(variant, function.variants.keys().map(|name| &**name));
             unknown(with_near(format!("unknown variant `{variant}` of the function `{name}`"), near))
@@ -83,7 +84,8 @@ fn function<'l>(name: &str, call: &Call, surface: &'l Surface) -> Result<Meaning
     Ok(Meaning { function: Some(function), meaning: Cow::Borrowed(meaning) })
 }
 
-fn model<'l>(name: &str, surface: &'l Surface) -> Option<Cow<'l, str>> {
+/// What the name of a model means.
+pub(super) fn model<'l>(name: &str, surface: &'l Surface) -> Option<Cow<'l, str>> {
     let listed = surface.models.get(name).map(|meaning| Cow::Borrowed(&**meaning));
     listed.or_else(|| short(name).map(Cow::Owned))
 }

@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 
 use super::Face;
 use super::raw::Raws;
+use super::variant::{self, Variant};
 use crate::wire::envelope::Envelope;
 use crate::wire::ir::Error;
 use crate::wire::json::{self, JsonError, Object};
@@ -79,6 +80,9 @@ const CHAT: &[&str] = &[
     "tensorzero::include_raw_usage",
 ];
 
+/// Members of a request for embeddings that are read. Others are left unread.
+const EMBEDDINGS: &[&str] = &["dryrun", "cache_options", "credentials", "include_raw_response"];
+
 const FUNCTION: &str = "tensorzero::function_name::";
 const MODEL: &str = "tensorzero::model_name::";
 const EMBEDDING: &str = "tensorzero::embedding_model_name::";
@@ -97,6 +101,8 @@ pub struct Call {
     pub asked: Asked,
     /// The only variant that may answer.
     pub variant: Option<String>,
+    /// That variant itself, where the request brings it.
+    pub brought: Option<Box<Variant>>,
     /// As written; whether it is an id of this time is for whoever has a clock.
     pub episode_id: Option<String>,
     pub namespace: Option<String>,
@@ -191,13 +197,23 @@ impl Asked {
 pub fn read(face: Face, asked: Asked, envelope: &Envelope<'_>) -> Result<Call, Error> {
     let members = Members { face, envelope };
     members.refuse_unknown()?;
+    let brought = members.get("internal_dynamic_variant_config").map(variant::read).transpose()?.map(Box::new);
+    if brought.is_some() && members.get("variant_name").is_some() {
+        return Err(Error::invalid(
+            "either `variant_name` or `internal_dynamic_variant_config` can be given, not both",
+        ));
+    }
     let raws = Raws {
         response: members.flag("include_raw_response")?,
         usage: members.flag("include_raw_usage")?,
         original: members.flag("include_original_response")?,
     };
     let call = Call {
-        variant: members.text("variant_name")?,
+        variant: match &brought {
+            Some(_) => Some(variant::NAME.to_owned()),
+            None => members.text("variant_name")?,
+        },
+        brought,
         episode_id: members.text("episode_id")?,
         namespace: members.text("namespace")?,
         dryrun: members.flag("dryrun")?,
@@ -222,13 +238,8 @@ pub fn read(face: Face, asked: Asked, envelope: &Envelope<'_>) -> Result<Call, E
     if let Some((tag, _)) = call.tags.iter().find(|(tag, _)| tag.starts_with("tensorzero::")) {
         return Err(Error::invalid(format!("the tag `{tag}` begins with `tensorzero::`, which is not for callers")));
     }
-    if members.get("internal_dynamic_variant_config").is_some() {
-        let message = if call.dryrun {
-            "variants that come with the request are not run here; write the variant into the file"
-        } else {
-            "`internal_dynamic_variant_config` needs `dryrun: true`"
-        };
-        return Err(Error::invalid(message));
+    if call.brought.is_some() && !call.dryrun {
+        return Err(Error::invalid("`internal_dynamic_variant_config` needs `dryrun: true`"));
     }
     Ok(call)
 }
@@ -244,6 +255,7 @@ impl<'b> Members<'_, 'b> {
     fn get(&self, name: &str) -> Option<&'b str> {
         let text = match self.face {
             Face::Native => self.envelope.members.get(name),
+            Face::Embeddings if !EMBEDDINGS.contains(&name) => None,
             Face::Chat | Face::Embeddings => self.envelope.members.get(&format!("tensorzero::{name}")),
         };
         text.filter(|text| *text != "null")
@@ -350,7 +362,9 @@ fn refuse_rest(entry: &Object<'_>) -> Result<(), JsonError> {
     }
 }
 
-fn body_edit(mut entry: Object<'_>) -> Result<BodyEdit, JsonError> {
+/// # Errors
+/// A member of the wrong form, neither a value nor a deletion, or both.
+pub(super) fn body_edit(mut entry: Object<'_>) -> Result<BodyEdit, JsonError> {
     let filter = filter(&mut entry)?;
     let pointer = entry.string("pointer")?.ok_or_else(|| JsonError::Missing { key: "pointer".to_owned() })?;
     let value = entry.take("value").map(ToOwned::to_owned);
@@ -363,7 +377,9 @@ fn body_edit(mut entry: Object<'_>) -> Result<BodyEdit, JsonError> {
     }
 }
 
-fn header_edit(mut entry: Object<'_>) -> Result<HeaderEdit, JsonError> {
+/// # Errors
+/// As [`body_edit`].
+pub(super) fn header_edit(mut entry: Object<'_>) -> Result<HeaderEdit, JsonError> {
     let filter = filter(&mut entry)?;
     let name = entry.string("name")?.ok_or_else(|| JsonError::Missing { key: "name".to_owned() })?;
     let value = entry.string("value")?;

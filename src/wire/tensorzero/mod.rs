@@ -16,6 +16,7 @@ mod params;
 mod raw;
 mod stream;
 mod told;
+pub mod variant;
 
 use std::borrow::Cow;
 use std::sync::Arc;
