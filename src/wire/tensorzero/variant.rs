@@ -90,7 +90,7 @@ pub(super) fn read(text: &str) -> Result<Variant, Error> {
         let message = format!("`{MEMBER}` is longer than {LONGEST} bytes; write the variant into the file");
         return Err(Error::invalid(message).with_param(MEMBER));
     }
-    let fault = |error: JsonError| super::block::at_path(error, MEMBER);
+    let fault = |error: JsonError| Error::at_path(error, MEMBER);
     let mut entry = Object::parse(text).map_err(fault)?;
     match entry.string("type").map_err(fault)?.as_deref() {
         Some("chat_completion") => {}
