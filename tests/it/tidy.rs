@@ -60,11 +60,9 @@ const KEPT_TO: &[(&str, &[&str])] = &[
     (
         "opentelemetry",
         &[
-            "src/telemetry/otlp/content.rs",
             "src/telemetry/otlp/export.rs",
             "src/telemetry/otlp/logs.rs",
             "src/telemetry/otlp/measures.rs",
-            "src/telemetry/otlp/spans.rs",
         ],
     ),
     ("opentelemetry_otlp", &["src/telemetry/otlp/exporters.rs"]),
@@ -74,9 +72,9 @@ const KEPT_TO: &[(&str, &[&str])] = &[
             "src/telemetry/otlp/export.rs",
             "src/telemetry/otlp/exporters.rs",
             "src/telemetry/otlp/logs.rs",
-            "src/telemetry/otlp/spans.rs",
         ],
     ),
+    ("tonic", &["src/telemetry/otlp/transport.rs"]),
     ("prometheus_client", &["src/telemetry/metrics.rs", "src/telemetry/traffic.rs"]),
 ];
 

@@ -1,23 +1,21 @@
-//! Exporters and their queues. The SDK's own threads export; the connections live in the gateway's runtime.
+//! Exporters and their queues. Threads of their own export; the connections live in the gateway's runtime.
 
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use opentelemetry::metrics::MeterProvider as _;
-use opentelemetry::{InstrumentationScope, KeyValue};
+use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
-use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, SpanData, SpanProcessor as _};
 use tokio::runtime::Handle as Runtime;
 
+use super::batches::Traces;
 use super::exporters;
 use super::logs::Lines;
 use super::measures::Measures;
-use super::room::Room;
-use super::settings::{Settings, Signal, Waiting};
-use super::spans;
-use crate::telemetry::metrics::{Metrics, TelemetryMetrics};
+use super::settings::{Settings, Signal};
+use crate::telemetry::metrics::Metrics;
 use crate::telemetry::record::Record;
 
 /// How long the last spans, measurements and lines may take to reach the collector.
@@ -25,15 +23,9 @@ const LAST: Duration = Duration::from_secs(5);
 
 /// What goes to a collector. [`Handle::retire`] sends what is waiting, and ends the export; so does dropping it.
 pub struct Handle {
-    traces: Option<Arc<Traces>>,
+    traces: Option<Traces>,
     measured: Option<Arc<Measured>>,
     lines: Option<Arc<Lines>>,
-}
-
-struct Traces {
-    processor: BatchSpanProcessor,
-    scope: InstrumentationScope,
-    room: Room,
 }
 
 struct Measured {
@@ -51,13 +43,12 @@ impl Handle {
         let attributes = settings.resource.iter().map(|(name, value)| KeyValue::new(name.clone(), value.clone()));
         let resource = Resource::builder_empty().with_attributes(attributes).build();
         let counts = &metrics.telemetry;
-        let traces =
-            settings.traces.as_ref().map(|signal| Traces::start(signal, settings.spans, &resource, &runtime, counts));
+        let traces = settings.traces.as_ref().map(|signal| Traces::start(signal, settings, &runtime, counts));
         let measured = settings
             .metrics
             .as_ref()
             .map(|signal| Measured::start(signal, settings.interval, resource.clone(), runtime.clone(), metrics));
-        let (traces, measured) = (traces.transpose()?.map(Arc::new), measured.transpose()?.map(Arc::new));
+        let (traces, measured) = (traces.transpose()?, measured.transpose()?.map(Arc::new));
         // Last: from then on events go there.
         let lines = settings
             .logs
@@ -70,9 +61,7 @@ impl Handle {
     /// Hands a record over. Never waits.
     pub fn put(&self, record: &Record) {
         if let Some(traces) = &self.traces {
-            for span in spans::of(record, &traces.scope) {
-                traces.put(span);
-            }
+            traces.put(record);
         }
         if let Some(measured) = &self.measured {
             measured.measures.add(record);
@@ -81,19 +70,16 @@ impl Handle {
 
     /// Hands over what became of a request's copy, which is a span of the request's trace. Never waits.
     pub fn put_mirror(&self, record: &Record) {
-        if let Some(traces) = &self.traces
-            && let Some(span) = spans::of_mirror(record, &traces.scope)
-        {
-            traces.put(span);
+        if let Some(traces) = &self.traces {
+            traces.put_mirror(record);
         }
     }
 
     /// Sends what is waiting, beside the caller; `done` is dropped afterwards. A signal does not wait for another: each may have a
     /// collector of its own. What cannot be sent is counted where that is found out.
     pub fn flush(&self, done: SyncSender<()>) {
-        if let Some(traces) = self.traces.clone() {
-            let done = done.clone();
-            beside(move || drop((traces.processor.force_flush(), done)));
+        if let Some(traces) = &self.traces {
+            traces.flush(done.clone());
         }
         if let Some(measured) = self.measured.clone() {
             let done = done.clone();
@@ -113,8 +99,7 @@ impl Handle {
 
     fn end(&mut self, done: Option<&SyncSender<()>>) {
         if let Some(traces) = self.traces.take() {
-            let done = done.cloned();
-            beside(move || drop((traces.processor.shutdown_with_timeout(LAST), done)));
+            traces.end(LAST, done.cloned());
         }
         if let Some(measured) = self.measured.take() {
             let done = done.cloned();
@@ -137,34 +122,6 @@ impl Drop for Handle {
 fn beside(work: impl FnOnce() + Send + 'static) {
     if let Err(error) = std::thread::Builder::new().name("otlp".to_owned()).spawn(work) {
         tracing::warn!(%error, "no thread to send the last telemetry");
-    }
-}
-
-impl Traces {
-    fn start(
-        signal: &Signal,
-        waiting: Waiting,
-        resource: &Resource,
-        runtime: &Runtime,
-        counts: &TelemetryMetrics,
-    ) -> Result<Traces, String> {
-        let room = Room::new(waiting.queue, "otlp_traces", counts);
-        let exporter = exporters::spans(signal, runtime.clone(), room.clone())?;
-        let batch = BatchConfigBuilder::default()
-            .with_max_queue_size(waiting.queue)
-            .with_max_export_batch_size(waiting.batch.min(waiting.queue))
-            .with_scheduled_delay(waiting.delay)
-            .build();
-        let mut processor = BatchSpanProcessor::builder(exporter).with_batch_config(batch).build();
-        processor.set_resource(resource);
-        let scope = InstrumentationScope::builder("routeplane").with_version(env!("CARGO_PKG_VERSION")).build();
-        Ok(Traces { processor, scope, room })
-    }
-
-    fn put(&self, span: SpanData) {
-        if self.room.take() {
-            self.processor.on_end(span);
-        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use opentelemetry_otlp::tonic_types::metadata::MetadataMap;
 use opentelemetry_otlp::tonic_types::transport::{self, Certificate, ClientTlsConfig};
-use opentelemetry_otlp::{Compression, LogExporter, MetricExporter, Protocol, SpanExporter};
+use opentelemetry_otlp::{Compression, LogExporter, MetricExporter, Protocol};
 use opentelemetry_otlp::{WithExportConfig as _, WithHttpConfig as _, WithTonicConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
@@ -16,7 +16,6 @@ use opentelemetry_sdk::logs::LogBatch;
 use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
-use opentelemetry_sdk::trace::SpanData;
 use tokio::runtime::Handle as Runtime;
 
 use super::room::Room;
@@ -25,31 +24,18 @@ use super::tls::Identity;
 use crate::table::telemetry::OtlpProtocol;
 use crate::telemetry::metrics::TelemetryMetrics;
 
-/// The exporter of a signal that waits in a room.
-pub(super) struct Roomed<E> {
-    inner: E,
+/// The exporter of lines of the log, which wait in a room.
+pub(super) struct Lines {
+    inner: LogExporter,
     runtime: Runtime,
     room: Room,
 }
-
-/// The exporter of spans.
-pub(super) type Spans = Roomed<SpanExporter>;
-/// The exporter of lines of the log.
-pub(super) type Lines = Roomed<LogExporter>;
 
 /// The exporter of measurements.
 pub(super) struct Measurements {
     inner: MetricExporter,
     runtime: Runtime,
     counts: TelemetryMetrics,
-}
-
-/// The exporter of spans that wait in `room`.
-///
-/// # Errors
-/// A setting that no exporter can be made of.
-pub(super) fn spans(signal: &Signal, runtime: Runtime, room: Room) -> Result<Spans, String> {
-    Ok(Roomed { inner: span_exporter(signal)?, runtime, room })
 }
 
 /// The exporter of measurements.
@@ -69,20 +55,11 @@ pub(super) fn measurements(
 /// # Errors
 /// A setting that no exporter can be made of.
 pub(super) fn lines(signal: &Signal, runtime: Runtime, room: Room) -> Result<Lines, String> {
-    Ok(Roomed { inner: log_exporter(signal)?, runtime, room })
-}
-
-impl<E> Roomed<E> {
-    /// Sends so many, which leave their room however that ends.
-    async fn sends(&self, count: usize, work: impl Future<Output = OTelSdkResult>) -> OTelSdkResult {
-        let result = within(&self.runtime, work).await;
-        self.room.left(count);
-        told(self.room.counts(), self.room.sink(), count as u64, result)
-    }
+    Ok(Lines { inner: log_exporter(signal)?, runtime, room })
 }
 
 // The crates' own exporters would show headers, and keys are in them.
-impl<E> fmt::Debug for Roomed<E> {
+impl fmt::Debug for Lines {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.room.sink())
     }
@@ -94,32 +71,21 @@ impl fmt::Debug for Measurements {
     }
 }
 
-macro_rules! ends_as_its_inner {
-    () => {
-        fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-            self.inner.shutdown_with_timeout(timeout)
-        }
-
-        fn set_resource(&mut self, resource: &Resource) {
-            self.inner.set_resource(resource);
-        }
-    };
-}
-
-impl opentelemetry_sdk::trace::SpanExporter for Spans {
-    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        self.sends(batch.len(), self.inner.export(batch)).await
-    }
-
-    ends_as_its_inner!();
-}
-
 impl opentelemetry_sdk::logs::LogExporter for Lines {
     async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
-        self.sends(batch.iter().count(), self.inner.export(batch)).await
+        let count = batch.iter().count();
+        let result = within(&self.runtime, self.inner.export(batch)).await;
+        self.room.left(count);
+        told(self.room.counts(), self.room.sink(), count as u64, result)
     }
 
-    ends_as_its_inner!();
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.inner.shutdown_with_timeout(timeout)
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.inner.set_resource(resource);
+    }
 }
 
 impl PushMetricExporter for Measurements {
@@ -193,12 +159,11 @@ macro_rules! exporter {
     };
 }
 
-exporter!(span_exporter, SpanExporter);
 exporter!(metric_exporter, MetricExporter);
 exporter!(log_exporter, LogExporter);
 
 /// No redirect is followed: it would take the headers, and the keys in them, to whom nobody chose.
-fn client(signal: &Signal) -> Result<reqwest::Client, String> {
+pub(super) fn client(signal: &Signal) -> Result<reqwest::Client, String> {
     // Another one that is there already does as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(signal.timeout);
@@ -214,7 +179,7 @@ fn client(signal: &Signal) -> Result<reqwest::Client, String> {
 }
 
 /// Whom a collector over gRPC is believed to be, and who calls it.
-fn trust(signal: &Signal) -> ClientTlsConfig {
+pub(super) fn trust(signal: &Signal) -> ClientTlsConfig {
     let tls = match &signal.tls.authorities {
         Some(pem) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)),
         None => ClientTlsConfig::new().with_webpki_roots(),
@@ -226,6 +191,11 @@ fn trust(signal: &Signal) -> ClientTlsConfig {
 }
 
 fn metadata(signal: &Signal) -> Result<MetadataMap, String> {
+    headers(signal).map(MetadataMap::from_headers)
+}
+
+/// The headers of every export.
+pub(super) fn headers(signal: &Signal) -> Result<http::HeaderMap, String> {
     let mut headers = http::HeaderMap::new();
     for (name, value) in &signal.headers {
         let name =
@@ -234,5 +204,5 @@ fn metadata(signal: &Signal) -> Result<MetadataMap, String> {
             .map_err(|_| format!("the header `{name}` of the collector has characters that a header cannot carry"))?;
         headers.insert(name, value);
     }
-    Ok(MetadataMap::from_headers(headers))
+    Ok(headers)
 }

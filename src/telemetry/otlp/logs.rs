@@ -81,7 +81,7 @@ impl Lines {
     }
 
     fn put(&self, event: &Event<'_>) {
-        if self.room.take() {
+        if self.room.take(1) {
             self.logger.emit(line(self.logger.create_log_record(), event));
         }
     }

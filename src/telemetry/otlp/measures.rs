@@ -1,10 +1,11 @@
 //! A record as measurements: the histograms of the semantic conventions for generative AI, with their buckets, and the
 //! metrics of `/metrics` under their own names.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Histogram, Meter};
+use opentelemetry::metrics::{BoundHistogram, Histogram, Meter};
 
 use super::spans::{operation, provider};
 use crate::telemetry::catalogue;
@@ -35,12 +36,59 @@ const TOKENS: [f64; 14] = [
     67_108_864.0,
 ];
 
+/// Series whose places are known, at most; what comes on top is looked up anew.
+const KNOWN: usize = 1_000;
+
 pub(super) struct Measures {
     tokens: Histogram<u64>,
     client: Histogram<f64>,
     server: Histogram<f64>,
     first: Histogram<f64>,
     each: Histogram<f64>,
+    /// Only the recorder's thread takes this lock.
+    known: Mutex<Known>,
+}
+
+/// The places of series that were measured before: a measurement goes there without its attributes being made or compared.
+#[derive(Default)]
+struct Known {
+    /// By target; of requests that nobody served, by the empty text.
+    targets: HashMap<Box<str>, OfTarget>,
+    held: usize,
+}
+
+#[derive(Default)]
+struct OfTarget {
+    tries: Vec<(TrySeries, BoundHistogram<f64>)>,
+    requests: Vec<(RequestSeries, OfRequest)>,
+}
+
+/// What tells the series of tries at one target apart.
+#[derive(Clone, Copy, PartialEq)]
+struct TrySeries {
+    operation: &'static str,
+    told_apart: bool,
+    cause: &'static str,
+}
+
+/// What tells the series of requests that one target served apart.
+#[derive(Clone, PartialEq)]
+struct RequestSeries {
+    operation: &'static str,
+    told_apart: bool,
+    model: Option<Box<str>>,
+    outcome: Outcome,
+}
+
+/// Those that were measured so far.
+struct OfRequest {
+    /// Of all series but the one of whole requests.
+    labels: Vec<KeyValue>,
+    server: BoundHistogram<f64>,
+    input: Option<BoundHistogram<u64>>,
+    output: Option<BoundHistogram<u64>>,
+    first: Option<BoundHistogram<f64>>,
+    each: Option<BoundHistogram<f64>>,
 }
 
 impl Measures {
@@ -60,53 +108,131 @@ impl Measures {
             server: seconds("gen_ai.server.request.duration", "One request, to its end", &SECONDS),
             first: seconds("gen_ai.server.time_to_first_token", "Until the first content of a stream", &FIRST),
             each: seconds("gen_ai.server.time_per_output_token", "For each token behind the first", &EACH),
+            known: Mutex::default(),
         }
     }
 
     /// Adds a request. Attributes are names of the configuration, and of the models that are told apart.
     pub(super) fn add(&self, record: &Record) {
-        let operation = KeyValue::new("gen_ai.operation.name", operation(record.operation));
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         for tried in &record.attempts {
-            let mut labels = vec![
-                operation.clone(),
-                KeyValue::new("gen_ai.provider.name", provider(tried.provider()).to_owned()),
-                request_model(tried),
-            ];
+            let end = tried.end.unwrap_or(record.total);
+            if let Some(place) = known.tries(tried, record.operation, &self.client) {
+                place.record(end.saturating_sub(tried.start).as_secs_f64());
+            }
+        }
+        let served = record.attempts.iter().rfind(|tried| tried.first.is_some());
+        let Some(places) = known.requests(record, served, &self.server) else { return };
+        let OfRequest { labels, server, input, output, first, each } = places;
+        server.record(record.total.as_secs_f64());
+        if served.is_none() {
+            return;
+        }
+        let usage = record.usage.unwrap_or_default();
+        for (place, kind, count) in [(input, "input", usage.input), (output, "output", usage.output)] {
+            let Some(count) = count else { continue };
+            let bind = || self.tokens.bind(&with(labels, KeyValue::new("gen_ai.token.type", kind)));
+            place.get_or_insert_with(bind).record(count);
+        }
+        if let (Some(since), true) = (record.first, record.stream) {
+            first.get_or_insert_with(|| self.first.bind(labels)).record(since.as_secs_f64());
+            let behind = usage.output.unwrap_or(0).saturating_sub(1);
+            if behind > 0 && record.outcome == Outcome::Ok {
+                let one = record.total.saturating_sub(since).as_secs_f64() / behind as f64;
+                each.get_or_insert_with(|| self.each.bind(labels)).record(one);
+            }
+        }
+    }
+}
+
+impl Known {
+    /// Where the time of such a try goes.
+    fn tries(
+        &mut self,
+        tried: &Tried,
+        operation: &'static str,
+        client: &Histogram<f64>,
+    ) -> Option<&mut BoundHistogram<f64>> {
+        let series = TrySeries { operation, told_apart: tried.told_apart, cause: tried.cause };
+        let bind = || {
+            let mut labels = labels(operation, Some(tried));
             if tried.cause != "ok" {
                 labels.push(KeyValue::new("error.type", tried.cause));
             }
-            let end = tried.end.unwrap_or(record.total);
-            self.client.record(end.saturating_sub(tried.start).as_secs_f64(), &labels);
-        }
-        let mut labels = vec![operation];
-        let served = record.attempts.iter().rfind(|tried| tried.first.is_some());
-        if let Some(served) = served {
-            labels.push(KeyValue::new("gen_ai.provider.name", provider(served.provider()).to_owned()));
-            labels.push(request_model(served));
-            // An upstream may repeat whatever it was asked for.
-            let answering = record.response_model.as_ref().filter(|_| served.told_apart);
-            labels.extend(answering.map(|model| KeyValue::new("gen_ai.response.model", model.to_string())));
-        }
-        if let (Some(usage), Some(_)) = (record.usage, served) {
-            for (kind, count) in [("input", usage.input), ("output", usage.output)] {
-                let Some(count) = count else { continue };
-                let mut labels = labels.clone();
-                labels.push(KeyValue::new("gen_ai.token.type", kind));
-                self.tokens.record(count, &labels);
-            }
-        }
-        if let (Some(first), Some(_), true) = (record.first, served, record.stream) {
-            self.first.record(first.as_secs_f64(), &labels);
-            let behind = record.usage.and_then(|usage| usage.output).unwrap_or(0).saturating_sub(1);
-            if behind > 0 && record.outcome == Outcome::Ok {
-                self.each.record(record.total.saturating_sub(first).as_secs_f64() / behind as f64, &labels);
-            }
-        }
-        if record.outcome != Outcome::Ok {
-            labels.push(KeyValue::new("error.type", record.outcome.word()));
-        }
-        self.server.record(record.total.as_secs_f64(), &labels);
+            (series, client.bind(&labels))
+        };
+        let (target, held) = self.target(&tried.target)?;
+        found(&mut target.tries, |known| *known == series, bind, held)
     }
+
+    /// Where the measurements of such a request go.
+    fn requests(
+        &mut self,
+        record: &Record,
+        served: Option<&Tried>,
+        server: &Histogram<f64>,
+    ) -> Option<&mut OfRequest> {
+        let told_apart = served.is_some_and(|served| served.told_apart);
+        // An upstream may repeat whatever it was asked for.
+        let model = record.response_model.as_deref().filter(|_| told_apart);
+        let (operation, outcome) = (record.operation, record.outcome);
+        let same = |known: &RequestSeries| {
+            known.model.as_deref() == model
+                && (known.operation, known.told_apart, known.outcome) == (operation, told_apart, outcome)
+        };
+        let bind = || {
+            let mut labels = labels(operation, served);
+            labels.extend(model.map(|model| KeyValue::new("gen_ai.response.model", model.to_owned())));
+            let server = match outcome {
+                Outcome::Ok => server.bind(&labels),
+                _ => server.bind(&with(&labels, KeyValue::new("error.type", outcome.word()))),
+            };
+            let series = RequestSeries { operation, told_apart, model: model.map(Into::into), outcome };
+            (series, OfRequest { labels, server, input: None, output: None, first: None, each: None })
+        };
+        let (target, held) = self.target(served.map_or("", |served| &served.target))?;
+        found(&mut target.requests, same, bind, held)
+    }
+
+    /// What is known of a target, and how many series are known in all.
+    fn target(&mut self, name: &str) -> Option<(&mut OfTarget, &mut usize)> {
+        if self.held >= KNOWN {
+            *self = Known::default();
+        }
+        if !self.targets.contains_key(name) {
+            self.targets.insert(name.into(), OfTarget::default());
+        }
+        Some((self.targets.get_mut(name)?, &mut self.held))
+    }
+}
+
+/// The place of a series, made where it is not known yet.
+fn found<'l, S, P>(
+    list: &'l mut Vec<(S, P)>,
+    same: impl Fn(&S) -> bool,
+    make: impl FnOnce() -> (S, P),
+    held: &mut usize,
+) -> Option<&'l mut P> {
+    let at = list.iter().position(|(series, _)| same(series)).unwrap_or_else(|| {
+        *held += 1;
+        list.push(make());
+        list.len() - 1
+    });
+    list.get_mut(at).map(|(_, place)| place)
+}
+
+/// What was asked for, and who was asked.
+fn labels(asked: &'static str, tried: Option<&Tried>) -> Vec<KeyValue> {
+    let mut labels = vec![KeyValue::new("gen_ai.operation.name", operation(asked))];
+    if let Some(tried) = tried {
+        labels.push(KeyValue::new("gen_ai.provider.name", provider(tried.provider()).to_owned()));
+        labels.push(request_model(tried));
+    }
+    labels
+}
+
+fn with(labels: &[KeyValue], more: KeyValue) -> Vec<KeyValue> {
+    labels.iter().cloned().chain([more]).collect()
 }
 
 /// The model that was asked for, by its name where callers cannot choose it at will.

@@ -7,27 +7,32 @@
 //! |---|---|
 //! | `settings` | from the file and the standard variables to what is exported, where, and how |
 //! | `context` | W3C trace context, and which requests are sampled |
-//! | `spans` | a record as spans |
+//! | `spans` | a record as spans, written once |
 //! | `content` | what was said, as attributes |
+//! | `protobuf` | how messages are written |
+//! | `batches`, `transport` | spans on their way; how their bytes get to the collector |
 //! | `measures` | a record as measurements |
 //! | `logs` | events of the gateway's own log as log records |
 //! | `export` | exports and their queues |
 //! | `room` | how much may wait |
 //! | `tls` | how a collector and the gateway know each other |
-//! | `exporters` | the exporters of the crate for OTLP |
+//! | `exporters` | the exporters of the crate for OTLP: measurements, and lines of the log |
 //!
-//! Only `spans`, `content`, `measures`, `logs`, `export` and `exporters` name the crates of OpenTelemetry.
+//! Only `measures`, `logs`, `export` and `exporters` name the crates of OpenTelemetry.
 
+mod batches;
 mod content;
 pub mod context;
 mod export;
 mod exporters;
 mod logs;
 mod measures;
+mod protobuf;
 mod room;
 pub mod settings;
 mod spans;
 mod tls;
+mod transport;
 
 pub use context::Trace;
 pub use export::Handle;

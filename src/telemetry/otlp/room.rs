@@ -21,13 +21,13 @@ impl Room {
         Room { waiting: Arc::default(), most, sink, counts: counts.clone() }
     }
 
-    /// Whether there is room for one more; where there is none, that one is counted as lost.
-    pub(super) fn take(&self) -> bool {
-        if self.waiting.fetch_add(1, Ordering::Relaxed) < self.most {
+    /// Whether there is room for so many more; where there is none, they are counted as lost.
+    pub(super) fn take(&self, count: usize) -> bool {
+        if self.waiting.fetch_add(count, Ordering::Relaxed).saturating_add(count) <= self.most {
             return true;
         }
-        self.left(1);
-        self.counts.dropped(self.sink, 1);
+        self.left(count);
+        self.counts.dropped(self.sink, count as u64);
         false
     }
 
@@ -54,10 +54,10 @@ mod tests {
     fn what_does_not_fit_is_counted_and_leaves_no_trace() {
         let metrics = Metrics::new();
         let room = Room::new(2, "otlp_logs", &metrics.telemetry);
-        assert_eq!([room.take(), room.take(), room.take(), room.take()], [true, true, false, false]);
+        assert_eq!([room.take(1), room.take(2), room.take(1), room.take(1)], [true, false, true, false]);
         room.left(1);
-        assert_eq!([room.take(), room.take()], [true, false]);
+        assert_eq!([room.take(1), room.take(0), room.take(1)], [true, true, false]);
         let text = metrics.render();
-        assert!(text.contains("routeplane_telemetry_dropped_total{sink=\"otlp_logs\"} 3"), "{text}");
+        assert!(text.contains("routeplane_telemetry_dropped_total{sink=\"otlp_logs\"} 4"), "{text}");
     }
 }

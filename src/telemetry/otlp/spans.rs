@@ -1,89 +1,158 @@
 //! A record as spans: one of the server for the request, one of a client for each try. Names and attributes follow the
-//! semantic conventions for generative AI; what they have no name for begins with `routeplane.`.
+//! semantic conventions for generative AI; what they have no name for begins with `routeplane.`. Written as the messages of
+//! `opentelemetry/proto/trace/v1/trace.proto`, whose numbers of fields stand here.
 
-use std::time::Duration;
-
-use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState};
-use opentelemetry::{Array, InstrumentationScope, KeyValue, StringValue, Value};
-use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::Trace;
+use super::protobuf::{self, Value};
 use crate::telemetry::record::{Charge, Outcome, Record, Tried};
 
-/// The spans of a sampled request; none of any other.
-pub(super) fn of(record: &Record, scope: &InstrumentationScope) -> Vec<SpanData> {
-    let Some(trace) = record.trace.as_ref().filter(|trace| trace.sampled) else { return Vec::new() };
-    let span = |id: u64, parent: Option<u64>, kind, name: String, times: (Duration, Duration)| SpanData {
-        span_context: context(trace, id),
-        parent_span_id: parent.map_or(SpanId::INVALID, |id| SpanId::from_bytes(id.to_be_bytes())),
-        parent_span_is_remote: false,
-        span_kind: kind,
-        name: name.into(),
-        start_time: record.time + times.0,
-        end_time: record.time + times.1.max(times.0),
-        attributes: Vec::new(),
-        dropped_attributes_count: 0,
-        events: SpanEvents::default(),
-        links: SpanLinks::default(),
-        status: Status::Unset,
-        instrumentation_scope: scope.clone(),
-    };
+/// `ScopeSpans.spans`, `Span.attributes`, `Span.status`.
+const SPAN: u32 = 2;
+const ATTRIBUTE: u32 = 9;
+const STATUS: u32 = 15;
+
+/// `Span.kind`.
+const SERVER: u64 = 2;
+const CLIENT: u64 = 3;
+
+/// `Span.flags`: the flag of W3C, and two that say whether the parent is in another process.
+const SAMPLED: u32 = 1;
+const KNOWN_WHERE: u32 = 0x100;
+const REMOTE: u32 = 0x200;
+
+/// How many spans [`write`] would write.
+pub(super) fn count(record: &Record) -> usize {
+    if record.trace.as_ref().is_some_and(|trace| trace.sampled) { 1 + record.attempts.len() } else { 0 }
+}
+
+/// Writes the spans of a sampled request, as those of a scope; none of any other.
+pub(super) fn write(record: &Record, out: &mut Vec<u8>) {
+    let Some(trace) = record.trace.as_ref().filter(|trace| trace.sampled) else { return };
     let operation = operation(record.operation);
-    let name = |what: Option<&str>| what.map_or_else(|| operation.to_owned(), |what| format!("{operation} {what}"));
     // The route: names that callers make up would be names of spans without end.
-    let server = span(
-        trace.span,
-        trace.parent,
-        SpanKind::Server,
-        name(record.route.as_deref().filter(|_| !record.attempts.is_empty())),
-        (Duration::ZERO, record.total),
-    );
-    let mut spans = vec![SpanData {
-        parent_span_is_remote: trace.parent.is_some(),
-        attributes: of_request(record, operation),
-        status: status(record),
-        ..server
-    }];
-    let served = record.attempts.iter().rposition(|tried| tried.first.is_some());
+    let server = Span {
+        id: trace.span,
+        parent: trace.parent,
+        flags: SAMPLED | KNOWN_WHERE | if trace.parent.is_some() { REMOTE } else { 0 },
+        kind: SERVER,
+        name: (operation, record.route.as_deref().filter(|_| !record.attempts.is_empty())),
+        times: (Duration::ZERO, record.total),
+        error: error(record),
+    };
+    server.write((record.time, trace), out, |out| of_request(record, operation, out));
     for (at, tried) in record.attempts.iter().enumerate() {
-        let times = (tried.start, tried.end.unwrap_or(record.total));
-        let client = span(tried.span, Some(trace.span), SpanKind::Client, name(Some(tried.model())), times);
-        let before = record.attempts.get(..at).unwrap_or_default();
-        spans.push(SpanData {
-            attributes: of_try(record, tried, (at, before), served == Some(at), operation),
-            status: if tried.cause == "ok" { Status::Unset } else { Status::error(tried.cause) },
-            ..client
-        });
+        write_try(record, trace, (at, tried), out, |_| {});
     }
-    spans
 }
 
-/// The span of a request's copy, beside those of the request's own tries.
-pub(super) fn of_mirror(record: &Record, scope: &InstrumentationScope) -> Option<SpanData> {
-    let mut span = of(record, scope).into_iter().nth(1)?;
-    span.attributes.push(KeyValue::new("routeplane.mirror", true));
-    Some(span)
+/// How many spans [`write_mirror`] would write.
+pub(super) fn count_mirror(record: &Record) -> usize {
+    count(record).saturating_sub(1).min(1)
 }
 
-fn context(trace: &Trace, span: u64) -> SpanContext {
-    let state = trace.state.as_deref().and_then(|state| state.parse::<TraceState>().ok()).unwrap_or_default();
-    let (id, span) = (TraceId::from_bytes(trace.id.to_be_bytes()), SpanId::from_bytes(span.to_be_bytes()));
-    SpanContext::new(id, span, TraceFlags::SAMPLED, false, state)
+/// Writes the span of a request's copy, beside those of the request's own tries.
+pub(super) fn write_mirror(record: &Record, out: &mut Vec<u8>) {
+    if let (Some(trace), Some(tried)) = (record.trace.as_ref().filter(|trace| trace.sampled), record.attempts.first()) {
+        write_try(record, trace, (0, tried), out, |out| out.put("routeplane.mirror", true));
+    }
 }
 
-fn status(record: &Record) -> Status {
+/// `more` writes further attributes.
+fn write_try(
+    record: &Record,
+    trace: &Trace,
+    (at, tried): (usize, &Tried),
+    out: &mut Vec<u8>,
+    more: impl FnOnce(&mut Attributes<'_>),
+) {
+    let operation = operation(record.operation);
+    let client = Span {
+        id: tried.span,
+        parent: Some(trace.span),
+        flags: SAMPLED | KNOWN_WHERE,
+        kind: CLIENT,
+        name: (operation, Some(tried.model())),
+        times: (tried.start, tried.end.unwrap_or(record.total)),
+        error: (tried.cause != "ok").then_some(tried.cause),
+    };
+    let before = record.attempts.get(..at).unwrap_or_default();
+    let served = record.attempts.iter().rposition(|tried| tried.first.is_some()) == Some(at);
+    client.write((record.time, trace), out, |out| {
+        of_try(record, tried, (at, before), served, operation, out);
+        more(out);
+    });
+}
+
+/// What a span is besides its attributes.
+struct Span<'s> {
+    id: u64,
+    parent: Option<u64>,
+    flags: u32,
+    kind: u64,
+    /// The operation, and whom it is done by.
+    name: (&'static str, Option<&'s str>),
+    /// From the request's arrival.
+    times: (Duration, Duration),
+    error: Option<&'s str>,
+}
+
+impl Span<'_> {
+    /// `attributes` writes the attributes.
+    fn write(
+        self,
+        (time, trace): (SystemTime, &Trace),
+        out: &mut Vec<u8>,
+        attributes: impl FnOnce(&mut Attributes<'_>),
+    ) {
+        let nanos = |since: Duration| {
+            let since = (time + since).duration_since(UNIX_EPOCH).unwrap_or_default();
+            u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+        };
+        let start = protobuf::open(out, SPAN);
+        protobuf::bytes(out, 1, &[&trace.id.to_be_bytes()]);
+        protobuf::bytes(out, 2, &[&self.id.to_be_bytes()]);
+        if let Some(state) = &trace.state {
+            protobuf::bytes(out, 3, &[state.as_bytes()]);
+        }
+        if let Some(parent) = self.parent {
+            protobuf::bytes(out, 4, &[&parent.to_be_bytes()]);
+        }
+        match self.name {
+            (operation, None) => protobuf::bytes(out, 5, &[operation.as_bytes()]),
+            (operation, Some(whom)) => protobuf::bytes(out, 5, &[operation.as_bytes(), b" ", whom.as_bytes()]),
+        }
+        protobuf::number(out, 6, self.kind);
+        protobuf::fixed64(out, 7, nanos(self.times.0));
+        protobuf::fixed64(out, 8, nanos(self.times.1.max(self.times.0)));
+        attributes(&mut Attributes(out));
+        let status = protobuf::open(out, STATUS);
+        if let Some(error) = self.error {
+            protobuf::bytes(out, 2, &[error.as_bytes()]);
+            // `STATUS_CODE_ERROR`.
+            protobuf::number(out, 3, 2);
+        }
+        protobuf::close(out, status);
+        protobuf::fixed32(out, 16, self.flags);
+        protobuf::close(out, start);
+    }
+}
+
+/// Why the request's span is an error, where it is one.
+fn error(record: &Record) -> Option<&str> {
     match record.outcome {
-        Outcome::Ok | Outcome::CallerLeft => Status::Unset,
+        Outcome::Ok | Outcome::CallerLeft => None,
         // By the conventions for HTTP, what the caller did wrong is no error of the server.
-        Outcome::Refused | Outcome::Failed if record.status < 500 => Status::Unset,
-        Outcome::Refused | Outcome::Failed | Outcome::BrokeOff | Outcome::CutOff => Status::error(error_type(record)),
+        Outcome::Refused | Outcome::Failed if record.status < 500 => None,
+        Outcome::Refused | Outcome::Failed | Outcome::BrokeOff | Outcome::CutOff => Some(error_type(record)),
     }
 }
 
 /// What the conventions call `error.type`: the code that the caller was told, else how the request ended.
-fn error_type(record: &Record) -> String {
+fn error_type(record: &Record) -> &str {
     let code = record.error.as_ref().and_then(|error| error.code.as_deref());
-    code.unwrap_or(record.outcome.word()).to_owned()
+    code.unwrap_or(record.outcome.word())
 }
 
 /// The conventions' word for an operation.
@@ -109,16 +178,17 @@ pub(super) fn provider(name: &str) -> &str {
     }
 }
 
-struct Attributes(Vec<KeyValue>);
+/// Where the attributes of a span go.
+pub(super) struct Attributes<'b>(&'b mut Vec<u8>);
 
-impl Attributes {
-    fn put(&mut self, name: &'static str, value: impl Into<Value>) {
-        self.0.push(KeyValue::new(name, value));
+impl Attributes<'_> {
+    pub(super) fn put<'v>(&mut self, name: &'static str, value: impl Into<Value<'v>>) {
+        protobuf::attribute(self.0, ATTRIBUTE, name, value.into());
     }
 
-    fn text(&mut self, name: &'static str, value: Option<&str>) {
+    pub(super) fn text(&mut self, name: &'static str, value: Option<&str>) {
         if let Some(value) = value {
-            self.put(name, value.to_owned());
+            self.put(name, value);
         }
     }
 
@@ -129,9 +199,9 @@ impl Attributes {
     }
 
     fn texts<'v>(&mut self, name: &'static str, values: impl Iterator<Item = &'v str>) {
-        let values: Vec<StringValue> = values.map(|value| value.to_owned().into()).collect();
+        let values: smallvec::SmallVec<[&str; 4]> = values.collect();
         if !values.is_empty() {
-            self.put(name, Value::Array(Array::String(values)));
+            self.put(name, Value::Texts(&values));
         }
     }
 
@@ -155,21 +225,20 @@ impl Attributes {
     }
 }
 
-fn of_request(record: &Record, operation: &'static str) -> Vec<KeyValue> {
-    let mut out = Attributes(Vec::with_capacity(24));
+fn of_request(record: &Record, operation: &'static str, out: &mut Attributes<'_>) {
     out.put("gen_ai.operation.name", operation);
     out.text("gen_ai.request.model", record.model.as_deref());
     out.answer(record);
     out.put("http.response.status_code", i64::from(record.status));
-    out.put("routeplane.request_id", record.request_id.to_string());
-    out.put("routeplane.generation", i64::try_from(record.generation).unwrap_or(i64::MAX));
+    out.put("routeplane.request_id", &*record.request_id);
+    out.count("routeplane.generation", Some(record.generation));
     out.put("routeplane.protocol", record.protocol.name());
     out.put("routeplane.stream", record.stream);
     out.put("routeplane.outcome", record.outcome.word());
     if record.cached {
         out.put("routeplane.cached", true);
     }
-    out.put("routeplane.attempts", i64::try_from(record.attempts.len()).unwrap_or(i64::MAX));
+    out.count("routeplane.attempts", Some(record.attempts.len() as u64));
     out.text("routeplane.key", record.key.as_deref());
     out.text("routeplane.route", record.route.as_deref());
     out.text("routeplane.target", record.target.as_deref());
@@ -183,7 +252,6 @@ fn of_request(record: &Record, operation: &'static str) -> Vec<KeyValue> {
     if !matches!(record.outcome, Outcome::Ok) {
         out.put("error.type", error_type(record));
     }
-    out.0
 }
 
 fn of_try(
@@ -192,11 +260,11 @@ fn of_try(
     (at, before): (usize, &[Tried]),
     served: bool,
     operation: &'static str,
-) -> Vec<KeyValue> {
-    let mut out = Attributes(Vec::with_capacity(16));
+    out: &mut Attributes<'_>,
+) {
     out.put("gen_ai.operation.name", operation);
-    out.put("gen_ai.provider.name", provider(tried.provider()).to_owned());
-    out.put("gen_ai.request.model", tried.model().to_owned());
+    out.put("gen_ai.provider.name", provider(tried.provider()));
+    out.put("gen_ai.request.model", tried.model());
     if served {
         out.answer(record);
     }
@@ -206,9 +274,9 @@ fn of_try(
         cost_usd.into_iter().for_each(|cost| out.put("routeplane.cost_usd", cost));
     }
     out.count("http.response.status_code", tried.status.map(u64::from));
-    out.put("routeplane.provider", tried.provider().to_owned());
+    out.put("routeplane.provider", tried.provider());
     out.put("routeplane.lane", tried.lane);
-    out.put("routeplane.attempt", i64::try_from(at + 1).unwrap_or(i64::MAX));
+    out.count("routeplane.attempt", Some(at as u64 + 1));
     out.texts("routeplane.losses", tried.losses.iter().map(|text| &**text));
     // Tries that follow one another never overlap: one that began beside another is a hedge against it.
     let beside = |other: &Tried| other.end.is_none_or(|end| end > tried.start);
@@ -224,7 +292,6 @@ fn of_try(
         out.put("error.type", tried.cause);
     }
     if let Some(content) = &tried.content {
-        out.0.extend(super::content::attributes(content));
+        super::content::attributes(content, out);
     }
-    out.0
 }
