@@ -112,13 +112,17 @@ async fn run(options: &Options) {
 
 /// What telemetry takes, all of it on against none: traces, metrics and logs to a collector, and an access log.
 async fn telemetry(mock: &Mock, options: &Options) {
-    let (off, on) = (Routeplane::start(mock).await, Routeplane::start_telling(mock).await);
+    let (off, on) = (Routeplane::start_silent(mock).await, Routeplane::start_telling(mock).await);
     let sides = [off.side("silent"), on.side("telling")];
     let mut rows = Vec::new();
-    for scenario in scenario::all().into_iter().filter(|scenario| !scenario.name.contains("ms apart")) {
+    let chosen = |name: &str| options.only.as_ref().is_none_or(|text| name.contains(text.as_str()));
+    let all = scenario::all().into_iter().filter(|scenario| !scenario.name.contains("ms apart"));
+    for scenario in all.filter(|scenario| chosen(&scenario.name)) {
         rows.push(measure(&scenario, &sides, options).await);
     }
     report::print(&rows, ["telemetry off", "all of it on"]);
+    // What is lost costs less than what arrives.
+    on.lost().await.iter().for_each(|line| println!("{line}"));
 }
 
 /// Alternating blocks of one scenario.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
@@ -131,6 +132,12 @@ impl Routeplane {
         Routeplane::start_with(&routeplane_file(mock.address, keys)).await
     }
 
+    /// Tells nothing and keeps nothing: no request leaves a record. The counters of `/metrics` are always there.
+    pub(crate) async fn start_silent(mock: &Mock) -> Routeplane {
+        let more = "keys: { bench: env:BENCH_CLIENT_KEY }\ntelemetry: { recent: false }\n";
+        Routeplane::start_with(&routeplane_file(mock.address, more)).await
+    }
+
     /// Tells everything: an access log, and every signal to a collector, each trace sampled.
     pub(crate) async fn start_telling(mock: &Mock) -> Routeplane {
         let more = format!(
@@ -164,6 +171,19 @@ impl Routeplane {
 
     pub(crate) fn side(&self, name: &'static str) -> Side {
         Side { name, address: self.address, processes: self.processes() }
+    }
+
+    /// The lines of its metrics that say what telemetry has lost, by place.
+    pub(crate) async fn lost(&self) -> Vec<String> {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let head = format!(
+            "GET /metrics HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {CLIENT_KEY}\r\nconnection: close\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.unwrap();
+        let lines = text.lines().filter(|line| line.starts_with("routeplane_telemetry_dropped_total{"));
+        lines.map(str::to_owned).collect()
     }
 
     pub(crate) fn folder(&self) -> &Path {

@@ -143,6 +143,7 @@ fn table(
         access_log,
         otlp,
         redact,
+        forgets: document.telemetry.as_ref().and_then(|telemetry| telemetry.recent).is_some_and(|recent| !recent.value),
         provider_names: (0..).map(ProviderIdx).zip(&providers).map(|(index, p)| (p.name.clone(), index)).collect(),
         providers: providers.into(),
         targets,

@@ -548,6 +548,9 @@ mapping! {
     #[called = "the setting of telemetry"]
     #[derive(Debug, Clone, Default)]
     pub struct TelemetryEntry {
+        /// The last requests are kept in memory, and what they spent is added up: for the console, `routeplane top` and
+        /// `GET /admin/requests`. Without it, an access log and a collector, a request leaves no record.
+        "recent" default "true" => recent: Option<Spanned<bool>> as Flag,
         /// An OpenTelemetry collector. The standard variables (`OTEL_EXPORTER_OTLP_ENDPOINT`, ...) do the same without the file;
         /// what the file says wins.
         "otlp" => otlp: Option<OtlpEntry> as OtlpEntry,

@@ -104,6 +104,7 @@ impl Runtime {
         let limits = limits::Limits::prepare(table, previous.map(|runtime| &runtime.limits));
         let health = TargetHealth::prepare(table, previous.map(|runtime| &runtime.health));
         let telemetry = Wanted {
+            forgets: table.forgets,
             access_log: table.access_log.as_ref().map(|log| access_log::Settings::of(log, folder)),
             otlp: collector(table, &secrets).unwrap_or_else(|problem| {
                 problems.push(problem);

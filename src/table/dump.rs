@@ -93,6 +93,7 @@ pub fn items(table: &RoutingTable) -> Vec<Item> {
     if table.cache != CacheLimits::default() {
         items.push(setting("cache", words::cache(&table.cache)));
     }
+    items.extend(table.forgets.then(|| setting("recent", "off".to_owned())));
     items.extend(table.otlp.iter().map(|otlp| setting("telemetry", words::otlp(otlp))));
     items.extend(table.redact.iter().map(|pattern| setting("redact", pattern.to_string())));
     items.extend(table.access_log.iter().map(|log| setting("access_log", words::access_log(log))));

@@ -80,6 +80,8 @@ pub struct RoutingTable {
     pub otlp: Option<telemetry::Otlp>,
     /// What is taken out of texts that go to spans.
     pub redact: Box<[Pattern]>,
+    /// The last requests are not kept in memory, and what they spent is not added up.
+    pub forgets: bool,
     pub providers: Box<[Provider]>,
     pub targets: Box<[Target]>,
     /// Combined settings of presets; entry 0 holds the file's defaults.

@@ -15,10 +15,13 @@ use std::time::{Duration, Instant};
 use super::line;
 use super::metrics::TelemetryMetrics;
 use super::record::Record;
+use super::room::Room;
 use crate::table::telemetry::{AccessLog, FactDepth, LineFormat, Place};
 
 /// Records that may wait for the writer.
 const QUEUE: usize = 4096;
+/// Records that are handed over at once, at most: the writer is woken once for all of them.
+const TOGETHER: usize = 256;
 /// Bytes that are written at once, at most, but for a single longer line.
 const BATCH: usize = 128 << 10;
 /// Between two complaints about a place that cannot be written to.
@@ -83,11 +86,13 @@ fn open(path: &Path) -> io::Result<File> {
 /// Where records are put. Dropping it lets the writer end, once it has written what is there.
 pub struct Handle {
     queue: SyncSender<Job>,
-    metrics: TelemetryMetrics,
+    /// What has been put and not handed over yet.
+    put: Vec<Arc<Record>>,
+    room: Room,
 }
 
 enum Job {
-    Write(Arc<Record>),
+    Write(Vec<Arc<Record>>),
     /// The file is opened anew.
     Reopen,
     /// Dropped when everything before it is written.
@@ -99,28 +104,46 @@ impl Handle {
     pub fn start(settings: Settings, metrics: TelemetryMetrics) -> Handle {
         let (queue, jobs) = sync_channel(QUEUE);
         let json = settings.is_json();
+        let room = Room::new(QUEUE, SINK, &metrics);
         let writer =
-            Writer { to: settings.to, json, file: None, torn: false, complained: None, metrics: metrics.clone() };
+            Writer { to: settings.to, json, file: None, torn: false, complained: None, room: room.clone(), metrics };
         let thread = std::thread::Builder::new().name("access-log".to_owned());
         if let Err(error) = thread.spawn(move || writer.run(&jobs)) {
             tracing::error!(%error, "no thread for the access log: nothing is written to it");
         }
-        Handle { queue, metrics }
+        Handle { queue, put: Vec::new(), room }
     }
 
-    pub fn put(&self, record: Arc<Record>) {
-        if self.queue.try_send(Job::Write(record)).is_err() {
-            self.metrics.dropped(SINK, 1);
+    /// Takes a record. It is handed over with those that come right behind it, at the latest by [`Handle::hand_over`].
+    pub fn put(&mut self, record: Arc<Record>) {
+        self.put.push(record);
+        if self.put.len() >= TOGETHER {
+            self.hand_over();
         }
     }
 
-    pub fn reopen(&self) {
+    /// Hands everything over that has been put.
+    pub fn hand_over(&mut self) {
+        let count = self.put.len();
+        if count == 0 || !self.room.take(count) {
+            return self.put.clear();
+        }
+        if self.queue.try_send(Job::Write(std::mem::take(&mut self.put))).is_err() {
+            // There is no writer: nobody else takes them out.
+            self.room.left(count);
+            self.room.counts().dropped(SINK, count as u64);
+        }
+    }
+
+    pub fn reopen(&mut self) {
+        self.hand_over();
         // Where the queue is full, the file is looked at soon anyway.
         let _ = self.queue.try_send(Job::Reopen);
     }
 
     /// `done` is dropped when all that has been put is written.
-    pub fn flush(&self, done: SyncSender<()>) {
+    pub fn flush(&mut self, done: SyncSender<()>) {
+        self.hand_over();
         let _ = self.queue.try_send(Job::Flush(done));
     }
 }
@@ -135,42 +158,44 @@ struct Writer {
     /// The last write has broken off within a line.
     torn: bool,
     complained: Option<Instant>,
+    room: Room,
     metrics: TelemetryMetrics,
 }
 
 impl Writer {
     fn run(mut self, jobs: &Receiver<Job>) {
         let mut batch = Vec::new();
-        while let Ok(first) = jobs.recv() {
-            let mut next = Some(first);
-            while let Some(job) = next {
-                let mut waiting = None;
-                let mut lines = 0;
-                match job {
-                    Job::Write(record) => {
-                        line::write(&record, self.json, &mut batch);
-                        lines = 1;
-                    }
-                    Job::Reopen => self.file = None,
-                    Job::Flush(done) => waiting = Some(done),
+        while let Ok(job) = jobs.recv() {
+            match job {
+                Job::Write(records) => self.write_all(&records, &mut batch),
+                Job::Reopen => {
+                    self.file = None;
+                    // The new one is there before the next line.
+                    self.write(&[], 0);
                 }
-                while waiting.is_none() && batch.len() < BATCH {
-                    match jobs.try_recv() {
-                        Ok(Job::Write(record)) => {
-                            line::write(&record, self.json, &mut batch);
-                            lines += 1;
-                        }
-                        Ok(Job::Reopen) => self.file = None,
-                        Ok(Job::Flush(done)) => waiting = Some(done),
-                        Err(_) => break,
-                    }
-                }
-                self.write(&batch, lines);
-                batch.clear();
-                drop(waiting);
-                next = jobs.try_recv().ok();
+                // Everything before it is written.
+                Job::Flush(done) => drop(done),
             }
         }
+    }
+
+    /// `batch`: to be used again, empty before and afterwards.
+    fn write_all(&mut self, records: &[Arc<Record>], batch: &mut Vec<u8>) {
+        let mut lines = 0;
+        for record in records {
+            line::write(record, self.json, batch);
+            lines += 1;
+            if batch.len() >= BATCH {
+                self.write(batch, lines);
+                batch.clear();
+                lines = 0;
+            }
+        }
+        if lines > 0 {
+            self.write(batch, lines);
+            batch.clear();
+        }
+        self.room.left(records.len());
     }
 
     fn write(&mut self, batch: &[u8], lines: u64) {
@@ -292,6 +317,7 @@ mod tests {
             file: None,
             torn: false,
             complained: None,
+            room: Room::new(QUEUE, SINK, &metrics.telemetry),
             metrics: metrics.telemetry.clone(),
         };
         writer.write(b"{}\n{}\n{}\n", 3);

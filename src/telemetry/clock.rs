@@ -4,23 +4,59 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// `2026-11-21T09:41:04Z`.
 pub fn rfc3339(time: SystemTime) -> String {
-    format!("{}Z", to_the_second(since_1970(time).as_secs()))
+    rfc3339_millis(time).as_str().chars().take("2026-11-21T09:41:04".len()).chain(['Z']).collect()
 }
 
-/// `2026-11-21T09:41:04.250Z`.
-pub fn rfc3339_millis(time: SystemTime) -> String {
+/// `2026-11-21T09:41:04.250Z`: every line of the access log has one, so nothing is allocated for it.
+pub fn rfc3339_millis(time: SystemTime) -> Text {
     let since = since_1970(time);
-    format!("{}.{:03}Z", to_the_second(since.as_secs()), since.subsec_millis())
+    let ((year, month, day), second) = (civil(since.as_secs() / 86_400), since.as_secs() % 86_400);
+    // Years of five digits are written as the last of four.
+    let year = year.min(9999);
+    let millis = u64::from(since.subsec_millis());
+    let numbers =
+        [(4, year, b'-'), (2, month, b'-'), (2, day, b'T'), (2, second / 3600, b':'), (2, second / 60 % 60, b':')];
+    let mut text = Text::default();
+    for (digits, number, end) in numbers.into_iter().chain([(2, second % 60, b'.'), (3, millis, b'Z')]) {
+        text.put(digits, number, end);
+    }
+    text
+}
+
+/// A point in time as text.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Text {
+    bytes: [u8; 24],
+    written: usize,
+}
+
+impl Text {
+    /// A number of so many digits, and what follows it.
+    fn put(&mut self, digits: usize, mut number: u64, end: u8) {
+        let Some(place) = self.bytes.get_mut(self.written..=self.written + digits) else { return };
+        if let Some((last, place)) = place.split_last_mut() {
+            *last = end;
+            for digit in place.iter_mut().rev() {
+                *digit = b'0' + (number % 10) as u8;
+                number /= 10;
+            }
+        }
+        self.written += digits + 1;
+    }
+
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes).unwrap_or_default()
+    }
+}
+
+impl std::fmt::Display for Text {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 fn since_1970(time: SystemTime) -> Duration {
     time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO)
-}
-
-fn to_the_second(since: u64) -> String {
-    let (days, seconds) = (since / 86_400, since % 86_400);
-    let (year, month, day) = civil(days);
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
 /// Year, month and day of a day counted from 1970-01-01, in the Gregorian calendar. Years are counted from 1 March, so
@@ -43,7 +79,10 @@ mod tests {
     #[test]
     fn milliseconds_are_written_with_three_digits() {
         let time = UNIX_EPOCH + Duration::from_millis(1_795_252_500_007);
-        assert_eq!(rfc3339_millis(time), "2026-11-21T09:15:00.007Z");
+        assert_eq!(rfc3339_millis(time).as_str(), "2026-11-21T09:15:00.007Z");
+        assert_eq!(rfc3339_millis(UNIX_EPOCH).to_string(), "1970-01-01T00:00:00.000Z");
+        let last = UNIX_EPOCH + Duration::from_millis(253_402_300_799_999);
+        assert_eq!(rfc3339_millis(last).as_str(), "9999-12-31T23:59:59.999Z");
         assert_eq!(rfc3339(time), "2026-11-21T09:15:00Z");
     }
 }

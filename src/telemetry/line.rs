@@ -2,17 +2,15 @@
 
 use std::fmt::Write as _;
 
-use super::clock;
 use super::record::{Outcome, Record};
+use super::{clock, json};
 use crate::provider::cost::decimal;
 
 /// Appends the line, with its end.
-pub(super) fn write(record: &Record, json: bool, out: &mut Vec<u8>) {
-    let start = out.len();
-    if json && serde_json::to_writer(&mut *out, record).is_err() {
-        out.truncate(start);
-    }
-    if !json {
+pub(super) fn write(record: &Record, as_json: bool, out: &mut Vec<u8>) {
+    if as_json {
+        json::write(record, out);
+    } else {
         out.extend_from_slice(text(record).as_bytes());
     }
     out.push(b'\n');

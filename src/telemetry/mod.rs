@@ -4,9 +4,9 @@
 //! |---|---|
 //! | `record` | one model call, as plain data |
 //! | `entry` | a record while its request is on its way |
-//! | `sinks`, `recent` | where finished records go; the last of them, in memory |
+//! | `sinks`, `room`, `recent` | where finished records go, and how many may wait; the last of them, in memory |
 //! | `spend` | what they took together, by key, model and route |
-//! | `access_log`, `line` | one line for each model call |
+//! | `access_log`, `line`, `json` | one line for each model call |
 //! | `otlp` | export to a collector |
 //! | `content` | what was said, for the spans of presets that ask for it |
 //! | `facts` | which facts of a request a record holds |
@@ -22,12 +22,14 @@ pub mod content;
 pub mod entry;
 pub mod facts;
 pub mod inputs;
+mod json;
 mod line;
 pub mod logs;
 pub mod metrics;
 pub mod otlp;
 pub mod recent;
 pub mod record;
+mod room;
 pub mod sinks;
 pub mod spend;
 pub mod traffic;
@@ -39,6 +41,8 @@ pub use sinks::Sinks;
 /// What the file wants of telemetry, with paths and secrets resolved.
 #[derive(Default, Clone, PartialEq)]
 pub struct Wanted {
+    /// The last requests are not kept, and not added up: without a log or a collector no record is made at all.
+    pub forgets: bool,
     pub access_log: Option<access_log::Settings>,
     pub otlp: Option<otlp::Settings>,
 }

@@ -332,7 +332,7 @@ fn shared_or_none<S: Serializer>(text: &Option<Arc<str>>, to: S) -> Result<S::Ok
 }
 
 fn instant<S: Serializer>(time: &SystemTime, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(&clock::rfc3339_millis(*time))
+    to.serialize_str(clock::rfc3339_millis(*time).as_str())
 }
 
 /// Milliseconds, to the microsecond.

@@ -43,6 +43,8 @@ enum Message {
     Record(Arc<Record>),
     /// The copy of a request, for traces alone.
     Mirror(Box<Record>),
+    /// Records behind this are kept in memory, or not.
+    Keep(bool),
     /// Records behind this go there.
     AccessLog(Option<access_log::Handle>),
     /// Records behind this go there.
@@ -62,6 +64,7 @@ impl Sinks {
         let recorder = Recorder {
             recent: recent.clone(),
             spend: spend.clone(),
+            keeps: true,
             access_log: None,
             otlp: None,
             retiring: Vec::new(),
@@ -87,8 +90,12 @@ impl Sinks {
     /// recorder: not for the request path.
     pub fn apply(&self, wanted: &Wanted) {
         let access_log = self.access_log.clone().or_else(|| wanted.access_log.clone());
-        let wanted = Wanted { access_log, otlp: wanted.otlp.clone() };
+        let wanted = Wanted { access_log, ..wanted.clone() };
         let mut applied = self.applied.lock().unwrap_or_else(PoisonError::into_inner);
+        if applied.forgets != wanted.forgets {
+            // Without a recorder nothing goes anywhere, which has been said.
+            let _ = self.queue.send(Message::Keep(!wanted.forgets));
+        }
         if applied.access_log != wanted.access_log {
             let handle =
                 wanted.access_log.clone().map(|log| access_log::Handle::start(log, self.metrics.telemetry.clone()));
@@ -106,6 +113,8 @@ impl Sinks {
             self.sampler.set(traced.map(|settings| settings.sampler));
             let _ = self.queue.send(Message::Otlp(handle));
         }
+        let anywhere = !wanted.forgets || wanted.access_log.is_some() || wanted.otlp.is_some();
+        self.wanted.store(anywhere, Ordering::Relaxed);
         *applied = wanted;
     }
 
@@ -168,6 +177,8 @@ impl Sinks {
 struct Recorder {
     recent: Arc<Recent>,
     spend: Arc<Spend>,
+    /// The last requests are kept, and added up.
+    keeps: bool,
     access_log: Option<access_log::Handle>,
     otlp: Option<otlp::Handle>,
     /// Each ends when a place that records no longer go to has what was put there.
@@ -182,6 +193,7 @@ impl Recorder {
             while let Ok(message) = records.try_recv() {
                 self.take(message);
             }
+            self.access_log.iter_mut().for_each(access_log::Handle::hand_over);
             std::thread::park_timeout(REST);
         }
     }
@@ -192,15 +204,18 @@ impl Recorder {
                 if let Some(otlp) = &self.otlp {
                     otlp.put(&record);
                 }
-                if let Some(log) = &self.access_log {
+                if let Some(log) = &mut self.access_log {
                     log.put(Arc::clone(&record));
                 }
-                self.spend.count(&record);
-                self.recent.keep(record);
+                if self.keeps {
+                    self.spend.count(&record);
+                    self.recent.keep(record);
+                }
             }
             Message::Mirror(record) => self.otlp.iter().for_each(|otlp| otlp.put_mirror(&record)),
+            Message::Keep(keeps) => self.keeps = keeps,
             Message::AccessLog(handle) => {
-                if let Some(old) = std::mem::replace(&mut self.access_log, handle) {
+                if let Some(mut old) = std::mem::replace(&mut self.access_log, handle) {
                     self.retire(|done| old.flush(done));
                 }
             }
@@ -209,9 +224,9 @@ impl Recorder {
                     self.retire(|done| old.retire(&done));
                 }
             }
-            Message::Reopen => self.access_log.iter().for_each(access_log::Handle::reopen),
+            Message::Reopen => self.access_log.iter_mut().for_each(access_log::Handle::reopen),
             Message::Flush(done) => {
-                self.access_log.iter().for_each(|log| log.flush(done.clone()));
+                self.access_log.iter_mut().for_each(|log| log.flush(done.clone()));
                 self.otlp.iter().for_each(|otlp| otlp.flush(done.clone()));
                 wait_beside(std::mem::take(&mut self.retiring), done);
             }

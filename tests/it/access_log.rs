@@ -53,6 +53,29 @@ async fn a_line_is_the_record() {
     assert_eq!(lines[1]["error"]["code"], "model_not_found");
 }
 
+/// Where the last requests are not kept, none is listed and nothing is added up; a log has its line nevertheless. Without a log,
+/// a request leaves nothing.
+#[tokio::test]
+async fn what_is_not_kept_is_still_logged() {
+    let sandbox = Sandbox::with("telemetry: { recent: false }\naccess_log: calls.jsonl\n");
+    let daemon = sandbox.start(&[]).await;
+    let path = sandbox.path("calls.jsonl");
+    ask(&daemon).await;
+    until(&daemon, &path, 1).await;
+    assert_eq!(daemon.get("/admin/requests").await.json()["requests"], json!([]));
+    assert_eq!(daemon.get("/admin/spend").await.json()["total"]["requests"], 0);
+    for (file, model) in [("version: 1\ntelemetry: { recent: false }\n", "demo/silent"), ("version: 1\n", DEMO)] {
+        sandbox.write("routeplane.yaml", file);
+        assert_eq!(daemon.reload().await.json()["result"], "ack");
+        Caller::Chat.ask(daemon.address, model, "hello", false).await;
+    }
+    let listed = async |daemon: &Daemon| daemon.get("/admin/requests").await.json()["requests"].clone();
+    daemon.until("it is listed", async |daemon| listed(daemon).await[0].is_object()).await;
+    let listed = listed(&daemon).await;
+    assert_eq!((listed.as_array().unwrap().len(), &listed[0]["number"], &listed[0]["model"]), (1, &json!(1), &json!(DEMO)));
+    assert_eq!(lines(&path).len(), 1);
+}
+
 #[tokio::test]
 async fn rotation_loses_no_line() {
     let sandbox = Sandbox::with("access_log: calls.jsonl\n");

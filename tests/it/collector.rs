@@ -63,6 +63,8 @@ pub(crate) enum Mood {
     Hangs,
     /// Takes what comes only a while after it has come.
     Late,
+    /// Refuses the first export, for now.
+    Busy,
 }
 
 /// Of whom the collector's certificate is, as a path. Its key was thrown away; the collector's own protects nothing.
@@ -231,9 +233,14 @@ async fn serve_http<S: AsyncRead + AsyncWrite + Unpin>(stream: S, kept: Arc<Mute
             if mood == Mood::Late {
                 tokio::time::sleep(std::time::Duration::from_millis(700)).await;
             }
-            kept.lock().unwrap().push(Export { path, headers: parts.headers, body, gzip });
+            let first = {
+                let mut seen = kept.lock().unwrap();
+                seen.push(Export { path, headers: parts.headers, body, gzip });
+                seen.len() == 1
+            };
             let status = match mood {
-                Mood::Good | Mood::Late => 200,
+                Mood::Busy if first => 503,
+                Mood::Good | Mood::Late | Mood::Busy => 200,
                 Mood::Refuses => 403,
                 Mood::Hangs => std::future::pending().await,
             };

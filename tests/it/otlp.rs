@@ -434,6 +434,40 @@ async fn no_collector_is_no_reason_to_wait() {
 }
 
 #[tokio::test]
+async fn a_busy_collector_is_asked_again() {
+    let collector = Collector::http(Mood::Busy).await;
+    let mock = MockUpstream::good().await;
+    let more = format!("telemetry: {{ otlp: {{ endpoint: \"{}\", metrics: false, logs: false }} }}\n", collector.url());
+    let (_sandbox, daemon) = start(&mock, &more, &[]).await;
+    Caller::Chat.ask(daemon.address, "up/m1", "hello", false).await.expect_status(200);
+    daemon.until("it was asked twice", async |_| collector.seen().len() == 2).await;
+    let bodies = collector.bodies("v1/traces");
+    assert_eq!(bodies[0], bodies[1]);
+    assert_eq!(collector.spans().len(), 4);
+    assert_eq!(daemon.metric("routeplane_telemetry_dropped_total{sink=\"otlp_traces\"}").await, 0.0);
+}
+
+/// Each export is of so many spans at most, and all of them get there.
+#[tokio::test]
+async fn spans_go_in_exports_of_the_asked_size() {
+    let collector = Collector::http(Mood::Good).await;
+    let mock = MockUpstream::good().await;
+    let more = format!("telemetry: {{ otlp: {{ endpoint: \"{}\", metrics: false, logs: false }} }}\n", collector.url());
+    let env = [("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4"), ("OTEL_BSP_SCHEDULE_DELAY", "3600000")];
+    let (_sandbox, mut daemon) = start(&mock, &more, &env).await;
+    for _ in 0..5 {
+        Caller::Chat.ask(daemon.address, "up/m1", "hello", false).await.expect_status(200);
+    }
+    daemon.until("two exports are full", async |_| collector.seen().len() == 2).await;
+    assert_eq!(collector.spans().len(), 8);
+    // The rest is sent at the end.
+    daemon.signal("TERM");
+    assert_eq!(daemon.end().await, Some(0));
+    assert_eq!(collector.bodies("v1/traces").len(), 3);
+    assert_eq!(collector.spans().len(), 10);
+}
+
+#[tokio::test]
 async fn a_reload_changes_the_collector_and_loses_no_span() {
     let (old, new) = (Collector::http(Mood::Good).await, Collector::http(Mood::Good).await);
     let mock = MockUpstream::good().await;

@@ -21,6 +21,9 @@ pub fn json(table: &RoutingTable) -> Value {
         let patterns: Vec<String> = table.redact.iter().map(ToString::to_string).collect();
         members.insert("redact".to_owned(), json!(patterns));
     }
+    if let (true, Some(members)) = (table.forgets, whole.as_object_mut()) {
+        members.insert("recent".to_owned(), json!(false));
+    }
     if let (Some(log), Some(members)) = (&table.access_log, whole.as_object_mut()) {
         let log = json!({ "to": log.to.text(), "format": log.format.word(), "facts": log.facts.word() });
         members.insert("access_log".to_owned(), log);

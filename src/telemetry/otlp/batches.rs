@@ -10,12 +10,12 @@ use bytes::Bytes;
 use tokio::runtime::Handle as Runtime;
 
 use super::protobuf;
-use super::room::Room;
 use super::settings::{Settings, Signal, Waiting};
 use super::spans;
 use super::transport::Transport;
 use crate::telemetry::metrics::TelemetryMetrics;
 use crate::telemetry::record::Record;
+use crate::telemetry::room::Room;
 
 /// An export is no longer than this, but for the spans of a single request: collectors take 4 MiB over gRPC unless they are
 /// told otherwise.

@@ -28,20 +28,37 @@ pub struct Trace {
 impl Trace {
     /// The headers that tell an upstream that `span` calls it.
     pub fn headers(&self, span: u64) -> [Option<(HeaderName, HeaderValue)>; 2] {
-        let parent = format!("00-{:032x}-{span:016x}-{:02x}", self.id, u8::from(self.sampled));
+        let mut parent = [b'-'; 55];
+        let (id, span) = (digits(self.id.to_be_bytes()), digits(span.to_be_bytes()));
+        let flags = if self.sampled { b"01" } else { b"00" };
+        for (at, part) in [(0, &b"00"[..]), (3, id.as_flattened()), (36, span.as_flattened()), (53, flags)] {
+            if let Some(place) = parent.get_mut(at..at + part.len()) {
+                place.copy_from_slice(part);
+            }
+        }
         let state = self.state.as_deref().and_then(|state| HeaderValue::from_str(state).ok());
-        [HeaderValue::try_from(parent).ok().map(|value| (PARENT, value)), state.map(|value| (STATE, value))]
+        [HeaderValue::from_bytes(&parent).ok().map(|value| (PARENT, value)), state.map(|value| (STATE, value))]
     }
 }
 
 impl Serialize for Trace {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let mut trace = to.serialize_struct("Trace", 3)?;
-        trace.serialize_field("trace_id", &format_args!("{:032x}", self.id))?;
-        trace.serialize_field("span_id", &format_args!("{:016x}", self.span))?;
+        trace.serialize_field("trace_id", text(&digits(self.id.to_be_bytes())))?;
+        trace.serialize_field("span_id", text(&digits(self.span.to_be_bytes())))?;
         trace.serialize_field("sampled", &self.sampled)?;
         trace.end()
     }
+}
+
+/// Each byte as two hexadecimal digits, without the machinery of formats: several ids are written for each request.
+fn digits<const N: usize>(bytes: [u8; N]) -> [[u8; 2]; N] {
+    let digit = |half: u8| if half < 10 { b'0' + half } else { b'a' + half - 10 };
+    bytes.map(|byte| [digit(byte >> 4), digit(byte & 15)])
+}
+
+fn text(digits: &[[u8; 2]]) -> &str {
+    std::str::from_utf8(digits.as_flattened()).unwrap_or_default()
 }
 
 /// A number that is no id of another span.

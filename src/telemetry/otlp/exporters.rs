@@ -18,11 +18,11 @@ use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use tokio::runtime::Handle as Runtime;
 
-use super::room::Room;
 use super::settings::Signal;
 use super::tls::Identity;
 use crate::table::telemetry::OtlpProtocol;
 use crate::telemetry::metrics::TelemetryMetrics;
+use crate::telemetry::room::Room;
 
 /// The exporter of lines of the log, which wait in a room.
 pub(super) struct Lines {

@@ -20,9 +20,9 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 
 use super::exporters;
-use super::room::Room;
 use super::settings::{Signal, Waiting};
 use crate::telemetry::metrics::TelemetryMetrics;
+use crate::telemetry::room::Room;
 
 /// Where events go now. One for the process, as the log itself is.
 static COLLECTOR: ArcSwapOption<Lines> = ArcSwapOption::const_empty();

@@ -14,7 +14,6 @@
 //! | `measures` | a record as measurements |
 //! | `logs` | events of the gateway's own log as log records |
 //! | `export` | exports and their queues |
-//! | `room` | how much may wait |
 //! | `tls` | how a collector and the gateway know each other |
 //! | `exporters` | the exporters of the crate for OTLP: measurements, and lines of the log |
 //!
@@ -28,7 +27,6 @@ mod exporters;
 mod logs;
 mod measures;
 mod protobuf;
-mod room;
 pub mod settings;
 mod spans;
 mod tls;

@@ -1,14 +1,14 @@
-//! How much may wait for a collector. The SDK's queues drop what does not fit without a word; this counts it.
+//! How much may wait for a collector, or for a file. What does not fit is lost, and counted.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::telemetry::metrics::TelemetryMetrics;
+use super::metrics::TelemetryMetrics;
 
-/// The room of one signal, shared by those who put something there and the exporter.
+/// The room of one place, shared by those who put something there and those who send or write it.
 #[derive(Clone)]
 pub(super) struct Room {
-    /// What is on its way to the collector.
+    /// What is on its way.
     waiting: Arc<AtomicUsize>,
     most: usize,
     /// The label of what is lost.
