@@ -72,7 +72,10 @@ async fn what_is_not_kept_is_still_logged() {
     let listed = async |daemon: &Daemon| daemon.get("/admin/requests").await.json()["requests"].clone();
     daemon.until("it is listed", async |daemon| listed(daemon).await[0].is_object()).await;
     let listed = listed(&daemon).await;
-    assert_eq!((listed.as_array().unwrap().len(), &listed[0]["number"], &listed[0]["model"]), (1, &json!(1), &json!(DEMO)));
+    assert_eq!(
+        (listed.as_array().unwrap().len(), &listed[0]["number"], &listed[0]["model"]),
+        (1, &json!(1), &json!(DEMO))
+    );
     assert_eq!(lines(&path).len(), 1);
 }
 

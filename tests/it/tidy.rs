@@ -59,20 +59,12 @@ const KEPT_TO: &[(&str, &[&str])] = &[
     ("hyper_util", &["src/cli/init/probe.rs", "src/upstream/pool.rs", "src/proxy/server.rs"]),
     (
         "opentelemetry",
-        &[
-            "src/telemetry/otlp/export.rs",
-            "src/telemetry/otlp/logs.rs",
-            "src/telemetry/otlp/measures.rs",
-        ],
+        &["src/telemetry/otlp/export.rs", "src/telemetry/otlp/logs.rs", "src/telemetry/otlp/measures.rs"],
     ),
     ("opentelemetry_otlp", &["src/telemetry/otlp/exporters.rs"]),
     (
         "opentelemetry_sdk",
-        &[
-            "src/telemetry/otlp/export.rs",
-            "src/telemetry/otlp/exporters.rs",
-            "src/telemetry/otlp/logs.rs",
-        ],
+        &["src/telemetry/otlp/export.rs", "src/telemetry/otlp/exporters.rs", "src/telemetry/otlp/logs.rs"],
     ),
     ("tonic", &["src/telemetry/otlp/transport.rs"]),
     ("prometheus_client", &["src/telemetry/metrics.rs", "src/telemetry/traffic.rs"]),

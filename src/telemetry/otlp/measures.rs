@@ -166,12 +166,7 @@ impl Known {
     }
 
     /// Where the measurements of such a request go.
-    fn requests(
-        &mut self,
-        record: &Record,
-        served: Option<&Tried>,
-        server: &Histogram<f64>,
-    ) -> Option<&mut OfRequest> {
+    fn requests(&mut self, record: &Record, served: Option<&Tried>, server: &Histogram<f64>) -> Option<&mut OfRequest> {
         let told_apart = served.is_some_and(|served| served.told_apart);
         // An upstream may repeat whatever it was asked for.
         let model = record.response_model.as_deref().filter(|_| told_apart);

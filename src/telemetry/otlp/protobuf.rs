@@ -7,6 +7,9 @@ const PLACE: usize = 4;
 /// The most that [`PLACE`] bytes can count.
 const LONGEST: usize = (1 << (7 * PLACE)) - 1;
 
+/// The most that a number takes.
+const MOST: usize = 10;
+
 /// Kinds of fields on the wire.
 const VARINT: u32 = 0;
 const FIXED_64: u32 = 1;
@@ -23,6 +26,9 @@ fn varint(out: &mut Vec<u8>, mut number: u64) {
 
 /// How many bytes [`varint`] writes.
 fn width(number: usize) -> usize {
+    if number < 0x80 {
+        return 1;
+    }
     let bits = usize::BITS - (number | 1).leading_zeros();
     bits.div_ceil(7) as usize
 }
@@ -31,9 +37,20 @@ fn tag(out: &mut Vec<u8>, field: u32, kind: u32) {
     varint(out, u64::from(field << 3 | kind));
 }
 
+/// A tag and the number behind it. Nearly all fit into one byte each, which are put there together.
+#[inline]
+fn pair(out: &mut Vec<u8>, field: u32, kind: u32, number: u64) {
+    let tag = field << 3 | kind;
+    if tag < 0x80 && number < 0x80 {
+        out.extend_from_slice(&[tag as u8, number as u8]);
+    } else {
+        varint(out, u64::from(tag));
+        varint(out, number);
+    }
+}
+
 pub(super) fn number(out: &mut Vec<u8>, field: u32, number: u64) {
-    tag(out, field, VARINT);
-    varint(out, number);
+    pair(out, field, VARINT, number);
 }
 
 pub(super) fn fixed64(out: &mut Vec<u8>, field: u32, number: u64) {
@@ -48,8 +65,7 @@ pub(super) fn fixed32(out: &mut Vec<u8>, field: u32, number: u32) {
 
 /// Text or bytes, of pieces that are put together.
 pub(super) fn bytes(out: &mut Vec<u8>, field: u32, pieces: &[&[u8]]) {
-    tag(out, field, COUNTED);
-    varint(out, pieces.iter().map(|piece| piece.len()).sum::<usize>() as u64);
+    pair(out, field, COUNTED, pieces.iter().map(|piece| piece.len()).sum::<usize>() as u64);
     pieces.iter().for_each(|piece| out.extend_from_slice(piece));
 }
 
@@ -123,16 +139,17 @@ impl Value<'_> {
 
     fn write(self, out: &mut Vec<u8>) {
         match self {
-            Value::Text(text) => bytes(out, 1, &[text.as_bytes()]),
+            Value::Text(text) => {
+                pair(out, 1, COUNTED, text.len() as u64);
+                out.extend_from_slice(text.as_bytes());
+            }
             Value::Flag(flag) => number(out, 2, u64::from(flag)),
             Value::Count(count) => number(out, 3, count.cast_unsigned()),
             Value::Real(real) => fixed64(out, 4, real.to_bits()),
             Value::Texts(texts) => {
-                tag(out, 5, COUNTED);
-                varint(out, texts_length(texts) as u64);
+                pair(out, 5, COUNTED, texts_length(texts) as u64);
                 for text in texts {
-                    tag(out, 1, COUNTED);
-                    varint(out, text_length(text) as u64);
+                    pair(out, 1, COUNTED, text_length(text) as u64);
                     Value::Text(text).write(out);
                 }
             }
@@ -157,11 +174,12 @@ fn texts_length(texts: &[&str]) -> usize {
 /// An attribute (`KeyValue`), as one of `field`.
 pub(super) fn attribute(out: &mut Vec<u8>, field: u32, name: &str, value: Value<'_>) {
     let inner = value.length();
-    tag(out, field, COUNTED);
-    varint(out, (text_length(name) + 1 + width(inner) + inner) as u64);
-    bytes(out, 1, &[name.as_bytes()]);
-    tag(out, 2, COUNTED);
-    varint(out, inner as u64);
+    let length = text_length(name) + 1 + width(inner) + inner;
+    out.reserve(length + 2 * MOST);
+    pair(out, field, COUNTED, length as u64);
+    pair(out, 1, COUNTED, name.len() as u64);
+    out.extend_from_slice(name.as_bytes());
+    pair(out, 2, COUNTED, inner as u64);
     value.write(out);
 }
 
