@@ -1,6 +1,7 @@
 //! `routeplane start`: from the command line to a gateway that serves, and to its end.
 
 use std::collections::BTreeSet;
+use std::mem::ManuallyDrop;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -67,7 +68,9 @@ pub(super) fn run(args: &Args, env: Env) -> Exit {
         return Exit::Usage;
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
+        // It ends with the process and not before: threads of the export may be in the middle of a call that lives in it, and would
+        // panic. What must be done before the end is done by then.
+        Ok(runtime) => ManuallyDrop::new(runtime),
         Err(error) => {
             complain(format_args!("the runtime cannot be started: {error}"));
             return Exit::Failed;

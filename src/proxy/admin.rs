@@ -34,7 +34,8 @@ use crate::live::reload::{Handle, Verdict};
 use crate::live::status::Board;
 use crate::live::{Live, LiveTable};
 use crate::table::{Condition, Vitals, dump};
-use crate::telemetry::metrics::{MEDIA_TYPE, ReloadResult};
+use crate::telemetry::exposition;
+use crate::telemetry::metrics::ReloadResult;
 use crate::telemetry::{Record, Sinks, recent};
 
 /// Longest wait for a reload that a caller may ask for.
@@ -117,7 +118,8 @@ async fn metrics(State(state): State<AdminState>, request: Request) -> Response 
     if !is_local(&request) && !known {
         return refusal(StatusCode::FORBIDDEN, "metrics are for this machine, or for the holder of a client key");
     }
-    ([(CONTENT_TYPE, MEDIA_TYPE)], state.board.metrics().render()).into_response()
+    let (kind, text) = exposition::negotiated(request.headers(), state.board.metrics().render());
+    ([(CONTENT_TYPE, kind)], text).into_response()
 }
 
 async fn status(State(state): State<AdminState>) -> Response {

@@ -95,6 +95,13 @@ pub struct Half {
 }
 
 impl Half {
+    /// There is no answer, but perhaps a status.
+    fn fails(&mut self, status: Option<u16>) {
+        for tried in self.traced.iter_mut().flat_map(|traced| &mut traced.record.attempts) {
+            tried.status = status;
+        }
+    }
+
     /// The first content is there.
     fn answers(&mut self, lost: &Losses) {
         let after = self.began.elapsed();
@@ -328,7 +335,10 @@ impl Copy {
                 stream.compared(half);
                 while let Some(Ok(_)) = poll_fn(|cx| Pin::new(&mut *stream).poll_frame(cx)).await {}
             }
-            Err(failure) => half.ended(failure.cause(), &Account::default()),
+            Err(failure) => {
+                half.fails(failure.upstream_status());
+                half.ended(failure.cause(), &Account::default());
+            }
         }
         drop(room);
     }

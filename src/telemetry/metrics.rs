@@ -12,9 +12,6 @@ use prometheus_client::registry::Registry;
 
 use super::traffic::Traffic;
 
-/// Media type of what [`Metrics::render`] writes.
-pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
 /// Every metric of the process.
 pub struct Metrics {
     registry: Registry,

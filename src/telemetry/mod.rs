@@ -12,6 +12,7 @@
 //! | `facts` | which facts of a request a record holds |
 //! | `inputs` | what else its decision hung on |
 //! | `metrics`, `traffic`, `catalogue` | the metrics of `/metrics`, and their list |
+//! | `exposition` | the forms in which they are written |
 //! | `logs` | the program's own log |
 //! | `clock` | points in time as logs write them |
 
@@ -20,6 +21,7 @@ pub mod catalogue;
 pub mod clock;
 pub mod content;
 pub mod entry;
+pub mod exposition;
 pub mod facts;
 pub mod inputs;
 mod json;

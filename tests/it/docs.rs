@@ -209,8 +209,8 @@ fn every_command_in_the_pages_exists_with_its_flags() {
 fn metrics_page() -> String {
     let mut page = String::from(
         "# Metrics\n\n<!-- Generated from src/telemetry/ by tests/it/docs.rs; `ROUTEPLANE_UPDATE=1 cargo test --test it docs::` \
-         writes it anew. -->\n\n`GET /metrics` answers in the OpenMetrics text format, which Prometheus reads: to callers on this \
-         machine, and to holders\nof a client key elsewhere. Counts begin at 0 with each start.\n\n| metric | type | unit | labels | meaning |\n\
+         writes it anew. -->\n\n`GET /metrics` answers in OpenMetrics to those who ask for it, as Prometheus does, and in the text format of \
+         Prometheus to others:\nto callers on this machine, and to holders of a client key elsewhere. Counts begin at 0 with each start.\n\n| metric | type | unit | labels | meaning |\n\
          |---|---|---|---|---|\n",
     );
     for metric in catalogue::all() {

@@ -110,6 +110,29 @@ fn alerts_fire_where_they_should() {
     }
 }
 
+/// What a gateway says that has worked is as `promtool` wants it, which reads the older format.
+#[tokio::test]
+#[ignore = "needs promtool (Debian: apt-get install prometheus)"]
+async fn promtool_has_nothing_to_say_of_the_metrics() {
+    let mock = MockUpstream::start([Act::status(500), Act::Answer]).await;
+    let yaml = format!("{}retries: {{ attempts: 1 }}\n", providers(&[("up", "openai-chat", &mock)]));
+    let sandbox = Sandbox::with(&yaml).env("KEY_OF_up", &provider_key("up"));
+    let daemon = sandbox.start(&[]).await;
+    for status in [500, 200] {
+        Caller::Chat.ask(daemon.address, "up/m1", "hello", false).await.expect_status(status);
+    }
+    let answer = daemon.get("/metrics").await;
+    assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    std::fs::write(sandbox.path("metrics.txt"), &answer.body).unwrap();
+    let input = std::fs::File::open(sandbox.path("metrics.txt")).unwrap();
+    let ended = Command::new("promtool").args(["check", "metrics"]).stdin(input).output();
+    let ended = ended.expect("install promtool (Debian: apt-get install prometheus)");
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    let headers = [("accept", "application/openmetrics-text;version=1.0.0")];
+    let open = http_client::request(daemon.address, "GET", "/metrics", &headers, b"").await;
+    assert!(open.text().ends_with("# EOF\n"));
+}
+
 /// A Prometheus with the files of docs/observability scrapes the gateway, has the rules, and answers every panel of the
 /// dashboard.
 #[tokio::test]

@@ -252,7 +252,10 @@ async fn a_mirror_is_a_span_of_the_same_trace() {
     ask(&daemon, "@seen", false).await;
     let spans = collector.wait(&daemon, 3).await;
     let failed = spans.iter().find(|span| attributes(&span.attributes).contains_key("routeplane.mirror")).unwrap();
-    assert_has(failed, json!({ "error.type": "status", "gen_ai.usage.output_tokens": null }));
+    assert_has(
+        failed,
+        json!({ "error.type": "status", "http.response.status_code": 500, "gen_ai.usage.output_tokens": null }),
+    );
 }
 
 /// What the gateway says of itself goes to the collector: not what libraries say, and not what the export says.
@@ -417,7 +420,7 @@ async fn no_collector_is_no_reason_to_wait() {
     let nobody = format!("http://{}", crate::gateway::free_address());
     for url in [hanging.url(), refusing.url(), nobody] {
         let mock = MockUpstream::good().await;
-        let more = format!("telemetry: {{ otlp: {{ endpoint: \"{url}\", timeout: 1s, metrics: false }} }}\n");
+        let more = format!("telemetry: {{ otlp: {{ endpoint: \"{url}\", timeout: 1s }} }}\n");
         let (_sandbox, mut daemon) = start(&mock, &more, &[("OTEL_BSP_MAX_QUEUE_SIZE", "8")]).await;
         for _ in 0..20 {
             Caller::Chat.ask(daemon.address, "up/m1", "hello", false).await.expect_status(200);
@@ -430,6 +433,7 @@ async fn no_collector_is_no_reason_to_wait() {
         assert_eq!(daemon.metric("routeplane_telemetry_dropped_total{sink=\"queue\"}").await, 0.0);
         daemon.signal("TERM");
         assert_eq!(daemon.end().await, Some(0));
+        assert!(!daemon.log().contains("panicked"), "{}", daemon.log());
     }
 }
 
