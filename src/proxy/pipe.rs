@@ -13,6 +13,7 @@ use serde::de::IgnoredAny;
 use super::{estimate, recorded};
 use crate::wire::frame::{Decoder, Frame, FrameError, Framing};
 use crate::wire::ir::{Delta, Error, ErrorKind, Event, Usage};
+use crate::wire::loss::Losses;
 use crate::wire::{FrameKind, Head, Inbound, Outbound, StreamDecoder, StreamEncoder};
 
 /// Most bytes of one event of a stream. Images and encrypted reasoning come in one event.
@@ -393,6 +394,14 @@ impl Pipe {
     /// The model that the upstream says answers, and why it stopped.
     pub fn answered_by(&self) -> (Option<Box<str>>, Vec<Box<str>>) {
         (self.sight.model.clone(), self.sight.finishes.clone())
+    }
+
+    /// What the caller's protocol had no place for, of an answer that was translated.
+    pub fn losses(&self) -> Option<&Losses> {
+        match &self.way {
+            Way::Translate(translator) => Some(translator.encoder.losses()).filter(|losses| !losses.is_empty()),
+            Way::Relay(_) | Way::Opaque(_) => None,
+        }
     }
 
     /// The error that the stream ended with.

@@ -401,6 +401,9 @@ impl Drop for StreamBody {
         if let Some(half) = self.half.take() {
             half.ended(outcome, &account);
         }
+        if let Some(lost) = pipe.losses() {
+            self.entry.lost(lost);
+        }
         let (outcome, fault) = recorded::stream_end(pipe);
         self.entry.stream_ended(outcome, fault, self.sent, account);
     }

@@ -206,6 +206,18 @@ impl Entry {
         }
     }
 
+    /// What the translation of a stream could not carry, besides what its request lost. Its head has left long ago.
+    pub fn lost(&mut self, lost: &Losses) {
+        self.note(|record, _| {
+            if let Some(tried) = record.attempts.iter_mut().rfind(|tried| tried.end.is_none()) {
+                let room = MOST.saturating_sub(tried.losses.len());
+                let new = losses(lost).into_iter().filter(|loss| !tried.losses.contains(loss));
+                let new: Vec<Box<str>> = new.take(room).collect();
+                tried.losses.extend(new);
+            }
+        });
+    }
+
     /// A stream has ended, however it did.
     pub fn stream_ended(&mut self, outcome: Outcome, fault: Option<Fault>, bytes: u64, account: Account) {
         self.note(|record, _| {

@@ -151,3 +151,22 @@ async fn counts_in_schemas_of_googles_callers_are_numbers_elsewhere() {
     let list = &mock.only_request().request.json()["tools"][0]["function"]["parameters"]["properties"]["a"];
     assert_eq!((&list["minItems"], &list["items"]["maxLength"]), (&json!(2), &json!(9)));
 }
+
+/// The head of a stream has left before anybody knows what its answer loses; the record says it.
+#[tokio::test]
+async fn what_a_streamed_answer_loses_is_in_the_record() {
+    let chunks = [
+        chat_chunk(r#"{"role":"assistant","content":"see","annotations":[{"type":"url_citation"}]}"#, "null"),
+        chat_chunk("{}", "\"stop\""),
+        "[DONE]".to_owned(),
+    ];
+    let mock = MockUpstream::start([Act::script(move |_| sse(&chunks.each_ref().map(String::as_str)))]).await;
+    let gateway = Gateway::start(&providers(&[("up", "openai-chat", &mock)])).await;
+    let body =
+        json!({ "model": "up/m", "max_tokens": 9, "stream": true, "messages": [{ "role": "user", "content": "x" }] });
+    let answer = request(gateway.address, "POST", "/v1/messages", &[], body.to_string().as_bytes()).await;
+    assert!(!answer.expect_status(200).header("x-routeplane-losses").unwrap_or_default().contains("annotations"));
+    let record = crate::records::records(&gateway, 1).await.remove(0);
+    let losses = record["attempts"][0]["losses"].as_array().unwrap();
+    assert!(losses.contains(&json!("choices.message.annotations=dropped")), "{record:#}");
+}
