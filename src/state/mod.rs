@@ -139,13 +139,14 @@ fn collector(table: &RoutingTable, secrets: &Secrets<'_>) -> Result<Option<otlp:
     otlp::Settings::resolve(table.otlp.as_ref(), &headers, secrets.env, secrets.folder)
 }
 
-/// Connections for every connect timeout of the table, and for token services where one may be asked.
+/// The connections of before, and TLS where a provider or a token service is reached over it.
 fn pools(table: &RoutingTable, previous: Option<&Runtime>) -> Result<Pools, String> {
+    let pools = previous.map(|runtime| runtime.pools.clone()).unwrap_or_default();
     let asks_for_tokens = table.providers.iter().any(|provider| provider.identity.is_some());
-    let tls = asks_for_tokens || table.providers.iter().flat_map(|provider| &provider.endpoints).any(uses_tls);
-    let limits = table.settings.iter().map(|settings| settings.timeouts.connect);
-    let limits = limits.chain(asks_for_tokens.then_some(tokens::CONNECT));
-    previous.map(|runtime| runtime.pools.clone()).unwrap_or_default().with(limits, tls)
+    if asks_for_tokens || table.providers.iter().flat_map(|provider| &provider.endpoints).any(uses_tls) {
+        pools.prepare_tls()?;
+    }
+    Ok(pools)
 }
 
 fn uses_tls(endpoint: &Endpoint) -> bool {

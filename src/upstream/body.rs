@@ -7,16 +7,16 @@ use bytes::Bytes;
 use http::Response;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http_body::{Body as _, Frame};
-use hyper::body::Incoming;
 
 use super::coding::{self, Coding, Decoder};
 use super::demo::DemoBody;
+use super::lease::Leased;
 use super::tape::Tape;
 
 /// An answer's bytes, as they come.
 #[derive(Debug)]
 pub enum Body {
-    Http(Incoming),
+    Http(Leased),
     /// Compressed on its way here, though nobody asked for that.
     Compressed(Box<Compressed>),
     Demo(DemoBody),
@@ -29,7 +29,7 @@ pub enum Body {
 /// A body that is decoded while it is read.
 #[derive(Debug)]
 pub struct Compressed {
-    incoming: Incoming,
+    incoming: Leased,
     decoder: Decoder,
     /// Received and not decoded yet.
     input: Bytes,
@@ -48,7 +48,7 @@ pub enum Broken {
 
 /// An answer with a body to read. Headers that speak of compressed bytes go where the compression goes; a coding that is
 /// not known stays, with its header.
-pub fn readable(response: Response<Incoming>) -> Response<Body> {
+pub fn readable(response: Response<Leased>) -> Response<Body> {
     let Ok(Some(coding)) = coding::of(response.headers()) else { return response.map(Body::Http) };
     let Ok(decoder) = Decoder::new(coding) else { return response.map(Body::Http) };
     let mut response =
@@ -92,7 +92,7 @@ impl http_body::Body for Body {
     }
 }
 
-fn poll_incoming(incoming: &mut Incoming, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+fn poll_incoming(incoming: &mut Leased, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
     Pin::new(incoming)
         .poll_frame(cx)
         .map(|frame| frame.map(|frame| frame.map_err(|error| Broken::Connection(text(&error)))))

@@ -2,53 +2,53 @@
 //!
 //! One connection carries one answer at a time. HTTP/2 would share flow control between streams, so that a few callers
 //! that stop reading freeze the others.
+//!
+//! The pool stands on hyper's connections. hyper-util's own pool took a tenth of all instructions of a small call: it hashes
+//! an origin three times, formats a `Host`, and starts a task for each answer.
 
 use std::collections::HashMap;
-use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
+use http::uri::Scheme;
 use http::{Request, Response, Uri};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
-use hyper_rustls::{ConfigBuilderExt, HttpsConnector};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
-use hyper_util::client::legacy::connect::{Connect, HttpConnector};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tower_service::Service;
 
 use super::body::text;
+use super::connect::{self, Plain, Tls};
+use super::lease::Leased;
+use super::origin::{IDLE, Origin, Sender};
 use super::patient::{BoxError, Patient};
 use super::pieces::Pieces;
-use crate::provider::metadata;
-
-/// Below the shortest idle limit of the providers, so that it is us who close.
-const IDLE: Duration = Duration::from_secs(30);
-const IDLE_PER_HOST: usize = 1024;
-const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
-
-type Connector = HttpConnector<Names>;
-type PlainClient = Client<Timed<Connector>, RequestBody>;
-type TlsClient = Client<Timed<HttpsConnector<Connector>>, RequestBody>;
 
 /// Every upstream connection. Shared by all generations, so that a reload closes none.
-///
-/// The pools are kept by connect timeout; within one, hyper keeps hosts apart.
-#[derive(Clone, Default)]
-pub struct Pools {
-    plain: HashMap<Duration, PlainClient>,
+#[derive(Clone)]
+pub struct Pools(Arc<Shared>);
+
+struct Shared {
+    plain: Plain,
     /// Only where some provider is reached over TLS: reading the system's roots costs memory.
-    tls: HashMap<Duration, TlsClient>,
-    tls_config: Option<rustls::ClientConfig>,
+    tls: OnceLock<Tls>,
+    origins: ArcSwap<Origins>,
+    /// Whether somebody closes what rests for too long.
+    swept: AtomicBool,
+}
+
+/// By authority.
+#[derive(Clone, Default)]
+struct Origins {
+    plain: HashMap<Box<str>, Arc<Origin>>,
+    tls: HashMap<Box<str>, Arc<Origin>>,
 }
 
 /// What a request carries.
-enum RequestBody {
+pub(super) enum RequestBody {
     Pieces(Pieces),
     /// Boxed: it is rare, and hyper keeps room for many requests.
     Upload(Box<Patient<Incoming>>),
@@ -95,26 +95,33 @@ pub enum SendError {
     Broken(String),
 }
 
+impl Default for Pools {
+    fn default() -> Pools {
+        let shared = Shared {
+            plain: connect::plain(),
+            tls: OnceLock::new(),
+            origins: ArcSwap::default(),
+            swept: AtomicBool::new(false),
+        };
+        Pools(Arc::new(shared))
+    }
+}
+
 impl Pools {
-    /// These pools, and one for each of `connect_timeouts`. TLS roots are read once, when something first needs them.
+    /// Makes TLS possible. Its roots are read once, when something first needs them.
     ///
     /// # Errors
     /// TLS cannot be set up.
-    pub fn with(&self, connect_timeouts: impl IntoIterator<Item = Duration>, tls: bool) -> Result<Pools, String> {
-        let mut pools = self.clone();
-        if tls && pools.tls_config.is_none() {
-            pools.tls_config = Some(tls_config()?);
+    pub fn prepare_tls(&self) -> Result<(), String> {
+        if self.0.tls.get().is_none() {
+            let tls = connect::tls()?;
+            // Whoever was quicker made the same.
+            let _ = self.0.tls.set(tls);
         }
-        for limit in connect_timeouts {
-            pools.plain.entry(limit).or_insert_with(|| client(Timed { inner: http_connector(), limit }));
-            if let Some(config) = &pools.tls_config {
-                pools.tls.entry(limit).or_insert_with(|| client(Timed { inner: tls_connector(config), limit }));
-            }
-        }
-        Ok(pools)
+        Ok(())
     }
 
-    /// Sends a request and waits for the head of the answer.
+    /// Sends a request and waits for the head of the answer; a new connection may take `connect_timeout`.
     ///
     /// # Errors
     /// No connection, or one that broke before an answer came.
@@ -122,7 +129,7 @@ impl Pools {
         &self,
         request: Request<Pieces>,
         connect_timeout: Duration,
-    ) -> Result<Response<Incoming>, SendError> {
+    ) -> Result<Response<Leased>, SendError> {
         self.exchange(request.map(RequestBody::Pieces), connect_timeout).await
     }
 
@@ -134,162 +141,128 @@ impl Pools {
         &self,
         request: Request<Patient<Incoming>>,
         connect_timeout: Duration,
-    ) -> Result<Response<Incoming>, SendError> {
+    ) -> Result<Response<Leased>, SendError> {
         self.exchange(request.map(|body| RequestBody::Upload(Box::new(body))), connect_timeout).await
     }
 
     async fn exchange(
         &self,
-        request: Request<RequestBody>,
+        mut request: Request<RequestBody>,
         connect_timeout: Duration,
-    ) -> Result<Response<Incoming>, SendError> {
-        let answer = if request.uri().scheme() == Some(&http::uri::Scheme::HTTPS) {
-            self.tls.get(&connect_timeout).map(|client| client.request(request))
-        } else {
-            self.plain.get(&connect_timeout).map(|client| client.request(request))
+    ) -> Result<Response<Leased>, SendError> {
+        let origin = self.origin(request.uri())?;
+        origin.place(&mut request);
+        loop {
+            let (mut sender, used) = match origin.take() {
+                Some(sender) => (sender, true),
+                None => Box::pin(self.free(&origin, connect_timeout)).await?,
+            };
+            match sender.try_send_request(request).await {
+                Ok(response) => return Ok(Leased::by(sender, origin, response)),
+                // The upstream has closed a connection that rested, at the moment in which it was taken: nothing was sent.
+                Err(mut error) => match error.take_message().filter(|_| used) {
+                    Some(unsent) => request = unsent,
+                    None => return Err(SendError::Broken(text(&error.into_error()))),
+                },
+            }
+        }
+    }
+
+    /// The connection that is free first, a new one or one that has carried something.
+    async fn free(&self, origin: &Arc<Origin>, limit: Duration) -> Result<(Sender, bool), SendError> {
+        let mut freed = origin.wait();
+        let mut opening = Box::pin(self.open(origin, limit)?);
+        tokio::select! {
+            biased;
+            Ok(sender) = &mut freed => {
+                // The new one is for the next request, so that none was opened for nothing.
+                let origin = Arc::clone(origin);
+                tokio::spawn(async move {
+                    if let Ok(sender) = opening.await {
+                        origin.give(sender);
+                    }
+                });
+                Ok((sender, true))
+            }
+            opened = &mut opening => {
+                freed.close();
+                if let Ok(other) = freed.try_recv() {
+                    origin.give(other);
+                }
+                opened.map(|sender| (sender, false))
+            }
+        }
+    }
+
+    fn open(
+        &self,
+        origin: &Origin,
+        limit: Duration,
+    ) -> Result<impl Future<Output = Result<Sender, SendError>> + Send + use<>, SendError> {
+        self.sweep();
+        let address = origin.address.clone();
+        let is_tls = address.scheme() == Some(&Scheme::HTTPS);
+        let plain = self.0.plain.clone();
+        let tls = self.0.tls.get().filter(|_| is_tls).cloned();
+        if is_tls && tls.is_none() {
+            return Err(SendError::Connect("this target was not prepared for".to_owned()));
+        }
+        Ok(async move {
+            match tls {
+                Some(tls) => connect::open(tls, address, limit).await,
+                None => connect::open(plain, address, limit).await,
+            }
+        })
+    }
+
+    /// The origin of an address.
+    fn origin(&self, uri: &Uri) -> Result<Arc<Origin>, SendError> {
+        let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
+            return Err(SendError::Connect(format!("`{uri}` is no address")));
         };
-        match answer {
-            Some(answer) => answer.await.map_err(|error| classify(&error)),
-            None => Err(SendError::Connect("this target was not prepared for".to_owned())),
+        let is_tls = *scheme == Scheme::HTTPS;
+        let known = self.0.origins.load();
+        let known = if is_tls { &known.tls } else { &known.plain };
+        if let Some(origin) = known.get(authority.as_str()) {
+            return Ok(Arc::clone(origin));
         }
+        let new = Arc::new(Origin::new(scheme.clone(), authority)?);
+        let mut found = Arc::clone(&new);
+        self.0.origins.rcu(|origins| {
+            let mut origins = Origins::clone(origins);
+            let of_scheme = if is_tls { &mut origins.tls } else { &mut origins.plain };
+            found = Arc::clone(of_scheme.entry(authority.as_str().into()).or_insert_with(|| Arc::clone(&new)));
+            origins
+        });
+        Ok(found)
     }
-}
 
-fn classify(error: &hyper_util::client::legacy::Error) -> SendError {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(inner) = cause {
-        if let Some(Late(timeout)) = inner.downcast_ref::<Late>() {
-            return SendError::ConnectTimeout(*timeout);
+    /// Sees to it that connections which rest for too long are closed, for as long as anybody has these pools.
+    fn sweep(&self) {
+        if self.0.swept.swap(true, Ordering::Relaxed) {
+            return;
         }
-        cause = inner.source();
-    }
-    if error.is_connect() { SendError::Connect(text(error)) } else { SendError::Broken(text(error)) }
-}
-
-fn http_connector() -> Connector {
-    let mut http = HttpConnector::new_with_resolver(Names(GaiResolver::new()));
-    http.enforce_http(false);
-    http.set_nodelay(true);
-    http.set_keepalive(Some(TCP_KEEPALIVE));
-    http
-}
-
-fn tls_connector(config: &rustls::ClientConfig) -> HttpsConnector<Connector> {
-    hyper_rustls::HttpsConnectorBuilder::new()
-        .with_tls_config(config.clone())
-        .https_only()
-        .enable_http1()
-        .wrap_connector(http_connector())
-}
-
-fn client<C>(connector: C) -> Client<C, RequestBody>
-where
-    C: Connect + Clone,
-{
-    Client::builder(TokioExecutor::new())
-        .pool_idle_timeout(IDLE)
-        .pool_max_idle_per_host(IDLE_PER_HOST)
-        .pool_timer(TokioTimer::new())
-        .timer(TokioTimer::new())
-        .build(connector)
-}
-
-/// The system's roots; the embedded ones where the system has none (a container from scratch).
-fn tls_config() -> Result<rustls::ClientConfig, String> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = || {
-        rustls::ClientConfig::builder_with_provider(provider.clone())
-            .with_safe_default_protocol_versions()
-            .map_err(|error| format!("TLS cannot be set up: {error}"))
-    };
-    let config = match builder()?.with_native_roots() {
-        Ok(native) => native.with_no_client_auth(),
-        Err(_) => builder()?.with_webpki_roots().with_no_client_auth(),
-    };
-    Ok(config)
-}
-
-/// Looks up names. What a name leads to is only known here, and only now: no name leads to a metadata service, whatever its
-/// spelling (`2852039166` is a name, too, and an address to the system).
-#[derive(Clone)]
-struct Names(GaiResolver);
-
-impl Service<Name> for Names {
-    type Response = std::vec::IntoIter<SocketAddr>;
-    type Error = std::io::Error;
-    type Future = Pin<Box<dyn Future<Output = std::io::Result<Self::Response>> + Send>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        self.0.poll_ready(cx)
-    }
-
-    fn call(&mut self, name: Name) -> Self::Future {
-        let lookup = self.0.call(name);
-        Box::pin(async move {
-            let allowed: Vec<SocketAddr> =
-                lookup.await?.filter(|address| !metadata::is_address(address.ip())).collect();
-            if allowed.is_empty() {
-                return Err(std::io::Error::other(
-                    "the name leads to a cloud's metadata service, where no provider may be",
-                ));
+        let pools = Arc::downgrade(&self.0);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(IDLE).await;
+                let Some(shared) = pools.upgrade() else { return };
+                shared.close_old();
             }
-            Ok(allowed.into_iter())
-        })
+        });
     }
 }
 
-/// A connector with a limit over TCP and TLS together.
-#[derive(Clone)]
-struct Timed<C> {
-    inner: C,
-    limit: Duration,
-}
-
-/// The connect timeout, as a cause inside hyper's error.
-#[derive(Debug, thiserror::Error)]
-#[error("connecting took longer than {} ms", .0.as_millis())]
-struct Late(Duration);
-
-impl<C> Service<Uri> for Timed<C>
-where
-    C: Service<Uri>,
-    C::Error: Into<BoxError>,
-    C::Response: Send,
-    C::Future: Send + 'static,
-{
-    type Response = C::Response;
-    type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<C::Response, BoxError>> + Send>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.inner.poll_ready(cx).map_err(Into::into)
-    }
-
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        let limit = self.limit;
-        let connecting = self.inner.call(uri);
-        Box::pin(async move {
-            match tokio::time::timeout(limit, connecting).await {
-                Ok(stream) => stream.map_err(Into::into),
-                Err(_) => Err(Late(limit).into()),
-            }
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn no_name_leads_to_a_metadata_service() {
-        let look_up = async |name: &str| Names(GaiResolver::new()).call(name.parse().unwrap()).await;
-        // The system takes numbers for addresses, in every base.
-        for name in ["2852039166", "0xa9fea9fe", "0251.0376.0251.0376", "169.254.43518"] {
-            let problem = look_up(name).await.err().unwrap_or_else(|| panic!("{name} is let through"));
-            assert!(problem.to_string().contains("metadata service"), "{name}: {problem}");
-        }
-        let own: Vec<SocketAddr> = look_up("2130706433").await.unwrap().collect();
-        assert!(own.iter().any(|address| address.ip().is_loopback()), "{own:?}");
+impl Shared {
+    /// Closes what has rested for too long, and forgets origins without connections.
+    fn close_old(&self) {
+        // Nobody else has an origin of which there is one reference.
+        let is_left = |origin: &mut Arc<Origin>| !origin.close_old() || Arc::strong_count(origin) > 2;
+        self.origins.rcu(|origins| {
+            let mut origins = Origins::clone(origins);
+            origins.plain.retain(|_, origin| is_left(origin));
+            origins.tls.retain(|_, origin| is_left(origin));
+            origins
+        });
     }
 }

@@ -121,7 +121,7 @@ async fn send(
 ) -> Result<Result<Response<upstream::Body>, SendError>, Error> {
     let (mut parts, ()) = head.into_parts();
     let pools = &live.runtime.pools;
-    let readable = |sent: Result<Response<Incoming>, SendError>| sent.map(upstream::body::readable);
+    let readable = |sent: Result<Response<upstream::Leased>, SendError>| sent.map(upstream::body::readable);
     if !asked.object.deed.sends() {
         return Ok(readable(pools.send(Request::from_parts(parts, Pieces::default()), timeouts.connect).await));
     }
