@@ -1,8 +1,8 @@
 //! The body of a streamed answer: reads the upstream, runs the pipe, and writes merged frames.
 //!
 //! hyper flushes each body frame by itself, so a stream of twenty events that arrived together would leave in twenty
-//! system calls. While data is in hand the body therefore yields to the tasks that are ready now, a few times, and then
-//! emits everything as one frame. It waits for no timer and no network: an event that arrives alone leaves alone.
+//! system calls. The body therefore takes everything that the upstream has sent by now, and emits it as one frame. It waits
+//! for no timer and no network: an event that arrives alone leaves alone.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -31,8 +31,6 @@ use crate::wire::ir::{Error, ErrorKind};
 
 /// Most bytes of one merged frame.
 const MERGED: usize = 16 << 10;
-/// How often in a row a body with data in hand lets other tasks run in vain before it writes.
-const YIELDS: u8 = 4;
 /// How long a complete stream may wait for the end of its bytes, so that the connection can be used again.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -40,7 +38,6 @@ const LINGER: Duration = Duration::from_secs(1);
 /// upstream's work with it.
 pub struct StreamBody {
     stream: Opened,
-    yields: u8,
     idle: Idle,
     record: StreamRecord,
     /// What the request takes, by estimate, where the upstream has not reported it by now.
@@ -162,29 +159,13 @@ pub async fn open(upstream: upstream::Body, pipe: Pipe, idle: Duration) -> Opene
         }
     }
     opened.committed = matches!(opened.pipe.progress(), Progress::Content | Progress::Complete);
-    let mut yields = 0;
-    while opened.committed && !opened.ended && opened.out.len() < MERGED && yields < YIELDS && !opened.pipe.has_failed()
-    {
-        let advanced = std::future::poll_fn(|cx| Poll::Ready(opened.advance(cx).is_ready())).await;
-        yields = if advanced { 0 } else { yields + 1 };
-        if !advanced {
-            let_others_run().await;
+    while opened.committed && !opened.ended && opened.out.len() < MERGED && !opened.pipe.has_failed() {
+        let more = std::future::poll_fn(|cx| Poll::Ready(opened.advance(cx).is_ready())).await;
+        if !more {
+            break;
         }
     }
     opened
-}
-
-/// Returns once every task that is ready now has run.
-async fn let_others_run() {
-    let mut yielded = false;
-    std::future::poll_fn(|cx| {
-        if std::mem::replace(&mut yielded, true) {
-            return Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 impl Opened {
@@ -237,10 +218,8 @@ impl StreamBody {
         prompt: Option<u64>,
         credential: Option<Arc<Credential>>,
     ) -> StreamBody {
-        // What was opened has waited for others already: it is written at once.
         let mut body = StreamBody {
             stream,
-            yields: YIELDS,
             idle: Idle::new(timeouts, deadline),
             record,
             prompt,
@@ -302,7 +281,6 @@ impl StreamBody {
     /// As [`Opened::advance`], with an eye on the time.
     fn advance(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         std::task::ready!(self.stream.advance(cx));
-        self.yields = 0;
         self.idle.last_data = Instant::now();
         match self.stream.pipe.progress() {
             Progress::Failed(_) => self.end_failed(),
@@ -313,7 +291,6 @@ impl StreamBody {
     }
 
     fn flush(&mut self) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        self.yields = 0;
         let piece = self.stream.out.take();
         self.record.written(piece.len());
         self.sent += piece.len() as u64;
@@ -353,12 +330,7 @@ impl http_body::Body for StreamBody {
                 continue;
             }
             if !this.stream.out.is_empty() {
-                if this.yields == YIELDS {
-                    return this.flush();
-                }
-                this.yields += 1;
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
+                return this.flush();
             }
             match std::task::ready!(this.idle.poll(cx)) {
                 Passed::Limit(error) => this.expire(error),

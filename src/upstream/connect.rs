@@ -8,15 +8,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Uri;
-use hyper::client::conn::http1;
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
 use tower_service::Service;
-use tracing::debug;
 
 use super::body::text;
-use super::origin::Sender;
+use super::connection::Connection;
 use super::patient::BoxError;
 use super::pool::SendError;
 use crate::provider::metadata;
@@ -59,24 +57,16 @@ pub(super) fn tls() -> Result<Tls, String> {
 ///
 /// # Errors
 /// No connection, or none in time.
-pub(super) async fn open<C>(connector: C, address: Uri, limit: Duration) -> Result<Sender, SendError>
+pub(super) async fn open<C>(connector: C, address: Uri, limit: Duration) -> Result<Connection, SendError>
 where
     C: Service<Uri>,
-    C::Response: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+    C::Response: hyper::rt::Read + hyper::rt::Write + Unpin + Send + Sync + 'static,
     C::Error: Into<BoxError>,
 {
     let opened = tokio::time::timeout(limit, reach(connector, address)).await;
     let stream = opened.map_err(|_| SendError::ConnectTimeout(limit))?;
     let stream = stream.map_err(|error| SendError::Connect(text(&*error)))?;
-    let (mut sender, connection) =
-        http1::handshake(stream).await.map_err(|error| SendError::Connect(text(&error)))?;
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            debug!(error = %text(&error), "an upstream connection ended");
-        }
-    });
-    sender.ready().await.map_err(|error| SendError::Connect(text(&error)))?;
-    Ok(sender)
+    Connection::over(stream).await.map_err(|error| SendError::Connect(text(&error)))
 }
 
 async fn reach<C>(mut connector: C, address: Uri) -> Result<C::Response, BoxError>

@@ -1,18 +1,22 @@
 //! A connection that carries an answer: it is free when the answer has been read, or when it turns out that it never will.
 
-use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::origin::{Origin, Sender};
+use super::connection::{Connection, quietly};
+use super::origin::Origin;
 
-/// The bytes of an answer, and the connection that they come by.
+/// How long the end of an answer whose last bytes nobody wants is waited for.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// The bytes of an answer, and the connection that they come by, which is driven by who reads them.
 #[derive(Debug)]
 pub struct Leased {
     incoming: Incoming,
@@ -22,25 +26,25 @@ pub struct Leased {
 
 #[derive(Debug)]
 struct Lease {
-    sender: Sender,
+    connection: Connection,
     origin: Arc<Origin>,
 }
 
 impl Lease {
-    /// The connection is for the next request. It says so itself, as a rule by the time that its last byte is read.
+    /// The connection is for the next request, as soon as it can take one.
     fn end(self) {
-        let Lease { mut sender, origin } = self;
-        if sender.is_ready() {
-            return origin.give(sender);
+        let Lease { mut connection, origin } = self;
+        if connection.is_ready() || connection.is_free() {
+            return origin.give(connection);
         }
-        if sender.is_closed() {
+        if connection.has_ended() {
             return;
         }
         // Without a runtime there are no connections any more.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
-                if poll_fn(|cx| sender.poll_ready(cx)).await.is_ok() {
-                    origin.give(sender);
+                if tokio::time::timeout(LINGER, connection.freed()).await == Ok(true) {
+                    origin.give(connection);
                 }
             });
         }
@@ -49,8 +53,8 @@ impl Lease {
 
 impl Leased {
     /// An answer that came by this connection.
-    pub(super) fn by(sender: Sender, origin: Arc<Origin>, response: Response<Incoming>) -> Response<Leased> {
-        let mut response = response.map(|incoming| Leased { incoming, lease: Some(Lease { sender, origin }) });
+    pub(super) fn by(connection: Connection, origin: Arc<Origin>, response: Response<Incoming>) -> Response<Leased> {
+        let mut response = response.map(|incoming| Leased { incoming, lease: Some(Lease { connection, origin }) });
         response.body_mut().end_if_read();
         response
     }
@@ -81,12 +85,18 @@ impl Body for Leased {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let this = self.get_mut();
-        let frame = ready!(Pin::new(&mut this.incoming).poll_frame(cx));
-        match frame {
-            None => this.end(),
-            Some(_) => this.end_if_read(),
+        // What was read with what came before is there already.
+        let mut frame = Pin::new(&mut this.incoming).poll_frame(&mut quietly());
+        if let (Poll::Pending, Some(lease)) = (&frame, &mut this.lease) {
+            lease.connection.drive(cx);
+            frame = Pin::new(&mut this.incoming).poll_frame(&mut quietly());
         }
-        Poll::Ready(frame)
+        match &frame {
+            Poll::Ready(None) => this.end(),
+            Poll::Ready(Some(_)) => this.end_if_read(),
+            Poll::Pending => {}
+        }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

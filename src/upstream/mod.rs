@@ -7,6 +7,7 @@
 pub mod body;
 pub mod coding;
 mod connect;
+mod connection;
 pub mod demo;
 pub mod lease;
 mod origin;

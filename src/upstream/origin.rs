@@ -6,19 +6,16 @@ use std::time::Duration;
 
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Request, Uri};
-use hyper::client::conn::http1::SendRequest;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::connection::Connection;
 use super::pool::{RequestBody, SendError};
 
 /// How long a connection may rest. Below the shortest idle limit of the providers, so that it is us who close.
 pub(super) const IDLE: Duration = Duration::from_secs(30);
 /// Most connections that rest.
 const RESTING: usize = 1024;
-
-/// One end of a connection: takes one request at a time.
-pub(super) type Sender = SendRequest<RequestBody>;
 
 /// Where requests go, and the connections there.
 #[derive(Debug)]
@@ -36,12 +33,12 @@ struct State {
     /// Oldest first. The newest is taken, so that those which are not needed grow old and are closed.
     resting: VecDeque<Resting>,
     /// Whoever has found none that rests. What is free first is theirs, be it new or used.
-    waiting: VecDeque<oneshot::Sender<Sender>>,
+    waiting: VecDeque<oneshot::Sender<Connection>>,
 }
 
 #[derive(Debug)]
 struct Resting {
-    sender: Sender,
+    connection: Connection,
     since: Instant,
 }
 
@@ -69,19 +66,18 @@ impl Origin {
     }
 
     /// The connection that has rested shortest.
-    pub(super) fn take(&self) -> Option<Sender> {
-        let mut state = self.lock();
-        while let Some(Resting { sender, since }) = state.resting.pop_back() {
-            // What the upstream has closed meanwhile is not ready.
-            if sender.is_ready() && since.elapsed() < IDLE {
-                return Some(sender);
+    pub(super) fn take(&self) -> Option<Connection> {
+        loop {
+            let Resting { mut connection, since } = self.lock().resting.pop_back()?;
+            // What the upstream has closed meanwhile is not free.
+            if since.elapsed() < IDLE && connection.is_free() {
+                return Some(connection);
             }
         }
-        None
     }
 
     /// The next connection that is free.
-    pub(super) fn wait(&self) -> oneshot::Receiver<Sender> {
+    pub(super) fn wait(&self) -> oneshot::Receiver<Connection> {
         let (waiting, free) = oneshot::channel();
         let mut state = self.lock();
         // Those whose requests have ended, or have got a connection of their own.
@@ -91,7 +87,7 @@ impl Origin {
     }
 
     /// A connection that is free: for who waits longest, or to rest.
-    pub(super) fn give(&self, mut sender: Sender) {
+    pub(super) fn give(&self, mut connection: Connection) {
         loop {
             let waiting = {
                 let mut state = self.lock();
@@ -99,15 +95,15 @@ impl Origin {
                     Some(waiting) => waiting,
                     None => {
                         if state.resting.len() < RESTING {
-                            state.resting.push_back(Resting { sender, since: Instant::now() });
+                            state.resting.push_back(Resting { connection, since: Instant::now() });
                         }
                         return;
                     }
                 }
             };
-            match waiting.send(sender) {
+            match waiting.send(connection) {
                 Ok(()) => return,
-                Err(unwanted) => sender = unwanted,
+                Err(unwanted) => connection = unwanted,
             }
         }
     }
@@ -115,7 +111,7 @@ impl Origin {
     /// Closes what has rested for too long. Whether nothing is left.
     pub(super) fn close_old(&self) -> bool {
         let mut state = self.lock();
-        state.resting.retain(|resting| resting.since.elapsed() < IDLE && !resting.sender.is_closed());
+        state.resting.retain_mut(|resting| resting.since.elapsed() < IDLE && resting.connection.is_free());
         state.resting.is_empty()
     }
 
@@ -148,25 +144,18 @@ mod tests {
         assert_eq!(head(&origin(Scheme::HTTP, "u:p@h:80"), "http://u:p@h:80/v1"), "/v1 h");
     }
 
-    /// A connection whose other end is read by nobody.
-    async fn connection() -> (Sender, tokio::task::JoinHandle<hyper::Result<()>>) {
+    /// A connection, and its other end, which nobody reads.
+    async fn connection() -> (Connection, tokio::io::DuplexStream) {
         let (near, far) = tokio::io::duplex(1 << 10);
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(near)).await.unwrap();
-        let task = tokio::spawn(async move {
-            let _far = far;
-            connection.await
-        });
-        sender.ready().await.unwrap();
-        (sender, task)
+        (Connection::over(hyper_util::rt::TokioIo::new(near)).await.unwrap(), far)
     }
 
     #[tokio::test(start_paused = true)]
     async fn connections_rest_in_order_and_not_for_long() {
         let origin = origin(Scheme::HTTP, "up:80");
         assert!(origin.take().is_none());
-        let (first, _first) = connection().await;
-        let (second, second_task) = connection().await;
+        let (first, _far) = connection().await;
+        let (second, far) = connection().await;
         origin.give(first);
         tokio::time::advance(IDLE - Duration::from_secs(1)).await;
         origin.give(second);
@@ -174,8 +163,7 @@ mod tests {
         origin.give(newest);
         tokio::time::advance(Duration::from_secs(2)).await;
         assert!(!origin.close_old(), "the newer one may stay");
-        second_task.abort();
-        let _ = second_task.await;
+        drop(far);
         assert!(origin.take().is_none(), "the newer one is closed, the older one too old");
         assert!(origin.close_old());
     }
@@ -185,8 +173,8 @@ mod tests {
         let origin = origin(Scheme::HTTP, "up:80");
         let (left, mut waits) = (origin.wait(), origin.wait());
         drop(left);
-        let (sender, _task) = connection().await;
-        origin.give(sender);
+        let (connection, _far) = connection().await;
+        origin.give(connection);
         assert!(waits.try_recv().is_ok(), "it was given to nobody");
         assert!(origin.take().is_none());
     }

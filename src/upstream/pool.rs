@@ -4,7 +4,7 @@
 //! that stop reading freeze the others.
 //!
 //! The pool stands on hyper's connections. hyper-util's own pool took a tenth of all instructions of a small call: it hashes
-//! an origin three times, formats a `Host`, and starts a task for each answer.
+//! an origin three times, formats a `Host`, and starts a task for each answer; and its connections have tasks of their own.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -22,8 +22,9 @@ use hyper::body::Incoming;
 
 use super::body::text;
 use super::connect::{self, Plain, Tls};
+use super::connection::Connection;
 use super::lease::Leased;
-use super::origin::{IDLE, Origin, Sender};
+use super::origin::{IDLE, Origin};
 use super::patient::{BoxError, Patient};
 use super::pieces::Pieces;
 
@@ -153,12 +154,12 @@ impl Pools {
         let origin = self.origin(request.uri())?;
         origin.place(&mut request);
         loop {
-            let (mut sender, used) = match origin.take() {
-                Some(sender) => (sender, true),
+            let (mut connection, used) = match origin.take() {
+                Some(connection) => (connection, true),
                 None => Box::pin(self.free(&origin, connect_timeout)).await?,
             };
-            match sender.try_send_request(request).await {
-                Ok(response) => return Ok(Leased::by(sender, origin, response)),
+            match connection.exchange(request).await {
+                Ok(response) => return Ok(Leased::by(connection, origin, response)),
                 // The upstream has closed a connection that rested, at the moment in which it was taken: nothing was sent.
                 Err(mut error) => match error.take_message().filter(|_| used) {
                     Some(unsent) => request = unsent,
@@ -169,27 +170,27 @@ impl Pools {
     }
 
     /// The connection that is free first, a new one or one that has carried something.
-    async fn free(&self, origin: &Arc<Origin>, limit: Duration) -> Result<(Sender, bool), SendError> {
+    async fn free(&self, origin: &Arc<Origin>, limit: Duration) -> Result<(Connection, bool), SendError> {
         let mut freed = origin.wait();
         let mut opening = Box::pin(self.open(origin, limit)?);
         tokio::select! {
             biased;
-            Ok(sender) = &mut freed => {
+            Ok(connection) = &mut freed => {
                 // The new one is for the next request, so that none was opened for nothing.
                 let origin = Arc::clone(origin);
                 tokio::spawn(async move {
-                    if let Ok(sender) = opening.await {
-                        origin.give(sender);
+                    if let Ok(connection) = opening.await {
+                        origin.give(connection);
                     }
                 });
-                Ok((sender, true))
+                Ok((connection, true))
             }
             opened = &mut opening => {
                 freed.close();
                 if let Ok(other) = freed.try_recv() {
                     origin.give(other);
                 }
-                opened.map(|sender| (sender, false))
+                opened.map(|connection| (connection, false))
             }
         }
     }
@@ -198,7 +199,7 @@ impl Pools {
         &self,
         origin: &Origin,
         limit: Duration,
-    ) -> Result<impl Future<Output = Result<Sender, SendError>> + Send + use<>, SendError> {
+    ) -> Result<impl Future<Output = Result<Connection, SendError>> + Send + use<>, SendError> {
         self.sweep();
         let address = origin.address.clone();
         let is_tls = address.scheme() == Some(&Scheme::HTTPS);
