@@ -53,10 +53,10 @@ const KEPT_TO: &[(&str, &[&str])] = &[
     ("regex", &["src/pattern.rs"]),
     ("miette", &["src/diagnostic/render.rs"]),
     ("notify", &["src/live/watch.rs"]),
-    ("arc_swap", &["src/live/mod.rs", "src/state/tokens/mod.rs", "src/telemetry/otlp/logs.rs"]),
+    ("arc_swap", &["src/live/mod.rs", "src/state/tokens/mod.rs", "src/telemetry/otlp/logs.rs", "src/upstream/pool.rs"]),
     ("sd_notify", &["src/live/status.rs"]),
     ("aws_sigv4", &["src/state/tokens/aws/sign.rs"]),
-    ("hyper_util", &["src/cli/init/probe.rs", "src/upstream/pool.rs", "src/proxy/server.rs"]),
+    ("hyper_util", &["src/cli/init/probe.rs", "src/upstream/connect.rs", "src/proxy/server.rs"]),
     (
         "opentelemetry",
         &["src/telemetry/otlp/export.rs", "src/telemetry/otlp/logs.rs", "src/telemetry/otlp/measures.rs"],
