@@ -93,6 +93,7 @@ async fn a_gateway_that_would_call_itself_does_not_start() {
 async fn the_first_request_that_is_printed_works() {
     let model = async |sandbox: Sandbox| {
         let daemon = sandbox.start(&[]).await;
+        daemon.until("the first request is printed", async |daemon| daemon.stdout().contains("\"model\":\"")).await;
         let printed = daemon.stdout();
         let model = printed.split("\"model\":\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
         (model, printed, daemon.log())
