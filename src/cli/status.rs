@@ -75,6 +75,14 @@ fn describe(status: &Value) -> String {
     }));
     let tokens = status.pointer("/tokens").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     lines.extend(tokens.iter().filter_map(token));
+    if let Some(subjects) = status.pointer("/limited_subjects").and_then(Value::as_u64).filter(|count| *count > 0) {
+        lines.push(format!("  limits      {subjects} subjects are counted"));
+    }
+    let ended = status.pointer("/ended_keys").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    lines.extend(ended.iter().map(|key| {
+        let part = |name: &str| key.get(name).and_then(Value::as_str).unwrap_or_default();
+        format!("  key         `{}` {}", part("key"), part("why"))
+    }));
     if status.pointer("/drift") == Some(&Value::Bool(true)) {
         lines.push(format!("  refused     the file as it is since {}:", text("/desired/since")));
         lines.extend(findings(status.pointer("/last_error")).into_iter().map(|line| format!("    {line}")));

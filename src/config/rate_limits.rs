@@ -33,12 +33,14 @@ fn limit(entry: &RateLimitEntry, keys: &[KeyEntry], diagnostics: &mut Diagnostic
         return None;
     }
     warn_of_windows(entry, &rates, diagnostics);
+    let unpriced = unpriced(entry, diagnostics);
     let scope: Box<[(Subject, Wanted)]> = scope.into_iter().collect::<Option<_>>()?;
     warn_of_keys(entry, &scope, keys, diagnostics);
     Some(RateLimit {
         name: entry.name.value.as_str().into(),
         scope,
         priority: entry.priority.map(|priority| priority.value),
+        unpriced: unpriced?,
         rates: rates.into_iter().collect::<Option<_>>()?,
     })
 }
@@ -155,6 +157,17 @@ fn rate(resource: Resource, entry: &RateEntry, diagnostics: &mut Diagnostics) ->
         None => refill,
     };
     Some(Rate { resource, refill: refill?, capacity: capacity?, window })
+}
+
+/// What an attempt at a model without a price counts.
+fn unpriced(entry: &RateLimitEntry, diagnostics: &mut Diagnostics) -> Option<u64> {
+    let Some(written) = &entry.unpriced else { return Some(0) };
+    if entry.cost.is_empty() {
+        let message = format!("`unpriced` says nothing where `{}` limits no cost", entry.name.value);
+        diagnostics.push(bad(message, written.span, "no `cost` here").help("add `cost: 5/day`, or remove it"));
+        return None;
+    }
+    units(Resource::Cost, &written.value, written.span, diagnostics)
 }
 
 /// The most that a limit can hold: a million USD, and as many tokens as nobody uses.

@@ -33,7 +33,7 @@ use crate::config::decode::leaf::parse_duration;
 use crate::live::reload::{Handle, Verdict};
 use crate::live::status::Board;
 use crate::live::{Live, LiveTable};
-use crate::table::{Condition, Vitals, dump};
+use crate::table::{ClientKey, Condition, Vitals, dump};
 use crate::telemetry::exposition;
 use crate::telemetry::metrics::ReloadResult;
 use crate::telemetry::{Record, Sinks, recent};
@@ -129,8 +129,16 @@ async fn status(State(state): State<AdminState>) -> Response {
         let cooling = targets(&state.live.load(), |vitals| vitals.condition != Condition::Up);
         members.insert("cooling".to_owned(), cooling);
         members.insert("tokens".to_owned(), tokens(&state.live.load()));
+        members.insert("limited_subjects".to_owned(), json!(state.live.load().runtime.limits.buckets()));
+        members.insert("ended_keys".to_owned(), ended_keys(&state.live.load()));
     }
     ([(ETAG, now.etag())], Json(body)).into_response()
+}
+
+/// Client keys that open nothing any more, and why.
+fn ended_keys(live: &Live) -> Value {
+    let ended = |key: &ClientKey| Some(json!({ "key": key.id, "why": guard::ended(key, super::now())? }));
+    live.table.keys.iter().filter_map(ended).collect()
 }
 
 /// How every target does that anything is known of.

@@ -96,14 +96,19 @@ pub fn has_admin_key(live: &Live, headers: &HeaderMap) -> bool {
 /// # Errors
 /// 401 for a key that is right, and no longer opens anything. Only its holder is told.
 fn refuse_ended(key: &ClientKey, now: u64) -> Result<(), Error> {
-    let refused = |message: String, code: &str| Err(Error::new(ErrorKind::Authentication, message).with_code(code));
+    let Some(why) = ended(key, now) else { return Ok(()) };
+    let (advice, code) =
+        if key.disabled { ("", "disabled_api_key") } else { ("; ask for a new one", "expired_api_key") };
+    let message = format!("the client key `{}` {why}{advice}", key.id);
+    Err(Error::new(ErrorKind::Authentication, message).with_code(code))
+}
+
+/// Why a key opens nothing any more.
+pub(super) fn ended(key: &ClientKey, now: u64) -> Option<String> {
     match &key.expires {
-        _ if key.disabled => refused(format!("the client key `{}` is disabled", key.id), "disabled_api_key"),
-        Some(expiry) if expiry.at <= now => {
-            let message = format!("the client key `{}` has expired ({}); ask for a new one", key.id, expiry.text);
-            refused(message, "expired_api_key")
-        }
-        _ => Ok(()),
+        _ if key.disabled => Some("is disabled".to_owned()),
+        Some(expiry) if expiry.at <= now => Some(format!("has expired ({})", expiry.text)),
+        _ => None,
     }
 }
 
@@ -130,6 +135,8 @@ fn presented<'r>(headers: &'r HeaderMap, uri: &'r Uri) -> impl Iterator<Item = &
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::provider::SecretRef;
+    use crate::table::Expiry;
 
     #[test]
     fn only_loopback_names_are_loopback() {
@@ -155,6 +162,31 @@ mod tests {
         ] {
             assert!(!is_loopback_authority(no), "{no}");
         }
+    }
+
+    #[test]
+    fn keys_end_at_their_second_and_disabled_ones_at_once() {
+        let key = |expires: Option<u64>, disabled| ClientKey {
+            id: "ci".into(),
+            secret: SecretRef::Env("KEY".into()),
+            expires: expires.map(|at| Expiry { at, text: "2030-01-01".into() }),
+            disabled,
+            attributes: std::collections::BTreeMap::new(),
+            allow_request_routing: None,
+            allow_explain: None,
+            admin: false,
+        };
+        assert_eq!(ended(&key(None, false), u64::MAX), None);
+        assert_eq!(ended(&key(Some(100), false), 99), None);
+        assert_eq!(ended(&key(Some(100), false), 100).as_deref(), Some("has expired (2030-01-01)"));
+        assert_eq!(ended(&key(Some(100), true), 0).as_deref(), Some("is disabled"));
+        let told = |key: &ClientKey| refuse_ended(key, 100).unwrap_err();
+        assert_eq!(
+            told(&key(Some(7), false)).message,
+            "the client key `ci` has expired (2030-01-01); ask for a new one"
+        );
+        assert_eq!(told(&key(None, true)).message, "the client key `ci` is disabled");
+        assert_eq!(told(&key(Some(7), true)).code.as_deref(), Some("disabled_api_key"));
     }
 
     #[test]

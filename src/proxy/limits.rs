@@ -75,9 +75,11 @@ impl Estimate {
             _ => (0, 0),
         };
         let tariff = this.tariff();
+        // Of several limits the one that thinks most of what is not priced.
+        let unpriced = limits.clone().map(|limit| limit.unpriced).max().unwrap_or(0);
         let priced = |output| {
             let usage = Usage { input: Some(input), output: Some(output), ..Usage::default() };
-            if cost { tariff.cost(&usage).map_or(0, nano) } else { 0 }
+            if cost { tariff.cost(&usage).map_or(unpriced, nano) } else { 0 }
         };
         Estimate { input, input_cost: priced(0), tokens: input.saturating_add(output), cost: priced(output) }
     }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::dump::{lane_word, settings_words};
 use super::facts::RequestFacts;
 use super::health::{Condition, Vitals};
+use super::limits::holding;
 use super::select::{AllUp, Attempt, Decision, Draw, HealthView, Outcome};
 use super::wishes::{Asked, Renamed, Way};
 use super::witness::{Seen, Witness};
@@ -113,6 +114,17 @@ pub fn explain<'t>(
     explained(table, facts, way, decided(table, facts, way, health, draw))
 }
 
+/// The rate limits that hold for an attempt, in words.
+fn within_limits(table: &RoutingTable, facts: &dyn Facts, attempt: &Attempt<'_>) -> Option<String> {
+    let held = holding(&table.rate_limits, facts, &attempt.provider.name, attempt.model);
+    let names: Vec<String> = held
+        .iter()
+        .filter_map(|held| table.rate_limits.get(held.limit))
+        .map(|limit| format!("`{}`", limit.name))
+        .collect();
+    (!names.is_empty()).then(|| format!("within rate_limits {}", names.join(", ")))
+}
+
 /// A decision, and what it hung on.
 #[derive(Debug, Clone)]
 pub struct Decided<'t> {
@@ -156,7 +168,10 @@ pub fn explained<'t>(
         answers: if asks_for_form { plan_of(attempt, facts.protocol(), operation) } else { None },
         settings: table
             .settings(SettingsIdx::BASE)
-            .map_or_else(Vec::new, |base| settings_words(attempt.settings, base)),
+            .map_or_else(Vec::new, |base| settings_words(attempt.settings, base))
+            .into_iter()
+            .chain(within_limits(table, facts, attempt))
+            .collect(),
         losses: None,
         condition: attempt.condition,
         left_out,

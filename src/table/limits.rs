@@ -14,6 +14,8 @@ pub struct RateLimit {
     pub scope: Box<[(Subject, Wanted)]>,
     /// `None`: it always holds.
     pub priority: Option<u64>,
+    /// What an attempt counts for cost where the target's model has no price, in billionths of a USD.
+    pub unpriced: u64,
     pub rates: Box<[Rate]>,
 }
 
@@ -227,7 +229,7 @@ mod tests {
     use crate::rule::request::RequestShape;
 
     fn limit(name: &str, priority: Option<u64>, scope: Vec<(Subject, Wanted)>) -> RateLimit {
-        RateLimit { name: name.into(), scope: scope.into(), priority, rates: Box::new([]) }
+        RateLimit { name: name.into(), scope: scope.into(), priority, unpriced: 0, rates: Box::new([]) }
     }
 
     fn tag(name: &str) -> Subject {

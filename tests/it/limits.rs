@@ -158,6 +158,27 @@ async fn cost_is_counted_at_the_targets_prices() {
 }
 
 #[tokio::test]
+async fn a_model_without_a_price_counts_what_the_file_says() {
+    let mock = MockUpstream::good().await;
+    let limits = "rate_limits: { money: { cost: 1/day, unpriced: 0.5 }, loose: { cost: 1/hour } }\n";
+    let gateway = Gateway::start(&file(&mock, limits)).await;
+    assert_eq!(statuses(&gateway, &chat("up/m1", json!({})), &[], 3).await, [200, 200, 429]);
+    let status = http_client::get(gateway.address, "/admin/config/status").await.json();
+    assert_eq!(status["limited_subjects"], 2);
+    assert_eq!(mock.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn values_that_are_spelt_as_our_words_are_values_in_a_list() {
+    let mock = MockUpstream::good().await;
+    let limits = "rate_limits: { odd: { scope: { tag(\"pass\"): [each, each] }, attempts: 1/day } }\n";
+    let gateway = Gateway::start(&file(&mock, limits)).await;
+    let body = chat("up/m1", json!({}));
+    assert_eq!(statuses(&gateway, &body, &[("x-routeplane-tag-pass", "other")], 2).await, [200, 200]);
+    assert_eq!(statuses(&gateway, &body, &[("x-routeplane-tag-pass", "each")], 2).await, [200, 429]);
+}
+
+#[tokio::test]
 async fn a_reload_keeps_what_was_counted() {
     let mock = MockUpstream::good().await;
     let limits =

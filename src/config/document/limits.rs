@@ -25,6 +25,8 @@ mapping! {
         "tokens" => tokens: Vec<RateEntry> as OneOrMore<RateEntry>,
         /// USD: `5/day`. Taken and given back as tokens are, where the target's prices are known.
         "cost" => cost: Vec<RateEntry> as OneOrMore<RateEntry>,
+        /// USD that an attempt counts for `cost` where the target's model has no price. Without it such an attempt costs nothing.
+        "unpriced" => unpriced: Option<Spanned<String>> as Word,
     }
 }
 

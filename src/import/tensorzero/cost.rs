@@ -11,6 +11,8 @@ use crate::import::toml::Node;
 enum Count {
     Input,
     Output,
+    /// Input and output alike.
+    Total,
     CacheRead,
     CacheWrite,
     /// Counted in the input as well, so that its price is a difference.
@@ -27,6 +29,9 @@ const POINTERS: &[(&str, Count)] = &[
     ("/usage/output_tokens", Count::Output),
     ("/usage/outputTokens", Count::Output),
     ("/usageMetadata/candidatesTokenCount", Count::Output),
+    ("/usage/total_tokens", Count::Total),
+    ("/usage/totalTokens", Count::Total),
+    ("/usageMetadata/totalTokenCount", Count::Total),
     ("/usage/prompt_tokens_details/cached_tokens", Count::CachedInput),
     ("/usage/input_tokens_details/cached_tokens", Count::CachedInput),
     ("/usageMetadata/cachedContentTokenCount", Count::CachedInput),
@@ -44,14 +49,17 @@ impl Converter<'_> {
         let mut difference = None;
         for entry in list.items() {
             let Some((count, price)) = self.counted(entry) else { continue };
-            let place = match count {
-                Count::Input => &mut prices.input,
-                Count::Output => &mut prices.output,
-                Count::CacheRead => &mut prices.cache_read,
-                Count::CacheWrite => &mut prices.cache_write,
-                Count::CachedInput => &mut difference,
+            let places = match count {
+                Count::Total => vec![&mut prices.input, &mut prices.output],
+                Count::Input => vec![&mut prices.input],
+                Count::Output => vec![&mut prices.output],
+                Count::CacheRead => vec![&mut prices.cache_read],
+                Count::CacheWrite => vec![&mut prices.cache_write],
+                Count::CachedInput => vec![&mut difference],
             };
-            *place = Some(place.unwrap_or(0.0) + price);
+            for place in places {
+                *place = Some(place.unwrap_or(0.0) + price);
+            }
         }
         if let Some(difference) = difference {
             prices.cache_read = Some((prices.input.unwrap_or(0.0) + difference).max(0.0));

@@ -9,6 +9,8 @@ use crate::table::limits::Window;
 /// TensorZero's names of what is counted, and ours.
 const RESOURCES: [(&str, &str); 3] = [("model_inferences", "attempts"), ("tokens", "tokens"), ("cost", "cost")];
 const EACH: &str = "tensorzero::each";
+/// USD, where `default_cost` does not say.
+const USUAL_COST: &str = "1";
 const TOTAL: &str = "tensorzero::total";
 
 impl Converter<'_> {
@@ -27,12 +29,9 @@ impl Converter<'_> {
             );
         }
         if let Some(cost) = node.get("default_cost") {
-            self.ledger.dropped(
-                cost,
-                Severity::Info,
-                "what a model without prices costs is not guessed: it counts for no limit of `cost` until `prices:` says it",
-            );
+            self.ledger.carried(cost, "`unpriced`: what an attempt at a model without prices counts");
         }
+        let unpriced = node.get("default_cost").map_or(Some(USUAL_COST.to_owned()), |cost| amount(cost, true));
         let Some(rules) = node.get("rules") else { return Vec::new() };
         if off {
             self.ledger.dropped(rules, Severity::Info, "the rules are switched off");
@@ -41,10 +40,13 @@ impl Converter<'_> {
         if rules.items().is_empty() {
             self.ledger.carried(rules, "it is empty");
         }
-        (1..).zip(rules.items()).filter_map(|(number, rule)| self.rate_limit(number, rule)).collect()
+        (1..)
+            .zip(rules.items())
+            .filter_map(|(number, rule)| self.rate_limit(number, rule, unpriced.as_deref()))
+            .collect()
     }
 
-    fn rate_limit(&mut self, number: usize, rule: &Node) -> Option<Item> {
+    fn rate_limit(&mut self, number: usize, rule: &Node, unpriced: Option<&str>) -> Option<Item> {
         let mut items = Vec::new();
         let scope = rule.get("scope").map(Node::items).unwrap_or_default();
         if let Some(empty) = rule.get("scope").filter(|scope| scope.items().is_empty()) {
@@ -84,7 +86,10 @@ impl Converter<'_> {
         if rates.is_empty() {
             return None;
         }
+        let of_cost = rates.iter().any(|rate| rate.key == "cost");
         items.extend(rates);
+        let unpriced = unpriced.filter(|cost| of_cost && *cost != "0");
+        items.extend(unpriced.map(|cost| Item::new("unpriced", Yaml::Plain(cost.to_owned()))));
         Some(Item::map(&format!("rule-{number}"), items).beside(self.origin(rule)))
     }
 

@@ -5,7 +5,7 @@ mod providers;
 
 use self::providers::{EXTRA_BODY, EXTRA_HEADERS, PROVIDER, PROVIDER_TYPES};
 use super::location::Forms;
-use super::shape::{Key, Shape, Typed, key, needed};
+use super::shape::{Key, Shape, Typed, joined, key, needed};
 use crate::diagnostic::Severity::Info;
 
 const TEXTS: Shape = Shape::List(&Shape::Text);
@@ -212,16 +212,8 @@ const RETRIES: Shape = Shape::Table(&[key("num_retries", &Shape::Whole), key("ma
 
 pub(super) const JSON_MODES: &[&str] = &["off", "on", "strict", "tool", "implicit_tool"];
 
-const CHAT: &[Key] = &[
-    needed("model", &Shape::Text),
-    key("system_template", &Shape::File),
-    key("user_template", &Shape::File),
-    key("assistant_template", &Shape::File),
-    key("templates", &Shape::Map(&Shape::Table(&[needed("path", &Shape::File)]))),
-    key(
-        "input_wrappers",
-        &Shape::Table(&[key("system", &Shape::File), key("user", &Shape::File), key("assistant", &Shape::File)]),
-    ),
+/// What every variant that asks a model may have.
+pub(super) const ASKING: &[Key] = &[
     key("temperature", &Shape::Number),
     key("top_p", &Shape::Number),
     key("max_tokens", &Shape::Short),
@@ -229,15 +221,47 @@ const CHAT: &[Key] = &[
     key("frequency_penalty", &Shape::Number),
     key("seed", &Shape::Short),
     key("stop_sequences", &TEXTS),
-    key("reasoning_effort", &Shape::Text),
-    key("service_tier", &Shape::Word(&["auto", "default", "priority", "flex"])),
-    key("thinking_budget_tokens", &Shape::Signed),
-    key("verbosity", &Shape::Text),
-    key("json_mode", &Shape::Word(JSON_MODES)),
     key("retries", &RETRIES),
     key("extra_body", &EXTRA_BODY),
     key("extra_headers", &EXTRA_HEADERS),
 ];
+
+pub(super) const THINKING: &[Key] = &[
+    key("reasoning_effort", &Shape::Text),
+    key("service_tier", &Shape::Word(&["auto", "default", "priority", "flex"])),
+    key("thinking_budget_tokens", &Shape::Signed),
+    key("verbosity", &Shape::Text),
+];
+
+const CHAT: &[Key] = &joined::<21>(&[
+    &[
+        needed("model", &Shape::Text),
+        key("system_template", &Shape::File),
+        key("user_template", &Shape::File),
+        key("assistant_template", &Shape::File),
+        key("templates", &Shape::Map(&Shape::Table(&[needed("path", &Shape::File)]))),
+        key(
+            "input_wrappers",
+            &Shape::Table(&[key("system", &Shape::File), key("user", &Shape::File), key("assistant", &Shape::File)]),
+        ),
+        key("json_mode", &Shape::Word(JSON_MODES)),
+    ],
+    ASKING,
+    THINKING,
+]);
+
+const IN_CONTEXT: &[Key] = &joined::<20>(&[
+    &[
+        needed("embedding_model", &Shape::Text),
+        needed("k", &Shape::Short),
+        needed("model", &Shape::Text),
+        key("system_instructions", &Shape::File),
+        key("max_distance", &Shape::Number),
+        key("json_mode", &Shape::Word(JSON_MODES)),
+    ],
+    ASKING,
+    THINKING,
+]);
 
 /// A best-of-n evaluator and a mixture's fuser: chat completions without a `type`.
 const JUDGE: Shape = Shape::Table(CHAT);
@@ -262,31 +286,7 @@ static VARIANT: Typed = Typed {
             "experimental_mixture_of_n",
             &[needed("candidates", &TEXTS), needed("fuser", &JUDGE), key("timeout_s", &Shape::Number)],
         ),
-        (
-            "experimental_dynamic_in_context_learning",
-            &[
-                needed("embedding_model", &Shape::Text),
-                needed("k", &Shape::Short),
-                needed("model", &Shape::Text),
-                key("system_instructions", &Shape::File),
-                key("max_distance", &Shape::Number),
-                key("temperature", &Shape::Number),
-                key("top_p", &Shape::Number),
-                key("max_tokens", &Shape::Short),
-                key("presence_penalty", &Shape::Number),
-                key("frequency_penalty", &Shape::Number),
-                key("seed", &Shape::Short),
-                key("stop_sequences", &TEXTS),
-                key("reasoning_effort", &Shape::Text),
-                key("service_tier", &Shape::Word(&["auto", "default", "priority", "flex"])),
-                key("thinking_budget_tokens", &Shape::Signed),
-                key("verbosity", &Shape::Text),
-                key("json_mode", &Shape::Word(JSON_MODES)),
-                key("retries", &RETRIES),
-                key("extra_body", &EXTRA_BODY),
-                key("extra_headers", &EXTRA_HEADERS),
-            ],
-        ),
+        ("experimental_dynamic_in_context_learning", IN_CONTEXT),
         ("experimental_chain_of_thought", CHAT),
     ],
 };

@@ -56,6 +56,7 @@ pub(super) struct Typed {
 }
 
 /// A key of a table.
+#[derive(Clone, Copy)]
 pub(super) struct Key {
     pub(super) name: &'static str,
     pub(super) shape: &'static Shape,
@@ -77,6 +78,23 @@ pub(super) const fn key(name: &'static str, shape: &'static Shape) -> Key {
 
 pub(super) const fn needed(name: &'static str, shape: &'static Shape) -> Key {
     Key { name, shape, required: true, fate: Fate::Convert }
+}
+
+/// Lists of keys as one, of `N` keys together.
+#[expect(clippy::indexing_slicing, reason = "it runs in the compiler, which refuses what is out of bounds")]
+pub(super) const fn joined<const N: usize>(lists: &[&[Key]]) -> [Key; N] {
+    let mut out = [key("", &Shape::Any); N];
+    let (mut list, mut filled) = (0, 0);
+    while list < lists.len() {
+        let mut at = 0;
+        while at < lists[list].len() {
+            out[filled] = lists[list][at];
+            (at, filled) = (at + 1, filled + 1);
+        }
+        list += 1;
+    }
+    assert!(filled == N, "as many keys as the lists have");
+    out
 }
 
 impl Key {

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::words::{duration, header, lane_word, operation, settings_words, watch};
 use super::{condition, target_name, timezone};
 use crate::provider::{Activation, HeaderText, Provider};
+use crate::table::limits::Resource;
 use crate::table::{Lane, ProviderIdx, RouteNode, RoutingTable, RuleOutcome, SettingsIdx};
 use crate::wire::{Operation, ProtocolId};
 
@@ -50,6 +51,7 @@ fn parts(table: &RoutingTable) -> Value {
             "name": limit.name,
             "scope": limit.scope_words(),
             "priority": limit.priority,
+            "unpriced": (limit.unpriced > 0).then(|| Resource::Cost.amount(limit.unpriced)),
             "rates": limit.rates.iter().map(ToString::to_string).collect::<Vec<_>>(),
         })).collect::<Vec<_>>(),
         "responses": {

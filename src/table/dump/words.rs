@@ -9,7 +9,7 @@ use crate::provider::catalogue::Prices;
 use crate::provider::identity::{CloudIdentity, Credentials};
 use crate::rule::ast::PresetName;
 use crate::rule::predicate::Quoted;
-use crate::table::limits::RateLimit;
+use crate::table::limits::{RateLimit, Resource};
 use crate::table::settings::{
     AnswerForm, AnswerModel, BodyEdit, CachePolicy, OnForeignReasoning, Retries, RetryOn, Scope, Settings, TraceContent,
 };
@@ -202,7 +202,8 @@ pub(super) fn limits(limits: &Limits) -> String {
 pub(super) fn rate_limit(limit: &RateLimit) -> String {
     let rates: Vec<String> = limit.rates.iter().map(ToString::to_string).collect();
     let priority = limit.priority.map_or(String::new(), |priority| format!(", priority {priority}"));
-    format!("for {}: {}{priority}", limit.scope_words(), rates.join("; "))
+    let unpriced = (limit.unpriced > 0).then(|| format!(", {} without a price", Resource::Cost.amount(limit.unpriced)));
+    format!("for {}: {}{}{priority}", limit.scope_words(), rates.join("; "), unpriced.unwrap_or_default())
 }
 
 pub(super) fn kept(kept: &Kept) -> String {

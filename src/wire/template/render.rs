@@ -99,7 +99,8 @@ fn named(name: &str, arguments: &RawValue, prompts: &Prompts) -> Result<String, 
 fn wants_arguments(template: &Template) -> Error {
     let name = &template.name;
     let message = format!(
-        "the template `{name}` has a schema, so the {name} text is made of arguments alone: send {{\"type\": \"template\", \"name\": \"{name}\", \"arguments\": {{...}}}} in its place"
+        "the template `{name}` has a schema, so the {name} text is made of arguments alone: send {{\"type\": \"template\", \"name\": \"{name}\", \"arguments\": {{...}}}} in its place{}",
+        if &**name == "system" { " (over `/inference`, `system` is the object of arguments itself)" } else { "" }
     );
     Error::invalid(message).with_code("arguments_missing")
 }

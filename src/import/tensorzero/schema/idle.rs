@@ -1,9 +1,8 @@
 //! Sections on which no request depends: evaluations, optimizers, stores. TensorZero reads them all the same, and refuses a file
 //! that has them wrong. Facts: `tensorzero` 2026.6.0, by running it.
 
-use super::providers::{EXTRA_BODY, EXTRA_HEADERS};
-use super::{JSON_MODES, RETRIES, TEXTS};
-use crate::import::tensorzero::shape::{Key, Shape, Typed, key, needed};
+use super::{ASKING, JSON_MODES, TEXTS, THINKING};
+use crate::import::tensorzero::shape::{Key, Shape, Typed, joined, key, needed};
 
 pub(super) static EVALUATIONS: Shape = Shape::Idle(&EVALUATIONS_SHAPE);
 static EVALUATIONS_SHAPE: Shape = Shape::Map(&EVALUATION_SHAPE);
@@ -58,26 +57,28 @@ static EVALUATOR: Typed = Typed {
 const ACTIVE: Key = key("active", &Shape::Flag);
 
 /// A judge's chat completion.
-const COMPLETION: &[Key] = &[
-    ACTIVE,
-    needed("model", &Shape::Text),
-    needed("system_instructions", &Shape::File),
-    needed("json_mode", &Shape::Word(JSON_MODES)),
-    key("temperature", &Shape::Number),
-    key("top_p", &Shape::Number),
-    key("max_tokens", &Shape::Short),
-    key("presence_penalty", &Shape::Number),
-    key("frequency_penalty", &Shape::Number),
-    key("seed", &Shape::Short),
-    key("stop_sequences", &TEXTS),
-    key("reasoning_effort", &Shape::Text),
-    key("service_tier", &Shape::Word(&["auto", "default", "priority", "flex"])),
-    key("thinking_budget_tokens", &Shape::Signed),
-    key("verbosity", &Shape::Text),
-    key("retries", &RETRIES),
-    key("extra_body", &EXTRA_BODY),
-    key("extra_headers", &EXTRA_HEADERS),
-];
+const COMPLETION: &[Key] = &joined::<18>(&[
+    &[
+        ACTIVE,
+        needed("model", &Shape::Text),
+        needed("system_instructions", &Shape::File),
+        needed("json_mode", &Shape::Word(JSON_MODES)),
+    ],
+    ASKING,
+    THINKING,
+]);
+
+const IN_CONTEXT: &[Key] = &joined::<16>(&[
+    &[
+        ACTIVE,
+        needed("embedding_model", &Shape::Text),
+        needed("k", &Shape::Short),
+        needed("model", &Shape::Text),
+        key("system_instructions", &Shape::File),
+        key("json_mode", &Shape::Word(JSON_MODES)),
+    ],
+    ASKING,
+]);
 
 static JUDGE: Typed = Typed {
     what: "variant",
@@ -105,27 +106,7 @@ static JUDGE: Typed = Typed {
                 needed("fuser", &Shape::Table(COMPLETION)),
             ],
         ),
-        (
-            "experimental_dynamic_in_context_learning",
-            &[
-                ACTIVE,
-                needed("embedding_model", &Shape::Text),
-                needed("k", &Shape::Short),
-                needed("model", &Shape::Text),
-                key("system_instructions", &Shape::File),
-                key("temperature", &Shape::Number),
-                key("top_p", &Shape::Number),
-                key("presence_penalty", &Shape::Number),
-                key("frequency_penalty", &Shape::Number),
-                key("max_tokens", &Shape::Short),
-                key("seed", &Shape::Short),
-                key("json_mode", &Shape::Word(JSON_MODES)),
-                key("stop_sequences", &TEXTS),
-                key("extra_body", &EXTRA_BODY),
-                key("retries", &RETRIES),
-                key("extra_headers", &EXTRA_HEADERS),
-            ],
-        ),
+        ("experimental_dynamic_in_context_learning", IN_CONTEXT),
     ],
 };
 
