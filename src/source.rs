@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use smallvec::{SmallVec, smallvec};
+
 /// Index of a source text in its [`SourceMap`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SourceId(pub u32);
@@ -17,8 +19,7 @@ pub struct Span {
 
 impl Span {
     pub fn new(source: SourceId, start: usize, end: usize) -> Span {
-        let clamp = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        Span { source, start: clamp(start), end: clamp(end) }
+        Span { source, start: clamped(start), end: clamped(end) }
     }
 
     pub fn range(self) -> std::ops::Range<usize> {
@@ -55,17 +56,32 @@ pub struct SourceText {
     /// All of it as it stands in the source, without quotes or block indicator.
     pub span: Span,
     /// In the order of the text. Empty where no way back exists (escapes): every span is then the whole one.
-    runs: Vec<Run>,
+    runs: Runs,
 }
 
-/// A stretch of bytes that stands in the source as it is.
+/// Nearly every text has one; a block has one for each line.
+pub(crate) type Runs = SmallVec<[Run; 1]>;
+
+/// A stretch of bytes that stands in the source as it is. Numbers of four bytes, as in [`Span`]: a file may have a hundred
+/// thousand texts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Run {
     /// Offset in the text.
-    pub(crate) text: usize,
+    text: u32,
     /// Offset in the source.
-    pub(crate) source: usize,
-    pub(crate) len: usize,
+    source: u32,
+    len: u32,
+}
+
+impl Run {
+    /// `len` bytes that stand at `text` in the text, and at `source` in the source.
+    pub(crate) fn new(text: usize, source: usize, len: usize) -> Run {
+        Run { text: clamped(text), source: clamped(source), len: clamped(len) }
+    }
+}
+
+fn clamped(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
 }
 
 impl SourceText {
@@ -73,11 +89,11 @@ impl SourceText {
     pub fn verbatim(text: impl Into<String>, source: SourceId, start: usize) -> SourceText {
         let text = text.into();
         let span = Span::new(source, start, start + text.len());
-        let runs = vec![Run { text: 0, source: start, len: text.len() }];
+        let runs = smallvec![Run::new(0, start, text.len())];
         SourceText { text, span, runs }
     }
 
-    pub(crate) fn with_runs(text: String, span: Span, runs: Vec<Run>) -> SourceText {
+    pub(crate) fn with_runs(text: String, span: Span, runs: Runs) -> SourceText {
         SourceText { text, span, runs }
     }
 
@@ -86,16 +102,18 @@ impl SourceText {
         let Some(first) = self.runs.first() else { return self.span };
         // By halves: a block of ten thousand rules has as many runs, and every rule asks.
         let last_before = |count: usize| count.checked_sub(1).and_then(|at| self.runs.get(at));
-        let from = last_before(self.runs.partition_point(|run| run.text <= range.start)).unwrap_or(first);
-        let start = from.source + range.start.saturating_sub(from.text).min(from.len);
-        let to = last_before(self.runs.partition_point(|run| run.text < range.end)).unwrap_or(from);
-        let end = to.source + range.end.saturating_sub(to.text).min(to.len);
-        Span::new(self.span.source, start, if range.is_empty() { start } else { end.max(start) })
+        let in_source = |run: &Run, at: u32| run.source.saturating_add(at.saturating_sub(run.text).min(run.len));
+        let (begin, finish) = (clamped(range.start), clamped(range.end));
+        let from = last_before(self.runs.partition_point(|run| run.text <= begin)).unwrap_or(first);
+        let start = in_source(from, begin);
+        let to = last_before(self.runs.partition_point(|run| run.text < finish)).unwrap_or(from);
+        let end = if range.is_empty() { start } else { in_source(to, finish).max(start) };
+        Span { source: self.span.source, start, end }
     }
 
     /// Offsets in the text where another line of the source begins: also where YAML has made a space of the line break.
     pub(crate) fn line_starts(&self) -> impl Iterator<Item = usize> {
-        self.runs.iter().skip(1).map(|run| run.text)
+        self.runs.iter().skip(1).map(|run| run.text as usize)
     }
 
     /// As one value with one place.

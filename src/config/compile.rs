@@ -43,8 +43,9 @@ pub fn document(
     diagnostics: &mut Diagnostics,
 ) -> (Option<RoutingTable>, Vec<LiteralSecret>, Proof) {
     let mut secrets = Secrets { env: context.env, literals: Vec::new() };
-    let written = Written::read(document, context.sources, diagnostics);
-    let table = table(document, &written, context, &mut secrets, diagnostics).filter(|_| !diagnostics.has_errors());
+    let (written, conditions) = Written::read(document, context.sources, diagnostics);
+    let table = table(document, (&written, conditions), context, &mut secrets, diagnostics)
+        .filter(|_| !diagnostics.has_errors());
     let mut proof = Proof::default();
     if let Some(table) = &table {
         if let Tests::Run(carry) = context.tests {
@@ -59,7 +60,8 @@ pub fn document(
     (table, secrets.literals, proof)
 }
 
-/// The expressions and rules of the file, read but not resolved.
+/// The expressions and rules of the file, read but not resolved. The conditions of the rules need nothing resolved: they
+/// are apart, and go into the table as they are.
 struct Written {
     /// Of the presets, in their order; `None` where one cannot be read.
     expressions: Vec<Option<Expression>>,
@@ -67,15 +69,16 @@ struct Written {
 }
 
 impl Written {
-    fn read(document: &Document, sources: &SourceMap, diagnostics: &mut Diagnostics) -> Written {
+    fn read(document: &Document, sources: &SourceMap, diagnostics: &mut Diagnostics) -> (Written, Vec<Predicate>) {
         let expressions = document.presets.iter().map(|entry| expression(entry, diagnostics)).collect();
-        Written { expressions, rules: rules::read(document.rules.as_ref(), sources, diagnostics) }
+        let (rules, conditions) = rules::read(document.rules.as_ref(), sources, diagnostics);
+        (Written { expressions, rules }, conditions)
     }
 }
 
 fn table(
     document: &Document,
-    written: &Written,
+    (written, conditions): (&Written, Vec<Predicate>),
     context: &Context<'_>,
     secrets: &mut Secrets<'_>,
     diagnostics: &mut Diagnostics,
@@ -120,7 +123,7 @@ fn table(
 
     let presets = preset_routes(&document.presets, expressions, &settings);
     let mut expander = Expander::new(presets, Targets::new(&providers), layers);
-    let mut arena = routes(&mut expander, rules, diagnostics)?;
+    let mut arena = routes(&mut expander, (rules, conditions), diagnostics)?;
     let nested = nested(&arena, &mut expander.layers, diagnostics)?;
     let models = models(&mut expander.targets);
     let Expander { targets, layers, turns, .. } = expander;
@@ -284,8 +287,12 @@ impl Arena {
     }
 }
 
-fn routes(expander: &mut Expander<'_, '_>, rules: &[ReadRule], diagnostics: &mut Diagnostics) -> Option<Arena> {
-    let mut arena = Arena { routes: Vec::new(), presets: BTreeMap::new(), rules: Vec::new() };
+fn routes(
+    expander: &mut Expander<'_, '_>,
+    (rules, conditions): (&[ReadRule], Vec<Predicate>),
+    diagnostics: &mut Diagnostics,
+) -> Option<Arena> {
+    let mut arena = Arena { routes: Vec::new(), presets: BTreeMap::new(), rules: Vec::with_capacity(rules.len()) };
     let mut complete = Some(());
     for index in 0..expander.presets.len() {
         let Some(name) = expander.presets.get(index).map(|preset| preset.name.value.clone()) else { continue };
@@ -298,14 +305,12 @@ fn routes(expander: &mut Expander<'_, '_>, rules: &[ReadRule], diagnostics: &mut
         }
     }
     complete?;
-    for (rule, number) in rules.iter().zip(1..) {
+    for ((rule, when), number) in rules.iter().zip(conditions).zip(1..) {
         match outcome(rule, number, expander, &mut arena, diagnostics) {
-            Some(then) => arena.rules.push(Rule {
-                when: rule.when.clone(),
-                then,
-                text: rule_text(&rule.when, &rule.then).into(),
-                line: rule.line,
-            }),
+            Some(then) => {
+                let text = rule_text(&when, &rule.then).into();
+                arena.rules.push(Rule { when, then, text, line: rule.line });
+            }
             None => complete = None,
         }
     }

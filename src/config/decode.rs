@@ -17,7 +17,7 @@ pub mod value;
 pub(crate) use mapping::{Slot, mapping};
 
 use super::document::{Document, ProviderEntry};
-use super::node::{Kind, Node};
+use super::node::{Entry, Kind, Node};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::source::{Span, Spanned};
 use shape::Shape;
@@ -40,10 +40,18 @@ pub trait NamedReader {
     fn read_named(name: &Spanned<String>, node: &Node, diagnostics: &mut Diagnostics) -> Option<Self::Value>;
 }
 
+/// The most keys, providers, presets, tests and rate limits that a file may have, together. Each has one or two kilobytes once
+/// it is read, however few bytes are written of it.
+pub const MAX_ENTRIES: usize = 5_000;
+
 /// Reads `routeplane.yaml`.
 pub fn decode(root: &Node, diagnostics: &mut Diagnostics) -> Option<Document> {
-    match root.kind {
+    match &root.kind {
         Kind::Null => Some(Document::default()),
+        Kind::Mapping(sections) if let Some(refusal) = too_many_entries(sections) => {
+            diagnostics.push(refusal);
+            None
+        }
         Kind::Mapping(_) => Document::read(root, diagnostics),
         Kind::Bool(_) | Kind::Number(_) | Kind::String(_) | Kind::Sequence(_) => {
             diagnostics.push(
@@ -54,6 +62,19 @@ pub fn decode(root: &Node, diagnostics: &mut Diagnostics) -> Option<Document> {
             None
         }
     }
+}
+
+/// Why a file with these sections is not read.
+fn too_many_entries(sections: &[Entry]) -> Option<Diagnostic> {
+    let place = sections.iter().flat_map(|section| section.value.parts()).nth(MAX_ENTRIES)?;
+    Some(
+        Diagnostic::new(
+            Code::TooManyValues,
+            format!("the file has more than {MAX_ENTRIES} keys, providers, presets, tests and rate limits together"),
+        )
+        .label(place, "the limit is reached here")
+        .help("let rules ask for what many requests share: an attribute of keys, a header, a tag"),
+    )
 }
 
 /// Reads `presets/providers/NAME.yaml`.

@@ -44,6 +44,16 @@ impl Node {
         }
     }
 
+    /// The places of a mapping's keys, or of a list's items.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = Span> {
+        let (entries, items) = match &self.kind {
+            Kind::Mapping(entries) => (&**entries, &[][..]),
+            Kind::Sequence(items) => (&[][..], &**items),
+            Kind::Null | Kind::Bool(_) | Kind::Number(_) | Kind::String(_) => (&[][..], &[][..]),
+        };
+        entries.iter().map(|entry| entry.key.span).chain(items.iter().map(|item| item.span))
+    }
+
     /// Nodes and bytes of text in this tree, and how deep it is.
     pub(crate) fn extent(&self) -> Extent {
         let mut extent = Extent { nodes: 1, bytes: 0, depth: 1 };

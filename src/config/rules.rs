@@ -1,40 +1,59 @@
 //! The `rules:` of the file: each parsed and type-checked by itself.
+//!
+//! What was parsed of a condition takes some forty times as much memory as its text, so that it is not kept: whoever wants
+//! the places of its parts has the rule read again.
+
+use std::ops::Range;
 
 use super::document::RulesEntry;
 use crate::diagnostic::Diagnostics;
-use crate::rule::ast::{Condition, Expression};
+use crate::rule::ast::{Condition, Expression, Rule};
 use crate::rule::predicate::Predicate;
 use crate::rule::{compile, lines, parse};
 use crate::source::{SourceMap, Span};
 
-/// A rule whose condition is compiled and whose outcome still has names.
+/// A rule without its condition, and with an outcome that still has names.
 pub(super) struct ReadRule {
-    pub(super) when: Predicate,
-    /// As written; `None` for `otherwise`.
-    pub(super) condition: Option<Condition>,
     pub(super) then: Expression,
     pub(super) when_span: Span,
     /// One-based.
     pub(super) line: u32,
+    /// Where it stands in the text of `rules:`.
+    range: Range<usize>,
 }
 
-/// Reads every rule.
-pub(super) fn read(entry: Option<&RulesEntry>, sources: &SourceMap, diagnostics: &mut Diagnostics) -> Vec<ReadRule> {
-    let Some(entry) = entry else { return Vec::new() };
+/// Reads every rule; the conditions come apart, compiled, one for each rule.
+pub(super) fn read(
+    entry: Option<&RulesEntry>,
+    sources: &SourceMap,
+    diagnostics: &mut Diagnostics,
+) -> (Vec<ReadRule>, Vec<Predicate>) {
+    let Some(entry) = entry else { return Default::default() };
     let lines = Lines::new(entry, sources);
-    let text = entry.text.text.as_str();
-    let rules = lines::cut(text).into_iter().filter_map(|range| {
-        let start = range.start;
-        let place = |inner: std::ops::Range<usize>| entry.text.span_of(start + inner.start..start + inner.end);
-        let rule = parse::rule(text.get(range)?, &place, diagnostics)?;
+    let ranges = lines::cut(&entry.text.text);
+    let (mut rules, mut conditions) = (Vec::with_capacity(ranges.len()), Vec::with_capacity(ranges.len()));
+    for range in ranges {
+        let Some(rule) = parsed(entry, range.clone(), diagnostics) else { continue };
         let when = match &rule.when {
-            Some(condition) => compile::predicate(condition, diagnostics)?,
-            None => Predicate::Always,
+            Some(condition) => compile::predicate(condition, diagnostics),
+            None => Some(Predicate::Always),
         };
-        let line = lines.line(rule.span);
-        Some(ReadRule { when, condition: rule.when, then: rule.then, when_span: rule.when_span, line })
-    });
-    rules.collect()
+        let Some(when) = when else { continue };
+        conditions.push(when);
+        rules.push(ReadRule { then: rule.then, when_span: rule.when_span, line: lines.line(rule.span), range });
+    }
+    (rules, conditions)
+}
+
+/// The condition of a rule that was read before, as it is written; `None` for `otherwise`.
+pub(super) fn condition(entry: &RulesEntry, rule: &ReadRule) -> Option<Condition> {
+    parsed(entry, rule.range.clone(), &mut Diagnostics::default())?.when
+}
+
+fn parsed(entry: &RulesEntry, range: Range<usize>, diagnostics: &mut Diagnostics) -> Option<Rule> {
+    let start = range.start;
+    let place = |inner: Range<usize>| entry.text.span_of(start + inner.start..start + inner.end);
+    parse::rule(entry.text.text.get(range)?, &place, diagnostics)
 }
 
 /// The beginnings of the lines of one source, found once.

@@ -188,8 +188,14 @@ impl<'t, 'd> Builder<'t, 'd> {
     fn close(&mut self, place: Span) -> Result<(), Diagnostic> {
         let Some(frame) = self.stack.pop() else { return Ok(()) };
         let kind = match frame.open {
-            Open::Sequence(items) => Kind::Sequence(items),
-            Open::Mapping { entries, .. } => Kind::Mapping(entries),
+            Open::Sequence(mut items) => {
+                items.shrink_to_fit();
+                Kind::Sequence(items)
+            }
+            Open::Mapping { mut entries, .. } => {
+                entries.shrink_to_fit();
+                Kind::Mapping(entries)
+            }
         };
         let bracket = place.start as usize;
         let end = if self.offsets.is_bracket(bracket) { bracket + 1 } else { self.last_end.max(frame.start) };

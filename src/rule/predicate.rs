@@ -78,6 +78,20 @@ impl Predicate {
         }
     }
 
+    /// As [`holds`](Predicate::holds), and adds to `asked` how many tests that took.
+    pub(crate) fn holds_counting(&self, facts: &dyn Facts, asked: &mut u64) -> bool {
+        match self {
+            Predicate::Always => true,
+            Predicate::All(parts) => parts.iter().all(|part| part.holds_counting(facts, asked)),
+            Predicate::Any(parts) => parts.iter().any(|part| part.holds_counting(facts, asked)),
+            Predicate::Not(inner) => !inner.holds_counting(facts, asked),
+            Predicate::Atom(atom) => {
+                *asked += 1;
+                atom.holds(facts)
+            }
+        }
+    }
+
     /// The first part that decides that the whole does not hold: what `explain` shows. `None` where it holds.
     pub fn failing(&self, facts: &dyn Facts) -> Option<&Predicate> {
         match self {

@@ -37,11 +37,12 @@ fn unknown(written: &FactName) -> Diagnostic {
     let span = written.name.span;
     if facts::LIVE_STATE.contains(&name) {
         return Diagnostic::new(Code::LiveStateInCondition, format!("a condition cannot ask for `{name}`"))
-            .label(written.span, "known only while requests are served")
-            .help(
-                "conditions see the request alone; what changes from moment to moment is the business of the target: \
-                 `-> a/b > c/d` skips a target that is down and goes on when one fails",
-            );
+            .label(written.span, "no fact of the request")
+            .help(format!(
+                "conditions see the request alone; what differs from target to target and from moment to moment is the business \
+                 of the target: {}",
+                strategy(name)
+            ));
     }
     let diagnostic = Diagnostic::new(Code::UnknownFact, format!("unknown fact `{name}`")).label(span, "not a fact");
     let synonym = facts::SYNONYMS.iter().find(|(other, _)| *other == name).map(|(_, fact)| *fact);
@@ -51,6 +52,19 @@ fn unknown(written: &FactName) -> Diagnostic {
             let names: Vec<&str> = facts::FACTS.iter().map(|fact| fact.name).collect();
             diagnostic.help(format!("facts are {}", names.join(", ")))
         }
+    }
+}
+
+/// What does the work of a condition on this live state.
+fn strategy(name: &str) -> &'static str {
+    match name {
+        "price" | "cost" | "spend" => "`-> cheapest(a/b, c/d)` tries the cheapest for this request first",
+        "latency" | "ttft" | "throughput" => "`-> fastest(a/b, c/d)` tries the one with the quickest first token first",
+        "load" | "in_flight" => "`-> least_busy(a/b, c/d)` tries the one with the fewest requests in flight first",
+        "rpm" | "tpm" => {
+            "`rate_limits:` of the file bound what callers may have, and `-> a/b > c/d` goes on when one is full"
+        }
+        _ => "`-> a/b > c/d` skips a target that is down and goes on when one fails",
     }
 }
 

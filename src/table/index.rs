@@ -11,7 +11,7 @@ mod ranges;
 mod texts;
 
 use merge::Merge;
-use needs::{Key, Needs, needs};
+use needs::{Kept, Key};
 use ranges::RangeTree;
 use smallvec::SmallVec;
 use texts::Texts;
@@ -61,13 +61,14 @@ impl RuleIndex {
         if conditions.len() <= FEW {
             return RuleIndex { always: (0..count).collect(), facts: Box::default() };
         }
-        let mut needed: Vec<Needs<'_>> = conditions.iter().map(|condition| needs(condition, true)).collect();
+        let mut needed: Vec<Kept<'_>> = conditions.iter().map(|condition| needs::kept(condition)).collect();
         choose::forget_costly(conditions, &mut needed);
         let ranked = choose::ranked(&needed);
         let mut always = Vec::new();
         let mut chosen: Vec<Vec<(u32, &needs::Need<'_>)>> = vec![Vec::new(); ranked.len()];
         for (needs, number) in needed.iter().zip(0..count) {
-            let best = ranked.iter().zip(&mut chosen).find_map(|(key, rules)| Some((needs.get(key)?, rules)));
+            let best =
+                ranked.iter().zip(&mut chosen).find_map(|(key, rules)| Some((needs::of_key(needs, *key)?, rules)));
             match best {
                 Some((need, rules)) => rules.push((number, need)),
                 None => always.push(number),
@@ -89,6 +90,14 @@ impl RuleIndex {
     /// The position of the first of `rules` that holds.
     pub fn first(&self, rules: &[Rule], facts: &dyn Facts) -> Option<usize> {
         self.first_where(facts, |at| rules.get(at).is_some_and(|rule| rule.when.holds(facts)))
+    }
+
+    /// The position of the first of `rules` that holds, and how many tests were asked to find it: what a proof, which asks
+    /// for each rule of a file, is to be charged with.
+    pub fn first_counted(&self, rules: &[Rule], facts: &dyn Facts) -> (Option<usize>, u64) {
+        let mut asked = 0;
+        let holds = |at| rules.get(at).is_some_and(|rule: &Rule| rule.when.holds_counting(facts, &mut asked));
+        (self.first_where(facts, holds), asked)
     }
 
     /// How many rules a decision asks.

@@ -2,12 +2,14 @@
 //! where the file allows it, and within what rules and presets have decided.
 
 mod asked;
+mod beside;
 mod read;
 
 use smallvec::SmallVec;
 
 use super::choose::{price, size};
 pub use asked::{Asked, Unmet, Way};
+use beside::Beside;
 
 use super::select::{Attempt, Decision, Draw, HealthView, NotFound, Outcome};
 use super::{Lane, Leaf, RoutingTable, SettingsIdx};
@@ -63,6 +65,12 @@ pub struct Renamed<'f> {
 }
 
 impl Wishes {
+    /// Whether the request may go to the provider of this name.
+    fn lets(&self, provider: &str) -> bool {
+        let named = |list: &[String]| list.iter().any(|name| name == provider);
+        (self.only.is_empty() || named(&self.only) || named(&self.fallbacks)) && !named(&self.ignore)
+    }
+
     /// Everything that is asked, in words: `models a, b`.
     pub fn words(&self) -> Vec<String> {
         let list = |name: &str, list: &[String]| (!list.is_empty()).then(|| format!("{name} {}", list.join(", ")));
@@ -161,9 +169,11 @@ impl RoutingTable {
     ) -> Decision<'t> {
         let sort = wishes.sort_models.or(wishes.sort).unwrap_or_default();
         let mut decision = self.select_sorted(facts, health, draw, sort);
-        let (candidates, skipped): (Vec<Candidate<'t>>, _) = match &decision.outcome {
-            Outcome::Attempts { attempts, skipped, .. } => {
-                (attempts.iter().map(|attempt| (0, *attempt)).collect(), skipped.clone())
+        let mut beside = Beside::default();
+        let (candidates, skipped): (Vec<Candidate<'t>>, _) = match &mut decision.outcome {
+            Outcome::Attempts { attempts, skipped, races, mirrors } => {
+                beside.add(attempts, races, std::mem::take(mirrors));
+                (attempts.iter().map(|attempt| (0, *attempt)).collect(), std::mem::take(skipped))
             }
             // Wishes can say which of several providers is meant.
             Outcome::NotFound(NotFound::Ambiguous { providers }) => {
@@ -173,15 +183,15 @@ impl RoutingTable {
             Outcome::Deny { .. } | Outcome::NotFound(_) | Outcome::Unmet(_) => return decision,
         };
         let others = renamed.iter().map(|other| (other.model, self.select_sorted(other, health, draw, sort).outcome));
-        decision.outcome = match self.by_wishes(facts, wishes, candidates, others) {
+        decision.outcome = match self.by_wishes(facts, wishes, (candidates, &mut beside), others) {
             Ok(mut candidates) => {
                 in_order(wishes, facts, health, &mut candidates);
                 if wishes.allow_fallbacks == Some(false) {
                     only_the_first(wishes, &mut candidates);
                 }
-                let attempts = candidates.into_iter().map(|(_, attempt)| attempt).collect();
-                let (races, mirrors) = (SmallVec::new(), Vec::new());
-                Outcome::Attempts { attempts, skipped, races, mirrors }
+                let attempts: SmallVec<_> = candidates.into_iter().map(|(_, attempt)| attempt).collect();
+                let races = beside.races(&attempts);
+                Outcome::Attempts { skipped, races, mirrors: beside.mirrors(wishes, &attempts), attempts }
             }
             Err(message) => Outcome::Unmet(Unmet { code: "no_target_allowed", member: None, message }),
         };
@@ -197,7 +207,7 @@ impl RoutingTable {
         &'t self,
         facts: &dyn Facts,
         wishes: &Wishes,
-        mut candidates: Vec<Candidate<'t>>,
+        (mut candidates, beside): (Vec<Candidate<'t>>, &mut Beside<'t>),
         others: impl Iterator<Item = (&'t str, Outcome<'t>)>,
     ) -> Result<Vec<Candidate<'t>>, String> {
         let named: Vec<&String> = wishes.order.iter().chain(&wishes.only).chain(&wishes.fallbacks).collect();
@@ -206,7 +216,8 @@ impl RoutingTable {
         }
         for ((model, outcome), group) in others.zip(1..) {
             match outcome {
-                Outcome::Attempts { attempts, .. } => {
+                Outcome::Attempts { attempts, races, mirrors, .. } => {
+                    beside.add(&attempts, &races, mirrors);
                     attempts.into_iter().for_each(|attempt| add(&mut candidates, group, attempt));
                 }
                 Outcome::NotFound(NotFound::Ambiguous { providers }) => {
@@ -253,14 +264,12 @@ impl RoutingTable {
     }
 
     fn keep_fitting(&self, wishes: &Wishes, facts: &dyn Facts, candidates: &mut Vec<Candidate<'_>>) {
-        let names = |list: &[String], attempt: &Attempt<'_>| list.iter().any(|name| **name == *attempt.provider.name);
         let within =
             |most: Option<f64>, price: Option<f64>| most.is_none_or(|most| price.is_some_and(|price| price <= most));
         let operation = if facts.embeddings() { Operation::Embed } else { Operation::Generate };
         candidates.retain(|(_, attempt)| {
             let prices = attempt.target.prices_of(attempt.provider, attempt.model);
-            (wishes.only.is_empty() || names(&wishes.only, attempt) || names(&wishes.fallbacks, attempt))
-                && !names(&wishes.ignore, attempt)
+            wishes.lets(&attempt.provider.name)
                 && within(wishes.most_input, prices.and_then(|prices| prices.input))
                 && within(wishes.most_output, prices.and_then(|prices| prices.output))
                 && (!wishes.require_parameters

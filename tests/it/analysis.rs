@@ -325,7 +325,7 @@ fn compare(rules: &[Predicate], names: &[&str], keys: &[KeyFacts], seen: &mut Se
     let all = everything(rules, names, keys);
     let taken: Vec<Option<usize>> = all.iter().map(|shape| first(rules, shape)).collect();
     let space = Space::new(keys.to_vec(), rules);
-    let first_of = |shape: &RequestShape| first(rules, shape);
+    let first_of = |shape: &RequestShape| (first(rules, shape), 0);
     let mut prover = Prover::new(&space, rules.iter().collect(), &first_of, Budget::new(50_000_000));
     let shown = || rules.iter().map(Predicate::to_string).collect::<Vec<_>>().join("\n");
     for rule in (0..rules.len()).map(Some).chain([None]) {
@@ -517,7 +517,7 @@ fn the_witness_is_decided_as_it_says() {
     let table = compilation.table.unwrap();
     let conditions: Vec<&Predicate> = table.rules.iter().map(|rule| &rule.when).collect();
     let space = Space::new(Vec::new(), conditions.iter().copied());
-    let first = |shape: &RequestShape| table.rule_index.first(&table.rules, shape);
+    let first = |shape: &RequestShape| table.rule_index.first_counted(&table.rules, shape);
     let mut prover = Prover::new(&space, conditions, &first, Budget::new(10_000_000));
     for rule in (0..table.rules.len()).map(Some).chain([None]) {
         let Verdict::Request(shape) = prover.reaches(rule, &[]) else { panic!("{rule:?}") };

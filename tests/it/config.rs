@@ -3,6 +3,7 @@
 mod fixtures;
 mod generated;
 mod hostile;
+mod memory;
 mod printed;
 mod validator;
 

@@ -73,6 +73,18 @@ async fn the_second_answers_where_the_first_is_slow_and_the_first_is_dropped() {
 }
 
 #[tokio::test]
+async fn a_caller_with_wishes_of_its_own_is_hedged_too() {
+    let (first, second) = (MockUpstream::start([Act::StallBeforeHead]).await, MockUpstream::start([Act::Answer]).await);
+    let entries = [("first", "openai-chat", &first), ("second", "anthropic-messages", &second)];
+    let file = format!("{}allow_request_routing: true\npresets:\n  r: \"{SOON}\"\n", providers(&entries));
+    let gateway = Gateway::start(&file).await;
+    let body = json!({ "model": "@r", "messages": [{ "role": "user", "content": "hello" }], "models": ["second/m2"] });
+    let answer = http_client::post(gateway.address, "/v1/chat/completions", &body).await.expect_status(200);
+    assert_eq!(answer.header("x-routeplane-target"), Some("second/m1"));
+    first.wait_for_hang_up(0).await;
+}
+
+#[tokio::test]
 async fn the_second_is_not_asked_where_the_first_is_quick() {
     let (gateway, first, second) = behind(LATE, Act::Answer, Act::Answer).await;
     let answer = Caller::Messages.ask(gateway.address, "@r", "hello", true).await.expect_status(200);

@@ -104,6 +104,60 @@ fn a_rule_holds_for_every_name_that_a_caller_gives() {
 }
 
 #[test]
+fn hedges_and_shadows_outlast_wishes_that_leave_them_together() {
+    let file = format!(
+        "{FILE}  when model == \"never\" -> @raced > @watched\n",
+        FILE = FILE.replace(
+            "  both: { route: up/a > up/b }\n",
+            "  both: { route: up/a > up/b }\n  \
+               raced: { route: \"hedge(up/a, up/b, after 1s) > up/shared\" }\n  \
+               watched: { route: \"shadow(up/a > up/b, mirror down/shared, sample 100%)\" }\n"
+        )
+    );
+    let table = table(&file, &[]);
+    let asked = |model: &str, members: Value| {
+        let texts: Vec<(String, String)> =
+            members.as_object().unwrap().iter().map(|(name, value)| (name.clone(), value.to_string())).collect();
+        let member = |name: &str| texts.iter().find(|(known, _)| known == name).map(|(_, text)| text.as_str());
+        let shape = RequestShape::new(model);
+        let asked = Asked::read(true, Operation::Generate, member);
+        let renamed = asked.renamed(&shape);
+        match table.decide(&shape, (&asked, &renamed), &Health::new(&table), Draw(0.5)).outcome {
+            Outcome::Attempts { attempts, races, mirrors, .. } => {
+                let name = |at: usize| format!("{}/{}", attempts[at].provider.name, attempts[at].model);
+                let names = |from: usize, until: usize| (from..until).map(name).collect::<Vec<_>>().join(" ");
+                let races = races.iter().map(|race| {
+                    format!("; race {} against {}", names(race.from, race.second), names(race.second, race.until))
+                });
+                let mirrors = mirrors.iter().map(|mirror| {
+                    format!("; {} copied to {}", names(mirror.from, mirror.until), mirror.attempt.provider.name)
+                });
+                names(0, attempts.len()) + &races.chain(mirrors).collect::<String>()
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    let cases = [
+        ("@raced", json!({ "models": ["down/shared"] }), "up/a up/b up/shared down/shared; race up/a against up/b"),
+        // The answer of `up/b` is the cheapest, and then those that cost the same or more follow.
+        ("@raced", json!({ "routing": { "model": { "sort": "cost" } } }), "up/b up/shared up/a"),
+        ("@raced", json!({ "provider": { "max_price": { "completion": 9 } } }), "up/b up/shared"),
+        ("up/shared", json!({ "models": ["@raced"] }), "up/shared up/a up/b; race up/a against up/b"),
+        ("@watched", json!({ "models": ["up/shared"] }), "up/a up/b up/shared; up/a up/b copied to down"),
+        ("@watched", json!({ "provider": { "ignore": ["down"] } }), "up/a up/b"),
+        ("@watched", json!({ "provider": { "only": ["up"] } }), "up/a up/b"),
+        (
+            "@watched",
+            json!({ "models": ["up/shared"], "routing": { "model": { "sort": "cost" } } }),
+            "up/b up/shared up/a; up/b copied to down; up/a copied to down",
+        ),
+    ];
+    for (model, members, expected) in cases {
+        assert_eq!(asked(model, members.clone()), expected, "{model} {members}");
+    }
+}
+
+#[test]
 fn auto_takes_a_capable_active_model_by_what_is_asked() {
     let file = "version: 1\nproviders: { openai: {}, anthropic: {} }\n";
     let keys = [("OPENAI_API_KEY", "sk-1"), ("ANTHROPIC_API_KEY", "sk-2")];

@@ -1,5 +1,7 @@
 //! The models that a provider is known to serve.
 
+use std::collections::HashSet;
+
 use super::{Layers, Problem};
 use crate::diagnostic::did_you_mean;
 use crate::provider::Endpoint;
@@ -18,18 +20,10 @@ pub(super) fn models(name: &str, layers: Layers<'_>, endpoints: &[Endpoint]) -> 
     let listed = layers.both().flat_map(|entry| entry.models.iter().flatten()).map(|model| model.value.as_str());
     let rows = catalogue.map(catalogue::of_provider).unwrap_or_default();
     let known = rows.iter().filter(|model| serves(endpoints, model.mode)).map(|model| model.id);
-    let mut ids: Vec<Box<str>> = Vec::with_capacity(rows.len());
-    for id in listed {
-        if !ids.iter().any(|other| **other == *id) {
-            ids.push(id.into());
-        }
-    }
-    let written = ids.len();
-    for id in known {
-        if !ids.iter().take(written).any(|other| **other == *id) {
-            ids.push(id.into());
-        }
-    }
+    let mut seen = HashSet::new();
+    let listed: Vec<&str> = listed.filter(|id| seen.insert(*id)).collect();
+    let known = known.filter(|id| !seen.contains(id));
+    let ids = listed.iter().copied().chain(known).map(Into::into).collect();
     Ok(Models { ids, catalogue: catalogue.map(Into::into) })
 }
 

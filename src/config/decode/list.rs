@@ -20,7 +20,9 @@ impl<R: Reader> Reader for List<R> {
     fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Vec<R::Value>> {
         match &node.kind {
             Kind::Sequence(items) => {
-                Some(items.iter().filter_map(|item| in_place(item, diagnostics, R::read)).collect())
+                let mut values = Vec::with_capacity(items.len());
+                values.extend(items.iter().filter_map(|item| in_place(item, diagnostics, R::read)));
+                Some(values)
             }
             Kind::Null | Kind::Bool(_) | Kind::Number(_) | Kind::String(_) | Kind::Mapping(_) => {
                 mismatch(node, &Self::SHAPE, diagnostics);
@@ -206,7 +208,10 @@ fn read_entries<T>(
             let entry = |entry: &Entry| {
                 in_place(&entry.value, diagnostics, |value, diagnostics| read(&entry.key, value, diagnostics))
             };
-            Some(entries.iter().filter_map(entry).collect())
+            // An entry of the file has a kilobyte and more: no room for twice as many.
+            let mut values = Vec::with_capacity(entries.len());
+            values.extend(entries.iter().filter_map(entry));
+            Some(values)
         }
         Kind::Bool(_) | Kind::Number(_) | Kind::String(_) | Kind::Sequence(_) => {
             mismatch(node, shape, diagnostics);

@@ -180,6 +180,7 @@ impl Shape {
             | Shape::Keyed { values: Shape::Mapping(mapping), .. } => {
                 format!("one `name: {{ ... }}` for each; the keys inside are {}", list_words(&mapping.own_keys()))
             }
+            Shape::Map { values: Shape::Json, .. } => "`name: value` lines".to_owned(),
             Shape::Map { values, .. } | Shape::Keyed { values, .. } => {
                 format!("`name: value` lines, each value {}", values.example())
             }

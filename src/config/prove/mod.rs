@@ -80,11 +80,10 @@ pub(super) fn file(file: &File<'_>, diagnostics: &mut Diagnostics) -> Proof {
         return Proof { coverage: Coverage::Unknown, conditions };
     }
     let space = space(file.table);
-    let first = |shape: &RequestShape| file.table.rule_index.first(&file.table.rules, shape);
+    let first = |shape: &RequestShape| file.table.rule_index.first_counted(&file.table.rules, shape);
     let mut prover = Prover::new(&space, predicates(file.table), &first, Budget::new(FILE));
-    let by_rule = reach::check(file, &space, &mut prover, diagnostics);
-    targets::check(file, &by_rule, &mut prover, diagnostics);
-    unused::check(file, &by_rule, &mut prover, diagnostics);
+    let fires = reach::check(file, &space, &mut prover, diagnostics);
+    unused::check(file, &fires, &mut prover, diagnostics);
     Proof { coverage: reach::coverage(file, &mut prover), conditions }
 }
 

@@ -27,7 +27,7 @@ pub fn notes(table: &RoutingTable, proof: &Proof, diagnostics: &mut Diagnostics)
 /// Rules of which the upper one takes requests that the lower one is for too, and does something else with them.
 fn overlaps(table: &RoutingTable, proof: &Proof, diagnostics: &mut Diagnostics) {
     let space = space(table);
-    let first = |shape: &RequestShape| table.rule_index.first(&table.rules, shape);
+    let first = |shape: &RequestShape| table.rule_index.first_counted(&table.rules, shape);
     let mut prover = Prover::new(&space, predicates(table), &first, Budget::new(FILE));
     let mut told = 0;
     for (at, upper) in table.rules.iter().enumerate() {

@@ -1,5 +1,7 @@
 //! Conditions, and parts of them, that hold always or never; and which words are to blame.
 
+use super::File;
+use crate::config::rules::{self, ReadRule};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::rule::analysis::{Prover, Required, Space, Verdict};
 use crate::rule::ast::Condition;
@@ -40,18 +42,25 @@ enum Truth {
 }
 
 /// Reports the parts of the rule at this position that hold always or never. `None` where that could not be decided.
+///
+/// Nearly always there is none, and the compiled condition tells so. Only else the rule is read again, for the places of its
+/// parts.
 pub(super) fn check(
-    condition: &Condition,
-    rule: usize,
+    file: &File<'_>,
+    (rule, read): (usize, &ReadRule),
     space: &Space,
     prover: &mut Prover<'_>,
     samples: &mut Samples,
     diagnostics: &mut Diagnostics,
 ) -> Option<()> {
-    let whole = part(condition)?;
+    let predicate = &file.table.rules.get(rule)?.when;
+    if *predicate == Predicate::Always || all_sometimes(predicate, prover, samples)? {
+        return Some(());
+    }
+    let whole = part(&rules::condition(file.document.rules.as_ref()?, read)?)?;
     let mut open = vec![&whole];
     while let Some(part) = open.pop() {
-        let truth = truth(part, prover, samples)?;
+        let truth = truth(&part.predicate, prover, samples)?;
         if truth == Truth::Sometimes {
             open.extend(part.parts.iter().rev());
             continue;
@@ -93,20 +102,37 @@ fn atom(condition: &Condition, span: Span) -> Option<Part> {
 
 // === the truth of a part
 
-fn truth(part: &Part, prover: &mut Prover<'_>, samples: &mut Samples) -> Option<Truth> {
-    if matches!(&part.predicate, Predicate::Atom(atom) if is_plain(atom)) {
+/// Whether the condition and all its parts hold for some requests and not for others. A chain in a chain is one chain here,
+/// which changes nothing: where the inner one holds always or never, so does the outer one, or each of its members.
+fn all_sometimes(condition: &Predicate, prover: &mut Prover<'_>, samples: &mut Samples) -> Option<bool> {
+    let mut open = vec![condition];
+    while let Some(part) = open.pop() {
+        if truth(part, prover, samples)? != Truth::Sometimes {
+            return Some(false);
+        }
+        match part {
+            Predicate::All(parts) | Predicate::Any(parts) => open.extend(parts.iter().rev()),
+            Predicate::Not(inner) => open.push(inner),
+            Predicate::Always | Predicate::Atom(_) => {}
+        }
+    }
+    Some(true)
+}
+
+fn truth(part: &Predicate, prover: &mut Prover<'_>, samples: &mut Samples) -> Option<Truth> {
+    if matches!(part, Predicate::Atom(atom) if is_plain(atom)) {
         return Some(Truth::Sometimes);
     }
     let (mut holds, mut fails) = (false, false);
     for shape in samples.first.as_deref().into_iter().chain(&samples.others) {
-        let held = part.predicate.holds(shape);
+        let held = part.holds(shape);
         holds |= held;
         fails |= !held;
     }
-    if !holds && !possible(&[(&part.predicate, true)], prover, samples)? {
+    if !holds && !possible(&[(part, true)], prover, samples)? {
         return Some(Truth::Never);
     }
-    if !fails && !possible(&[(&part.predicate, false)], prover, samples)? {
+    if !fails && !possible(&[(part, false)], prover, samples)? {
         return Some(Truth::Always);
     }
     Some(Truth::Sometimes)

@@ -2,15 +2,14 @@
 //! decided.
 
 use super::parts::{self, Samples};
-use super::{Coverage, File};
+use super::{Coverage, File, targets};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::rule::analysis::{Never, Prover, Space, Verdict};
 use crate::rule::predicate::Predicate;
-use crate::rule::request::RequestShape;
 
 /// Whether every request meets some rule.
 pub(super) fn coverage(file: &File<'_>, prover: &mut Prover<'_>) -> Coverage {
-    if file.rules.iter().any(|rule| rule.when == Predicate::Always) {
+    if file.table.rules.iter().any(|rule| rule.when == Predicate::Always) {
         return Coverage::Complete;
     }
     match prover.reaches(None, &[]) {
@@ -20,15 +19,15 @@ pub(super) fn coverage(file: &File<'_>, prover: &mut Prover<'_>) -> Coverage {
     }
 }
 
-/// Reports what is wrong with each rule, and gives a request that it takes; `None` where it takes none, or where that could
-/// not be decided.
+/// Reports what is wrong with each rule and with what it leads to, and says of each whether it takes a request; `false` also
+/// where that could not be decided.
 pub(super) fn check(
     file: &File<'_>,
     space: &Space,
     prover: &mut Prover<'_>,
     diagnostics: &mut Diagnostics,
-) -> Vec<Option<Box<RequestShape>>> {
-    let mut by_rule = Vec::with_capacity(file.rules.len());
+) -> Vec<bool> {
+    let mut fires = Vec::with_capacity(file.rules.len());
     let mut undecided = Vec::new();
     let mut samples = Samples::default();
     for (at, rule) in file.rules.iter().enumerate() {
@@ -42,13 +41,17 @@ pub(super) fn check(
                 Verdict::Undecided => decided = false,
             }
         }
-        if decided && let Some(condition) = &rule.condition {
-            decided = parts::check(condition, at, space, prover, &mut samples, diagnostics).is_some();
+        if decided {
+            decided = parts::check(file, (at, rule), space, prover, &mut samples, diagnostics).is_some();
         }
         if !decided {
             undecided.push(at);
         }
-        by_rule.push(samples.first.take());
+        // A rule that takes nothing needs nothing.
+        if let Some(shape) = &samples.first {
+            targets::check(file, (at, rule), shape, prover, diagnostics);
+        }
+        fires.push(samples.first.is_some());
     }
     if let Some(first) = undecided.first().and_then(|at| file.rules.get(*at)) {
         diagnostics.push(
@@ -57,7 +60,7 @@ pub(super) fn check(
                 .help("nothing is wrong with serving it; write the condition with fewer `or` in `and`, or as several rules"),
         );
     }
-    by_rule
+    fires
 }
 
 /// "rule 3", "rules 1 and 3", "rules 1, 3, 4 and 17 more".
@@ -97,7 +100,7 @@ fn unreachable(file: &File<'_>, at: usize, never: &Never) -> Diagnostic {
             diagnostic = diagnostic.label(rule.when_span, format!("rule {} {share}", covering + 1));
         }
     }
-    let when = |at: usize| file.rules.get(at).map(|rule| &rule.when);
+    let when = |at: usize| file.table.rules.get(at).map(|rule| &rule.when);
     diagnostic = diagnostic.help(match never.covered_by.as_slice() {
         [only] if when(*only) == when(at) => "both ask for the same; remove one of them".to_owned(),
         [only] => format!("move it above rule {}, or remove it", only + 1),

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::File;
+use crate::config::rules::ReadRule;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::provider::catalogue::{self, Capability, Mode, Model};
 use crate::provider::cost::cost;
@@ -36,28 +37,25 @@ const COUNTED: [(NumberFact, Capability); 3] = [
     (NumberFact::Tools, Capability::Tools),
 ];
 
-/// Reports targets that lack what all requests of their rule need.
+/// Reports targets of the rule at this position that lack what all its requests need. `shape` is one of them.
 pub(super) fn check(
     file: &File<'_>,
-    by_rule: &[Option<Box<RequestShape>>],
+    (at, rule): (usize, &ReadRule),
+    shape: &RequestShape,
     prover: &mut Prover<'_>,
     diagnostics: &mut Diagnostics,
 ) {
-    for (at, (rule, shape)) in file.rules.iter().zip(by_rule).enumerate() {
-        // A rule that takes nothing needs nothing.
-        let Some(shape) = shape else { continue };
-        let mut known: HashMap<Need, bool> = HashMap::new();
-        let mut told = HashSet::new();
-        for (name, outer) in targets(file, &rule.then) {
-            let Some(model) = known_model(file, &name.value) else { continue };
-            for need in lacks(model) {
-                let is_needed = *known.entry(need).or_insert_with(|| needed(need, at, shape, prover));
-                if is_needed && told.insert((name.value.as_str(), need)) {
-                    diagnostics.push_with(Code::LacksCapability, || {
-                        let when = rule.when_span;
-                        lacking(need, at, &name.value, (when, name.span, outer)).witness(file.curl(shape))
-                    });
-                }
+    let mut known: HashMap<Need, bool> = HashMap::new();
+    let mut told = HashSet::new();
+    for (name, outer) in targets(file, &rule.then) {
+        let Some(model) = known_model(file, &name.value) else { continue };
+        for need in lacks(model) {
+            let is_needed = *known.entry(need).or_insert_with(|| needed(need, at, shape, prover));
+            if is_needed && told.insert((name.value.as_str(), need)) {
+                diagnostics.push_with(Code::LacksCapability, || {
+                    let when = rule.when_span;
+                    lacking(need, at, &name.value, (when, name.span, outer)).witness(file.curl(shape))
+                });
             }
         }
     }

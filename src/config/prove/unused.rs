@@ -13,20 +13,15 @@ use crate::rule::predicate::{Atom, Predicate, TextTest};
 use crate::rule::request::RequestShape;
 use crate::table::{RouteNode, RuleOutcome};
 
-/// Reports them. `by_rule` holds a request of every rule that takes one.
-pub(super) fn check(
-    file: &File<'_>,
-    by_rule: &[Option<Box<RequestShape>>],
-    prover: &mut Prover<'_>,
-    diagnostics: &mut Diagnostics,
-) {
+/// Reports them. `fires` says of every rule whether it takes a request.
+pub(super) fn check(file: &File<'_>, fires: &[bool], prover: &mut Prover<'_>, diagnostics: &mut Diagnostics) {
     let mut used = Used::default();
-    for (rule, shape) in file.rules.iter().zip(by_rule) {
-        if shape.is_some() {
+    for (rule, fires) in file.rules.iter().zip(fires) {
+        if *fires {
             used.follow(file, &rule.then);
         }
     }
-    let open = open_rules(file, by_rule);
+    let open = open_rules(file, fires);
     for entry in &file.document.presets {
         let name = entry.name.value.as_str();
         if !used.presets.contains(name) && asked_for(file, &open, &preset_names(name), prover) != Some(false) {
@@ -96,14 +91,14 @@ impl<'f> Used<'f> {
 }
 
 /// The rules under which a model means what it means by itself, the last first; before them, that no rule fires.
-fn open_rules(file: &File<'_>, by_rule: &[Option<Box<RequestShape>>]) -> Vec<Option<usize>> {
-    let rules = file.table.rules.iter().zip(by_rule).enumerate().rev();
-    let open = rules.filter(|(_, (rule, shape))| {
+fn open_rules(file: &File<'_>, fires: &[bool]) -> Vec<Option<usize>> {
+    let rules = file.table.rules.iter().zip(fires).enumerate().rev();
+    let open = rules.filter(|(_, (rule, fires))| {
         let asks = match rule.then {
             RuleOutcome::AsRequested => true,
             RuleOutcome::Route(index) => file.table.route(index).is_some_and(|route| as_requested(&route.node)),
         };
-        asks && shape.is_some()
+        asks && **fires
     });
     let mut all = vec![None];
     all.extend(open.map(|(at, _)| Some(at)));
@@ -119,7 +114,7 @@ fn as_requested(node: &RouteNode) -> bool {
 
 /// Whether a request with one of these models is routed as requested. `None` where that could not be decided.
 fn asked_for(file: &File<'_>, open: &[Option<usize>], models: &Predicate, prover: &mut Prover<'_>) -> Option<bool> {
-    let covered = file.rules.iter().any(|rule| rule.when == Predicate::Always);
+    let covered = file.table.rules.iter().any(|rule| rule.when == Predicate::Always);
     for rule in open.iter().filter(|rule| rule.is_some() || !covered) {
         match prover.reaches(*rule, &[(models, true)]) {
             Verdict::Request(_) => return Some(true),

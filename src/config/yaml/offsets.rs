@@ -2,7 +2,7 @@
 
 use saphyr_parser::ScalarStyle;
 
-use crate::source::{Run, SourceText, Span};
+use crate::source::{Run, Runs, SourceText, Span};
 
 /// A mark every so many characters: finding a byte offset walks at most that far.
 const STRIDE: usize = 64;
@@ -144,8 +144,8 @@ fn closing(inner: &str, close: char) -> Option<usize> {
 
 /// Finds each line of `inside` (which starts at byte `start` of the source) in the decoded text, where line breaks have
 /// become spaces or line feeds and indentation up to `indent` is gone. `None` where the two do not fit.
-fn align(text: &str, inside: &str, start: usize, indent: usize) -> Option<Vec<Run>> {
-    let mut runs = Vec::new();
+fn align(text: &str, inside: &str, start: usize, indent: usize) -> Option<Runs> {
+    let mut runs = Runs::new();
     let mut at = 0;
     let mut line_start = start;
     for (number, line) in inside.split('\n').enumerate() {
@@ -159,7 +159,7 @@ fn align(text: &str, inside: &str, start: usize, indent: usize) -> Option<Vec<Ru
                     _ => return None,
                 }
             }
-            runs.push(Run { text: at, source: line_start + cut, len: content.len() });
+            runs.push(Run::new(at, line_start + cut, content.len()));
             at += content.len();
         }
         line_start += line.len() + 1;

@@ -32,18 +32,20 @@ const QUESTION: u64 = 600_000;
 /// What an answer costs at least, so that many cheap ones come to an end too.
 const OVERHEAD: u64 = 20;
 
-/// Rules that are asked in one step.
-const RULES_PER_STEP: usize = 16;
+/// Tests of rules that are asked in one step.
+const TESTS_PER_STEP: u64 = 5;
 
 /// A condition, and whether it is to hold.
 pub type Required<'p> = (&'p Predicate, bool);
+
+/// The position of the rule that takes a request, and how many tests were asked to find it.
+pub type First<'p> = &'p dyn Fn(&RequestShape) -> (Option<usize>, u64);
 
 /// Answers questions about the rules of one file.
 pub struct Prover<'p> {
     space: &'p Space,
     conditions: Vec<&'p Predicate>,
-    /// The position of the rule that takes a request.
-    first: &'p dyn Fn(&RequestShape) -> Option<usize>,
+    first: First<'p>,
     budget: Budget,
 }
 
@@ -70,12 +72,7 @@ pub struct Never {
 
 impl<'p> Prover<'p> {
     /// `first` says which of `conditions` is the first that a request meets.
-    pub fn new(
-        space: &'p Space,
-        conditions: Vec<&'p Predicate>,
-        first: &'p dyn Fn(&RequestShape) -> Option<usize>,
-        budget: Budget,
-    ) -> Prover<'p> {
+    pub fn new(space: &'p Space, conditions: Vec<&'p Predicate>, first: First<'p>, budget: Budget) -> Prover<'p> {
         Prover { space, conditions, first, budget }
     }
 
@@ -111,13 +108,12 @@ impl<'p> Prover<'p> {
                     return Verdict::Never(Never { covered_by, example });
                 }
             };
-            let taken = (self.first)(&shape);
+            let (taken, asked) = (self.first)(&shape);
+            if self.spend(&mut question, asked / TESTS_PER_STEP).is_none() {
+                return Verdict::Undecided;
+            }
             if taken == rule {
                 return Verdict::Request(shape);
-            }
-            let asked = taken.unwrap_or(self.conditions.len()) / RULES_PER_STEP;
-            if self.spend(&mut question, asked as u64).is_none() {
-                return Verdict::Undecided;
             }
             // A rule that was said not to hold takes nothing, and one below ours comes too late.
             let earlier = taken.filter(|at| rule.is_none_or(|rule| *at < rule) && !covering.contains(at));

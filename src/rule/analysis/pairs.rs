@@ -2,9 +2,12 @@
 //! other?
 
 use super::model::Answer;
-use super::{Budget, OVERHEAD, Prover, RULES_PER_STEP, Required, Space, Verdict};
+use super::{Budget, OVERHEAD, Prover, Required, Space, Verdict};
 use crate::rule::predicate::Predicate;
 use crate::rule::request::RequestShape;
+
+/// Rules that are asked in one step.
+const RULES_PER_STEP: usize = 16;
 
 /// The rules of one file.
 #[derive(Clone, Copy)]
@@ -36,7 +39,7 @@ enum Step {
 impl<'p> PairProver<'p> {
     pub fn new(space: &'p Space, old: Side<'p>, new: Side<'p>, budget: Budget) -> PairProver<'p> {
         // Each side has its own first rule; the prover is asked for models alone.
-        PairProver { prover: Prover::new(space, Vec::new(), &|_| None, budget), old, new }
+        PairProver { prover: Prover::new(space, Vec::new(), &|_| (None, 0), budget), old, new }
     }
 
     pub fn is_exhausted(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::needs::{Key, Need, Needed, Needs};
+use super::needs::{Kept, Key, Need, Needed};
 use super::ranges::Cuts;
 use crate::rule::predicate::Predicate;
 
@@ -19,14 +19,14 @@ const MOST_SHARE: usize = 750_000;
 
 /// Leaves out needs of facts inside the conversation where asking the rule might not read one: a few rules that begin with
 /// `hour` must not cost a request the reading of its body.
-pub(super) fn forget_costly(conditions: &[&Predicate], needed: &mut [Needs<'_>]) {
-    let inside = needed.iter().filter(|needs| needs.keys().any(Key::lies_inside)).count();
+pub(super) fn forget_costly(conditions: &[&Predicate], needed: &mut [Kept<'_>]) {
+    let inside = needed.iter().filter(|needs| needs.iter().any(|(key, _)| key.lies_inside())).count();
     if inside > MANY {
         return;
     }
     for (condition, needs) in conditions.iter().zip(needed) {
         if !reads_inside_first(condition) {
-            needs.retain(|key, _| !key.lies_inside());
+            needs.retain(|(key, _)| !key.lies_inside());
         }
     }
 }
@@ -42,7 +42,7 @@ fn reads_inside_first(condition: &Predicate) -> bool {
 }
 
 /// The facts to index, the most selective first: those of whose rules a request is expected to meet the least part.
-pub(super) fn ranked<'p>(needed: &[Needs<'p>]) -> Vec<Key<'p>> {
+pub(super) fn ranked<'p>(needed: &[Kept<'p>]) -> Vec<Key<'p>> {
     let mut by_key: HashMap<Key<'p>, Vec<&Need<'p>>> = HashMap::new();
     for (key, need) in needed.iter().flatten() {
         by_key.entry(*key).or_default().push(need);

@@ -1,7 +1,7 @@
 //! What a condition needs of each fact: without it, the condition does not hold, whatever else the request has.
 
+use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap};
 
 use super::ranges::Ranges;
 use crate::rule::predicate::{Atom, Comparison, Predicate, TextTest, ValueFact, ValueTest};
@@ -28,11 +28,33 @@ pub(super) enum Needed<'p> {
 /// What a fact must have one of.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Need<'p> {
-    Texts(BTreeSet<Needed<'p>>),
+    /// A text may stand here twice. No set: that of one text takes ten times as much as the text.
+    Texts(Vec<Needed<'p>>),
     Ranges(Ranges),
 }
 
-pub(super) type Needs<'p> = HashMap<Key<'p>, Need<'p>>;
+type Needs<'p> = HashMap<Key<'p>, Need<'p>>;
+
+/// The needs of one of tens of thousands of rules, which has one or two: a map of its own would take five times as much.
+pub(super) type Kept<'p> = Vec<(Key<'p>, Need<'p>)>;
+
+/// What the condition needs to hold.
+pub(super) fn kept(condition: &Predicate) -> Kept<'_> {
+    let mut kept: Kept<'_> = needs(condition, true).into_iter().collect();
+    for (_, need) in &mut kept {
+        if let Need::Texts(texts) = need {
+            texts.sort_unstable();
+            texts.dedup();
+            texts.shrink_to_fit();
+        }
+    }
+    kept
+}
+
+/// What is needed of this fact.
+pub(super) fn of_key<'k, 'p>(kept: &'k Kept<'p>, key: Key<'_>) -> Option<&'k Need<'p>> {
+    kept.iter().find(|(known, _)| *known == key).map(|(_, need)| need)
+}
 
 impl Key<'_> {
     /// It lies in the conversation, for which the body must be read whole.
@@ -72,7 +94,7 @@ impl Key<'_> {
 }
 
 impl<'p> Need<'p> {
-    pub(super) fn texts(&self) -> Option<&BTreeSet<Needed<'p>>> {
+    pub(super) fn texts(&self) -> Option<&[Needed<'p>]> {
         match self {
             Need::Texts(texts) => Some(texts),
             Need::Ranges(_) => None,
@@ -108,7 +130,7 @@ impl<'p> Need<'p> {
 }
 
 /// What is needed for the condition to hold, or not to hold.
-pub(super) fn needs(condition: &Predicate, holds: bool) -> Needs<'_> {
+fn needs(condition: &Predicate, holds: bool) -> Needs<'_> {
     match (condition, holds) {
         (Predicate::Always, _) => Needs::new(),
         (Predicate::Not(inner), holds) => needs(inner, !holds),
@@ -143,22 +165,20 @@ fn need(atom: &Atom, holds: bool) -> Option<Need<'_>> {
         Atom::Text { test, .. } => texts(test, holds).map(Need::Texts),
         Atom::Value { test, .. } => ranges(test, holds).map(Need::Ranges),
         Atom::Flag(FlagFact::Stream) => Some(Need::Ranges(Ranges::of(vec![(holds.into(), holds.into())]))),
-        Atom::Flag(FlagFact::Tool(name)) => holds.then(|| Need::Texts(BTreeSet::from([Needed::Exact(name)]))),
+        Atom::Flag(FlagFact::Tool(name)) => holds.then(|| Need::Texts(vec![Needed::Exact(name)])),
     }
 }
 
-fn texts(test: &TextTest, holds: bool) -> Option<BTreeSet<Needed<'_>>> {
+fn texts(test: &TextTest, holds: bool) -> Option<Vec<Needed<'_>>> {
     match (test, holds) {
-        (TextTest::Equal(text), true) | (TextTest::NotEqual(text), false) => {
-            Some(BTreeSet::from([Needed::Exact(text)]))
-        }
+        (TextTest::Equal(text), true) | (TextTest::NotEqual(text), false) => Some(vec![Needed::Exact(text)]),
         (TextTest::In(list), true) | (TextTest::NotIn(list), false) => {
             Some(list.iter().map(|text| Needed::Exact(text)).collect())
         }
         (TextTest::Like(glob), true) => match glob.0.split_once('*') {
-            None => Some(BTreeSet::from([Needed::Exact(&glob.0)])),
+            None => Some(vec![Needed::Exact(&glob.0)]),
             Some(("", _)) => None,
-            Some((prefix, _)) => Some(BTreeSet::from([Needed::Prefix(prefix)])),
+            Some((prefix, _)) => Some(vec![Needed::Prefix(prefix)]),
         },
         (TextTest::Equal(_) | TextTest::In(_) | TextTest::Like(_), false)
         | (TextTest::NotEqual(_) | TextTest::NotIn(_), true)
