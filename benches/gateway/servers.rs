@@ -177,7 +177,7 @@ impl Routeplane {
     pub(crate) async fn lost(&self) -> Vec<String> {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         let head = format!(
-            "GET /metrics HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {CLIENT_KEY}\r\nconnection: close\r\n\r\n"
+            "GET /metrics HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {CLIENT_KEY}\r\nconnection: close\r\n\r\n"
         );
         stream.write_all(head.as_bytes()).await.unwrap();
         let mut text = String::new();
