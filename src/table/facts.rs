@@ -152,6 +152,8 @@ impl Facts for RequestFacts<'_, '_> {
                 let named = self.assumed.user.or(self.envelope.user.as_deref());
                 named.map(Cow::Borrowed).or_else(|| self.header(&USER))
             }
+            // Most requests have none of them: one look at each header costs less than to look each of them up.
+            TextFact::Session if !self.headers.keys().any(|name| SESSIONS.contains(name)) => None,
             TextFact::Session => SESSIONS.iter().find_map(|name| self.header(name)),
             TextFact::Episode => self.assumed.episode.map(Cow::Borrowed).or_else(|| self.header(&EPISODE)),
             TextFact::LastTool => self.last_tool().map(Cow::Borrowed),

@@ -1,316 +1,340 @@
-//! JSON of records, written for every line of the access log: what `serde_json` writes, for less. Names of members are ours and
-//! need no look at their letters; texts are looked at as a whole, and only one that needs it is written letter by letter.
+//! The JSON of a record, written for every line of the access log: what `serde_json` writes of it, for less. Names of members
+//! stand here as they are written, numbers and texts are written in one pass, and what few records have is left to
+//! `serde_json`. A test holds the two together.
 
-use std::fmt;
-use std::io::Write as _;
+use std::time::Duration;
 
-use serde::ser::{self, Impossible, Serialize, SerializeMap, SerializeSeq, SerializeStruct};
+use serde::Serialize;
 
-/// Appends `value`. What a record has no use for (tuples, variants with values) is refused, and nothing is appended.
-pub(super) fn write(value: &impl Serialize, out: &mut Vec<u8>) -> bool {
+use super::clock;
+use super::otlp::Trace;
+use super::record::{Charge, Fact, Fault, Record, Skipped, Tried};
+use crate::wire::ir::Usage;
+
+/// Room for a usual line.
+const USUAL: usize = 1024;
+
+/// Appends a record.
+pub(super) fn write(record: &Record, out: &mut Vec<u8>) {
+    out.reserve(USUAL);
+    asked(record, out);
+    list(out, b",\"attempts\":[", &record.attempts, tried);
+    list_if(out, b",\"skipped\":[", &record.skipped, skipped);
+    list_if(out, b",\"finish_reasons\":[", &record.finish_reasons, |reason, out| text(out, reason));
+    taken(record, out);
+    ended(record, out);
+    told(record, out);
+    if let Some(inputs) = &record.inputs {
+        put(out, b",\"inputs\":");
+        by_serde_json(out, inputs);
+    }
+    if let Some(trace) = &record.trace {
+        place(trace, out);
+    }
+    out.push(b'}');
+}
+
+/// What was asked for, and where it went.
+fn asked(record: &Record, out: &mut Vec<u8>) {
+    number(out, b"{\"v\":", record.version.into());
+    ours(out, b",\"time\":\"", clock::rfc3339_millis(record.time).as_str());
+    member(out, b",\"request_id\":", &record.request_id);
+    number(out, b",\"generation\":", record.generation);
+    ours(out, b",\"protocol\":\"", record.protocol.name());
+    ours(out, b",\"operation\":\"", record.operation);
+    flag(out, b",\"stream\":", record.stream);
+    member_if(out, b",\"key\":", record.key.as_deref());
+    member_if(out, b",\"model\":", record.model.as_deref());
+    number_if(out, b",\"rule\":", record.rule.map(u64::from));
+    member_if(out, b",\"route\":", record.route.as_deref());
+    member_if(out, b",\"target\":", record.target.as_deref());
+    member_if(out, b",\"response_model\":", record.response_model.as_deref());
+}
+
+fn tried(tried: &Tried, out: &mut Vec<u8>) {
+    // What is only for spans and metrics is named, too: whoever adds a field decides here.
+    let Tried { target, told_apart: _, lane, cause, status, start, first, end, losses, left, span: _, content: _ } =
+        tried;
+    member(out, b"{\"target\":", target);
+    member(out, b",\"provider\":", tried.provider());
+    member(out, b",\"model\":", tried.model());
+    ours(out, b",\"lane\":\"", lane);
+    ours(out, b",\"cause\":\"", cause);
+    number_if(out, b",\"status\":", status.map(u64::from));
+    millis_if(out, b",\"start_ms\":", Some(*start));
+    millis_if(out, b",\"first_ms\":", *first);
+    millis_if(out, b",\"end_ms\":", *end);
+    list_if(out, b",\"losses\":[", losses, |loss, out| text(out, loss));
+    if let Some(Charge { usage, cost_usd }) = left {
+        counts(out, b",\"usage_estimated\":{", usage);
+        real_if(out, b",\"cost_estimated_usd\":", *cost_usd);
+    }
+    out.push(b'}');
+}
+
+fn skipped(skipped: &Skipped, out: &mut Vec<u8>) {
+    let Skipped { target, reason } = skipped;
+    member(out, b"{\"target\":", target);
+    ours(out, b",\"reason\":\"", reason);
+    out.push(b'}');
+}
+
+/// What the answer took.
+fn taken(record: &Record, out: &mut Vec<u8>) {
+    if let Some(usage) = &record.usage {
+        counts(out, b",\"usage\":{", usage);
+    }
+    if let Some(usage) = &record.usage_estimated {
+        counts(out, b",\"usage_estimated\":{", usage);
+    }
+    real_if(out, b",\"cost_usd\":", record.cost_usd);
+    real_if(out, b",\"cost_estimated_usd\":", record.cost_estimated_usd);
+}
+
+/// How it ended, and when.
+fn ended(record: &Record, out: &mut Vec<u8>) {
+    number(out, b",\"status\":", record.status.into());
+    ours(out, b",\"outcome\":\"", record.outcome.word());
+    if let Some(Fault { code, origin }) = &record.error {
+        put(out, b",\"error\":{");
+        if let Some(code) = code {
+            member(out, b"\"code\":", code);
+            out.push(b',');
+        }
+        ours(out, b"\"origin\":\"", origin);
+        out.push(b'}');
+    }
+    number(out, b",\"bytes_in\":", record.bytes_in);
+    number(out, b",\"bytes_out\":", record.bytes_out);
+    millis_if(out, b",\"decided_ms\":", record.decided);
+    millis_if(out, b",\"first_ms\":", record.first);
+    millis_if(out, b",\"total_ms\":", Some(record.total));
+}
+
+/// What rules may ask for.
+fn told(record: &Record, out: &mut Vec<u8>) {
+    map_if(out, b",\"tags\":{", &record.tags, |value, out| text(out, value));
+    map_if(out, b",\"facts\":{", &record.facts, |fact, out| match fact {
+        Fact::Absent => put(out, b"null"),
+        Fact::Text(value) => text(out, value),
+        Fact::Number(value) => digits(out, *value),
+        Fact::Flag(value) => flag(out, b"", *value),
+    });
+    real_if(out, b",\"draw\":", record.draw);
+    if record.cached {
+        put(out, b",\"cached\":true");
+    }
+}
+
+fn place(trace: &Trace, out: &mut Vec<u8>) {
+    let (id, span) = trace.digits();
+    put(out, b",\"trace\":{\"trace_id\":\"");
+    put(out, id.as_flattened());
+    put(out, b"\",\"span_id\":\"");
+    put(out, span.as_flattened());
+    flag(out, b"\",\"sampled\":", trace.sampled);
+    out.push(b'}');
+}
+
+// === members: `name` is all that stands before the value
+
+fn put(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.extend_from_slice(bytes);
+}
+
+/// Text of somebody else's.
+fn member(out: &mut Vec<u8>, name: &[u8], value: &str) {
+    put(out, name);
+    text(out, value);
+}
+
+fn member_if(out: &mut Vec<u8>, name: &[u8], value: Option<&str>) {
+    if let Some(value) = value {
+        member(out, name, value);
+    }
+}
+
+/// A word of ours, which has no letter that JSON escapes; `name` ends with the quote before it.
+fn ours(out: &mut Vec<u8>, name: &[u8], word: &str) {
+    put(out, name);
+    put(out, word.as_bytes());
+    out.push(b'"');
+}
+
+fn flag(out: &mut Vec<u8>, name: &[u8], value: bool) {
+    put(out, name);
+    put(out, if value { b"true" } else { b"false" });
+}
+
+fn number(out: &mut Vec<u8>, name: &[u8], value: u64) {
+    put(out, name);
+    digits(out, value);
+}
+
+fn number_if(out: &mut Vec<u8>, name: &[u8], value: Option<u64>) {
+    if let Some(value) = value {
+        number(out, name, value);
+    }
+}
+
+fn real_if(out: &mut Vec<u8>, name: &[u8], value: Option<f64>) {
+    if let Some(value) = value {
+        put(out, name);
+        by_serde_json(out, &value);
+    }
+}
+
+fn millis_if(out: &mut Vec<u8>, name: &[u8], value: Option<Duration>) {
+    if let Some(value) = value {
+        put(out, name);
+        millis(out, value);
+    }
+}
+
+/// The counts that are known.
+fn counts(out: &mut Vec<u8>, name: &[u8], usage: &Usage) {
+    put(out, name);
+    let mut between: &[u8] = b"\"";
+    for (name, count) in usage.counts() {
+        let Some(count) = count else { continue };
+        put(out, between);
+        put(out, name.as_bytes());
+        number(out, b"\":", count);
+        between = b",\"";
+    }
+    out.push(b'}');
+}
+
+fn list<T>(out: &mut Vec<u8>, name: &[u8], values: &[T], write: impl Fn(&T, &mut Vec<u8>)) {
+    put(out, name);
+    for (at, value) in values.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        write(value, out);
+    }
+    out.push(b']');
+}
+
+fn list_if<T>(out: &mut Vec<u8>, name: &[u8], values: &[T], write: impl Fn(&T, &mut Vec<u8>)) {
+    if !values.is_empty() {
+        list(out, name, values, write);
+    }
+}
+
+fn map_if<N: AsRef<str>, T>(out: &mut Vec<u8>, name: &[u8], pairs: &[(N, T)], write: impl Fn(&T, &mut Vec<u8>)) {
+    if pairs.is_empty() {
+        return;
+    }
+    put(out, name);
+    for (at, (name, value)) in pairs.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        text(out, name.as_ref());
+        out.push(b':');
+        write(value, out);
+    }
+    out.push(b'}');
+}
+
+// === values
+
+fn by_serde_json(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
     let start = out.len();
-    let written = value.serialize(Json { out }).is_ok();
-    if !written {
+    if serde_json::to_writer(&mut *out, value).is_err() {
+        // No value of a record is one that JSON cannot say; the line stays one that can be read.
         out.truncate(start);
-    }
-    written
-}
-
-struct Json<'o> {
-    out: &'o mut Vec<u8>,
-}
-
-/// An object or a list that is being written.
-struct Open<'o> {
-    out: &'o mut Vec<u8>,
-    empty: bool,
-    end: u8,
-}
-
-/// A value that a record does not have.
-#[derive(Debug)]
-struct Refused;
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no value of a record")
+        put(out, b"null");
     }
 }
 
-impl std::error::Error for Refused {}
-
-impl ser::Error for Refused {
-    fn custom<T: fmt::Display>(_: T) -> Refused {
-        Refused
+fn text(out: &mut Vec<u8>, text: &str) {
+    if !is_plain(text) {
+        return by_serde_json(out, text);
     }
+    out.push(b'"');
+    put(out, text.as_bytes());
+    out.push(b'"');
 }
 
 /// Whether a text is in JSON as it is: no quote, no backslash, no control character.
 fn is_plain(text: &str) -> bool {
-    // All bytes are looked at, without a way out in between: that is many at a time.
-    text.bytes().fold(true, |plain, byte| plain & (byte >= 0x20) & (byte != b'"') & (byte != b'\\'))
+    let bytes = text.as_bytes();
+    let Some(last) = bytes.last_chunk() else {
+        return bytes.iter().all(|byte| *byte >= b' ' && *byte != b'"' && *byte != b'\\');
+    };
+    // The last eight are looked at once more where the text is no whole number of eights.
+    let (eights, _) = bytes.as_chunks();
+    eights.iter().chain([last]).fold(0, |found, eight| found | to_escape(*eight)) == 0
 }
 
-impl<'o> Json<'o> {
-    fn raw(self, bytes: &[u8]) -> Result<(), Refused> {
-        self.out.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn by_serde_json(self, value: &(impl Serialize + ?Sized)) -> Result<(), Refused> {
-        serde_json::to_writer(&mut *self.out, value).map_err(|_| Refused)
-    }
-
-    fn open(self, begin: u8, end: u8) -> Result<Open<'o>, Refused> {
-        self.out.push(begin);
-        Ok(Open { out: self.out, empty: true, end })
-    }
+/// Zero where none of eight bytes is one that JSON escapes. All are looked at at once, as the bytes of one number.
+fn to_escape(eight: [u8; 8]) -> u64 {
+    const EACH: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGHEST: u64 = EACH << 7;
+    let bytes = u64::from_ne_bytes(eight);
+    // The highest bit of the lowest byte that is less than `limit` is set, and none where no byte is.
+    let below = |bytes: u64, limit: u64| bytes.wrapping_sub(EACH * limit) & !bytes & HIGHEST;
+    let is = |letter: u8| below(bytes ^ (EACH * u64::from(letter)), 1);
+    below(bytes, b' '.into()) | is(b'"') | is(b'\\')
 }
 
-impl Open<'_> {
-    fn next(&mut self) -> Json<'_> {
-        if !self.empty {
-            self.out.push(b',');
+fn digits(out: &mut Vec<u8>, mut number: u64) {
+    // As many as the greatest has.
+    let mut place = [b'0'; 20];
+    let mut rest = place.len();
+    for digit in place.iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
+        rest -= 1;
+        if number == 0 {
+            break;
         }
-        self.empty = false;
-        Json { out: self.out }
     }
-
-    fn close(self) -> Result<(), Refused> {
-        self.out.push(self.end);
-        Ok(())
-    }
+    put(out, place.get(rest..).unwrap_or_default());
 }
 
-impl<'o> ser::Serializer for Json<'o> {
-    type Ok = ();
-    type Error = Refused;
-    type SerializeSeq = Open<'o>;
-    type SerializeMap = Open<'o>;
-    type SerializeStruct = Open<'o>;
-    type SerializeTuple = Impossible<(), Refused>;
-    type SerializeTupleStruct = Impossible<(), Refused>;
-    type SerializeTupleVariant = Impossible<(), Refused>;
-    type SerializeStructVariant = Impossible<(), Refused>;
-
-    fn serialize_bool(self, flag: bool) -> Result<(), Refused> {
-        self.raw(if flag { b"true" } else { b"false" })
+/// Milliseconds, to the microsecond: the shortest number that is that one, as for any real number.
+fn millis(out: &mut Vec<u8>, time: Duration) {
+    /// Longer times have more digits than a real number can tell apart.
+    const LONGEST: u64 = 1_000_000_000;
+    if time.as_secs() >= LONGEST {
+        return by_serde_json(out, &(time.as_micros() as f64 / 1e3));
     }
-
-    fn serialize_i8(self, number: i8) -> Result<(), Refused> {
-        self.serialize_i64(number.into())
-    }
-
-    fn serialize_i16(self, number: i16) -> Result<(), Refused> {
-        self.serialize_i64(number.into())
-    }
-
-    fn serialize_i32(self, number: i32) -> Result<(), Refused> {
-        self.serialize_i64(number.into())
-    }
-
-    fn serialize_i64(self, number: i64) -> Result<(), Refused> {
-        self.by_serde_json(&number)
-    }
-
-    fn serialize_u8(self, number: u8) -> Result<(), Refused> {
-        self.serialize_u64(number.into())
-    }
-
-    fn serialize_u16(self, number: u16) -> Result<(), Refused> {
-        self.serialize_u64(number.into())
-    }
-
-    fn serialize_u32(self, number: u32) -> Result<(), Refused> {
-        self.serialize_u64(number.into())
-    }
-
-    fn serialize_u64(self, number: u64) -> Result<(), Refused> {
-        self.by_serde_json(&number)
-    }
-
-    fn serialize_u128(self, number: u128) -> Result<(), Refused> {
-        self.by_serde_json(&number)
-    }
-
-    fn serialize_f32(self, number: f32) -> Result<(), Refused> {
-        self.by_serde_json(&number)
-    }
-
-    fn serialize_f64(self, number: f64) -> Result<(), Refused> {
-        self.by_serde_json(&number)
-    }
-
-    fn serialize_char(self, letter: char) -> Result<(), Refused> {
-        self.by_serde_json(&letter)
-    }
-
-    fn serialize_str(self, text: &str) -> Result<(), Refused> {
-        if !is_plain(text) {
-            return self.by_serde_json(text);
-        }
-        self.out.push(b'"');
-        self.out.extend_from_slice(text.as_bytes());
-        self.out.push(b'"');
-        Ok(())
-    }
-
-    fn serialize_bytes(self, _: &[u8]) -> Result<(), Refused> {
-        Err(Refused)
-    }
-
-    fn serialize_none(self) -> Result<(), Refused> {
-        self.raw(b"null")
-    }
-
-    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Refused> {
-        value.serialize(self)
-    }
-
-    fn serialize_unit(self) -> Result<(), Refused> {
-        self.raw(b"null")
-    }
-
-    fn serialize_unit_struct(self, _: &'static str) -> Result<(), Refused> {
-        self.raw(b"null")
-    }
-
-    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<(), Refused> {
-        self.serialize_str(variant)
-    }
-
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result<(), Refused> {
-        value.serialize(self)
-    }
-
-    fn serialize_newtype_variant<T: Serialize + ?Sized>(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: &T,
-    ) -> Result<(), Refused> {
-        Err(Refused)
-    }
-
-    fn serialize_seq(self, _: Option<usize>) -> Result<Open<'o>, Refused> {
-        self.open(b'[', b']')
-    }
-
-    fn serialize_map(self, _: Option<usize>) -> Result<Open<'o>, Refused> {
-        self.open(b'{', b'}')
-    }
-
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Open<'o>, Refused> {
-        self.open(b'{', b'}')
-    }
-
-    fn serialize_tuple(self, _: usize) -> Result<Self::SerializeTuple, Refused> {
-        Err(Refused)
-    }
-
-    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Self::SerializeTupleStruct, Refused> {
-        Err(Refused)
-    }
-
-    fn serialize_tuple_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Self::SerializeTupleVariant, Refused> {
-        Err(Refused)
-    }
-
-    fn serialize_struct_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Self::SerializeStructVariant, Refused> {
-        Err(Refused)
-    }
-
-    fn collect_str<T: fmt::Display + ?Sized>(self, text: &T) -> Result<(), Refused> {
-        let (start, out) = (self.out.len(), self.out);
-        out.push(b'"');
-        let written = write!(out, "{text}").is_ok();
-        let plain = out.get(start + 1..).and_then(|text| std::str::from_utf8(text).ok()).is_some_and(is_plain);
-        if written && plain {
-            out.push(b'"');
-            return Ok(());
-        }
-        out.truncate(start);
-        Json { out }.by_serde_json(&text.to_string())
-    }
-}
-
-impl SerializeSeq for Open<'_> {
-    type Ok = ();
-    type Error = Refused;
-
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refused> {
-        value.serialize(self.next())
-    }
-
-    fn end(self) -> Result<(), Refused> {
-        self.close()
-    }
-}
-
-impl SerializeMap for Open<'_> {
-    type Ok = ();
-    type Error = Refused;
-
-    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Refused> {
-        key.serialize(self.next())
-    }
-
-    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refused> {
-        self.out.push(b':');
-        value.serialize(Json { out: self.out })
-    }
-
-    fn end(self) -> Result<(), Refused> {
-        self.close()
-    }
-}
-
-impl SerializeStruct for Open<'_> {
-    type Ok = ();
-    type Error = Refused;
-
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Refused> {
-        let Json { out } = self.next();
-        out.push(b'"');
-        out.extend_from_slice(name.as_bytes());
-        out.extend_from_slice(b"\":");
-        value.serialize(Json { out })
-    }
-
-    fn end(self) -> Result<(), Refused> {
-        self.close()
-    }
+    let micros = time.subsec_micros();
+    digits(out, time.as_secs() * 1000 + u64::from(micros / 1000));
+    let part = micros % 1000;
+    let digit = |number: u32| b'0' + (number % 10) as u8;
+    let three = [b'.', digit(part / 100), digit(part / 10), digit(part)];
+    let written = match (part % 100, part % 10) {
+        (0, _) => 2,
+        (_, 0) => 3,
+        _ => 4,
+    };
+    put(out, three.get(..written).unwrap_or_default());
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, SystemTime};
+    use std::time::SystemTime;
 
     use serde_json::json;
 
     use super::*;
     use crate::telemetry::inputs::{Inputs, Measured};
-    use crate::telemetry::otlp::Trace;
-    use crate::telemetry::record::{Charge, Fact, Fault, Outcome, Record, Skipped, Tried};
+    use crate::telemetry::record::Outcome;
     use crate::wire::ProtocolId;
-    use crate::wire::ir::Usage;
 
     fn odd(text: &str) -> Record {
         let mut record = Record::new(SystemTime::UNIX_EPOCH, text.into(), 7, ProtocolId::Gemini);
-        record.key = Some(text.into());
+        (record.key, record.model, record.response_model) = (Some(text.into()), Some(text.into()), Some(text.into()));
+        (record.route, record.target) = (Some(text.into()), Some(text.into()));
+        (record.stream, record.cached, record.finish_reasons) = (true, true, vec![text.into()]);
+        (record.decided, record.first) = (Some(Duration::from_micros(10)), Some(Duration::from_micros(1500)));
+        (record.total, record.bytes_in, record.bytes_out) = (Duration::from_secs(3), 11, 12);
+        record.usage_estimated = Some(Usage { output: Some(0), web_searches: Some(1), ..Usage::default() });
+        record.cost_estimated_usd = Some(1.0);
         (record.rule, record.status, record.outcome) = (Some(1), 502, Outcome::BrokeOff);
         record.attempts = vec![Tried {
             target: format!("up/{text}").into(),
@@ -346,19 +370,61 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_what_serde_json_writes() {
-        for text in ["", "plain", "sl/ash é 漢 🦀 \u{7f}", "quote\" back\\ tab\t new\n nul\0 \u{1f}", "\u{2028}"] {
-            let record = odd(text);
-            let mut out = b"before".to_vec();
-            assert!(write(&record, &mut out));
-            assert_eq!(String::from_utf8(out).unwrap(), format!("before{}", serde_json::to_string(&record).unwrap()));
+    fn words_of_ours_are_those_of_serde_json() {
+        for protocol in ProtocolId::CALLERS {
+            let mut record = Record::new(SystemTime::UNIX_EPOCH, "r".into(), 7, protocol);
+            for outcome in [Outcome::Ok, Outcome::Refused, Outcome::Failed, Outcome::CallerLeft, Outcome::CutOff] {
+                record.outcome = outcome;
+                let mut out = Vec::new();
+                write(&record, &mut out);
+                assert_eq!(String::from_utf8(out).unwrap(), serde_json::to_string(&record).unwrap());
+            }
         }
     }
 
     #[test]
-    fn what_is_no_value_of_a_record_leaves_nothing() {
-        let mut out = b"before".to_vec();
-        assert!(!write(&[Some((1, 2))].as_slice(), &mut out));
-        assert_eq!(out, b"before");
+    fn a_record_is_what_serde_json_writes() {
+        for text in ["", "plain", "sl/ash é 漢 🦀 \u{7f}", "quote\" back\\ tab\t new\n nul\0 \u{1f}", "\u{2028}"] {
+            let bare = Record::new(SystemTime::UNIX_EPOCH, text.into(), 7, ProtocolId::Gemini);
+            for record in [odd(text), bare] {
+                let mut out = b"before".to_vec();
+                write(&record, &mut out);
+                let expected = format!("before{}", serde_json::to_string(&record).unwrap());
+                assert_eq!(String::from_utf8(out).unwrap(), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn times_and_numbers_are_what_serde_json_writes() {
+        let seconds = [0, 1, 59, 999_999_999, 1_000_000_000, 1 << 40].map(Duration::from_secs);
+        for micros in (0..1_100).chain([9_990, 10_000, 100_000, 123_450, 999_999]) {
+            for time in seconds.map(|whole| whole + Duration::from_micros(micros)) {
+                let mut out = Vec::new();
+                millis(&mut out, time);
+                let expected = serde_json::to_string(&(time.as_micros() as f64 / 1e3)).unwrap();
+                assert_eq!(String::from_utf8(out).unwrap(), expected, "{time:?}");
+            }
+        }
+        for number in [0, 1, 9, 10, 99, 100, 12_345, u64::MAX - 1, u64::MAX] {
+            let mut out = Vec::new();
+            digits(&mut out, number);
+            assert_eq!(String::from_utf8(out).unwrap(), number.to_string());
+        }
+    }
+
+    #[test]
+    fn each_letter_is_looked_at_wherever_it_stands() {
+        for length in 1..20 {
+            for at in 0..length {
+                for byte in 0..0x80 {
+                    let mut text = vec![b'a'; length];
+                    text[at] = byte;
+                    let text = String::from_utf8(text).unwrap();
+                    let plain = serde_json::to_string(&text).unwrap().len() == length + 2;
+                    assert_eq!(is_plain(&text), plain, "{text:?}");
+                }
+            }
+        }
     }
 }

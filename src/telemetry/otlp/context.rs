@@ -26,10 +26,16 @@ pub struct Trace {
 }
 
 impl Trace {
+    /// The trace's id and that of the request's own span, in hexadecimal digits.
+    pub(in crate::telemetry) fn digits(&self) -> ([[u8; 2]; 16], [[u8; 2]; 8]) {
+        (digits(self.id.to_be_bytes()), digits(self.span.to_be_bytes()))
+    }
+
     /// The headers that tell an upstream that `span` calls it.
     pub fn headers(&self, span: u64) -> [Option<(HeaderName, HeaderValue)>; 2] {
         let mut parent = [b'-'; 55];
-        let (id, span) = (digits(self.id.to_be_bytes()), digits(span.to_be_bytes()));
+        let (id, _) = self.digits();
+        let span = digits(span.to_be_bytes());
         let flags = if self.sampled { b"01" } else { b"00" };
         for (at, part) in [(0, &b"00"[..]), (3, id.as_flattened()), (36, span.as_flattened()), (53, flags)] {
             if let Some(place) = parent.get_mut(at..at + part.len()) {
@@ -43,9 +49,10 @@ impl Trace {
 
 impl Serialize for Trace {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let (id, span) = self.digits();
         let mut trace = to.serialize_struct("Trace", 3)?;
-        trace.serialize_field("trace_id", text(&digits(self.id.to_be_bytes())))?;
-        trace.serialize_field("span_id", text(&digits(self.span.to_be_bytes())))?;
+        trace.serialize_field("trace_id", text(&id))?;
+        trace.serialize_field("span_id", text(&span))?;
         trace.serialize_field("sampled", &self.sampled)?;
         trace.end()
     }

@@ -183,6 +183,83 @@ pub(super) fn attribute(out: &mut Vec<u8>, field: u32, name: &str, value: Value<
     value.write(out);
 }
 
+/// What stands before the value of an attribute of a span (`Span.attributes`): made by [`key!`], when the gateway is compiled.
+#[derive(Clone, Copy)]
+pub(super) struct Key(pub(super) &'static [u8]);
+
+/// Bytes of a [`Key`] beside its name: two tags and lengths before it, the tag of the value behind it.
+pub(super) const BESIDE: usize = 5;
+
+/// Where the attribute's own length stands in a [`Key`]: zero, until it is known.
+const LENGTH: usize = 1;
+
+/// The name of an attribute of a span as a [`Key`].
+macro_rules! key {
+    ($name:literal) => {{
+        const BYTES: [u8; $name.len() + $crate::telemetry::otlp::protobuf::BESIDE] =
+            $crate::telemetry::otlp::protobuf::spelt($name);
+        $crate::telemetry::otlp::protobuf::Key(&BYTES)
+    }};
+}
+pub(super) use key;
+
+/// For [`key!`] alone. A name that a byte cannot count does not compile.
+pub(super) const fn spelt<const N: usize>(name: &str) -> [u8; N] {
+    assert!(name.len() + BESIDE == N && N < 0x60, "an attribute's name is too long");
+    let mut bytes = [0; N];
+    let (head, rest) = bytes.split_at_mut(BESIDE - 1);
+    head.copy_from_slice(&[(9 << 3 | COUNTED) as u8, 0, (1 << 3 | COUNTED) as u8, name.len() as u8]);
+    let (letters, end) = rest.split_at_mut(name.len());
+    letters.copy_from_slice(name.as_bytes());
+    end.copy_from_slice(&[(2 << 3 | COUNTED) as u8]);
+    bytes
+}
+
+/// An attribute of a span. Where one is short, as nearly all are, its lengths are single bytes that are known beforehand.
+#[inline]
+pub(super) fn keyed(out: &mut Vec<u8>, key: Key, value: Value<'_>) {
+    match value {
+        Value::Text(text) if key.0.len() + text.len() < 0x7c => {
+            let length = text.len() as u8;
+            short(out, key, &[length + 2, (1 << 3 | COUNTED) as u8, length], text.as_bytes());
+        }
+        Value::Flag(flag) => short(out, key, &[2, (2 << 3 | VARINT) as u8, u8::from(flag)], &[]),
+        Value::Count(count @ 0..0x80) => short(out, key, &[2, (3 << 3 | VARINT) as u8, count as u8], &[]),
+        Value::Count(count @ 0x80..0x4000) => {
+            let (low, high) = (count as u8 | 0x80, (count >> 7) as u8);
+            short(out, key, &[3, (3 << 3 | VARINT) as u8, low, high], &[]);
+        }
+        Value::Real(real) => short(out, key, &[9, (4 << 3 | FIXED_64) as u8], &real.to_le_bytes()),
+        Value::Text(_) | Value::Count(_) | Value::Texts(_) => long(out, key, value),
+    }
+}
+
+/// `head`: the value's length and what comes before its bytes.
+#[inline(never)]
+fn short(out: &mut Vec<u8>, Key(key): Key, head: &[u8], value: &[u8]) {
+    let start = out.len();
+    out.reserve(key.len() + head.len() + value.len());
+    out.extend_from_slice(key);
+    out.extend_from_slice(head);
+    out.extend_from_slice(value);
+    let length = out.len() - start - LENGTH - 1;
+    if let Some(place) = out.get_mut(start + LENGTH) {
+        *place = length as u8;
+    }
+}
+
+#[inline(never)]
+fn long(out: &mut Vec<u8>, Key(key): Key, value: Value<'_>) {
+    let key = key.get(LENGTH + 1..).unwrap_or_default();
+    let inner = value.length();
+    let length = key.len() + width(inner) + inner;
+    out.reserve(length + 2 * MOST);
+    pair(out, 9, COUNTED, length as u64);
+    out.extend_from_slice(key);
+    varint(out, inner as u64);
+    value.write(out);
+}
+
 #[cfg(test)]
 mod tests {
     use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue, any_value::Value as Any};
@@ -219,6 +296,27 @@ mod tests {
         assert_eq!(read(false.into()), Any::BoolValue(false));
         assert_eq!(read(0.125.into()), Any::DoubleValue(0.125));
         assert_eq!(read(Value::Texts(&[])), Any::ArrayValue(ArrayValue::default()));
+    }
+
+    #[test]
+    fn attributes_of_spans_are_those_of_their_names() {
+        let check = |value: Value<'_>| {
+            let (mut short, mut whole) = (Vec::new(), Vec::new());
+            keyed(&mut short, key!("gen_ai.operation.name"), value);
+            attribute(&mut whole, 9, "gen_ai.operation.name", value);
+            assert_eq!(short, whole, "{value:?}");
+        };
+        for length in (0..300).chain([16_383, 16_384, 70_000]) {
+            let text = "x".repeat(length);
+            check(Value::Text(&text));
+            check(Value::Texts(&[&text, "", &text]));
+        }
+        for count in [0, 1, 127, 128, 200, 0x3fff, 0x4000, 1 << 20, i64::MAX, -1, i64::MIN] {
+            check(count.into());
+        }
+        [true, false].iter().for_each(|flag| check((*flag).into()));
+        [0.125, f64::MAX, -0.0].iter().for_each(|real| check((*real).into()));
+        check(Value::Texts(&[]));
     }
 
     #[test]

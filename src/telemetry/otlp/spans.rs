@@ -2,15 +2,15 @@
 //! semantic conventions for generative AI; what they have no name for begins with `routeplane.`. Written as the messages of
 //! `opentelemetry/proto/trace/v1/trace.proto`, whose numbers of fields stand here.
 
+use std::ops::Range;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::Trace;
-use super::protobuf::{self, Value};
+use super::protobuf::{self, Key, Value, key};
 use crate::telemetry::record::{Charge, Outcome, Record, Tried};
 
-/// `ScopeSpans.spans`, `Span.attributes`, `Span.status`.
+/// `ScopeSpans.spans`, `Span.status`.
 const SPAN: u32 = 2;
-const ATTRIBUTE: u32 = 9;
 const STATUS: u32 = 15;
 
 /// `Span.kind`.
@@ -41,9 +41,10 @@ pub(super) fn write(record: &Record, out: &mut Vec<u8>) {
         times: (Duration::ZERO, record.total),
         error: error(record),
     };
-    server.write((record.time, trace), out, |out| of_request(record, operation, out));
+    let mut answer = None;
+    server.write((record.time, trace), out, |out| answer = Some(of_request(record, operation, out)));
     for (at, tried) in record.attempts.iter().enumerate() {
-        write_try(record, trace, (at, tried), out, |_| {});
+        write_try(record, trace, (at, tried, answer.clone()), out, |_| {});
     }
 }
 
@@ -55,15 +56,15 @@ pub(super) fn count_mirror(record: &Record) -> usize {
 /// Writes the span of a request's copy, beside those of the request's own tries.
 pub(super) fn write_mirror(record: &Record, out: &mut Vec<u8>) {
     if let (Some(trace), Some(tried)) = (record.trace.as_ref().filter(|trace| trace.sampled), record.attempts.first()) {
-        write_try(record, trace, (0, tried), out, |out| out.put("routeplane.mirror", true));
+        write_try(record, trace, (0, tried, None), out, |out| out.put(key!("routeplane.mirror"), true));
     }
 }
 
-/// `more` writes further attributes.
+/// `answer`: where the answer's attributes have been written; `more` writes further ones.
 fn write_try(
     record: &Record,
     trace: &Trace,
-    (at, tried): (usize, &Tried),
+    (at, tried, answer): (usize, &Tried, Option<Range<usize>>),
     out: &mut Vec<u8>,
     more: impl FnOnce(&mut Attributes<'_>),
 ) {
@@ -80,7 +81,13 @@ fn write_try(
     let before = record.attempts.get(..at).unwrap_or_default();
     let served = record.attempts.iter().rposition(|tried| tried.first.is_some()) == Some(at);
     client.write((record.time, trace), out, |out| {
-        of_try(record, tried, (at, before), served, operation, out);
+        out.put(key!("gen_ai.operation.name"), operation);
+        out.put(key!("gen_ai.provider.name"), provider(tried.provider()));
+        out.put(key!("gen_ai.request.model"), tried.model());
+        if served {
+            out.answer_again(record, answer);
+        }
+        of_try(record, tried, (at, before), out);
         more(out);
     });
 }
@@ -182,114 +189,113 @@ pub(super) fn provider(name: &str) -> &str {
 pub(super) struct Attributes<'b>(&'b mut Vec<u8>);
 
 impl Attributes<'_> {
-    pub(super) fn put<'v>(&mut self, name: &'static str, value: impl Into<Value<'v>>) {
-        protobuf::attribute(self.0, ATTRIBUTE, name, value.into());
+    pub(super) fn put<'v>(&mut self, key: Key, value: impl Into<Value<'v>>) {
+        protobuf::keyed(self.0, key, value.into());
     }
 
-    pub(super) fn text(&mut self, name: &'static str, value: Option<&str>) {
+    pub(super) fn text(&mut self, key: Key, value: Option<&str>) {
         if let Some(value) = value {
-            self.put(name, value);
+            self.put(key, value);
         }
     }
 
-    fn count(&mut self, name: &'static str, value: Option<u64>) {
+    fn count(&mut self, key: Key, value: Option<u64>) {
         if let Some(value) = value {
-            self.put(name, i64::try_from(value).unwrap_or(i64::MAX));
+            self.put(key, i64::try_from(value).unwrap_or(i64::MAX));
         }
     }
 
-    fn texts<'v>(&mut self, name: &'static str, values: impl Iterator<Item = &'v str>) {
+    fn texts<'v>(&mut self, key: Key, values: impl Iterator<Item = &'v str>) {
         let values: smallvec::SmallVec<[&str; 4]> = values.collect();
         if !values.is_empty() {
-            self.put(name, Value::Texts(&values));
+            self.put(key, Value::Texts(&values));
         }
     }
 
-    /// What is the same at the request and at the try that served it.
-    fn answer(&mut self, record: &Record) {
-        self.text("gen_ai.response.model", record.response_model.as_deref());
-        self.texts("gen_ai.response.finish_reasons", record.finish_reasons.iter().map(|text| &**text));
+    /// What is the same at the request and at the try that served it; says where that is.
+    fn answer(&mut self, record: &Record) -> Range<usize> {
+        let start = self.0.len();
+        self.text(key!("gen_ai.response.model"), record.response_model.as_deref());
+        self.texts(key!("gen_ai.response.finish_reasons"), record.finish_reasons.iter().map(|text| &**text));
         let usage = record.usage.or(record.usage_estimated).unwrap_or_default();
-        self.count("gen_ai.usage.input_tokens", usage.input);
-        self.count("gen_ai.usage.output_tokens", usage.output);
-        self.count("gen_ai.usage.cache_read.input_tokens", usage.cache_read);
-        self.count("gen_ai.usage.cache_creation.input_tokens", usage.cache_write);
-        self.count("gen_ai.usage.reasoning.output_tokens", usage.reasoning);
+        self.count(key!("gen_ai.usage.input_tokens"), usage.input);
+        self.count(key!("gen_ai.usage.output_tokens"), usage.output);
+        self.count(key!("gen_ai.usage.cache_read.input_tokens"), usage.cache_read);
+        self.count(key!("gen_ai.usage.cache_creation.input_tokens"), usage.cache_write);
+        self.count(key!("gen_ai.usage.reasoning.output_tokens"), usage.reasoning);
         if record.usage_estimated.is_some() {
-            self.put("routeplane.usage.estimated", true);
+            self.put(key!("routeplane.usage.estimated"), true);
         }
         // Of one request a part may be reported, and another known by estimate alone.
         if let Some(cost) = record.cost_usd.into_iter().chain(record.cost_estimated_usd).reduce(|a, b| a + b) {
-            self.put("routeplane.cost_usd", cost);
+            self.put(key!("routeplane.cost_usd"), cost);
+        }
+        start..self.0.len()
+    }
+
+    /// The same, copied from where it is.
+    fn answer_again(&mut self, record: &Record, written: Option<Range<usize>>) {
+        match written.filter(|written| written.end <= self.0.len()) {
+            Some(written) => self.0.extend_from_within(written),
+            None => drop(self.answer(record)),
         }
     }
 }
 
-fn of_request(record: &Record, operation: &'static str, out: &mut Attributes<'_>) {
-    out.put("gen_ai.operation.name", operation);
-    out.text("gen_ai.request.model", record.model.as_deref());
-    out.answer(record);
-    out.put("http.response.status_code", i64::from(record.status));
-    out.put("routeplane.request_id", &*record.request_id);
-    out.count("routeplane.generation", Some(record.generation));
-    out.put("routeplane.protocol", record.protocol.name());
-    out.put("routeplane.stream", record.stream);
-    out.put("routeplane.outcome", record.outcome.word());
+/// Says where the answer's attributes are.
+fn of_request(record: &Record, operation: &'static str, out: &mut Attributes<'_>) -> Range<usize> {
+    out.put(key!("gen_ai.operation.name"), operation);
+    out.text(key!("gen_ai.request.model"), record.model.as_deref());
+    let answer = out.answer(record);
+    out.put(key!("http.response.status_code"), i64::from(record.status));
+    out.put(key!("routeplane.request_id"), &*record.request_id);
+    out.count(key!("routeplane.generation"), Some(record.generation));
+    out.put(key!("routeplane.protocol"), record.protocol.name());
+    out.put(key!("routeplane.stream"), record.stream);
+    out.put(key!("routeplane.outcome"), record.outcome.word());
     if record.cached {
-        out.put("routeplane.cached", true);
+        out.put(key!("routeplane.cached"), true);
     }
-    out.count("routeplane.attempts", Some(record.attempts.len() as u64));
-    out.text("routeplane.key", record.key.as_deref());
-    out.text("routeplane.route", record.route.as_deref());
-    out.text("routeplane.target", record.target.as_deref());
-    out.count("routeplane.rule", record.rule.map(u64::from));
+    out.count(key!("routeplane.attempts"), Some(record.attempts.len() as u64));
+    out.text(key!("routeplane.key"), record.key.as_deref());
+    out.text(key!("routeplane.route"), record.route.as_deref());
+    out.text(key!("routeplane.target"), record.target.as_deref());
+    out.count(key!("routeplane.rule"), record.rule.map(u64::from));
     let skipped = record.skipped.iter().map(|skipped| format!("{}={}", skipped.target, skipped.reason));
     let skipped: Vec<String> = skipped.collect();
-    out.texts("routeplane.skipped", skipped.iter().map(String::as_str));
+    out.texts(key!("routeplane.skipped"), skipped.iter().map(String::as_str));
     if let Some(first) = record.first.filter(|_| record.stream && record.outcome != Outcome::Refused) {
-        out.put("gen_ai.response.time_to_first_chunk", first.as_secs_f64());
+        out.put(key!("gen_ai.response.time_to_first_chunk"), first.as_secs_f64());
     }
     if !matches!(record.outcome, Outcome::Ok) {
-        out.put("error.type", error_type(record));
+        out.put(key!("error.type"), error_type(record));
     }
+    answer
 }
 
-fn of_try(
-    record: &Record,
-    tried: &Tried,
-    (at, before): (usize, &[Tried]),
-    served: bool,
-    operation: &'static str,
-    out: &mut Attributes<'_>,
-) {
-    out.put("gen_ai.operation.name", operation);
-    out.put("gen_ai.provider.name", provider(tried.provider()));
-    out.put("gen_ai.request.model", tried.model());
-    if served {
-        out.answer(record);
-    }
+fn of_try(record: &Record, tried: &Tried, (at, before): (usize, &[Tried]), out: &mut Attributes<'_>) {
     if let Some(Charge { usage, cost_usd }) = tried.left {
-        out.count("gen_ai.usage.input_tokens", usage.input);
-        out.put("routeplane.usage.estimated", true);
-        cost_usd.into_iter().for_each(|cost| out.put("routeplane.cost_usd", cost));
+        out.count(key!("gen_ai.usage.input_tokens"), usage.input);
+        out.put(key!("routeplane.usage.estimated"), true);
+        cost_usd.into_iter().for_each(|cost| out.put(key!("routeplane.cost_usd"), cost));
     }
-    out.count("http.response.status_code", tried.status.map(u64::from));
-    out.put("routeplane.provider", tried.provider());
-    out.put("routeplane.lane", tried.lane);
-    out.count("routeplane.attempt", Some(at as u64 + 1));
-    out.texts("routeplane.losses", tried.losses.iter().map(|text| &**text));
+    out.count(key!("http.response.status_code"), tried.status.map(u64::from));
+    out.put(key!("routeplane.provider"), tried.provider());
+    out.put(key!("routeplane.lane"), tried.lane);
+    out.count(key!("routeplane.attempt"), Some(at as u64 + 1));
+    out.texts(key!("routeplane.losses"), tried.losses.iter().map(|text| &**text));
     // Tries that follow one another never overlap: one that began beside another is a hedge against it.
     let beside = |other: &Tried| other.end.is_none_or(|end| end > tried.start);
     if before.iter().any(beside) {
-        out.put("routeplane.hedge", true);
+        out.put(key!("routeplane.hedge"), true);
     } else if let Some(before) = before.last() {
-        out.put("routeplane.retry_cause", before.cause);
+        out.put(key!("routeplane.retry_cause"), before.cause);
     }
     if let Some(first) = tried.first.filter(|_| record.stream) {
-        out.put("gen_ai.response.time_to_first_chunk", first.saturating_sub(tried.start).as_secs_f64());
+        out.put(key!("gen_ai.response.time_to_first_chunk"), first.saturating_sub(tried.start).as_secs_f64());
     }
     if tried.cause != "ok" {
-        out.put("error.type", tried.cause);
+        out.put(key!("error.type"), tried.cause);
     }
     if let Some(content) = &tried.content {
         super::content::attributes(content, out);
