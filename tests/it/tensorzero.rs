@@ -114,6 +114,50 @@ async fn what_is_asked_for_by_name_is_what_answers() {
 }
 
 #[tokio::test]
+async fn tools_of_an_upstreams_own_reach_it_byte_for_byte_where_their_scope_fits() {
+    let tool = r#"{ "type":"web_search_1",  "max_uses":1.0, "x":"\u00e4" }"#;
+    let ask = |gateway: &Gateway, whom: &str, scope: &str| {
+        let body = format!(
+            r#"{{{whom}, "input": {{"messages": [{{"role": "user", "content": "hi"}}]}}, "provider_tools": [{{"scope": {scope}, "tool": {tool}}}]}}"#
+        );
+        let address = gateway.address;
+        async move { http_client::request(address, "POST", "/inference", &[], body.as_bytes()).await }
+    };
+    let (model, function) = (r#""model_name": "small""#, r#""function_name": "draft", "variant_name": "v1""#);
+    for protocol in ["anthropic-messages", "openai-responses"] {
+        let mock = MockUpstream::good().await;
+        let gateway = Gateway::start(&format!("{}{SECTION}", providers(&[("up", protocol, &mock)]))).await;
+        let fits = [
+            (model, "null", true),
+            (model, r#"{"model_name": "small"}"#, true),
+            (model, r#"{"model_name": "small", "provider_name": "up"}"#, true),
+            (model, r#"{"model_name": "another"}"#, false),
+            (function, r#"{"model_name": "small"}"#, true),
+            (function, r#"{"model_name": "another"}"#, false),
+            (r#""function_name": "draft", "variant_name": "v2""#, r#"{"model_name": "small"}"#, false),
+        ];
+        for (at, (whom, scope, fits)) in fits.into_iter().enumerate() {
+            ask(&gateway, whom, scope).await.expect_status(200);
+            let sent = String::from_utf8(mock.requests()[at].request.body.clone()).unwrap();
+            assert_eq!(sent.contains(&format!(r#""tools":[{tool}]"#)), fits, "{protocol} {whom} {scope}: {sent}");
+            assert_eq!(sent.contains("web_search_1"), fits, "{protocol} {whom} {scope}: {sent}");
+        }
+        let unknown = ask(&gateway, model, r#"{"model_name": "small", "provider_name": "else"}"#).await;
+        let error = unknown.expect_status(400).json()["error"].to_string();
+        assert!(error.contains("`small`, which has `up` here"), "{error}");
+    }
+    let mock = MockUpstream::good().await;
+    let gateway = gateway(&mock, "").await;
+    for (whom, status) in [(model, 502), (function, 500)] {
+        let error = ask(&gateway, whom, "null").await.expect_status(status).json()["error"].to_string();
+        assert!(error.contains("`up/m1` does not take `provider_tools`"), "{error}");
+    }
+    assert!(mock.requests().is_empty());
+    ask(&gateway, model, r#"{"model_name": "another"}"#).await.expect_status(200);
+    assert!(!mock.only_request().request.json().to_string().contains("web_search_1"));
+}
+
+#[tokio::test]
 async fn what_is_beside_the_calls_is_there() {
     let mock = MockUpstream::good().await;
     let gateway = gateway(&mock, "  base_path: /gw\n").await;

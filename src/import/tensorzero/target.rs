@@ -407,7 +407,7 @@ impl Converter<'_> {
         self.ledger.adapted(
             node,
             Severity::Warning,
-            "added to `/tools` of every request to this provider; `provider_tools` of a request is not read",
+            "added to `/tools` of every request to this provider, behind those of the request",
         );
     }
 }

@@ -58,7 +58,7 @@ pub(super) fn translated(
                 incoming.inbound.refuse_state(&request)?;
             }
             if let Some(inference) = incoming.surface {
-                inference.shape(&mut request, attempt, endpoint.protocol);
+                inference.shape(&mut request, attempt, endpoint.protocol)?;
             }
             fit(&mut request, &mut losses)?;
             form = form::apply(incoming, &mut request, attempt, toward, &mut losses)?;

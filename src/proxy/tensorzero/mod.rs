@@ -6,6 +6,7 @@
 //! | `names` | what functions, variants and models mean here |
 //! | `ids` | ids of inferences and episodes |
 //! | `tools` | the tools of a function, and those of a request |
+//! | `provider_tools` | the tools of a request that the upstream runs itself |
 //! | `dynamic` | variants that come with a request |
 //! | `edits` | edits of the upstream's request that the caller asks for |
 //! | `failed` | what a caller is told when nothing answered |
@@ -20,6 +21,7 @@ mod feedback;
 mod ids;
 mod names;
 pub mod other;
+mod provider_tools;
 mod tools;
 
 use std::borrow::Cow;
@@ -36,7 +38,7 @@ use crate::live::Live;
 use crate::provider::Provider;
 use crate::provider::cost::Tariff;
 use crate::state::inferences::Known;
-use crate::table::Attempt;
+use crate::table::{Attempt, RoutingTable};
 use crate::table::settings::Settings;
 use crate::table::tensorzero::{Function, FunctionKind};
 use crate::wire::envelope::Envelope;
@@ -58,6 +60,7 @@ pub struct Inference<'l> {
     /// What the name that was asked for means: a preset with its `@`, or a target.
     meaning: Cow<'l, str>,
     function: Option<&'l Function>,
+    table: &'l RoutingTable,
     tools: tools::Offered,
     /// Seconds since 1970.
     now: u64,
@@ -100,6 +103,7 @@ pub fn begin<'l>(
     };
     let names::Meaning { function, mut meaning } = names::of(&call_read, surface)?;
     names::check_filters(&call_read, surface, function)?;
+    provider_tools::check(&call_read, surface, &live.table)?;
     let mut brought = None;
     if let (Some(variant), Some(function)) = (&call_read.brought, function) {
         let (compiled, model) = dynamic::compile(variant, function, surface)?;
@@ -113,6 +117,7 @@ pub fn begin<'l>(
         episode_id,
         meaning,
         function,
+        table: &live.table,
         tools,
         now,
         brought,
@@ -143,8 +148,11 @@ impl<'l> Inference<'l> {
     }
 
     /// Puts into a request what belongs to the function and to no variant of it.
-    pub fn shape(&self, request: &mut ir::Request, attempt: &Attempt<'_>, protocol: ProtocolId) {
-        self.tools.put(request);
+    ///
+    /// # Errors
+    /// A tool for an upstream that takes none of its own.
+    pub fn shape(&self, request: &mut ir::Request, attempt: &Attempt<'_>, protocol: ProtocolId) -> Result<(), Error> {
+        self.tools.put(request, provider_tools::fitting(self, attempt, protocol)?);
         // Before a text that a template makes it stands by now.
         if let Some(system) = attempt.settings.system.as_ref().filter(|_| !attempt.settings.prompts.has_system()) {
             let text = ir::Part::Text(ir::Text::new(system.to_string()));
@@ -159,6 +167,7 @@ impl<'l> Inference<'l> {
         if protocol == ProtocolId::OpenAiChat && mode.is_none() {
             wire::ask_for_json(request);
         }
+        Ok(())
     }
 
     /// How the call wants to use the cache, and whether it is a dry run.

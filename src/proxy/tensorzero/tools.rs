@@ -16,11 +16,13 @@ pub(super) struct Offered {
 }
 
 impl Offered {
-    /// Lays them over what the request itself says.
-    pub(super) fn put(&self, request: &mut Request) {
-        request.tools = (!self.tools.is_empty()).then(|| self.tools.clone());
-        request.tool_choice = self.choice.clone();
-        request.parallel_tool_calls = request.parallel_tool_calls.or(self.parallel).filter(|_| !self.tools.is_empty());
+    /// Lays them over what the request itself says, before `raw` ones that the upstream runs itself.
+    pub(super) fn put(&self, request: &mut Request, raw: Vec<Tool>) {
+        let choice = if raw.is_empty() { None } else { request.tool_choice.take().or(Some(ToolChoice::Auto)) };
+        let tools: Vec<Tool> = self.tools.iter().cloned().chain(raw).collect();
+        request.tool_choice = self.choice.clone().or(choice);
+        request.parallel_tool_calls = request.parallel_tool_calls.or(self.parallel).filter(|_| !tools.is_empty());
+        request.tools = (!tools.is_empty()).then_some(tools);
     }
 }
 

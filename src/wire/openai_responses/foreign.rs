@@ -305,23 +305,26 @@ fn quoted(text: &str) -> Vec<u8> {
 }
 
 fn write_tools(request: &Request, body: &mut ObjectWriter<'_>, losses: &mut Losses) {
-    let mut functions = Vec::new();
+    let mut offered = Vec::new();
     for tool in request.tools.iter().flatten() {
         match &tool.kind {
-            ToolKind::Function { name, description, parameters, strict } => {
+            ToolKind::Function { .. } => {
                 losses.dropped_ext("tools.", &tool.ext);
-                functions.push((name, description, parameters, strict));
+                offered.push(&tool.kind);
             }
+            // A raw tool that the caller brought for upstreams of this very protocol.
+            ToolKind::Opaque { origin: SELF, .. } => offered.push(&tool.kind),
             ToolKind::Opaque { name, .. } => {
                 losses.dropped_tool(name, "only the provider that runs this tool has it");
             }
         }
     }
-    if functions.is_empty() {
+    if offered.is_empty() {
         return;
     }
-    body.array("tools", functions, |(name, description, parameters, strict), out| {
-        json::object(out, |tool| {
+    body.array("tools", offered, |kind, out| match kind {
+        ToolKind::Opaque { raw, .. } => out.extend_from_slice(raw.get().as_bytes()),
+        ToolKind::Function { name, description, parameters, strict } => json::object(out, |tool| {
             tool.field("type", "function");
             tool.field("name", name);
             tool.optional("description", description);
@@ -331,7 +334,7 @@ fn write_tools(request: &Request, body: &mut ObjectWriter<'_>, losses: &mut Loss
             }
             // Left out it means `true` here, which changes or refuses most schemas.
             tool.field("strict", &strict.unwrap_or(false));
-        });
+        }),
     });
 }
 

@@ -4,6 +4,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::Face;
+use super::provider_tool::{self, ProviderTool};
 use super::raw::Raws;
 use super::variant::{self, Variant};
 use crate::wire::envelope::Envelope;
@@ -110,6 +111,7 @@ pub struct Call {
     pub tags: Vec<(String, String)>,
     pub credentials: Vec<(String, String)>,
     pub allowed_tools: Option<Vec<String>>,
+    pub provider_tools: Vec<ProviderTool>,
     /// Takes the place of a JSON function's schema.
     pub output_schema: Option<Box<RawValue>>,
     pub extra_body: Vec<BodyEdit>,
@@ -220,6 +222,7 @@ pub fn read(face: Face, asked: Asked, envelope: &Envelope<'_>) -> Result<Call, E
         tags: members.texts("tags")?,
         credentials: members.texts("credentials")?,
         allowed_tools: members.own("allowed_tools", "a list of strings")?,
+        provider_tools: members.list("provider_tools", provider_tool::read)?,
         output_schema: members.own("output_schema", "a JSON Schema")?.filter(|_| face == Face::Native),
         extra_body: members.list("extra_body", body_edit)?,
         extra_headers: members.list("extra_headers", header_edit)?,
@@ -285,7 +288,7 @@ impl<'b> Members<'_, 'b> {
 
     fn list<T>(&self, name: &str, read: impl Fn(Object<'_>) -> Result<T, JsonError>) -> Result<Vec<T>, Error> {
         let Some(text) = self.get(name) else { return Ok(Vec::new()) };
-        let wrong = |_| JsonError::Type { key: name.to_owned(), expected: "a list of edits" };
+        let wrong = |_| JsonError::Type { key: name.to_owned(), expected: "a list of objects" };
         let entries: Vec<&RawValue> = serde_json::from_str(text).map_err(wrong)?;
         let entries = entries.into_iter().map(|raw| read(Object::of(raw)?).map_err(Error::from));
         entries.collect()

@@ -13,6 +13,7 @@ mod embeddings;
 mod error;
 mod native_request;
 mod params;
+pub mod provider_tool;
 mod raw;
 mod stream;
 mod told;

@@ -6,7 +6,7 @@ use super::super::test_support::{decode_request, foreign_request};
 use crate::wire::Destination;
 use crate::wire::ProtocolId;
 use crate::wire::ir::{
-    Error, OutputFormat, Part, Reasoning, ReasoningEffort, ReasoningRequest, Request, Signature, ToolChoice,
+    Error, OutputFormat, Part, Reasoning, ReasoningEffort, ReasoningRequest, Request, Signature, ToolChoice, ToolKind,
 };
 use crate::wire::json::{self, Ext};
 use crate::wire::loss::Losses;
@@ -254,8 +254,16 @@ fn every_tool_choice_has_a_counterpart() {
 
 #[test]
 fn a_tool_that_anthropic_runs_is_no_tool_of_anyone_else() {
-    let mut request = with("tools", json!([{"type": "web_search_20250305", "name": "web_search"}]));
+    let tools = json!([{"type": "web_search_20250305", "name": "web_search"}]);
+    let mut request = with("tools", tools.clone());
     request.tool_choice = Some(ToolChoice::Auto);
+    let (body, losses) = encode(&request);
+    assert_eq!((&body["tools"], &body["tool_choice"]["type"], losses.as_str()), (&tools, &json!("auto"), ""));
+    for tool in request.tools.iter_mut().flatten() {
+        if let ToolKind::Opaque { origin, .. } = &mut tool.kind {
+            *origin = ProtocolId::Gemini;
+        }
+    }
     let (body, losses) = encode(&request);
     assert_eq!((body.get("tools"), body.get("tool_choice"), losses.as_str()), (None, None, "tools.web_search=dropped"));
 }

@@ -3,6 +3,7 @@
 use serde_json::Number;
 use serde_json::value::RawValue;
 
+use super::super::SELF;
 use super::super::legal;
 use super::super::model::{self, Traits};
 use super::arrange::{self, Conversation, Turn, carried};
@@ -81,6 +82,11 @@ fn offered_tools<'a>(request: &'a Request, losses: &mut Losses) -> Vec<&'a Tool>
     for tool in request.tools.iter().flatten() {
         let name = match &tool.kind {
             ToolKind::Function { name, .. } => name,
+            // A raw tool that the caller brought for upstreams of this very protocol.
+            ToolKind::Opaque { origin: SELF, .. } => {
+                offered.push(tool);
+                continue;
+            }
             ToolKind::Opaque { name, .. } => {
                 losses.dropped_tool(name, "a tool that another provider runs has no counterpart in Anthropic Messages");
                 continue;
@@ -110,7 +116,10 @@ fn report_tool(name: &str, tool: &Tool, losses: &mut Losses) {
 }
 
 fn write_tool(tool: &Tool, out: &mut Vec<u8>) {
-    let ToolKind::Function { name, description, parameters, strict } = &tool.kind else { return };
+    let (name, description, parameters, strict) = match &tool.kind {
+        ToolKind::Function { name, description, parameters, strict } => (name, description, parameters, strict),
+        ToolKind::Opaque { raw, .. } => return out.extend_from_slice(raw.get().as_bytes()),
+    };
     json::object(out, |body| {
         body.field("name", &legal::name(name));
         body.optional("description", description);
