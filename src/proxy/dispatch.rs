@@ -28,6 +28,7 @@ use super::responses::stored::{self, Question};
 use super::scopes::{Bounds, Scopes, Step};
 use super::shadow::Original;
 use super::tensorzero::doors::Door;
+use super::warning::Warning;
 use super::{
     Gateway, ResponseBody, cached, content, explain, guard, limits, models, objects, receive, recorded, responses,
     tensorzero,
@@ -522,11 +523,13 @@ impl Walk<'_, '_, '_> {
             };
             drop(leaving);
             let failure = match tried {
-                Ok(answer) => {
+                Ok(mut answer) => {
                     trail.entry.opened(number, matches!(answer.body, AnswerBody::Stream(_)), &answer.losses);
                     let hit = cached::is_hit(&answer.headers);
                     trail.entry.note(|record, _| record.cached = hit);
-                    warn_of_losses(&answer, attempt, target, trail);
+                    if attempt.settings.on_loss == OnLoss::Warn {
+                        Warning::of(&trail.request_id, target).tell(&mut answer);
+                    }
                     return Ok(answer);
                 }
                 Err(failure) => failure,
@@ -581,16 +584,6 @@ impl Drop for Leaving<'_> {
         if let Some(charge) = self.left.get() {
             self.entry.left(self.number, *charge);
         }
-    }
-}
-
-/// Says in the log what did not arrive, where the file asks for that: names of members, never what they hold.
-fn warn_of_losses(answer: &Answer, attempt: &Attempt<'_>, target: &str, trail: &Trail) {
-    if attempt.settings.on_loss != OnLoss::Warn {
-        return;
-    }
-    if let Some(fields) = answer.losses.meaning_lost() {
-        warn!(request_id = &*trail.request_id, target, fields, "the translation lost something");
     }
 }
 

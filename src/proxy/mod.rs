@@ -58,6 +58,7 @@ pub mod shadow;
 pub mod stream;
 pub mod structured;
 pub mod tensorzero;
+mod warning;
 
 use std::sync::Arc;
 

@@ -20,6 +20,7 @@ use super::limits::Ticket;
 use super::pipe::{Out, Pipe, Progress};
 use super::recorded;
 use super::shadow::Half;
+use super::warning::Warning;
 use crate::state::Credential;
 use crate::table::settings::Timeouts;
 use crate::telemetry::Entry;
@@ -48,6 +49,8 @@ pub struct StreamBody {
     cut: Option<Arc<Cut>>,
     /// The call's record, which ends with the stream.
     entry: Entry,
+    /// Whom a line in the log names where the answer loses something, if the file asks for one.
+    warning: Option<Warning>,
     /// Bytes that the caller got.
     sent: u64,
     /// The target's health, for which it counts until its last byte.
@@ -226,6 +229,7 @@ impl StreamBody {
             credential,
             cut: None,
             entry: Entry::default(),
+            warning: None,
             sent: 0,
             health: None,
             trace: None,
@@ -241,6 +245,11 @@ impl StreamBody {
     /// Ends the stream in words when `cut` is made.
     pub fn ends_with(&mut self, cut: Arc<Cut>) {
         self.cut = Some(cut);
+    }
+
+    /// What the stream loses is to be told in the log; it is known at the end only.
+    pub fn warns(&mut self, warning: Warning) {
+        self.warning = Some(warning);
     }
 
     /// Ends `entry` with the stream.
@@ -375,6 +384,7 @@ impl Drop for StreamBody {
         }
         if let Some(lost) = pipe.losses() {
             self.entry.lost(lost);
+            self.warning.iter().for_each(|warning| warning.log(lost));
         }
         let (outcome, fault) = recorded::stream_end(pipe);
         self.entry.stream_ended(outcome, fault, self.sent, account);

@@ -170,3 +170,85 @@ async fn what_a_streamed_answer_loses_is_in_the_record() {
     let losses = record["attempts"][0]["losses"].as_array().unwrap();
     assert!(losses.contains(&json!("choices.message.annotations=dropped")), "{record:#}");
 }
+
+/// What a stream loses is known at its end only; `on_loss: warn` says it then.
+#[tokio::test]
+async fn what_a_streamed_answer_loses_is_warned_of() {
+    let chunks = [
+        chat_chunk(r#"{"role":"assistant","content":"see","annotations":[{"type":"url_citation"}]}"#, "null"),
+        chat_chunk("{}", "\"stop\""),
+        "[DONE]".to_owned(),
+    ];
+    let mock = MockUpstream::start([Act::script(move |_| sse(&chunks.each_ref().map(String::as_str)))]).await;
+    let presets = "presets:\n  told: { route: up/m, on_loss: warn }\n  untold: { route: up/m, on_loss: allow }\n";
+    let gateway = Gateway::start(&format!("{}{presets}", providers(&[("up", "openai-chat", &mock)]))).await;
+    for (model, lines) in [("untold", 0), ("told", 1)] {
+        let body = json!({ "model": model, "max_tokens": 9, "stream": true, "messages": [{ "role": "user", "content": "x" }] });
+        let answer = request(gateway.address, "POST", "/v1/messages", &[], body.to_string().as_bytes()).await;
+        answer.expect_status(200);
+        // The record is written behind the warning.
+        crate::records::records(&gateway, lines + 1).await;
+        let log = gateway.log();
+        let warned: Vec<&str> = log.lines().filter(|line| line.contains("the translation lost something")).collect();
+        assert_eq!(warned.len(), lines, "{log}");
+        let tells = |line: &&str| line.contains("choices.message.annotations") && line.contains("up/m");
+        assert!(warned.iter().all(tells), "{log}");
+    }
+}
+
+/// Mistral's thoughts come in any number of pieces; where their text arrives, nothing is lost.
+#[tokio::test]
+async fn thoughts_in_pieces_are_no_loss() {
+    let text = |text: &str| json!({ "type": "text", "text": text });
+    for (pieces, lost) in [
+        (json!([]), false),
+        (json!([text("one, ")]), false),
+        (json!([text("one, "), text("two")]), false),
+        (json!([text("one, "), { "type": "reference", "reference_ids": [1] }]), true),
+    ] {
+        let content = json!([{ "type": "thinking", "thinking": pieces }, text("Hello")]);
+        let whole = json!({ "id": "c", "object": "chat.completion", "created": 1, "model": "m",
+            "choices": [{ "index": 0, "message": { "role": "assistant", "content": content }, "finish_reason": "stop" }] });
+        let mock = MockUpstream::start([Act::script(move |_| Reply::ok(whole.clone()))]).await;
+        let gateway = Gateway::start(&providers(&[("up", "openai-chat", &mock)])).await;
+        let body = json!({ "model": "up/m", "max_tokens": 9, "messages": [{ "role": "user", "content": "x" }] });
+        let answer = request(gateway.address, "POST", "/v1/messages", &[], body.to_string().as_bytes()).await;
+        let answer = answer.expect_status(200);
+        let losses = answer.header("x-routeplane-losses").unwrap_or_default();
+        assert_eq!(losses.contains("content.thinking=dropped"), lost, "{pieces}: {losses}");
+        let got = answer.json().to_string();
+        assert_eq!(got.contains("one, "), pieces[0].is_object(), "{got}");
+        assert_eq!(got.contains("two"), pieces[1]["text"] == "two", "{got}");
+    }
+}
+
+/// Some relays print what they count.
+#[tokio::test]
+async fn counts_that_are_written_as_texts_are_counted() {
+    let answers = [
+        (
+            "openai-chat",
+            json!({ "id": "c", "object": "chat.completion", "created": 1, "model": "m",
+            "choices": [{ "index": 0, "message": { "role": "assistant", "content": "a" }, "finish_reason": "stop" }],
+            "usage": { "prompt_tokens": "12", "completion_tokens": "3", "total_tokens": "15" } }),
+        ),
+        (
+            "gemini",
+            json!({ "candidates": [{ "content": { "role": "model", "parts": [{ "text": "a" }] }, "finishReason": "STOP" }],
+            "usageMetadata": { "promptTokenCount": "12", "candidatesTokenCount": "3", "totalTokenCount": "15" } }),
+        ),
+        (
+            "bedrock-converse",
+            json!({ "output": { "message": { "role": "assistant", "content": [{ "text": "a" }] } }, "stopReason": "end_turn",
+            "usage": { "inputTokens": "12", "outputTokens": "3", "totalTokens": "15" } }),
+        ),
+    ];
+    for (protocol, whole) in answers {
+        let mock = MockUpstream::start([Act::script(move |_| Reply::ok(whole.clone()))]).await;
+        let gateway = Gateway::start(&providers(&[("up", protocol, &mock)])).await;
+        let body = json!({ "model": "up/m", "max_tokens": 9, "messages": [{ "role": "user", "content": "x" }] });
+        let answer = request(gateway.address, "POST", "/v1/messages", &[], body.to_string().as_bytes()).await;
+        let usage = answer.expect_status(200).json()["usage"].clone();
+        assert_eq!((&usage["input_tokens"], &usage["output_tokens"]), (&json!(12), &json!(3)), "{protocol}: {usage}");
+    }
+}

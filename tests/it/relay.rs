@@ -1,5 +1,6 @@
 //! Pass-through where the document cannot stay as it is.
 
+use base64::Engine as _;
 use serde_json::{Value, json};
 
 use crate::callers::Caller;
@@ -56,4 +57,35 @@ async fn a_google_count_names_the_model_of_its_path() {
     http_client::post(gateway.address, "/v1beta/models/up/m1:countTokens", &sent).await.expect_status(200);
     let seen: Value = serde_json::from_str(&mock.only_request().request.text()).unwrap();
     assert_eq!(seen["generateContentRequest"]["model"], "models/m1");
+}
+
+/// What a caller gives the model to cite from is text that every model can read.
+#[tokio::test]
+async fn texts_to_cite_from_reach_every_protocol() {
+    let found = json!({ "type": "search_result", "source": "https://a.example", "title": "Rivers",
+        "content": [{ "type": "text", "text": "The Rhine is long." }], "citations": { "enabled": true } });
+    let chunks = json!({ "type": "document", "title": "Lakes",
+        "source": { "type": "content", "content": [{ "type": "text", "text": "The Bodensee is deep." }] } });
+    let content = json!([found, chunks, { "type": "text", "text": "Which is long?" }]);
+    let body =
+        json!({ "model": "up/m", "max_tokens": 9, "messages": [{ "role": "user", "content": content }] }).to_string();
+    for protocol in ["openai-chat", "openai-responses", "anthropic-messages", "gemini", "bedrock-converse"] {
+        let mock = MockUpstream::good().await;
+        let gateway = Gateway::start(&providers(&[("up", protocol, &mock)])).await;
+        let answer = http_client::request(gateway.address, "POST", "/v1/messages", &[], body.as_bytes()).await;
+        let answer = answer.expect_status(200);
+        let got = mock.only_request().request.text();
+        for text in ["The Rhine is long.", "The Bodensee is deep.", "https://a.example"] {
+            // Gemini and Converse take documents as base64.
+            let from = |offset: usize| base64::engine::general_purpose::STANDARD.encode(&text[offset..]);
+            let arrives = got.contains(text)
+                || (0..3).any(|offset| {
+                    let encoded = from(offset);
+                    got.contains(&encoded[..encoded.len() - 4])
+                });
+            assert!(arrives, "{text} to {protocol}: {got}");
+        }
+        let losses = answer.header("x-routeplane-losses").unwrap_or_default();
+        assert_eq!(losses.contains("citations"), protocol != "anthropic-messages", "{protocol}: {losses}");
+    }
 }

@@ -35,7 +35,11 @@ fn plain(raw: &RawValue, block: Object<'_>) -> Result<Part, JsonError> {
     match block_type(&block)?.as_ref() {
         "text" => text(block),
         "image" => Ok(media(block, MediaKind::Image).unwrap_or_else(|| opaque(raw))),
-        "document" => Ok(media(block, MediaKind::File).unwrap_or_else(|| opaque(raw))),
+        "document" => {
+            let document = media(block.clone(), MediaKind::File).or_else(|| chunked(raw, block));
+            Ok(document.unwrap_or_else(|| opaque(raw)))
+        }
+        "search_result" => Ok(search_result(raw, block).unwrap_or_else(|| opaque(raw))),
         _ => Ok(opaque(raw)),
     }
 }
@@ -145,6 +149,50 @@ fn media(mut block: Object<'_>, kind: MediaKind) -> Option<Part> {
     Some(Part::Media(Media { kind, source, detail: None, name, ext: block.rest() }))
 }
 
+/// Member of a document's `ext`: the block that it was, which has more to it than the hub's document.
+pub(in crate::wire) const BLOCK: &str = "#block";
+
+/// A document in pieces, which answers may cite one by one. To other protocols it is the text of all of them.
+fn chunked(raw: &RawValue, mut block: Object<'_>) -> Option<Part> {
+    block.take("type");
+    let mut source = Object::of(block.take("source")?).ok()?;
+    let is_chunked = source.string("type").ok()?.is_some_and(|kind| kind == "content");
+    let text = texts(source.take("content")?).filter(|_| is_chunked && source.members().is_empty())?;
+    let name = block.string("title").ok()?;
+    Some(document(raw, text, name, block.rest()))
+}
+
+/// What a search of the caller's own found, for answers to cite. To other protocols it is a document that says where it is from.
+fn search_result(raw: &RawValue, mut block: Object<'_>) -> Option<Part> {
+    block.take("type");
+    let (text, from) = (texts(block.take("content")?)?, block.string("source").ok()??);
+    let name = block.string("title").ok()?;
+    Some(document(raw, format!("{from}\n\n{text}"), name, block.rest()))
+}
+
+fn document(raw: &RawValue, text: String, name: Option<String>, mut ext: Ext) -> Part {
+    ext.0.push((BLOCK.to_owned(), raw.to_owned()));
+    let source = MediaSource::Text { media_type: "text/plain".to_owned(), text };
+    Part::Media(Media { kind: MediaKind::File, source, detail: None, name, ext })
+}
+
+/// A text or the texts of a list, `None` where the list holds anything else.
+fn texts(raw: &RawValue) -> Option<String> {
+    let of_block = |raw: &RawValue| {
+        let mut block = Object::of(raw).ok()?;
+        let is_text = block_type(&block).is_ok_and(|kind| kind == "text");
+        block.string("text").ok()?.filter(|_| is_text)
+    };
+    match kind(raw) {
+        Kind::String => str_of(raw).map(Cow::into_owned),
+        Kind::Array => {
+            let blocks = json::elements(raw, "content").ok()?.into_iter().map(of_block);
+            Some(blocks.collect::<Option<Vec<_>>>()?.join("\n\n"))
+        }
+        Kind::Null | Kind::Bool | Kind::Number | Kind::Object => None,
+    }
+}
+
 fn source(mut source: Object<'_>) -> Option<MediaSource> {
     let text = |source: &mut Object<'_>, key: &str| source.string(key).ok().flatten();
     let read = match text(&mut source, "type")?.as_str() {
@@ -165,7 +213,10 @@ fn source(mut source: Object<'_>) -> Option<MediaSource> {
 pub(super) fn write(part: &Part, out: &mut Vec<u8>) {
     match part {
         Part::Text(text) | Part::Refusal(text) => write_text(&text.text, &text.ext, out),
-        Part::Media(media) => write_media(media, &media.ext, out),
+        Part::Media(media) => match media.ext.get(BLOCK) {
+            Some(block) => out.extend_from_slice(block.get().as_bytes()),
+            None => write_media(media, &media.ext, out),
+        },
         Part::Reasoning(reasoning) => write_reasoning(reasoning, &reasoning.ext, out),
         Part::ToolCall(call) => {
             write_call(call.id.as_deref().unwrap_or(""), &call.name, &call.arguments, &call.ext, out)
@@ -318,10 +369,30 @@ mod tests {
             r#"{"type":"document","source":{"type":"text","media_type":"text/plain","data":"x"},"title":"T","citations":{"enabled":true}}"#,
             r#"{"type":"document","source":{"type":"content","content":[{"type":"text","text":"x"}]},"title":null}"#,
             r#"{"type":"document","source":{"type":"file","file_id":"file_1"}}"#,
+            r#"{"type":"document","source":{"type":"content","content":"x"},"context":"c","citations":{"enabled":true}}"#,
+            r#"{"type":"search_result","source":"https://a","title":"T","content":[{"type":"text","text":"x"}],"cache_control":null}"#,
             r#"{"type":"server_tool_use","id":"srvtoolu_1","name":"web_search","input":{ "query":"x"}}"#,
         ] {
             assert_eq!(round_trip(same), same);
         }
+    }
+
+    #[test]
+    fn texts_to_cite_from_are_documents() {
+        for (block, name, text) in [
+            (
+                r#"{"type":"search_result","source":"https://a","title":"T","content":[{"type":"text","text":"x"},{"type":"text","text":"y"}]}"#,
+                Some("T"),
+                "https://a\n\nx\n\ny",
+            ),
+            (r#"{"type":"document","source":{"type":"content","content":"x"}}"#, None, "x"),
+        ] {
+            let Part::Media(media) = decode(&json::raw(block).unwrap()).unwrap() else { panic!("{block}") };
+            let told = MediaSource::Text { media_type: "text/plain".to_owned(), text: text.to_owned() };
+            assert_eq!((media.name.as_deref(), media.source), (name, told));
+        }
+        let picture = r#"{"type":"document","source":{"type":"content","content":[{"type":"image","source":{}}]}}"#;
+        assert!(matches!(decode(&json::raw(picture).unwrap()).unwrap(), Part::Opaque(_)));
     }
 
     #[test]

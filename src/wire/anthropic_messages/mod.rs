@@ -15,6 +15,8 @@ mod response;
 mod stream;
 mod usage;
 
+pub(super) use block::BLOCK;
+
 use super::envelope::{Edit, Envelope};
 use super::frame::{Frame, Framing};
 use super::halves;

@@ -3,6 +3,7 @@
 use serde_json::value::RawValue;
 
 use crate::wire::ir::Usage;
+use crate::wire::ir::count::count;
 use crate::wire::json::{self, Ext, Object, ObjectWriter};
 use crate::wire::usage_left;
 
@@ -20,16 +21,16 @@ pub(super) struct Counts {
 }
 
 impl Counts {
-    /// Takes the members that the hub models; `null` and what is no number stay in `usage`.
+    /// Takes the members that the hub models; `null` and what is no count stay in `usage`.
     pub(super) fn read(usage: &mut Object<'_>) -> Counts {
         let mut taken = |key: &str| {
-            let count = usage.get(key).and_then(number)?;
+            let told = usage.get(key).and_then(count)?;
             usage.take(key);
-            Some(count)
+            Some(told)
         };
         let (input, output) = (taken("input_tokens"), taken("output_tokens"));
         let (cache_read, cache_write) = (taken("cache_read_input_tokens"), taken("cache_creation_input_tokens"));
-        let inner = |object: &str, key: &str| number(Object::of(usage.get(object)?).ok()?.get(key)?);
+        let inner = |object: &str, key: &str| count(Object::of(usage.get(object)?).ok()?.get(key)?);
         let lifetimes = LIFETIMES.map(|key| inner("cache_creation", key));
         // Some relays report the lifetimes and leave the sum out.
         let sum = lifetimes.iter().any(Option::is_some).then(|| lifetimes.iter().flatten().sum());
@@ -88,12 +89,6 @@ pub(super) fn add(known: &mut Usage, newer: &Usage) {
     let untold = |now: Option<u64>, before: Option<u64>| if now.is_none() { before.unwrap_or(0) } else { 0 };
     let cached = untold(newer.cache_read, known.cache_read) + untold(newer.cache_write, known.cache_write);
     known.update(&Usage { input: newer.input.map(|input| input.saturating_add(cached)), ..*newer });
-}
-
-/// A count, also where it is written as `12.0`.
-fn number(raw: &RawValue) -> Option<u64> {
-    let number: serde_json::Number = serde_json::from_str(raw.get()).ok()?;
-    number.as_u64().or_else(|| number.as_f64().filter(|count| *count >= 0.0).map(|count| count as u64))
 }
 
 /// Counts of the hub that [`write`] writes.

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::wire::ir::Usage;
+use crate::wire::ir::count::{Count, count as number};
 use crate::wire::json::{self, Object, ObjectWriter, str_of};
 
 /// Members of `usage` that are read: see [`crate::wire::usage_left`].
@@ -28,7 +29,7 @@ pub(super) fn of(text: &str) -> Option<Usage> {
 
 /// Reads the object `usage`. Older services spell the cache's counts with `Count` at their end.
 pub(super) fn read(usage: Object<'_>) -> Option<Usage> {
-    let count = |keys: &[&str]| keys.iter().find_map(|key| serde_json::from_str::<u64>(usage.get(key)?.get()).ok());
+    let count = |keys: &[&str]| keys.iter().find_map(|key| number(usage.get(key)?));
     let cache_read = count(&["cacheReadInputTokens", "cacheReadInputTokenCount"]);
     let cache_write = count(&["cacheWriteInputTokens", "cacheWriteInputTokenCount"]);
     let cached = cache_read.unwrap_or(0).saturating_add(cache_write.unwrap_or(0));
@@ -36,7 +37,7 @@ pub(super) fn read(usage: Object<'_>) -> Option<Usage> {
         usage.get("cacheDetails").and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
     let written = |ttl: &str| {
         let counts: Vec<u64> =
-            lifetimes.iter().filter(|entry| entry.ttl == ttl).map(|entry| entry.input_tokens).collect();
+            lifetimes.iter().filter(|entry| entry.ttl == ttl).filter_map(|entry| entry.input_tokens.0).collect();
         (!counts.is_empty()).then(|| counts.iter().sum())
     };
     let read = Usage {
@@ -56,7 +57,7 @@ pub(super) fn read(usage: Object<'_>) -> Option<Usage> {
 #[serde(rename_all = "camelCase", default)]
 struct Written {
     ttl: String,
-    input_tokens: u64,
+    input_tokens: Count,
 }
 
 /// Writes the members of `usage`; clients require the first three.

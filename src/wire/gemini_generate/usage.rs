@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use super::note;
 use crate::wire::ir::Usage;
+use crate::wire::ir::count::{Count, count};
 use crate::wire::ir::usage::sum;
 use crate::wire::json::{self, Ext, Object, ObjectWriter};
 
@@ -33,11 +34,11 @@ const TOOL_PROMPT: &str = "usageMetadata.toolUsePromptTokenCount";
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Counts<'a> {
-    prompt_token_count: Option<f64>,
-    cached_content_token_count: Option<f64>,
-    candidates_token_count: Option<f64>,
-    thoughts_token_count: Option<f64>,
-    tool_use_prompt_token_count: Option<f64>,
+    prompt_token_count: Count,
+    cached_content_token_count: Count,
+    candidates_token_count: Count,
+    thoughts_token_count: Count,
+    tool_use_prompt_token_count: Count,
     #[serde(borrow)]
     prompt_tokens_details: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -50,7 +51,7 @@ struct Counts<'a> {
 struct Detail {
     /// `AUDIO`; a number where the query asked for `enum-encoding=int`.
     modality: serde_json::Value,
-    token_count: Option<f64>,
+    token_count: Count,
 }
 
 /// How many tokens are sound, and how many images, where they are told apart and there are any.
@@ -61,7 +62,7 @@ fn kinds(details: Option<&RawValue>) -> [Option<u64>; 2] {
     let details: Vec<Detail> = serde_json::from_str(details.get()).unwrap_or_default();
     ["AUDIO", "IMAGE"].map(|modality| {
         let counts = details.iter().filter(|detail| detail.modality == modality);
-        Some(counts.filter_map(|detail| count(detail.token_count)).sum()).filter(|sum| *sum > 0)
+        Some(counts.filter_map(|detail| detail.token_count.0).sum()).filter(|sum| *sum > 0)
     })
 }
 
@@ -70,11 +71,11 @@ impl Counts<'_> {
         let [audio_input, image_input] = kinds(self.prompt_tokens_details);
         let [audio_output, image_output] = kinds(self.candidates_tokens_details);
         Usage {
-            input: sum(count(self.prompt_token_count), count(self.tool_use_prompt_token_count)),
-            cache_read: count(self.cached_content_token_count),
-            output: sum(count(self.candidates_token_count), count(self.thoughts_token_count)),
-            reasoning: count(self.thoughts_token_count),
-            tool_prompt: count(self.tool_use_prompt_token_count),
+            input: sum(self.prompt_token_count.0, self.tool_use_prompt_token_count.0),
+            cache_read: self.cached_content_token_count.0,
+            output: sum(self.candidates_token_count.0, self.thoughts_token_count.0),
+            reasoning: self.thoughts_token_count.0,
+            tool_prompt: self.tool_use_prompt_token_count.0,
             audio_input,
             image_input,
             audio_output,
@@ -82,12 +83,6 @@ impl Counts<'_> {
             ..Usage::default()
         }
     }
-}
-
-/// A count, whatever number it is written as.
-fn count(number: Option<f64>) -> Option<u64> {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float cast saturates")]
-    number.map(|number| number as u64)
 }
 
 /// Reads `usageMetadata`; what the hub does not model is added to `ext`, and notes on counts that were left out. Counts that cannot be read are no counts.
@@ -143,7 +138,7 @@ fn write_kinds(writer: &mut ObjectWriter<'_>, key: &str, counts: [Option<u64>; 2
 }
 
 fn tool_prompt(raw: Option<&RawValue>) -> Option<u64> {
-    count(raw.and_then(|raw| json::read(raw, "toolUsePromptTokenCount", "a number").ok()))
+    raw.and_then(count)
 }
 
 /// The members that say what `usage` says.

@@ -4,6 +4,7 @@
 //! only to the protocol it came from ([`Request::origin`], [`Response::origin`]), elsewhere it is a loss; texts that the
 //! caller owns (tool schemas, arguments) stay byte for byte.
 
+pub mod count;
 pub mod embed;
 pub mod error;
 pub mod event;

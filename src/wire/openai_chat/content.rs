@@ -135,31 +135,39 @@ fn file(mut part: Object<'_>) -> Option<Part> {
     Some(Part::Media(Media { kind: MediaKind::File, source, detail: None, name, ext }))
 }
 
+/// Member of the `ext` of reasoning: the texts it came in, where they were not one.
+const PIECES: &str = "#thinking";
+
 /// Mistral's reasoning: `{"type": "thinking", "thinking": [{"type": "text", "text": "..."}]}`.
 fn thinking(mut part: Object<'_>) -> Option<Part> {
     let inner = part.get("thinking")?;
     let mut text = String::new();
     let elements = json::elements(inner, "thinking").ok()?;
-    let mut plain = elements.len() == 1;
+    let single = elements.len() == 1;
+    let mut plain = true;
     for element in elements {
         let mut element = Object::of(element).ok()?;
-        plain &= element.members().len() == 2;
+        let is_text = element.get("type").and_then(json::str_of).is_some_and(|kind| kind == "text");
+        plain &= is_text && element.members().len() == 2;
         text.push_str(&element.string("text").ok()?.unwrap_or_default());
     }
-    let ext = if plain {
+    if plain {
         part.take("thinking");
-        let mut ext = part.rest();
-        nested::mark(&mut ext, "thinking");
-        ext
-    } else {
-        part.rest()
-    };
+    }
+    let mut ext = part.rest();
+    match (plain, single) {
+        (true, true) => nested::mark(&mut ext, "thinking"),
+        // Nothing of it is lost elsewhere: how many pieces it was in says nothing.
+        (true, false) => ext.0.push((PIECES.to_owned(), inner.to_owned())),
+        // Other kinds of pieces (references) are known to this protocol only.
+        (false, _) => {}
+    }
     Some(Part::Reasoning(Reasoning { text, signature: None, redacted: None, ext }))
 }
 
 /// Whether this reasoning stood in the content list (Mistral) and not in a member of the message.
 pub(super) fn is_in_content(reasoning: &Reasoning) -> bool {
-    reasoning.ext.get("thinking").is_some()
+    reasoning.ext.get("thinking").is_some() || reasoning.ext.get(PIECES).is_some()
 }
 
 /// Writes a part that came in this protocol as it came; nothing for parts that are no content.
@@ -192,7 +200,9 @@ fn write_thinking(reasoning: &Reasoning, part: &mut ObjectWriter<'_>) {
         part.array("thinking", [&reasoning.text], |text, out| typed(out, "text", |inner| inner.field("text", text)));
     }
     for (key, value) in &reasoning.ext.0 {
-        if key != "thinking" || !nested::is_null(value) {
+        if key == PIECES {
+            part.raw("thinking", value);
+        } else if key != "thinking" || !nested::is_null(value) {
             part.raw(key, value);
         }
     }

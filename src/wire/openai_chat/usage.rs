@@ -1,11 +1,10 @@
 //! Token counts, in the spellings of a dozen vendors.
 
-use std::fmt;
-
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny};
 
 use crate::wire::ir::Usage;
+use crate::wire::ir::count::Count;
 use crate::wire::json::{self, ObjectWriter};
 use crate::wire::needle::Needle;
 use crate::wire::outline::Outline;
@@ -232,61 +231,6 @@ pub(super) fn write(usage: &Usage, counts: &mut ObjectWriter<'_>) {
 fn write_details<const N: usize>(key: &str, counts: &mut ObjectWriter<'_>, details: [(&str, Option<u64>); N]) {
     if details.iter().any(|(_, count)| count.is_some()) {
         counts.object(key, |object| details.iter().for_each(|(key, count)| object.optional(key, count)));
-    }
-}
-
-/// A count, `None` for anything that is not one.
-#[derive(Debug, Default, Clone, Copy)]
-struct Count(Option<u64>);
-
-impl<'de> Deserialize<'de> for Count {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Count, D::Error> {
-        deserializer.deserialize_any(CountVisitor)
-    }
-}
-
-struct CountVisitor;
-
-impl<'de> Visitor<'de> for CountVisitor {
-    type Value = Count;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a count")
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Count, E> {
-        Ok(Count(Some(value)))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Count, E> {
-        Ok(Count(u64::try_from(value).ok()))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Count, E> {
-        // A saturating cast: no count of tokens comes near the bounds.
-        Ok(Count((value >= 0.0).then_some(value as u64)))
-    }
-
-    fn visit_unit<E>(self) -> Result<Count, E> {
-        Ok(Count(None))
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Count, E> {
-        Ok(Count(None))
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Count, E> {
-        Ok(Count(None))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Count, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Count(None))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Count, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Count(None))
     }
 }
 

@@ -4,6 +4,7 @@ use serde_json::value::RawValue;
 
 use super::encode::{output_items, write_summary};
 use super::{SELF, echo, item, note, stream, usage};
+use crate::wire::ir::count::count;
 use crate::wire::ir::{Candidate, Error, ErrorKind, Finish, FinishReason, Part, Response, Scope, Usage};
 use crate::wire::json::{self, Ext, JsonError, Object, ObjectWriter};
 use crate::wire::loss::Losses;
@@ -52,7 +53,7 @@ pub(super) struct HeadOf {
 pub(super) fn head(answer: &mut Object<'_>) -> HeadOf {
     let id = answer.string("id").ok().flatten();
     let model = answer.string("model").ok().flatten();
-    let created = answer.take("created_at").and_then(usage::count);
+    let created = answer.take("created_at").and_then(count);
     let counts = answer.take("usage");
     let usage_left = usage_left::member(counts, usage::READ);
     let usage = counts.and_then(usage::read);

@@ -3,6 +3,7 @@
 use serde_json::value::RawValue;
 
 use crate::wire::ir::Usage;
+use crate::wire::ir::count::count;
 use crate::wire::json::{self, Kind, Object, ObjectWriter};
 
 /// Members of `usage` that are read: see [`crate::wire::usage_left`].
@@ -42,12 +43,6 @@ fn charged(usage: &Object<'_>) -> Option<u64> {
     let usd = usage.get("cost").and_then(|raw| serde_json::from_str(raw.get()).ok());
     let ticks = usage.get("cost_in_usd_ticks").and_then(count);
     usd.and_then(Usage::charged_of_usd).or(ticks.map(Usage::charged_of_ticks))
-}
-
-/// A count, also where it is written as `12.0`.
-pub(super) fn count(raw: &RawValue) -> Option<u64> {
-    let number: serde_json::Number = serde_json::from_str(raw.get()).ok()?;
-    number.as_u64().or_else(|| number.as_f64().filter(|count| *count >= 0.0).map(|count| count as u64))
 }
 
 /// Writes the value of `usage`. Clients read every one of these members.

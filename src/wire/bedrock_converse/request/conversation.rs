@@ -10,6 +10,7 @@ use super::super::model::Family;
 use super::super::{SELF, block, legal};
 use super::media::{self, Attachment};
 use crate::wire::ProtocolId;
+use crate::wire::anthropic_messages::BLOCK;
 use crate::wire::ir::{Error, Message, Part, Reasoning, Request, Role, Text, ToolCall, ToolResult};
 use crate::wire::json::{self, Ext, ObjectWriter};
 use crate::wire::loss::Losses;
@@ -166,6 +167,9 @@ impl<'a> Arranging<'a, '_> {
             (Part::Text(text) | Part::Refusal(text), _) => self.text(text),
             (Part::Media(given), false) => {
                 let mark = mark("messages.content.", &given.ext, self.family, self.losses);
+                if given.ext.get(BLOCK).is_some() {
+                    self.losses.emulated("messages.content.document", "texts to cite from are one document");
+                }
                 let content = Content::Attachment(media::attachment(given, &mut self.documents, path, self.losses)?);
                 Some(Block { content, mark })
             }
