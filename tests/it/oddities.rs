@@ -252,3 +252,71 @@ async fn counts_that_are_written_as_texts_are_counted() {
         assert_eq!((&usage["input_tokens"], &usage["output_tokens"]), (&json!(12), &json!(3)), "{protocol}: {usage}");
     }
 }
+
+/// Both of OpenAI's protocols have freeform tools: a caller of Chat Completions has them of an upstream of Responses.
+#[tokio::test]
+async fn freeform_tools_reach_openai_s_other_protocol_and_their_calls_come_back() {
+    let call =
+        json!({ "type": "custom_tool_call", "id": "ctc_1", "call_id": "call_2", "name": "sql", "input": "SELECT 2" });
+    let whole = json!({ "id": "resp_1", "object": "response", "created_at": 1, "model": "m", "status": "completed",
+        "output": [call.clone()], "usage": { "input_tokens": 1, "output_tokens": 1, "total_tokens": 2 } });
+    let streamed = [
+        json!({ "type": "response.created", "response": { "id": "resp_1", "model": "m", "created_at": 1, "output": [] } }),
+        json!({ "type": "response.output_item.added", "output_index": 0,
+            "item": { "type": "custom_tool_call", "id": "ctc_1", "call_id": "call_2", "name": "sql", "input": "" } }),
+        json!({ "type": "response.custom_tool_call_input.delta", "output_index": 0, "item_id": "ctc_1", "delta": "SELECT 2" }),
+        json!({ "type": "response.output_item.done", "output_index": 0, "item": call }),
+        json!({ "type": "response.completed", "response": whole.clone() }),
+    ]
+    .map(|event| event.to_string());
+    let mock = MockUpstream::start([
+        Act::script(move |_| Reply::ok(whole.clone())),
+        Act::script(move |_| sse(&streamed.each_ref().map(String::as_str))),
+    ])
+    .await;
+    let gateway = Gateway::start(&providers(&[("up", "openai-responses", &mock)])).await;
+    let grammar = json!({ "syntax": "lark", "definition": "start: /a+/" });
+    let mut body = json!({ "model": "up/m", "messages": [
+            { "role": "user", "content": "x" },
+            { "role": "assistant", "content": null,
+                "tool_calls": [{ "id": "call_1", "type": "custom", "custom": { "name": "sql", "input": "SELECT 1" } }] },
+            { "role": "tool", "tool_call_id": "call_1", "content": "1" },
+        ],
+        "tools": [
+            { "type": "custom", "custom": { "name": "sql", "description": "d", "format": { "type": "grammar", "grammar": grammar } } },
+            { "type": "custom", "custom": { "name": "note", "format": { "type": "text" } } },
+        ],
+        "tool_choice": { "type": "custom", "custom": { "name": "sql" } } });
+    let post = async |body: &Value| {
+        let answer = request(gateway.address, "POST", "/v1/chat/completions", &[], body.to_string().as_bytes()).await;
+        answer.expect_status(200)
+    };
+    let answer = post(&body).await;
+    let losses = answer.header("x-routeplane-losses").unwrap_or_default();
+    assert!(!losses.contains("tool"), "{losses}");
+    let sent = mock.requests().last().unwrap().request.json();
+    let tools = json!([
+        { "type": "custom", "name": "sql", "description": "d",
+            "format": { "type": "grammar", "syntax": "lark", "definition": "start: /a+/" } },
+        { "type": "custom", "name": "note", "format": { "type": "text" } },
+    ]);
+    assert_eq!(sent["tools"], tools);
+    assert_eq!(sent["tool_choice"], json!({ "type": "custom", "name": "sql" }));
+    let items = [
+        json!({ "type": "custom_tool_call", "call_id": "call_1", "name": "sql", "input": "SELECT 1" }),
+        json!({ "type": "custom_tool_call_output", "call_id": "call_1", "output": "1" }),
+    ];
+    assert_eq!(sent["input"].as_array().unwrap()[1..], items);
+    let custom = json!({ "name": "sql", "input": "SELECT 2" });
+    let told = answer.json()["choices"][0]["message"]["tool_calls"].clone();
+    assert_eq!(told, json!([{ "id": "call_2", "type": "custom", "custom": custom }]));
+
+    body["stream"] = json!(true);
+    let events = post(&body).await.json_events();
+    let calls: Vec<&Value> = events.iter().map(|event| &event["choices"][0]["delta"]["tool_calls"][0]).collect();
+    let begun = calls.iter().find(|call| call["type"] == "custom").unwrap();
+    assert_eq!((&begun["id"], &begun["custom"]["name"]), (&json!("call_2"), &json!("sql")));
+    let input: String = calls.iter().filter_map(|call| call["custom"]["input"].as_str()).collect();
+    assert_eq!(input, "SELECT 2");
+    assert!(calls.iter().all(|call| call["function"].is_null()), "{events:?}");
+}

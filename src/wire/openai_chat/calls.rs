@@ -8,12 +8,14 @@ use crate::wire::ir::{Delta, Event, PartKind, Signature};
 use crate::wire::json::Object;
 
 /// A piece of a call.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct CallDelta {
     index: Option<u64>,
     id: Option<String>,
     name: Option<String>,
     arguments: String,
+    /// A piece of a freeform tool's input, which is any text.
+    input: Option<String>,
     proof: Option<Signature>,
 }
 
@@ -25,13 +27,11 @@ impl CallDelta {
         let id = call.string("id").ok().flatten();
         let function = call.object("function").ok().flatten();
         let proof = tools::take_proof(&mut call);
-        let mut delta = function.map(CallDelta::of_legacy).unwrap_or(CallDelta {
-            index: None,
-            id: None,
-            name: None,
-            arguments: String::new(),
-            proof: None,
-        });
+        let mut delta = function.map(CallDelta::of_legacy).unwrap_or_default();
+        if let Some(mut custom) = call.object("custom").ok().flatten() {
+            delta.name = delta.name.or(custom.string("name").ok().flatten().filter(|name| !name.is_empty()));
+            delta.input = Some(custom.string("input").ok().flatten().unwrap_or_default());
+        }
         delta.proof = proof;
         delta.index = index;
         delta.id = id.filter(|id| !id.is_empty());
@@ -41,7 +41,7 @@ impl CallDelta {
     /// The older `function_call`, which is only the function.
     pub(super) fn of_legacy(mut function: Object<'_>) -> CallDelta {
         let name = function.string("name").ok().flatten().filter(|name| !name.is_empty());
-        CallDelta { index: None, id: None, name, arguments: tools::arguments(&mut function), proof: None }
+        CallDelta { name, arguments: tools::arguments(&mut function), ..CallDelta::default() }
     }
 }
 
@@ -56,6 +56,8 @@ struct Call {
     name: String,
     /// All arguments so far; those before the part begins are owed to it.
     arguments: String,
+    /// A freeform tool's input so far, told when it is whole: what wraps it closes behind it.
+    input: Option<String>,
     /// Owed to the part, once it has begun.
     proof: Option<Signature>,
     /// The part's number, once its name is known.
@@ -76,6 +78,7 @@ impl Calls {
                 id: None,
                 name: String::new(),
                 arguments: String::new(),
+                input: None,
                 proof: None,
                 part: None,
                 ended: false,
@@ -108,6 +111,7 @@ impl Calls {
     /// Ends the parts of calls whose arguments are whole: encoders that write one part at a time need not hold back the next.
     fn end_complete(&mut self, out: &mut Vec<Event>) {
         for call in &mut self.0 {
+            call.tell_input(out);
             let is_whole = || serde_json::from_str::<&RawValue>(&call.arguments).is_ok();
             if let Some(index) = call.part.filter(|_| !call.ended)
                 && is_whole()
@@ -123,6 +127,7 @@ impl Calls {
         self.0.retain(|call| call.part.is_some() || !call.name.is_empty() || !call.arguments.is_empty());
         for call in &mut self.0 {
             let index = call.part.unwrap_or_else(|| call.begin(candidate, parts, out));
+            call.tell_input(out);
             if !call.ended {
                 call.ended = true;
                 out.push(Event::PartEnd { index });
@@ -132,6 +137,14 @@ impl Calls {
 }
 
 impl Call {
+    /// The input of a freeform tool is whole: it becomes arguments with one text, which every protocol can carry.
+    fn tell_input(&mut self, out: &mut Vec<Event>) {
+        if let (Some(index), Some(input)) = (self.part, self.input.take()) {
+            self.arguments = tools::wrapped(&input);
+            out.push(Event::Delta { index, delta: Delta::Arguments(self.arguments.clone()) });
+        }
+    }
+
     fn add(&mut self, delta: CallDelta, candidate: u32, parts: &mut Parts, out: &mut Vec<Event>) {
         if self.part.is_none() {
             self.id = self.id.take().or(delta.id);
@@ -142,6 +155,9 @@ impl Call {
         // An empty delta after the end is a filler; anything else would make whole arguments invalid, so it cannot come.
         if !self.ended {
             self.arguments.push_str(&delta.arguments);
+            if let Some(input) = &delta.input {
+                self.input.get_or_insert_default().push_str(input);
+            }
         }
         self.proof = delta.proof.or(self.proof.take());
         if let Some(index) = self.part.filter(|_| !self.ended) {

@@ -271,7 +271,7 @@ impl<'r> Answer<'r> {
             message.array("tool_calls", self.calls.iter().enumerate(), |(position, call), out| {
                 let derived = || tool_ids::of_answer(id, candidate, position);
                 let id = call.id.clone().filter(|id| !id.is_empty()).unwrap_or_else(derived);
-                tools::write_call(&id, call, out);
+                tools::write_answered_call(&id, call, out);
             });
         }
     }

@@ -23,6 +23,8 @@ pub(super) struct Encoder {
     thoughts: BTreeMap<u32, Thoughts>,
     /// A call whose beginning waits for the event after it, which may be its proof: clients read that with the name.
     held: Option<HeldCall>,
+    /// Arguments of calls of freeform tools, by the number of their part: their input is told when it is whole.
+    freeform: BTreeMap<u32, String>,
     usage: Option<Usage>,
     /// Members of every chunk that this protocol's own upstream gave and nobody modelled.
     ext: Ext,
@@ -85,6 +87,7 @@ impl Encoder {
             parts: Vec::new(),
             thoughts: BTreeMap::new(),
             held: None,
+            freeform: BTreeMap::new(),
             usage: None,
             ext: Ext::default(),
             failed: false,
@@ -211,11 +214,16 @@ impl Encoder {
         let Some(held) = self.held.take() else { return };
         let delta = |call: &mut ObjectWriter<'_>| {
             call.field("id", &held.id);
-            call.field("type", "function");
-            call.object("function", |function| {
-                function.field("name", &held.name);
-                function.field("arguments", "");
-            });
+            if self.freeform.contains_key(&held.index) {
+                call.field("type", "custom");
+                tools::write_custom(Some(&held.name), None, call);
+            } else {
+                call.field("type", "function");
+                call.object("function", |function| {
+                    function.field("name", &held.name);
+                    function.field("arguments", "");
+                });
+            }
             if let Some(proof) = proof {
                 tools::write_proof(proof, call);
             }
@@ -243,6 +251,12 @@ impl Encoder {
 
     /// Thoughts are complete: their proof can be told with all of them.
     fn part_end(&mut self, index: u32, out: &mut Vec<u8>) {
+        if let Some(arguments) = self.freeform.remove(&index)
+            && let Some(Part { candidate, place: Place::Call(position), .. }) = self.part(index)
+        {
+            let fill = |call: &mut ObjectWriter<'_>| tools::write_custom(None, Some(&arguments), call);
+            self.call_delta(candidate, position, fill, out);
+        }
         let Some(Thoughts { text, proof: Some(proof) }) = self.thoughts.remove(&index) else { return };
         let Some(part) = self.part(index) else { return };
         let number = self.parts.iter().filter(|other| other.index < index && matches!(other.place, Place::Reasoning));
@@ -277,6 +291,10 @@ impl Encoder {
         let (text, member) = match (delta, part.place) {
             (Delta::Signature(_), _) => return,
             (Delta::Arguments(text), Place::Call(position)) => {
+                if let Some(arguments) = self.freeform.get_mut(&index) {
+                    arguments.push_str(text);
+                    return;
+                }
                 let fill = |call: &mut ObjectWriter<'_>| {
                     call.object("function", |function| function.field("arguments", text));
                 };
@@ -332,6 +350,13 @@ impl StreamEncoder for Encoder {
     fn event(&mut self, event: &Event, out: &mut Vec<u8>) {
         if self.failed {
             return;
+        }
+        // Told before anything of the call is, for just this reason.
+        if let Event::Extra { scope: Scope::Part(index), ext, .. } = event
+            && self.held.as_ref().is_some_and(|held| held.index == *index)
+            && tools::is_custom(ext)
+        {
+            self.freeform.insert(*index, String::new());
         }
         if !matches!(event, Event::Delta { .. } | Event::Ping) {
             self.release(None, out);

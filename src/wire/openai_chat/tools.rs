@@ -281,9 +281,7 @@ fn custom_call(mut call: Object<'_>, id: Option<String>) -> Result<Part, JsonErr
     let mut custom = call.object(CUSTOM)?.ok_or(JsonError::Missing { key: CUSTOM.to_owned() })?;
     let name = custom.string("name")?.unwrap_or_default();
     let input = custom.string("input")?.unwrap_or_default();
-    let mut arguments = Vec::new();
-    json::object(&mut arguments, |writer| writer.field("input", &input));
-    let arguments = String::from_utf8(arguments).unwrap_or_default();
+    let arguments = wrapped(&input);
     let mut ext = call.rest();
     nested::mark(&mut ext, CUSTOM);
     Ok(Part::ToolCall(ToolCall { id, name, arguments, signature: None, ext }))
@@ -321,12 +319,7 @@ pub(super) fn write_own_call(call: &ToolCall, id: &Option<String>, out: &mut Vec
         writer.optional("id", id);
         if nested::is_marked(&call.ext, CUSTOM) {
             writer.field("type", CUSTOM);
-            writer.object(CUSTOM, |custom| {
-                custom.field("name", &call.name);
-                let arguments = Object::parse(&call.arguments).ok();
-                custom
-                    .field("input", &arguments.and_then(|mut object| object.string("input").ok()?).unwrap_or_default());
-            });
+            write_custom(Some(&call.name), Some(&call.arguments), writer);
         } else {
             writer.field("type", "function");
             writer.object("function", |function| {
@@ -339,6 +332,42 @@ pub(super) fn write_own_call(call: &ToolCall, id: &Option<String>, out: &mut Vec
             write_proof(proof, writer);
         }
         nested::write_rest(&call.ext, &["function", CUSTOM], writer);
+    });
+}
+
+/// Whether a call is one of a freeform tool, in the words of this protocol or of OpenAI's other one.
+pub(super) fn is_custom(ext: &Ext) -> bool {
+    nested::is_marked(ext, CUSTOM) || ext.get("#custom").is_some()
+}
+
+/// The input of a freeform tool as arguments.
+pub(super) fn wrapped(input: &str) -> String {
+    format!("{{\"input\":{}}}", json::quoted(input))
+}
+
+/// The text that [`wrapped`] made arguments of.
+fn input(arguments: &str) -> String {
+    let arguments = Object::parse(arguments).ok();
+    arguments.and_then(|mut object| object.string("input").ok()?).unwrap_or_default()
+}
+
+/// Writes the name and the input of a freeform tool's call; either may be told later, in a stream.
+pub(super) fn write_custom(name: Option<&str>, arguments: Option<&str>, call: &mut ObjectWriter<'_>) {
+    call.object(CUSTOM, |custom| {
+        custom.optional("name", &name);
+        custom.field("input", &arguments.map(input).unwrap_or_default());
+    });
+}
+
+/// Writes a call of an answer: one of a freeform tool is told as such.
+pub(super) fn write_answered_call(id: &str, call: &ToolCall, out: &mut Vec<u8>) {
+    if !is_custom(&call.ext) {
+        return write_call(id, call, out);
+    }
+    json::object(out, |writer| {
+        writer.field("id", id);
+        writer.field("type", CUSTOM);
+        write_custom(Some(&call.name), Some(&call.arguments), writer);
     });
 }
 

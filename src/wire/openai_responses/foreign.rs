@@ -5,10 +5,10 @@ use base64::Engine;
 use serde_json::value::RawValue;
 
 use super::encode::{role_word, write_choice, write_format, write_summary};
-use super::{SELF, content};
+use super::{SELF, content, freeform, item};
 use crate::wire::ir::{
     Media, MediaKind, MediaSource, Message, Opaque, OutputFormat, Part, Reasoning, ReasoningEffort, Request, Role,
-    Sampling, ToolKind, ToolResult,
+    Sampling, ToolChoice, ToolKind, ToolResult,
 };
 use crate::wire::json::{self, Ext, ObjectWriter};
 use crate::wire::loss::Losses;
@@ -21,7 +21,7 @@ const LEAST_OUTPUT: u64 = 16;
 
 pub(super) fn write(request: &Request, destination: &Destination<'_>, out: &mut Vec<u8>, losses: &mut Losses) {
     let (instructions, messages) = instructions(request, losses);
-    let mut items = Items { out: Vec::new(), ids: ToolIds::new(false), losses };
+    let mut items = Items { out: Vec::new(), ids: ToolIds::new(false), freeform: Vec::new(), losses };
     messages.iter().for_each(|message| items.message(message));
     let input = items.out;
     json::object(out, |body| {
@@ -31,6 +31,8 @@ pub(super) fn write(request: &Request, destination: &Destination<'_>, out: &mut 
         write_tools(request, body, losses);
         if let Some(choice) = &request.tool_choice {
             write_choice(choice, &[], body.key("tool_choice"));
+        } else if let Some(name) = freeform::chosen(request) {
+            write_choice(&ToolChoice::Tool(name.clone()), &[name], body.key("tool_choice"));
         }
         body.optional("parallel_tool_calls", &request.parallel_tool_calls);
         write_sampling(&request.sampling, body, losses);
@@ -47,7 +49,12 @@ pub(super) fn write(request: &Request, destination: &Destination<'_>, out: &mut 
         body.optional("user", &request.user);
         body.optional("metadata", &request.metadata);
     });
-    let taken = |key: &str| is_shared(request, key) || verbosity(request).is_some_and(|_| key == VERBOSITY);
+    let is_chosen = request.tool_choice.is_none() && freeform::chosen(request).is_some();
+    let taken = |key: &str| match key {
+        VERBOSITY => verbosity(request).is_some(),
+        "tool_choice" => is_chosen,
+        key => is_shared(request, key),
+    };
     losses.dropped_ext("", &Ext(request.ext.0.iter().filter(|(key, _)| !taken(key)).cloned().collect()));
 }
 
@@ -99,6 +106,8 @@ fn instructions<'r>(request: &'r Request, losses: &mut Losses) -> (Option<String
 struct Items<'l> {
     out: Vec<Vec<u8>>,
     ids: ToolIds,
+    /// Ids of calls of freeform tools, whose outputs are items of another type.
+    freeform: Vec<String>,
     losses: &'l mut Losses,
 }
 
@@ -229,8 +238,9 @@ impl Items<'_> {
                 list
             }
         };
+        let of_freeform = self.freeform.contains(&id);
         self.push(|item| {
-            item.field("type", "function_call_output");
+            item.field("type", if of_freeform { "custom_tool_call_output" } else { "function_call_output" });
             item.field("call_id", &id);
             item.key("output").extend_from_slice(&output);
         });
@@ -254,6 +264,15 @@ impl Items<'_> {
                     self.foreign_proof();
                 }
                 let id = self.ids.call(call.id.as_deref(), &call.name);
+                if freeform::is_call(call) {
+                    self.freeform.push(id.clone());
+                    return self.push(|writer| {
+                        writer.field("type", "custom_tool_call");
+                        writer.field("call_id", &id);
+                        writer.field("name", &call.name);
+                        writer.field("input", &item::unwrapped(&call.arguments));
+                    });
+                }
                 self.push(|item| {
                     item.field("type", "function_call");
                     item.field("call_id", &id);
@@ -305,26 +324,30 @@ fn quoted(text: &str) -> Vec<u8> {
 }
 
 fn write_tools(request: &Request, body: &mut ObjectWriter<'_>, losses: &mut Losses) {
-    let mut offered = Vec::new();
+    let mut tools = Vec::new();
     for tool in request.tools.iter().flatten() {
         match &tool.kind {
             ToolKind::Function { .. } => {
                 losses.dropped_ext("tools.", &tool.ext);
-                offered.push(&tool.kind);
+                tools.push(function(&tool.kind));
             }
             // A raw tool that the caller brought for upstreams of this very protocol.
-            ToolKind::Opaque { origin: SELF, .. } => offered.push(&tool.kind),
-            ToolKind::Opaque { name, .. } => {
-                losses.dropped_tool(name, "only the provider that runs this tool has it");
-            }
+            ToolKind::Opaque { origin: SELF, raw, .. } => tools.push(raw.get().as_bytes().to_vec()),
+            ToolKind::Opaque { origin, name, raw } => match freeform::tool(*origin, raw, losses) {
+                Some(tool) => tools.push(tool),
+                None => losses.dropped_tool(name, "only the provider that runs this tool has it"),
+            },
         }
     }
-    if offered.is_empty() {
-        return;
+    if !tools.is_empty() {
+        body.array("tools", tools, |tool, out| out.extend_from_slice(&tool));
     }
-    body.array("tools", offered, |kind, out| match kind {
-        ToolKind::Opaque { raw, .. } => out.extend_from_slice(raw.get().as_bytes()),
-        ToolKind::Function { name, description, parameters, strict } => json::object(out, |tool| {
+}
+
+fn function(kind: &ToolKind) -> Vec<u8> {
+    let mut out = Vec::new();
+    json::object(&mut out, |tool| {
+        if let ToolKind::Function { name, description, parameters, strict } = kind {
             tool.field("type", "function");
             tool.field("name", name);
             tool.optional("description", description);
@@ -334,8 +357,9 @@ fn write_tools(request: &Request, body: &mut ObjectWriter<'_>, losses: &mut Loss
             }
             // Left out it means `true` here, which changes or refuses most schemas.
             tool.field("strict", &strict.unwrap_or(false));
-        }),
+        }
     });
+    out
 }
 
 fn write_sampling(sampling: &Sampling, body: &mut ObjectWriter<'_>, losses: &mut Losses) {

@@ -10,6 +10,7 @@ mod content;
 mod echo;
 mod encode;
 mod foreign;
+mod freeform;
 pub mod history;
 mod item;
 mod note;

@@ -1,5 +1,6 @@
 //! What must survive a translation: the words, the calls, the results, the tools, and the numbers.
 
+use routeplane::wire::ProtocolId;
 use routeplane::wire::ir::{Candidate, Event, FinishReason, Part, Request, Response, Role, ToolKind, Usage};
 use routeplane::wire::loss::Losses;
 use serde_json::Value;
@@ -95,6 +96,12 @@ pub(crate) fn request(request: &Request) -> RequestGist {
         if let ToolKind::Function { name, parameters, .. } = &tool.kind {
             let schema = parameters.as_ref().map_or(Value::Null, |raw| json(raw.get()));
             gist.tools.push((name.clone(), schema));
+        }
+        // A freeform tool of Chat Completions, which has no schema.
+        if let ToolKind::Opaque { origin: ProtocolId::OpenAiChat, name, raw } = &tool.kind
+            && json(raw.get())["type"] == "custom"
+        {
+            gist.tools.push((name.clone(), Value::Null));
         }
     }
     let sampling = &request.sampling;

@@ -56,7 +56,8 @@ fn chat(frames: &[(String, String)], case: &str) {
                 let known = calls.entry(index).or_insert(0);
                 if call["id"].is_string() {
                     assert_eq!(call["index"].as_u64(), Some(*known), "{case}: calls are numbered from 0");
-                    assert!(call["function"]["name"].is_string(), "{case}: a call begins with its name");
+                    let named = call["function"]["name"].is_string() || call["custom"]["name"].is_string();
+                    assert!(named, "{case}: a call begins with its name");
                     *known += 1;
                 } else {
                     assert!(call["index"].as_u64().unwrap() < *known, "{case}: a call begins before its arguments");
