@@ -154,7 +154,7 @@ impl Pools {
         let origin = self.origin(request.uri())?;
         origin.place(&mut request);
         loop {
-            let (mut connection, used) = match origin.take() {
+            let (mut connection, used) = match origin.take().await {
                 Some(connection) => (connection, true),
                 None => Box::pin(self.free(&origin, connect_timeout)).await?,
             };
