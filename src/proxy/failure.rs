@@ -79,7 +79,7 @@ impl From<SendError> for Failure {
         match error {
             SendError::Connect(cause) => Failure::Connect(cause),
             SendError::ConnectTimeout(limit) => Failure::ConnectTimeout(limit),
-            SendError::Broken(cause) => Failure::Broken(cause),
+            SendError::Stale(cause) | SendError::Broken(cause) => Failure::Broken(cause),
         }
     }
 }

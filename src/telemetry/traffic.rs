@@ -31,6 +31,7 @@ pub struct Traffic {
     cost: Family<ProviderLabels, Counter<f64, AtomicU64>>,
     cost_estimated: Family<ProviderLabels, Counter<f64, AtomicU64>>,
     seconds: Family<ProviderLabels, Counter<f64, AtomicU64>>,
+    asked_again: Family<ProviderLabels, Counter>,
     forms: Family<AttemptLabels, Counter>,
     streams: Gauge,
     bytes: Counter,
@@ -104,6 +105,7 @@ pub struct ProviderCounters {
     provider: String,
     attempts: Family<AttemptLabels, Counter>,
     forms: Family<AttemptLabels, Counter>,
+    asked_again: Counter,
     ok: Counter,
     input: Counter,
     cached: Counter,
@@ -157,6 +159,10 @@ impl Traffic {
             seconds: add.one(
                 "upstream_seconds",
                 "Seconds from sending a request to the first content of its answer, summed by provider",
+            ),
+            asked_again: add.one(
+                "ambiguous_retries",
+                "Requests sent once more because a used connection broke before an answer, by provider: the upstream may have had them",
             ),
             forms: add.one("structured_answers", "Answers of a given form that were checked, by provider and outcome"),
             streams: add.one("streams_open", "Streams on their way to callers"),
@@ -246,6 +252,7 @@ impl Traffic {
             estimated_cost: self.cost_estimated.get_or_create(&of_provider).clone(),
             ok: self.attempts.get_or_create(&AttemptLabels { provider: name.to_owned(), outcome: "ok" }).clone(),
             attempts: self.attempts.clone(),
+            asked_again: self.asked_again.get_or_create(&of_provider).clone(),
             forms: self.forms.clone(),
             input: tokens("input"),
             cached: tokens("cached"),
@@ -270,6 +277,11 @@ impl ProviderCounters {
     /// A try failed; failures are rare enough for a lookup.
     pub fn failed(&self, cause: &'static str) {
         self.attempts.get_or_create(&AttemptLabels { provider: self.provider.clone(), outcome: cause }).inc();
+    }
+
+    /// A request was sent once more, because a used connection broke before its answer.
+    pub fn asked_again(&self) {
+        self.asked_again.inc();
     }
 
     /// Answers of a given form were checked.

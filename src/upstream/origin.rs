@@ -14,8 +14,6 @@ use super::pool::{RequestBody, SendError};
 
 /// How long a connection may rest. Below the shortest idle limit of the providers, so that it is us who close.
 pub(super) const IDLE: Duration = Duration::from_secs(30);
-/// Within this time of an answer's end the runtime may not have heard that the upstream closed the connection behind it.
-const UNHEARD: Duration = Duration::from_micros(100);
 /// Most connections that rest.
 const RESTING: usize = 1024;
 
@@ -68,15 +66,11 @@ impl Origin {
     }
 
     /// The connection that has rested shortest.
-    pub(super) async fn take(&self) -> Option<Connection> {
+    pub(super) fn take(&self) -> Option<Connection> {
         loop {
             let Resting { mut connection, since } = self.lock().resting.pop_back()?;
-            let rested = since.elapsed();
-            if rested < UNHEARD {
-                tokio::task::yield_now().await;
-            }
             // What the upstream has closed meanwhile is not free.
-            if rested < IDLE && connection.is_free() {
+            if since.elapsed() < IDLE && connection.is_free() {
                 return Some(connection);
             }
         }
@@ -159,18 +153,18 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn connections_rest_in_order_and_not_for_long() {
         let origin = origin(Scheme::HTTP, "up:80");
-        assert!(origin.take().await.is_none());
+        assert!(origin.take().is_none());
         let (first, _far) = connection().await;
         let (second, far) = connection().await;
         origin.give(first);
         tokio::time::advance(IDLE - Duration::from_secs(1)).await;
         origin.give(second);
-        let newest = origin.take().await.unwrap();
+        let newest = origin.take().unwrap();
         origin.give(newest);
         tokio::time::advance(Duration::from_secs(2)).await;
         assert!(!origin.close_old(), "the newer one may stay");
         drop(far);
-        assert!(origin.take().await.is_none(), "the newer one is closed, the older one too old");
+        assert!(origin.take().is_none(), "the newer one is closed, the older one too old");
         assert!(origin.close_old());
     }
 
@@ -182,6 +176,6 @@ mod tests {
         let (connection, _far) = connection().await;
         origin.give(connection);
         assert!(waits.try_recv().is_ok(), "it was given to nobody");
-        assert!(origin.take().await.is_none());
+        assert!(origin.take().is_none());
     }
 }

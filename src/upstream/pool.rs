@@ -91,6 +91,10 @@ pub enum SendError {
     Connect(String),
     #[error("no connection within {} ms", .0.as_millis())]
     ConnectTimeout(Duration),
+    /// A connection that had carried something before broke before an answer: the upstream may have closed it while it rested,
+    /// or may have got the request.
+    #[error("{0}")]
+    Stale(String),
     /// The connection broke before an answer.
     #[error("{0}")]
     Broken(String),
@@ -134,6 +138,41 @@ impl Pools {
         self.exchange(request.map(RequestBody::Pieces), connect_timeout).await
     }
 
+    /// As [`Pools::send`], by a new connection: for what a used one has broken under.
+    ///
+    /// # Errors
+    /// As there; never [`SendError::Stale`].
+    pub async fn send_anew(
+        &self,
+        request: Request<Pieces>,
+        connect_timeout: Duration,
+    ) -> Result<Response<Leased>, SendError> {
+        let mut request = request.map(RequestBody::Pieces);
+        let origin = self.origin(request.uri())?;
+        origin.place(&mut request);
+        let mut connection = self.open(&origin, connect_timeout)?.await?;
+        match connection.exchange(request).await {
+            Ok(response) => Ok(Leased::by(connection, origin, response)),
+            Err(error) => Err(broken(&error.into_error(), false)),
+        }
+    }
+
+    /// As [`Pools::send`], for what may be asked twice without harm.
+    ///
+    /// # Errors
+    /// As there; never [`SendError::Stale`].
+    pub async fn send_repeatable(
+        &self,
+        request: Request<Pieces>,
+        connect_timeout: Duration,
+    ) -> Result<Response<Leased>, SendError> {
+        let again = request.clone();
+        match self.send(request, connect_timeout).await {
+            Err(SendError::Stale(_)) => self.send_anew(again, connect_timeout).await,
+            sent => sent,
+        }
+    }
+
     /// As [`Pools::send`], with a body that is still on its way here.
     ///
     /// # Errors
@@ -154,7 +193,7 @@ impl Pools {
         let origin = self.origin(request.uri())?;
         origin.place(&mut request);
         loop {
-            let (mut connection, used) = match origin.take().await {
+            let (mut connection, used) = match origin.take() {
                 Some(connection) => (connection, true),
                 None => Box::pin(self.free(&origin, connect_timeout)).await?,
             };
@@ -163,7 +202,7 @@ impl Pools {
                 // The upstream has closed a connection that rested, at the moment in which it was taken: nothing was sent.
                 Err(mut error) => match error.take_message().filter(|_| used) {
                     Some(unsent) => request = unsent,
-                    None => return Err(SendError::Broken(text(&error.into_error()))),
+                    None => return Err(broken(&error.into_error(), used)),
                 },
             }
         }
@@ -251,6 +290,14 @@ impl Pools {
                 shared.close_old();
             }
         });
+    }
+}
+
+/// `used`: the connection had carried something before. What the upstream has answered, however badly, was not stale.
+fn broken(error: &hyper::Error, used: bool) -> SendError {
+    match used && !error.is_parse() && !error.is_user() {
+        true => SendError::Stale(text(error)),
+        false => SendError::Broken(text(error)),
     }
 }
 

@@ -92,6 +92,27 @@ async fn a_connection_that_the_upstream_closed_while_idle_costs_nobody_a_request
     }
 }
 
+/// Whether a request got through before its used connection broke nobody can tell: it is sent once more, and not twice.
+#[tokio::test]
+async fn a_used_connection_that_breaks_before_an_answer_is_tried_once_more_by_a_new_one() {
+    let acts =
+        [Act::Answer, Act::ResetBeforeHead, Act::Answer, Act::ResetBeforeHead, Act::CloseBeforeHead, Act::Answer];
+    let mock = MockUpstream::start(acts).await;
+    let gateway = gateway_for("openai-chat", &mock).await;
+    let ask = || Caller::Chat.ask(gateway.address, "up/m1", "hello", false);
+    ask().await.expect_status(200);
+    ask().await.expect_status(200);
+    let seen = mock.requests();
+    assert_eq!(seen.len(), 3, "one of them twice");
+    assert_eq!(seen[1].request.text(), seen[2].request.text());
+    assert_ne!(seen[1].connection, seen[2].connection);
+    let failed = ask().await.expect_status(502);
+    assert_eq!(Caller::Chat.error(&failed.json()).0, "upstream_reset");
+    assert_eq!(mock.requests().len(), 5, "once more, and not twice");
+    let metrics = http_client::request(gateway.address, "GET", "/metrics", &[], b"").await.text();
+    assert!(metrics.contains("routeplane_ambiguous_retries_total{provider=\"up\"} 2"), "{metrics}");
+}
+
 #[tokio::test]
 async fn redirects_are_never_followed() {
     let elsewhere = MockUpstream::good().await;

@@ -89,7 +89,7 @@ async fn an_answered_call_says_who_answered_and_what_it_took() {
 
 #[tokio::test]
 async fn every_try_is_there_with_its_cause() {
-    let mock = MockUpstream::start([Act::status(500), Act::ResetBeforeHead, Act::Answer]).await;
+    let mock = MockUpstream::start([Act::status(500), Act::ResetBeforeHead, Act::ResetBeforeHead, Act::Answer]).await;
     let file = providers(&[("up", "openai-chat", &mock)]);
     let more = "retries: { attempts: 2, backoff: 1ms }\npresets: { two: up/m1 > up/m2 }\n";
     let gateway = Gateway::start(&format!("{file}{more}")).await;

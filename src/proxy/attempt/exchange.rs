@@ -5,8 +5,9 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, LOCATION};
-use http::{HeaderMap, Response};
+use http::{HeaderMap, Request, Response};
 use http_body::Body as _;
+use tracing::debug;
 
 use super::heads::forwarded;
 use super::identity;
@@ -18,7 +19,7 @@ use crate::proxy::content;
 use crate::proxy::failure::{Failure, StatusFailure};
 use crate::proxy::outgoing::{Prepared, Translation, head};
 use crate::table::settings::Timeouts;
-use crate::upstream::{self, coding, demo};
+use crate::upstream::{self, Pieces, SendError, coding, demo};
 use crate::wire::hosting::Hosting;
 use crate::wire::ir::Error;
 
@@ -48,7 +49,8 @@ pub(super) async fn call(
         },
         Transport::Http => {
             let credential = place.credential.as_deref();
-            let mut request = head::request(incoming, attempt, (place.endpoint, state), credential, uri, prepared);
+            let bare = || head::request(incoming, attempt, (place.endpoint, state), credential, uri.clone(), prepared);
+            let request = bare();
             let trace = match cached::look(this, place, &request, stream) {
                 Found::Answer(kept) => return Ok(heard(this, place, kept, stream)),
                 Found::Nothing(trace) => trace,
@@ -56,12 +58,15 @@ pub(super) async fn call(
             if let Some(limit) = this.barred {
                 return Err(Failure::Limited(limit.clone()));
             }
-            for (name, value) in this.trace.iter().flatten() {
-                request.headers_mut().insert(name, value.clone());
+            let pools = &live.runtime.pools;
+            let mut response = pools.send(signed(this, place, request)?, timeouts.connect).await;
+            // Whether the upstream has got it nobody can tell. A generation may be asked for once more, and not twice.
+            if let Err(SendError::Stale(cause)) = &response {
+                debug!(target = uri.host(), cause, "a used connection broke before an answer; asking once more");
+                place.counters.asked_again();
+                let again = signed(this, place, bare())?;
+                response = Box::pin(pools.send_anew(again, timeouts.connect)).await;
             }
-            head::sign(&mut request, &place.endpoint.auth, credential, identity::now(place))
-                .map_err(Failure::Refused)?;
-            let response = live.runtime.pools.send(request, timeouts.connect).await;
             let response = response.map(upstream::body::readable).map_err(Failure::from)?;
             Ok(match trace {
                 Some(trace) => trace.attach(response),
@@ -70,6 +75,20 @@ pub(super) async fn call(
         }
     };
     response.map(|response| heard(this, place, response, stream))
+}
+
+/// The request as it is sent: with the trace it belongs to, and signed.
+fn signed(
+    this: &Try<'_, '_, '_, '_>,
+    place: &Place<'_>,
+    mut request: Request<Pieces>,
+) -> Result<Request<Pieces>, Failure> {
+    for (name, value) in this.trace.iter().flatten() {
+        request.headers_mut().insert(name, value.clone());
+    }
+    let (auth, credential) = (&place.endpoint.auth, place.credential.as_deref());
+    head::sign(&mut request, auth, credential, identity::now(place)).map_err(Failure::Refused)?;
+    Ok(request)
 }
 
 /// The same answer; where a preset wants it on spans, it is heard on its way.

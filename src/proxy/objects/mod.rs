@@ -123,7 +123,8 @@ async fn send(
     let pools = &live.runtime.pools;
     let readable = |sent: Result<Response<upstream::Leased>, SendError>| sent.map(upstream::body::readable);
     if !asked.object.deed.sends() {
-        return Ok(readable(pools.send(Request::from_parts(parts, Pieces::default()), timeouts.connect).await));
+        let request = Request::from_parts(parts, Pieces::default());
+        return Ok(readable(pools.send_repeatable(request, timeouts.connect).await));
     }
     // What names files of others must not pass unread, whatever it says that it is.
     let names_files = owned.filter(|_| asked.object.kind == Operation::Batches);

@@ -53,10 +53,12 @@ impl Web {
     pub(super) async fn send(&self, request: Request<Pieces>) -> Result<Reply, String> {
         let host = request.uri().authority().map(ToString::to_string).unwrap_or_default();
         let exchange = async {
-            let answer = self.pools.send(request, CONNECT).await.map_err(|error| match error {
+            let answer = self.pools.send_repeatable(request, CONNECT).await.map_err(|error| match error {
                 SendError::Connect(cause) => format!("no connection to `{host}` ({cause})"),
                 SendError::ConnectTimeout(_) => format!("no connection to `{host}` within {} s", CONNECT.as_secs()),
-                SendError::Broken(cause) => format!("`{host}` broke the connection ({cause})"),
+                SendError::Stale(cause) | SendError::Broken(cause) => {
+                    format!("`{host}` broke the connection ({cause})")
+                }
             })?;
             let (head, body) = answer.into_parts();
             let body = Limited::new(body, LARGEST).collect().await;
