@@ -2,10 +2,10 @@
 //! common. Exactly one block is open at a time; what comes for another part in the meantime waits until the open block ends.
 //! A block opens with its first content.
 
-use super::ProtocolId;
-use super::ir::{Delta, PartKind, Scope};
+use super::ir::{self, Delta, Event, Finish, FinishReason, PartKind, Scope, Usage};
 use super::json::Ext;
 use super::loss::Losses;
+use super::{ProtocolId, StreamEncoder};
 
 /// A part of the answer, and what of it is not yet written.
 pub(super) struct Block {
@@ -24,9 +24,24 @@ pub(super) struct Block {
     ended: bool,
 }
 
-/// The blocks of one stream.
+/// The answer that a stream tells: its blocks, and what is known of it beside them.
 #[derive(Default)]
-pub(super) struct Blocks {
+pub(super) struct Answer {
+    blocks: Blocks,
+    /// The last event was written; what comes behind it is not heard.
+    ended: bool,
+    /// What it took, as far as it was told.
+    pub(super) usage: Option<Usage>,
+    /// Unmodelled members that an upstream of the caller's protocol gave.
+    pub(super) ext: Ext,
+    /// Whether an upstream of the caller's protocol spoke: it gave such members.
+    pub(super) own: bool,
+    pub(super) finish: Option<Finish>,
+    pub(super) losses: Losses,
+}
+
+#[derive(Default)]
+struct Blocks {
     open: Option<Block>,
     /// Parts that have begun, in order, and whose blocks have not.
     waiting: Vec<Block>,
@@ -34,7 +49,7 @@ pub(super) struct Blocks {
     next: u32,
 }
 
-/// An encoder that writes one block after the other.
+/// An encoder that writes one block after the other. What it has in common with the others is its [`StreamEncoder`].
 pub(super) trait BlockEncoder {
     /// The protocol that the caller speaks.
     const PROTOCOL: ProtocolId;
@@ -47,11 +62,15 @@ pub(super) trait BlockEncoder {
     const SEVERAL: &'static str;
     /// Why a signature of another issuer is not told.
     const FOREIGN_SIGNATURE: &'static str;
+    /// Reasons to stop that the protocol has no word for.
+    const UNSAID: &'static [FinishReason];
+    /// The counts of the hub's usage that the protocol tells.
+    const COUNTS: &'static [&'static str];
 
-    fn blocks(&mut self) -> &mut Blocks;
-    fn losses_mut(&mut self) -> &mut Losses;
-    /// The unmodelled members of the answer.
-    fn ext_mut(&mut self) -> &mut Ext;
+    fn answer(&self) -> &Answer;
+    fn answer_mut(&mut self) -> &mut Answer;
+    /// Who answers, and when; a `model` is not empty.
+    fn start(&mut self, id: Option<&str>, model: Option<&str>, created: Option<u64>, out: &mut Vec<u8>);
     /// Writes what comes before the first block, once.
     fn begin(&mut self, out: &mut Vec<u8>);
     /// Whether the part can be told; reports the loss where it cannot.
@@ -62,33 +81,44 @@ pub(super) trait BlockEncoder {
     fn piece(&mut self, block: &Block, out: &mut Vec<u8>);
     /// Writes the end of a block; nothing of it is pending.
     fn close(&mut self, block: &Block, out: &mut Vec<u8>);
+    /// Writes that the upstream is alive, where the protocol has words for it.
+    fn ping(&mut self, out: &mut Vec<u8>);
+    /// Writes what comes behind the last block.
+    fn end(&mut self, out: &mut Vec<u8>);
+    /// Writes an error in the place of the end.
+    fn fail(&mut self, error: &ir::Error, out: &mut Vec<u8>);
+    /// See [`StreamEncoder::whole`].
+    fn take_whole(&mut self) -> Option<Vec<u8>> {
+        None
+    }
 
     fn part_start(&mut self, index: u32, candidate: u32, kind: &PartKind, out: &mut Vec<u8>) {
         if candidate != 0 {
-            return self.losses_mut().dropped("choices", Self::SEVERAL);
+            return self.answer_mut().losses.dropped("choices", Self::SEVERAL);
         }
         self.begin(out);
         if self.accepts(kind) {
             // It opens with the next event: members that its beginning has may follow.
-            self.blocks().waiting.push(Block::new(index, kind.clone()));
+            self.answer_mut().blocks.waiting.push(Block::new(index, kind.clone()));
         }
     }
 
     fn delta(&mut self, index: u32, delta: &Delta, out: &mut Vec<u8>) {
-        if let Some(block) = self.blocks().get_mut(index) {
+        let answer = self.answer_mut();
+        if let Some(block) = answer.blocks.get_mut(index) {
             match delta {
                 Delta::Text(text) | Delta::Arguments(text) => block.pending.push_str(text),
                 Delta::Signature(proof) if proof.issuer == Self::PROTOCOL => {
                     block.signature = Some(proof.value.clone());
                 }
-                Delta::Signature(_) => self.losses_mut().dropped("content.signature", Self::FOREIGN_SIGNATURE),
+                Delta::Signature(_) => answer.losses.dropped("content.signature", Self::FOREIGN_SIGNATURE),
             }
         }
         self.advance(out);
     }
 
     fn part_end(&mut self, index: u32, out: &mut Vec<u8>) {
-        if let Some(block) = self.blocks().get_mut(index) {
+        if let Some(block) = self.answer_mut().blocks.get_mut(index) {
             block.ended = true;
         }
         self.advance(out);
@@ -97,20 +127,22 @@ pub(super) trait BlockEncoder {
     /// Ends every part and writes what is left of it.
     fn end_parts(&mut self, out: &mut Vec<u8>) {
         self.begin(out);
-        let blocks = self.blocks();
+        let blocks = &mut self.answer_mut().blocks;
         blocks.open.iter_mut().chain(&mut blocks.waiting).for_each(|block| block.ended = true);
         self.advance(out);
     }
 
     /// Keeps members that an upstream of the caller's protocol gave; those of another are a loss.
     fn keep(&mut self, origin: ProtocolId, scope: Scope, ext: &Ext) {
+        let answer = self.answer_mut();
         if origin != Self::PROTOCOL {
-            return self.losses_mut().dropped_extra(scope, ext);
+            return answer.losses.dropped_extra(scope, ext);
         }
+        answer.own = true;
         match scope {
-            Scope::Response => self.ext_mut().replace(ext),
+            Scope::Response => answer.ext.replace(ext),
             Scope::Part(index) => {
-                if let Some(block) = self.blocks().get_mut(index) {
+                if let Some(block) = answer.blocks.get_mut(index) {
                     block.ext.replace(ext);
                 }
             }
@@ -122,9 +154,10 @@ pub(super) trait BlockEncoder {
     /// Writes what can be written: the rest of the open block, and blocks that waited for its end.
     fn advance(&mut self, out: &mut Vec<u8>) {
         loop {
-            let opened = self.blocks().open.take();
+            let blocks = &mut self.answer_mut().blocks;
+            let opened = blocks.open.take();
             let is_new = opened.is_none();
-            let Some(mut block) = opened.or_else(|| self.blocks().take_next(Self::EMPTY_BLOCKS)) else { return };
+            let Some(mut block) = opened.or_else(|| blocks.take_next(Self::EMPTY_BLOCKS)) else { return };
             if is_new {
                 self.open(&block, out);
             }
@@ -134,11 +167,70 @@ pub(super) trait BlockEncoder {
                 block.written = true;
             }
             if !block.ended {
-                self.blocks().open = Some(block);
+                self.answer_mut().blocks.open = Some(block);
                 return;
             }
             self.close(&block, out);
         }
+    }
+}
+
+impl<E: BlockEncoder + Send> StreamEncoder for E {
+    fn event(&mut self, event: &Event, out: &mut Vec<u8>) {
+        if self.answer().ended {
+            return;
+        }
+        match event {
+            Event::Start { id, model, created } => {
+                let model = model.as_deref().filter(|model| !model.is_empty());
+                self.start(id.as_deref(), model, *created, out);
+            }
+            Event::Usage(usage) => self.answer_mut().usage = Some(*usage),
+            Event::Extra { origin, scope, ext } => self.keep(*origin, *scope, ext),
+            Event::PartStart { index, candidate, kind } => self.part_start(*index, *candidate, kind, out),
+            Event::Delta { index, delta } => self.delta(*index, delta, out),
+            Event::PartEnd { index } => self.part_end(*index, out),
+            Event::Finish { candidate: 0, finish } => {
+                let answer = self.answer_mut();
+                answer.losses.degraded_finish(finish, Self::UNSAID);
+                answer.finish = Some(finish.clone());
+                self.advance(out);
+            }
+            // Other candidates were reported when their parts began.
+            Event::Finish { .. } => {}
+            Event::Ping => self.ping(out),
+            Event::Error(error) => {
+                self.answer_mut().ended = true;
+                self.fail(error, out);
+            }
+        }
+    }
+
+    fn finish(&mut self, out: &mut Vec<u8>) {
+        if std::mem::replace(&mut self.answer_mut().ended, true) {
+            return;
+        }
+        self.end_parts(out);
+        let answer = self.answer_mut();
+        if let Some(usage) = &answer.usage {
+            answer.losses.dropped_counts(usage, Self::COUNTS);
+        }
+        self.end(out);
+    }
+
+    fn losses(&self) -> &Losses {
+        &self.answer().losses
+    }
+
+    fn whole(&mut self) -> Option<Vec<u8>> {
+        self.take_whole()
+    }
+}
+
+impl Answer {
+    /// An answer with members that the gateway gives it.
+    pub(super) fn with(ext: Ext) -> Answer {
+        Answer { ext, ..Answer::default() }
     }
 }
 

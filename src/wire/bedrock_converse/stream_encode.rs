@@ -3,83 +3,29 @@
 
 use super::answer::{FOREIGN_SIGNATURE, NO_COUNTERPART, SEVERAL, is_own, visible_id};
 use super::{SELF, block, error, finish, formats, usage};
-use crate::wire::blocks::{Block, BlockEncoder, Blocks};
+use crate::wire::blocks::{Answer, Block, BlockEncoder};
 use crate::wire::frame::event_stream;
-use crate::wire::ir::{Event, Finish, MediaKind, MediaSource, PartKind, Usage};
-use crate::wire::json::{self, Ext, ObjectWriter};
-use crate::wire::loss::Losses;
-use crate::wire::{ProtocolId, StreamEncoder, usage_left};
+use crate::wire::ir::{self, FinishReason, MediaKind, MediaSource, PartKind};
+use crate::wire::json::{self, ObjectWriter};
+use crate::wire::{ProtocolId, usage_left};
 
 #[derive(Default)]
 pub(super) struct Encoder {
     id: String,
     /// `messageStart` was written.
     begun: bool,
-    /// The last event was written.
-    ended: bool,
-    usage: Usage,
-    /// Members of an upstream of this protocol: what came with the stop, and with the usage.
-    ext: Ext,
-    finish: Option<Finish>,
-    /// Whether an upstream of this protocol spoke.
-    own: bool,
     calls: bool,
-    blocks: Blocks,
-    losses: Losses,
-}
-
-impl StreamEncoder for Encoder {
-    fn event(&mut self, event: &Event, out: &mut Vec<u8>) {
-        if self.ended {
-            return;
-        }
-        match event {
-            Event::Start { id, .. } => {
-                self.id = id.clone().unwrap_or_default();
-                self.begin(out);
-            }
-            Event::Usage(usage) => self.usage = *usage,
-            Event::Extra { origin, scope, ext } => {
-                self.own |= *origin == SELF;
-                self.keep(*origin, *scope, ext);
-            }
-            Event::PartStart { index, candidate, kind } => self.part_start(*index, *candidate, kind, out),
-            Event::Delta { index, delta } => self.delta(*index, delta, out),
-            Event::PartEnd { index } => self.part_end(*index, out),
-            Event::Finish { candidate: 0, finish } => {
-                self.losses.degraded_finish(finish, finish::UNSAID);
-                self.finish = Some(finish.clone());
-            }
-            // Other candidates were reported when their parts began.
-            Event::Finish { .. } | Event::Ping => {}
-            Event::Error(problem) => {
-                self.ended = true;
-                error::encode_exception(problem, out);
-            }
-        }
-    }
-
-    fn finish(&mut self, out: &mut Vec<u8>) {
-        if std::mem::replace(&mut self.ended, true) {
-            return;
-        }
-        self.end_parts(out);
-        self.losses.dropped_counts(&self.usage, usage::SAID);
-        self.write_stop(out);
-        self.write_metadata(out);
-    }
-
-    fn losses(&self) -> &Losses {
-        &self.losses
-    }
+    /// Its unmodelled members are those that came with the stop, and with the usage.
+    answer: Answer,
 }
 
 impl Encoder {
     fn write_stop(&self, out: &mut Vec<u8>) {
-        let finish = self.finish.as_ref();
+        let Answer { finish, ext, own, .. } = &self.answer;
+        let finish = finish.as_ref();
         write_event("messageStop", out, |event| {
-            event.field("stopReason", finish::write(finish, self.own, self.calls));
-            match self.ext.get("additionalModelResponseFields") {
+            event.field("stopReason", finish::write(finish, *own, self.calls));
+            match ext.get("additionalModelResponseFields") {
                 Some(fields) => event.raw("additionalModelResponseFields", fields),
                 None => usage::write_stop_sequence(finish.and_then(|finish| finish.stop_sequence.as_ref()), event),
             }
@@ -87,11 +33,12 @@ impl Encoder {
     }
 
     fn write_metadata(&self, out: &mut Vec<u8>) {
+        let Answer { usage, ext, .. } = &self.answer;
         write_event("metadata", out, |event| {
-            usage_left::write(Some(&self.ext), event, |body| usage::write(&self.usage, body));
-            usage::write_metrics(self.ext.get("metrics"), event);
+            usage_left::write(Some(ext), event, |body| usage::write(&usage.unwrap_or_default(), body));
+            usage::write_metrics(ext.get("metrics"), event);
             let elsewhere = ["metrics", "additionalModelResponseFields", usage_left::MEMBER];
-            for (key, value) in self.ext.0.iter().filter(|(key, _)| !elsewhere.contains(&key.as_str())) {
+            for (key, value) in ext.0.iter().filter(|(key, _)| !elsewhere.contains(&key.as_str())) {
                 event.raw(key, value);
             }
         });
@@ -105,17 +52,20 @@ impl BlockEncoder for Encoder {
     const NO_ARGUMENTS: Option<&'static str> = Some("{}");
     const SEVERAL: &'static str = SEVERAL;
     const FOREIGN_SIGNATURE: &'static str = FOREIGN_SIGNATURE;
+    const UNSAID: &'static [FinishReason] = finish::UNSAID;
+    const COUNTS: &'static [&'static str] = usage::SAID;
 
-    fn blocks(&mut self) -> &mut Blocks {
-        &mut self.blocks
+    fn answer(&self) -> &Answer {
+        &self.answer
     }
 
-    fn losses_mut(&mut self) -> &mut Losses {
-        &mut self.losses
+    fn answer_mut(&mut self) -> &mut Answer {
+        &mut self.answer
     }
 
-    fn ext_mut(&mut self) -> &mut Ext {
-        &mut self.ext
+    fn start(&mut self, id: Option<&str>, _: Option<&str>, _: Option<u64>, out: &mut Vec<u8>) {
+        id.unwrap_or_default().clone_into(&mut self.id);
+        self.begin(out);
     }
 
     fn begin(&mut self, out: &mut Vec<u8>) {
@@ -134,7 +84,7 @@ impl BlockEncoder for Encoder {
             }
         };
         if !expressible {
-            self.losses.dropped("content", NO_COUNTERPART);
+            self.answer.losses.dropped("content", NO_COUNTERPART);
         }
         expressible
     }
@@ -190,6 +140,17 @@ impl BlockEncoder for Encoder {
             }
         }
         write_event("contentBlockStop", out, |event| event.field("contentBlockIndex", &block.number));
+    }
+
+    fn ping(&mut self, _: &mut Vec<u8>) {}
+
+    fn end(&mut self, out: &mut Vec<u8>) {
+        self.write_stop(out);
+        self.write_metadata(out);
+    }
+
+    fn fail(&mut self, problem: &ir::Error, out: &mut Vec<u8>) {
+        error::encode_exception(problem, out);
     }
 }
 

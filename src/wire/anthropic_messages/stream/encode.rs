@@ -3,12 +3,11 @@
 
 use super::super::response::{NO_COUNTERPART, Said, UNSAID, visible_id, write_stop};
 use super::super::{SELF, error, legal, usage};
-use crate::wire::blocks::{Block, BlockEncoder, Blocks};
+use crate::wire::blocks::{Answer, Block, BlockEncoder};
 use crate::wire::frame::sse;
-use crate::wire::ir::{Event, Finish, PartKind, Usage};
-use crate::wire::json::{self, Ext, ObjectWriter};
-use crate::wire::loss::Losses;
-use crate::wire::{ProtocolId, StreamEncoder, usage_left};
+use crate::wire::ir::{self, FinishReason, PartKind};
+use crate::wire::json::{self, ObjectWriter};
+use crate::wire::{ProtocolId, usage_left};
 
 pub(in super::super) struct Encoder {
     id: Option<String>,
@@ -16,16 +15,9 @@ pub(in super::super) struct Encoder {
     created: Option<u64>,
     /// `message_start` was written.
     begun: bool,
-    /// The last event was written.
-    ended: bool,
-    usage: Usage,
-    /// Members of an upstream of this protocol.
-    ext: Ext,
-    finish: Option<Finish>,
-    blocks: Blocks,
     pinged: bool,
     said: Said,
-    losses: Losses,
+    answer: Answer,
 }
 
 impl Encoder {
@@ -36,71 +28,9 @@ impl Encoder {
             model: model.to_owned(),
             created: None,
             begun: false,
-            ended: false,
-            usage: Usage::default(),
-            ext: Ext::default(),
-            finish: None,
-            blocks: Blocks::default(),
             pinged: false,
             said: Said::default(),
-            losses: Losses::default(),
-        }
-    }
-}
-
-impl StreamEncoder for Encoder {
-    fn event(&mut self, event: &Event, out: &mut Vec<u8>) {
-        if self.ended {
-            return;
-        }
-        match event {
-            Event::Start { id, model, created } => self.start(id.as_ref(), model.as_ref(), *created),
-            Event::Usage(usage) => self.usage = *usage,
-            Event::Extra { origin, scope, ext } => self.keep(*origin, *scope, ext),
-            Event::PartStart { index, candidate, kind } => self.part_start(*index, *candidate, kind, out),
-            Event::Delta { index, delta } => self.delta(*index, delta, out),
-            Event::PartEnd { index } => self.part_end(*index, out),
-            Event::Finish { candidate: 0, finish } => {
-                self.losses.degraded_finish(finish, UNSAID);
-                self.finish = Some(finish.clone());
-                self.advance(out);
-            }
-            // Other candidates were reported when their parts began.
-            Event::Finish { .. } => {}
-            Event::Ping => {
-                self.begin(out);
-                write_event("ping", out, |_| {});
-            }
-            Event::Error(problem) => {
-                self.ended = true;
-                error::encode_event(problem, out);
-            }
-        }
-    }
-
-    fn finish(&mut self, out: &mut Vec<u8>) {
-        if std::mem::replace(&mut self.ended, true) {
-            return;
-        }
-        self.end_parts(out);
-        self.losses.dropped_counts(&self.usage, usage::SAID);
-        self.write_message_delta(out);
-        write_event("message_stop", out, |_| {});
-    }
-
-    fn losses(&self) -> &Losses {
-        &self.losses
-    }
-}
-
-// === what comes in ===
-
-impl Encoder {
-    fn start(&mut self, id: Option<&String>, model: Option<&String>, created: Option<u64>) {
-        self.id = self.id.take().or(id.cloned());
-        self.created = self.created.or(created);
-        if let Some(model) = model.filter(|model| !model.is_empty()) {
-            self.model.clone_from(model);
+            answer: Answer::default(),
         }
     }
 }
@@ -112,17 +42,23 @@ impl BlockEncoder for Encoder {
     const NO_ARGUMENTS: Option<&'static str> = Some("");
     const SEVERAL: &'static str = "Anthropic Messages has one answer; the first is given";
     const FOREIGN_SIGNATURE: &'static str = "another vendor's signature has no place in Anthropic Messages";
+    const UNSAID: &'static [FinishReason] = UNSAID;
+    const COUNTS: &'static [&'static str] = usage::SAID;
 
-    fn blocks(&mut self) -> &mut Blocks {
-        &mut self.blocks
+    fn answer(&self) -> &Answer {
+        &self.answer
     }
 
-    fn losses_mut(&mut self) -> &mut Losses {
-        &mut self.losses
+    fn answer_mut(&mut self) -> &mut Answer {
+        &mut self.answer
     }
 
-    fn ext_mut(&mut self) -> &mut Ext {
-        &mut self.ext
+    fn start(&mut self, id: Option<&str>, model: Option<&str>, created: Option<u64>, _: &mut Vec<u8>) {
+        self.id = self.id.take().or(id.map(str::to_owned));
+        self.created = self.created.or(created);
+        if let Some(model) = model {
+            model.clone_into(&mut self.model);
+        }
     }
 
     fn begin(&mut self, out: &mut Vec<u8>) {
@@ -140,8 +76,8 @@ impl BlockEncoder for Encoder {
                 message.array("content", [(); 0], |(), _| {});
                 message.field("stop_reason", &());
                 message.field("stop_sequence", &());
-                usage_left::write(Some(&self.ext), message, |usage| usage::write(&self.usage, usage));
-                usage_left::write_others(&self.ext, message);
+                self.write_usage(message);
+                usage_left::write_others(&self.answer.ext, message);
             });
         });
     }
@@ -150,19 +86,19 @@ impl BlockEncoder for Encoder {
         match kind {
             PartKind::Text | PartKind::Reasoning | PartKind::ToolCall { .. } => true,
             // An upstream of this protocol gave these words in `stop_details`, which is written as it came.
-            PartKind::Refusal => self.ext.get("stop_details").is_none(),
+            PartKind::Refusal => self.answer.ext.get("stop_details").is_none(),
             PartKind::RedactedReasoning(proof) if proof.issuer == SELF => true,
             PartKind::Opaque(opaque) if opaque.origin == SELF => true,
             PartKind::Opaque(opaque) => {
-                self.losses.dropped_part("content", &opaque.raw, NO_COUNTERPART);
+                self.answer.losses.dropped_part("content", &opaque.raw, NO_COUNTERPART);
                 false
             }
             PartKind::Media(_) => {
-                self.losses.dropped("content.media", NO_COUNTERPART);
+                self.answer.losses.dropped("content.media", NO_COUNTERPART);
                 false
             }
             PartKind::RedactedReasoning(_) => {
-                self.losses.dropped("content", NO_COUNTERPART);
+                self.answer.losses.dropped("content", NO_COUNTERPART);
                 false
             }
         }
@@ -205,21 +141,40 @@ impl BlockEncoder for Encoder {
         }
         write_event("content_block_stop", out, |event| event.field("index", &block.number));
     }
+
+    fn ping(&mut self, out: &mut Vec<u8>) {
+        self.begin(out);
+        write_event("ping", out, |_| {});
+    }
+
+    fn end(&mut self, out: &mut Vec<u8>) {
+        self.write_message_delta(out);
+        write_event("message_stop", out, |_| {});
+    }
+
+    fn fail(&mut self, problem: &ir::Error, out: &mut Vec<u8>) {
+        error::encode_event(problem, out);
+    }
 }
 
 impl Encoder {
-    fn write_message_delta(&mut self, out: &mut Vec<u8>) {
+    fn write_usage(&self, body: &mut ObjectWriter<'_>) {
+        let counts = self.answer.usage.unwrap_or_default();
+        usage_left::write(Some(&self.answer.ext), body, |usage| usage::write(&counts, usage));
+    }
+
+    fn write_message_delta(&self, out: &mut Vec<u8>) {
         write_event("message_delta", out, |event| {
             event.object("delta", |delta| {
-                write_stop(self.finish.as_ref(), false, self.said, delta);
-                for (key, value) in
-                    self.ext.0.iter().filter(|(key, _)| !matches!(key.as_str(), "usage" | "context_management"))
-                {
+                let Answer { finish, ext, .. } = &self.answer;
+                write_stop(finish.as_ref(), false, self.said, delta);
+                let elsewhere = |key: &str| matches!(key, "usage" | "context_management");
+                for (key, value) in ext.0.iter().filter(|(key, _)| !elsewhere(key)) {
                     delta.raw(key, value);
                 }
             });
-            usage_left::write(Some(&self.ext), event, |usage| usage::write(&self.usage, usage));
-            if let Some(edits) = self.ext.get("context_management") {
+            self.write_usage(event);
+            if let Some(edits) = self.answer.ext.get("context_management") {
                 event.raw("context_management", edits);
             }
         });

@@ -47,8 +47,8 @@ impl Encoder {
             created: self.created,
             status,
             reason,
-            usage: self.usage.as_ref().filter(|_| status != "in_progress"),
-            ext: &self.ext,
+            usage: self.answer.usage.as_ref().filter(|_| status != "in_progress"),
+            ext: &self.answer.ext,
         };
         body.write(&self.items, error, &mut response);
         self.write(name, out, |event| event.key("response").extend_from_slice(&response));
@@ -58,9 +58,8 @@ impl Encoder {
     }
 
     /// An `error`, and the failed answer, which some clients wait for.
-    pub(super) fn fail(&mut self, error: &Error, out: &mut Vec<u8>) {
+    pub(super) fn write_failure(&mut self, error: &Error, out: &mut Vec<u8>) {
         self.write_beginning(out);
-        self.ended = true;
         let sequence = self.sequence;
         self.sequence += 1;
         sse::write_data(Some("error"), |data| write_error(error, sequence, data), out);
