@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::gateway::{Gateway, providers};
-use crate::http_client::request;
+use crate::http_client::{Response, request};
 use crate::mock_upstream::dialect::{Reply, Stream};
 use crate::mock_upstream::{Act, MockUpstream};
 
@@ -20,6 +20,21 @@ fn chat_chunk(delta: &str, finish: &str) -> String {
     format!(
         r#"{{"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{{"index":0,"delta":{delta},"finish_reason":{finish}}}]}}"#
     )
+}
+
+/// An upstream of Chat Completions that streams an answer of these deltas.
+async fn streaming(deltas: &'static [&'static str]) -> MockUpstream {
+    let chunks = deltas.iter().map(|delta| chat_chunk(delta, "null"));
+    let chunks: Vec<String> = chunks.chain([chat_chunk("{}", "\"stop\""), "[DONE]".to_owned()]).collect();
+    let script = move |_: &_| sse(&chunks.iter().map(String::as_str).collect::<Vec<_>>());
+    MockUpstream::start([Act::script(script)]).await
+}
+
+/// Asks `model` something in Anthropic's words.
+async fn ask(gateway: &Gateway, model: &str, stream: bool) -> Response {
+    let body =
+        json!({ "model": model, "max_tokens": 9, "stream": stream, "messages": [{ "role": "user", "content": "x" }] });
+    request(gateway.address, "POST", "/v1/messages", &[], body.to_string().as_bytes()).await.expect_status(200)
 }
 
 /// A client that shortens its texts by UTF-16 units sends half of a character. No target of another protocol gets less than the rest.
@@ -60,18 +75,9 @@ async fn half_a_character_costs_no_more_than_itself() {
 /// An upstream that cuts its text by UTF-16 units sends the halves of a character in two chunks.
 #[tokio::test]
 async fn a_character_that_a_stream_cuts_in_two_arrives() {
-    let chunks = [
-        chat_chunk(r#"{"role":"assistant","content":"a\ud83d"}"#, "null"),
-        chat_chunk(r#"{"content":"\ude00!"}"#, "null"),
-        chat_chunk("{}", "\"stop\""),
-        "[DONE]".to_owned(),
-    ];
-    let mock = MockUpstream::start([Act::script(move |_| sse(&chunks.each_ref().map(String::as_str)))]).await;
+    let mock = streaming(&[r#"{"role":"assistant","content":"a\ud83d"}"#, r#"{"content":"\ude00!"}"#]).await;
     let gateway = Gateway::start(&providers(&[("up", "openai-chat", &mock)])).await;
-    let body =
-        json!({ "model": "up/m", "max_tokens": 9, "stream": true, "messages": [{ "role": "user", "content": "x" }] });
-    let answer = request(gateway.address, "POST", "/v1/messages", &[], body.to_string().as_bytes()).await;
-    let events = answer.expect_status(200).json_events();
+    let events = ask(&gateway, "up/m", true).await.json_events();
     let text: String = events.iter().filter_map(|event| event["delta"]["text"].as_str()).collect();
     assert_eq!(text, "a😀!");
 }
@@ -83,9 +89,7 @@ async fn the_first_of_several_answers_is_the_one_with_number_0() {
     let whole = json!({ "id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice(1, "two"), choice(0, "one")] });
     let mock = MockUpstream::start([Act::script(move |_| Reply::ok(whole.clone()))]).await;
     let gateway = Gateway::start(&providers(&[("up", "openai-chat", &mock)])).await;
-    let body = json!({ "model": "up/m", "max_tokens": 9, "messages": [{ "role": "user", "content": "x" }] });
-    let answer = request(gateway.address, "POST", "/v1/messages", &[], body.to_string().as_bytes()).await;
-    let answer: Value = answer.expect_status(200).json();
+    let answer = ask(&gateway, "up/m", false).await.json();
     assert_eq!(answer["content"][0]["text"], "one");
 }
 
@@ -155,17 +159,10 @@ async fn counts_in_schemas_of_googles_callers_are_numbers_elsewhere() {
 /// The head of a stream has left before anybody knows what its answer loses; the record says it.
 #[tokio::test]
 async fn what_a_streamed_answer_loses_is_in_the_record() {
-    let chunks = [
-        chat_chunk(r#"{"role":"assistant","content":"see","annotations":[{"type":"url_citation"}]}"#, "null"),
-        chat_chunk("{}", "\"stop\""),
-        "[DONE]".to_owned(),
-    ];
-    let mock = MockUpstream::start([Act::script(move |_| sse(&chunks.each_ref().map(String::as_str)))]).await;
+    let mock = streaming(&[r#"{"role":"assistant","content":"see","annotations":[{"type":"url_citation"}]}"#]).await;
     let gateway = Gateway::start(&providers(&[("up", "openai-chat", &mock)])).await;
-    let body =
-        json!({ "model": "up/m", "max_tokens": 9, "stream": true, "messages": [{ "role": "user", "content": "x" }] });
-    let answer = request(gateway.address, "POST", "/v1/messages", &[], body.to_string().as_bytes()).await;
-    assert!(!answer.expect_status(200).header("x-routeplane-losses").unwrap_or_default().contains("annotations"));
+    let answer = ask(&gateway, "up/m", true).await;
+    assert!(!answer.header("x-routeplane-losses").unwrap_or_default().contains("annotations"));
     let record = crate::records::records(&gateway, 1).await.remove(0);
     let losses = record["attempts"][0]["losses"].as_array().unwrap();
     assert!(losses.contains(&json!("choices.message.annotations=dropped")), "{record:#}");
@@ -174,18 +171,11 @@ async fn what_a_streamed_answer_loses_is_in_the_record() {
 /// What a stream loses is known at its end only; `on_loss: warn` says it then.
 #[tokio::test]
 async fn what_a_streamed_answer_loses_is_warned_of() {
-    let chunks = [
-        chat_chunk(r#"{"role":"assistant","content":"see","annotations":[{"type":"url_citation"}]}"#, "null"),
-        chat_chunk("{}", "\"stop\""),
-        "[DONE]".to_owned(),
-    ];
-    let mock = MockUpstream::start([Act::script(move |_| sse(&chunks.each_ref().map(String::as_str)))]).await;
+    let mock = streaming(&[r#"{"role":"assistant","content":"see","annotations":[{"type":"url_citation"}]}"#]).await;
     let presets = "presets:\n  told: { route: up/m, on_loss: warn }\n  untold: { route: up/m, on_loss: allow }\n";
     let gateway = Gateway::start(&format!("{}{presets}", providers(&[("up", "openai-chat", &mock)]))).await;
     for (model, lines) in [("untold", 0), ("told", 1)] {
-        let body = json!({ "model": model, "max_tokens": 9, "stream": true, "messages": [{ "role": "user", "content": "x" }] });
-        let answer = request(gateway.address, "POST", "/v1/messages", &[], body.to_string().as_bytes()).await;
-        answer.expect_status(200);
+        ask(&gateway, model, true).await;
         // The record is written behind the warning.
         crate::records::records(&gateway, lines + 1).await;
         let log = gateway.log();
@@ -211,9 +201,7 @@ async fn thoughts_in_pieces_are_no_loss() {
             "choices": [{ "index": 0, "message": { "role": "assistant", "content": content }, "finish_reason": "stop" }] });
         let mock = MockUpstream::start([Act::script(move |_| Reply::ok(whole.clone()))]).await;
         let gateway = Gateway::start(&providers(&[("up", "openai-chat", &mock)])).await;
-        let body = json!({ "model": "up/m", "max_tokens": 9, "messages": [{ "role": "user", "content": "x" }] });
-        let answer = request(gateway.address, "POST", "/v1/messages", &[], body.to_string().as_bytes()).await;
-        let answer = answer.expect_status(200);
+        let answer = ask(&gateway, "up/m", false).await;
         let losses = answer.header("x-routeplane-losses").unwrap_or_default();
         assert_eq!(losses.contains("content.thinking=dropped"), lost, "{pieces}: {losses}");
         let got = answer.json().to_string();
@@ -246,9 +234,7 @@ async fn counts_that_are_written_as_texts_are_counted() {
     for (protocol, whole) in answers {
         let mock = MockUpstream::start([Act::script(move |_| Reply::ok(whole.clone()))]).await;
         let gateway = Gateway::start(&providers(&[("up", protocol, &mock)])).await;
-        let body = json!({ "model": "up/m", "max_tokens": 9, "messages": [{ "role": "user", "content": "x" }] });
-        let answer = request(gateway.address, "POST", "/v1/messages", &[], body.to_string().as_bytes()).await;
-        let usage = answer.expect_status(200).json()["usage"].clone();
+        let usage = ask(&gateway, "up/m", false).await.json()["usage"].clone();
         assert_eq!((&usage["input_tokens"], &usage["output_tokens"]), (&json!(12), &json!(3)), "{protocol}: {usage}");
     }
 }
