@@ -178,6 +178,7 @@ async fn generate(
     };
     let client = key.and_then(|at| live.table.keys.get(at));
     trail.entry.note(|record, _| record.key = client.map(|client| client.id.clone()));
+    tensorzero::note_additions(&call, headers, &mut trail.entry)?;
     let body = receive::body(headers, body, live.table.limits.body).await?;
     trail.entry.note(|record, _| record.bytes_in = body.len() as u64);
     if let Some(owned) =
@@ -209,7 +210,7 @@ async fn generate(
         Some(continued) => (continued, inbound.peek(&head, continued)?),
         None => (body, envelope),
     };
-    let surface = tensorzero::begin(live, &call, inbound, (&envelope, body, headers))?;
+    let surface = tensorzero::begin(live, &call, inbound, (&envelope, body))?;
     let (surface, read) = surface.unzip();
     let envelope = match &surface {
         Some(inference) => Envelope { model: inference.meaning().to_owned().into(), ..envelope },

@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::content::Content;
+use super::otlp::extra::Extra;
 use super::otlp::{Trace, context};
 use super::record::{Account, Charge, Fault, MOST, Outcome, Record, Tried, losses};
 use super::sinks::Sinks;
@@ -150,6 +151,15 @@ impl Entry {
     /// The request's place in a trace, whether it is sampled or not.
     pub fn trace(&self) -> Option<&Trace> {
         self.0.as_ref()?.record.trace.as_ref()
+    }
+
+    /// What the caller adds to the export of its trace, where there is one.
+    pub fn exports_with(&mut self, extra: &Arc<Extra>) {
+        self.note(|record, _| {
+            if let Some(trace) = &mut record.trace {
+                trace.extra = Some(Arc::clone(extra));
+            }
+        });
     }
 
     /// What is said in a try is to be on its span.

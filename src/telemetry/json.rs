@@ -365,7 +365,8 @@ mod tests {
         };
         let wishes = Some(json!({ text: [1, -2, 2.5, null, true, { "a": text }] }));
         record.inputs = Some(Box::new(Inputs { health: vec![(text.into(), measured)], turns: Vec::new(), wishes }));
-        record.trace = Some(Trace { id: u128::MAX - 1, span: 0xab, parent: None, sampled: true, state: None });
+        record.trace =
+            Some(Trace { id: u128::MAX - 1, span: 0xab, parent: None, sampled: true, state: None, extra: None });
         record
     }
 

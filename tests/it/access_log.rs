@@ -244,7 +244,7 @@ fn full() -> Record {
         turns: vec![("x".into(), 1)],
         wishes: Some(json!({})),
     }));
-    record.trace = Some(Trace { id: 1, span: 1, parent: None, sampled: true, state: None });
+    record.trace = Some(Trace { id: 1, span: 1, parent: None, sampled: true, state: None, extra: None });
     record
 }
 

@@ -88,6 +88,7 @@ mod structured;
 mod table;
 mod tensorzero;
 mod tensorzero_raw;
+mod tensorzero_traces;
 mod tidy;
 mod verdicts;
 mod words;

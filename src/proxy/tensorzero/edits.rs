@@ -1,7 +1,6 @@
 //! Edits of the upstream's request that the caller asks for: `extra_body` and `extra_headers`.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use serde::de::IgnoredAny;
 
 use crate::upstream::Pieces;
 use crate::wire::ir::Error;
@@ -68,21 +67,4 @@ pub(super) fn headers(headers: &mut HeaderMap, edits: &Edits<'_>) {
             }
         }
     }
-}
-
-/// Headers of TensorZero's clients that put attributes on the exported trace; their values are JSON.
-const ATTRIBUTE: &str = "tensorzero-otlp-traces-extra-attribute-";
-
-/// # Errors
-/// An attribute whose value is no JSON.
-pub(super) fn refuse_bad_attributes(headers: &HeaderMap) -> Result<(), Error> {
-    for (name, value) in headers {
-        if let Some(attribute) = name.as_str().strip_prefix(ATTRIBUTE)
-            && serde_json::from_slice::<IgnoredAny>(value.as_bytes()).is_err()
-        {
-            let message = format!("the header `{ATTRIBUTE}{attribute}` must hold JSON; a text goes in quotes");
-            return Err(Error::invalid(message));
-        }
-    }
-    Ok(())
 }

@@ -9,6 +9,7 @@
 //! | `provider_tools` | the tools of a request that the upstream runs itself |
 //! | `dynamic` | variants that come with a request |
 //! | `edits` | edits of the upstream's request that the caller asks for |
+//! | `traces` | what the caller adds to the export of its trace |
 //! | `failed` | what a caller is told when nothing answered |
 //! | `feedback` | what is said of an answer afterwards |
 //! | `other` | the list of models, the state, and what is not here |
@@ -23,6 +24,7 @@ mod names;
 pub mod other;
 mod provider_tools;
 mod tools;
+mod traces;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -41,6 +43,7 @@ use crate::state::inferences::Known;
 use crate::table::settings::Settings;
 use crate::table::tensorzero::{Function, FunctionKind};
 use crate::table::{Attempt, RoutingTable};
+use crate::telemetry::Entry;
 use crate::wire::envelope::Envelope;
 use crate::wire::ir::{self, Error};
 use crate::wire::structured::mode::JsonMode;
@@ -70,6 +73,19 @@ pub struct Inference<'l> {
     failed: failed::Tries,
 }
 
+/// Notes what a call of the surface adds to the export of its trace; nothing for every other call.
+///
+/// # Errors
+/// An addition that no export can have.
+pub fn note_additions(call: &ingress::Call<'_>, headers: &HeaderMap, entry: &mut Entry) -> Result<(), Error> {
+    if Face::of(call.protocol, call.operation).is_some()
+        && let Some(extra) = traces::extra(headers)?
+    {
+        entry.exports_with(&extra);
+    }
+    Ok(())
+}
+
 /// Reads what a call of the surface says beyond its conversation; `None` for every other call. The request is read to its end
 /// here: what is wrong with it is wrong at every target.
 ///
@@ -79,7 +95,7 @@ pub fn begin<'l>(
     live: &'l Live,
     call: &ingress::Call<'_>,
     inbound: &'static dyn Inbound,
-    (envelope, body, headers): (&Envelope<'_>, &Bytes, &HeaderMap),
+    (envelope, body): (&Envelope<'_>, &Bytes),
 ) -> Result<Option<(Inference<'l>, Option<ir::Request>)>, Error> {
     let (Some(face), Some(surface)) = (Face::of(call.protocol, call.operation), live.table.tensorzero.as_deref())
     else {
@@ -87,7 +103,6 @@ pub fn begin<'l>(
     };
     let asked = wire::asked(face, envelope)?;
     let call_read = wire::call::read(face, asked, envelope)?;
-    edits::refuse_bad_attributes(headers)?;
     let now = super::now();
     let episode_id = match &call_read.episode_id {
         Some(text) => ids::of_caller(text)?,

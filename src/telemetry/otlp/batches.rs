@@ -7,8 +7,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use http::HeaderMap;
 use tokio::runtime::Handle as Runtime;
 
+use super::extra::Way;
 use super::protobuf;
 use super::settings::{Settings, Signal, Waiting};
 use super::spans;
@@ -21,6 +23,9 @@ use crate::telemetry::room::Room;
 /// told otherwise.
 const LONGEST: usize = 3 << 20;
 
+/// So many batches are filled at a time for spans that go in ways of their own; of more ways the oldest batch leaves early.
+const APART: usize = 32;
+
 /// The spans of one collector.
 pub(super) struct Traces {
     shared: Arc<Shared>,
@@ -32,12 +37,17 @@ struct Shared {
     changed: Condvar,
     room: Room,
     waiting: Waiting,
-    head: Head,
+    /// What the process is.
+    described: Vec<(String, String)>,
+    /// Of exports in the way of all.
+    head: Arc<Head>,
 }
 
 struct State {
     /// What is being filled.
     open: Batch,
+    /// Likewise, for spans that go in ways of their own: the oldest first.
+    apart: VecDeque<Batch>,
     /// What is full, the oldest first.
     full: VecDeque<Batch>,
     /// Each is dropped when everything before it is sent.
@@ -47,11 +57,52 @@ struct State {
 }
 
 /// The spans of one export.
-#[derive(Default)]
 struct Batch {
-    /// From [`Head`] on, which is ended when it is sent.
+    /// From its head on, which is ended when it is sent.
     bytes: Vec<u8>,
     spans: usize,
+    head: Arc<Head>,
+    /// `None`: that of all.
+    way: Option<Arc<Way>>,
+}
+
+impl Batch {
+    fn new(head: &Arc<Head>, way: Option<Arc<Way>>) -> Batch {
+        Batch { bytes: Vec::new(), spans: 0, head: Arc::clone(head), way }
+    }
+
+    /// Its bytes, which begin as every export of its way does.
+    fn begun(&mut self) -> &mut Vec<u8> {
+        if self.bytes.is_empty() {
+            self.bytes.extend_from_slice(&self.head.bytes);
+        }
+        &mut self.bytes
+    }
+}
+
+impl State {
+    /// The batch of spans without a way of their own, or that at `place`.
+    fn batch(&mut self, place: Option<usize>) -> &mut Batch {
+        match place.and_then(|place| self.apart.get_mut(place)) {
+            Some(batch) => batch,
+            None => &mut self.open,
+        }
+    }
+
+    /// That batch is filled no more.
+    fn is_full(&mut self, place: Option<usize>) {
+        let full = match place {
+            Some(place) => self.apart.remove(place),
+            None => Some(self.renewed()),
+        };
+        self.full.extend(full);
+    }
+
+    /// Puts an empty batch in the place of the open one.
+    fn renewed(&mut self) -> Batch {
+        let empty = Batch::new(&self.open.head, None);
+        std::mem::replace(&mut self.open, empty)
+    }
 }
 
 impl Traces {
@@ -67,13 +118,17 @@ impl Traces {
     ) -> Result<Traces, String> {
         let room = Room::new(settings.spans.queue, "otlp_traces", counts);
         let transport = Transport::new(signal, runtime)?;
-        let state = State { open: Batch::default(), full: VecDeque::new(), asking: Vec::new(), ends: None };
+        let head = Arc::new(Head::of(&settings.resource));
+        let open = Batch::new(&head, None);
+        let (apart, full) = (VecDeque::new(), VecDeque::new());
+        let state = State { open, apart, full, asking: Vec::new(), ends: None };
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
             changed: Condvar::new(),
             room,
             waiting: settings.spans,
-            head: Head::of(&settings.resource),
+            described: settings.resource.clone(),
+            head,
         });
         let (sender, runtime, timeout) = (shared.clone(), runtime.clone(), signal.timeout);
         let thread = std::thread::Builder::new().name("otlp-traces".to_owned());
@@ -101,13 +156,15 @@ impl Traces {
             record.attempts.iter().filter_map(|tried| tried.content.as_ref()).for_each(|content| drop(content.tell()));
             return;
         }
+        let way = record.trace.as_ref().and_then(|trace| trace.extra.as_ref()?.way.as_ref());
         let mut state = self.shared.lock();
-        state.open.spans += count;
-        write(record, self.shared.begun(&mut state.open));
+        let place = way.map(|way| self.shared.apart(&mut state, way));
+        let batch = state.batch(place);
+        batch.spans += count;
+        write(record, batch.begun());
         let most = self.shared.waiting.batch.min(self.shared.waiting.queue);
-        if state.open.spans >= most || state.open.bytes.len() >= LONGEST {
-            let full = std::mem::take(&mut state.open);
-            state.full.push_back(full);
+        if batch.spans >= most || batch.bytes.len() >= LONGEST {
+            state.is_full(place);
             self.shared.changed.notify_one();
         }
     }
@@ -132,12 +189,25 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The bytes of a batch, which begin as every export does.
-    fn begun<'b>(&self, batch: &'b mut Batch) -> &'b mut Vec<u8> {
-        if batch.bytes.is_empty() {
-            batch.bytes.extend_from_slice(&self.head.bytes);
+    /// Where the batch is that is filled for `way`.
+    fn apart(&self, state: &mut State, way: &Arc<Way>) -> usize {
+        if let Some(place) = state.apart.iter().position(|batch| batch.way.as_ref() == Some(way)) {
+            return place;
         }
-        &mut batch.bytes
+        if state.apart.len() >= APART {
+            state.is_full(Some(0));
+            self.changed.notify_one();
+        }
+        let head = if way.resource.is_empty() { Arc::clone(&self.head) } else { Arc::new(self.head_of(way)) };
+        state.apart.push_back(Batch::new(&head, Some(Arc::clone(way))));
+        state.apart.len() - 1
+    }
+
+    /// How exports begin that describe the process in another way, too.
+    fn head_of(&self, way: &Way) -> Head {
+        let own = self.described.iter().filter(|(name, _)| !way.resource.iter().any(|(other, _)| **other == **name));
+        let other = way.resource.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+        Head::of(&own.cloned().chain(other).collect::<Vec<_>>())
     }
 
     fn run(&self, transport: &Transport, runtime: &Runtime, timeout: Duration) {
@@ -162,16 +232,21 @@ impl Shared {
         let (mut state, waited) = waited.unwrap_or_else(PoisonError::into_inner);
         let mut batches = std::mem::take(&mut state.full);
         let everything = waited.timed_out() || !state.asking.is_empty() || state.ends.is_some();
-        if everything && state.open.spans > 0 {
-            batches.push_back(std::mem::take(&mut state.open));
+        if everything {
+            if state.open.spans > 0 {
+                batches.push_back(state.renewed());
+            }
+            batches.append(&mut state.apart);
         }
         (batches, std::mem::take(&mut state.asking), state.ends)
     }
 
     fn send(&self, batch: Batch, transport: &Transport, runtime: &Runtime, within: Duration) {
-        let Batch { mut bytes, spans } = batch;
-        self.head.end(&mut bytes);
-        let result = runtime.block_on(transport.send(Bytes::from(bytes), within));
+        let Batch { mut bytes, spans, head, way } = batch;
+        head.end(&mut bytes);
+        let none = HeaderMap::new();
+        let more = way.as_ref().map_or(&none, |way| &way.headers);
+        let result = runtime.block_on(transport.send(Bytes::from(bytes), more, within));
         self.room.left(spans);
         if let Err(error) = result {
             let (sink, count) = (self.room.sink(), spans as u64);

@@ -1,10 +1,13 @@
 //! W3C trace context (Recommendation of 23 November 2021), and which requests are sampled.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
+
+use super::extra::Extra;
 
 const PARENT: HeaderName = HeaderName::from_static("traceparent");
 const STATE: HeaderName = HeaderName::from_static("tracestate");
@@ -23,6 +26,8 @@ pub struct Trace {
     pub sampled: bool,
     /// What other vendors have to say, unread.
     pub state: Option<Box<str>>,
+    /// What the caller adds to its export.
+    pub extra: Option<Arc<Extra>>,
 }
 
 impl Trace {
@@ -114,7 +119,7 @@ impl LiveSampler {
             _ => drawn,
         };
         let state = caller.and_then(|_| state(headers));
-        Some(Trace { id, span: span_id(), parent: caller.map(|(_, span, _)| span), sampled, state })
+        Some(Trace { id, span: span_id(), parent: caller.map(|(_, span, _)| span), sampled, state, extra: None })
     }
 }
 

@@ -9,6 +9,7 @@
 //! | `context` | W3C trace context, and which requests are sampled |
 //! | `spans` | a record as spans, written once |
 //! | `content` | what was said, as attributes |
+//! | `extra` | what a request wants on the export of its trace |
 //! | `protobuf` | how messages are written |
 //! | `batches`, `transport` | spans on their way; how their bytes get to the collector |
 //! | `measures` | a record as measurements |
@@ -24,6 +25,7 @@ mod content;
 pub mod context;
 mod export;
 mod exporters;
+pub mod extra;
 mod logs;
 mod measures;
 mod protobuf;

@@ -6,11 +6,13 @@ use std::ops::Range;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::Trace;
+use super::extra::Said;
 use super::protobuf::{self, Key, Value, key};
 use crate::telemetry::record::{Charge, Outcome, Record, Tried};
 
-/// `ScopeSpans.spans`, `Span.status`.
+/// `ScopeSpans.spans`, `Span.attributes`, `Span.status`.
 const SPAN: u32 = 2;
+const ATTRIBUTE: u32 = 9;
 const STATUS: u32 = 15;
 
 /// `Span.kind`.
@@ -134,6 +136,13 @@ impl Span<'_> {
         protobuf::fixed64(out, 7, nanos(self.times.0));
         protobuf::fixed64(out, 8, nanos(self.times.1.max(self.times.0)));
         attributes(&mut Attributes(out));
+        for (name, said) in trace.extra.iter().flat_map(|extra| &extra.attributes) {
+            let value = match said {
+                Said::Text(text) => Value::Text(text),
+                Said::Flag(flag) => Value::Flag(*flag),
+            };
+            protobuf::attribute(out, ATTRIBUTE, name, value);
+        }
         let status = protobuf::open(out, STATUS);
         if let Some(error) = self.error {
             protobuf::bytes(out, 2, &[error.as_bytes()]);

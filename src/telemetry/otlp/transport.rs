@@ -66,15 +66,15 @@ impl Transport {
         Ok(Transport::Grpc { client, headers })
     }
 
-    /// Sends `message`, tries and pauses together for `within` at most.
+    /// Sends `message`, tries and pauses together for `within` at most; of `more` headers each takes the place of one of its name.
     ///
     /// # Errors
     /// Why it is not there.
-    pub(super) async fn send(&self, message: Bytes, within: Duration) -> Result<(), String> {
+    pub(super) async fn send(&self, message: Bytes, more: &HeaderMap, within: Duration) -> Result<(), String> {
         let sent = timeout(within, async {
             let (message, packed) = self.packed(message)?;
             for again in 0.. {
-                let refusal = match self.once(message.clone(), packed).await {
+                let refusal = match self.once(message.clone(), more, packed).await {
                     Ok(()) => return Ok(()),
                     Err(refusal) => refusal,
                 };
@@ -107,15 +107,18 @@ impl Transport {
         }
     }
 
-    async fn once(&self, message: Bytes, packed: bool) -> Result<(), Refusal> {
+    async fn once(&self, message: Bytes, more: &HeaderMap, packed: bool) -> Result<(), Refusal> {
+        let (Transport::Http { headers, .. } | Transport::Grpc { headers, .. }) = self;
+        let mut headers = headers.clone();
+        headers.extend(more.clone());
         match self {
-            Transport::Http { client, endpoint, headers, .. } => {
+            Transport::Http { client, endpoint, .. } => {
                 let mut request = client.post(endpoint).header("content-type", "application/x-protobuf");
                 request = request.header("user-agent", AGENT);
                 if packed {
                     request = request.header("content-encoding", "gzip");
                 }
-                let answer = request.headers(headers.clone()).body(message).send().await.map_err(unreachable)?;
+                let answer = request.headers(headers).body(message).send().await.map_err(unreachable)?;
                 let (status, wait) = (answer.status(), answer.headers().get(http::header::RETRY_AFTER));
                 let pause = wait.and_then(|wait| wait.to_str().ok()?.trim().parse().ok()).map(Duration::from_secs);
                 // Read to its end, the connection can be used again.
@@ -126,10 +129,10 @@ impl Transport {
                 let passing = matches!(status.as_u16(), 429 | 502 | 503 | 504);
                 Err(Refusal { said: format!("`{endpoint}` answers {status}"), passing, pause })
             }
-            Transport::Grpc { client, headers } => {
+            Transport::Grpc { client, .. } => {
                 let mut client = client.clone();
                 let mut request = tonic::Request::new(message);
-                *request.metadata_mut() = MetadataMap::from_headers(headers.clone());
+                *request.metadata_mut() = MetadataMap::from_headers(headers);
                 client.ready().await.map_err(|error| passing(format!("the collector is not there: {error}")))?;
                 client.unary(request, PathAndQuery::from_static(TRACES), Written).await.map(drop).map_err(refused)
             }
