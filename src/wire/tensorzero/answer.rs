@@ -2,8 +2,8 @@
 
 use serde_json::value::RawValue;
 
-use super::Face;
 use super::told::{self, Told};
+use super::{Face, left};
 use crate::wire::Answering;
 use crate::wire::ir::{Candidate, Part, Reasoning, Response, Tool, ToolCall, ToolKind};
 use crate::wire::json::{self, ObjectWriter};
@@ -12,6 +12,7 @@ use crate::wire::structured::check::{Checker, Verdict};
 
 /// Writes an answer in OpenAI's form.
 pub(super) fn chat(told: &Told, response: &Response, raw: Option<&[u8]>, out: &mut Vec<u8>, losses: &mut Losses) {
+    left::of_answer(told, response, losses);
     let none = Vec::new();
     let parts = response.candidates.first().map_or(&none, |candidate| &candidate.parts);
     let finish = finish_of(response).map_or("stop", |reason| told::chat_finish(told.finish(reason)));
@@ -22,7 +23,7 @@ pub(super) fn chat(told: &Told, response: &Response, raw: Option<&[u8]>, out: &m
             json::object(out, |choice| {
                 choice.field("index", &0);
                 choice.field("finish_reason", finish);
-                choice.object("message", |message| chat_message(told, parts, message, losses));
+                choice.object("message", |message| chat_message(told, parts, message));
             });
         });
         answer.field("created", &told.now);
@@ -39,7 +40,7 @@ fn finish_of(response: &Response) -> Option<crate::wire::ir::FinishReason> {
     response.candidates.first()?.finish.as_ref().map(|finish| finish.reason)
 }
 
-fn chat_message(told: &Told, parts: &[Part], message: &mut ObjectWriter<'_>, losses: &mut Losses) {
+fn chat_message(told: &Told, parts: &[Part], message: &mut ObjectWriter<'_>) {
     message.field("role", "assistant");
     if told.json {
         message.field("content", &value_of(parts));
@@ -63,7 +64,6 @@ fn chat_message(told: &Told, parts: &[Part], message: &mut ObjectWriter<'_>, los
             });
         });
     }
-    report(parts, losses);
 }
 
 /// Writes the members of a thought.
@@ -71,7 +71,9 @@ fn write_thought(told: &Told, thought: &Reasoning, block: &mut ObjectWriter<'_>)
     if !thought.text.is_empty() {
         block.field("text", &thought.text);
     }
-    block.optional("signature", &thought.signature.as_ref().map(|signature| &signature.value));
+    // Thoughts that are encrypted whole are nothing else.
+    let proof = thought.signature.as_ref().or(thought.redacted.as_ref());
+    block.optional("signature", &proof.map(|proof| &proof.value));
     block.field("provider_type", told.provider_type);
 }
 
@@ -106,19 +108,6 @@ fn value_of(parts: &[Part]) -> Option<&str> {
     parts.iter().rev().find_map(|part| said(part).or_else(|| call_of(part).map(|call| &*call.arguments)))
 }
 
-/// Media and parts that nobody knows have no place here.
-fn report(parts: &[Part], losses: &mut Losses) {
-    for part in parts {
-        match part {
-            Part::Media(_) => losses.dropped("content.media", "answers of this surface carry no media"),
-            Part::Opaque(opaque) => {
-                losses.dropped_part("content", &opaque.raw, "only the provider whose word it is understands this part");
-            }
-            Part::Text(_) | Part::Refusal(_) | Part::Reasoning(_) | Part::ToolCall(_) | Part::ToolResult(_) => {}
-        }
-    }
-}
-
 /// Writes a native answer.
 pub(super) fn native(
     told: &Told,
@@ -127,15 +116,13 @@ pub(super) fn native(
     out: &mut Vec<u8>,
     losses: &mut Losses,
 ) {
+    left::of_answer(told, response, losses);
     let empty = Candidate { parts: Vec::new(), finish: None, ext: json::Ext::default() };
     let candidate = response.candidates.first().unwrap_or(&empty);
     json::object(out, |answer| {
         told.native_head(answer);
         let offered = answering.request.tools.as_deref().unwrap_or_default();
         native_content(if told.json { "output" } else { "content" }, told, offered, &candidate.parts, answer);
-        if !told.json {
-            report(&candidate.parts, losses);
-        }
         answer.object("usage", |counts| told.native_usage(response.usage.as_ref(), counts));
         told.write_raws(Face::Native, answering.raw.as_slice(), answer);
         answer.field(

@@ -11,6 +11,7 @@ pub mod call;
 mod chat_request;
 mod embeddings;
 mod error;
+mod left;
 mod native_request;
 mod params;
 pub mod provider_tool;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::aggregate::Whole;
 use super::raw::{self, Heard};
 use super::told::{self, Told};
-use super::{Face, error};
+use super::{Face, error, left};
 use crate::wire::StreamEncoder;
 use crate::wire::frame::sse;
 use crate::wire::ir::{Delta, Event, FinishReason, PartKind, Signature, Tool, Usage};
@@ -84,12 +84,11 @@ impl Encoder {
                 Place::Call(number, id)
             }
             PartKind::Media(_) => {
-                self.losses.dropped("content.media", "answers of this surface carry no media");
+                left::of_media(&mut self.losses);
                 Place::None
             }
             PartKind::Opaque(opaque) => {
-                let reason = "only the provider whose word it is understands this part";
-                self.losses.dropped_part("content", &opaque.raw, reason);
+                left::of_opaque(opaque, &mut self.losses);
                 Place::None
             }
         };
@@ -102,6 +101,7 @@ impl Encoder {
             (Delta::Text(text), Some(Place::Text)) if !text.is_empty() => self.text(index, text, out),
             (Delta::Text(text), Some(Place::Thought)) if !text.is_empty() => self.thought(index, Some(text), None, out),
             (Delta::Signature(signature), Some(Place::Thought)) => self.thought(index, None, Some(signature), out),
+            (Delta::Signature(_), Some(Place::Call(..))) => left::signature_of_call(&mut self.losses),
             (Delta::Arguments(text), Some(Place::Call(number, id))) if !text.is_empty() => {
                 self.call(number, &id, "", text, false, out);
             }
@@ -126,7 +126,7 @@ impl Encoder {
 
     fn thought(&mut self, index: u32, text: Option<&str>, signature: Option<&Signature>, out: &mut Vec<u8>) {
         if self.told.json {
-            return;
+            return left::thoughts_of_value(&mut self.losses);
         }
         let told = Arc::clone(&self.told);
         let signature = signature.map(|signature| &*signature.value);
@@ -340,7 +340,10 @@ impl StreamEncoder for Encoder {
             Event::PartStart { index, candidate: 0, kind } => self.part_start(*index, kind, out),
             Event::Delta { index, delta } => self.delta(*index, delta, out),
             Event::Usage(usage) => self.usage = Some(*usage),
-            Event::Finish { candidate: 0, finish } => self.finish = Some(self.told.finish(finish.reason)),
+            Event::Finish { candidate: 0, finish } => {
+                left::of_finish(finish, &mut self.losses);
+                self.finish = Some(self.told.finish(finish.reason));
+            }
             Event::Error(said) => {
                 self.failed = true;
                 let frame = std::mem::take(&mut self.heard).of_error(&self.told);
@@ -348,17 +351,16 @@ impl StreamEncoder for Encoder {
                 self.end(None, out);
             }
             Event::Ping => out.extend_from_slice(b": keep-alive\n\n"),
-            // One answer is asked for; the ids and names are the gateway's; the rest is of the upstream's own protocol.
-            Event::Start { .. }
-            | Event::PartStart { .. }
-            | Event::PartEnd { .. }
-            | Event::Finish { .. }
-            | Event::Extra { .. } => {}
+            Event::PartStart { .. } => left::several(&mut self.losses),
+            Event::Extra { scope, ext, .. } => self.losses.dropped_extra(*scope, ext),
+            // The ids and names are the gateway's.
+            Event::Start { .. } | Event::PartEnd { .. } | Event::Finish { .. } => {}
         }
     }
 
     fn finish(&mut self, out: &mut Vec<u8>) {
         if !self.failed {
+            self.usage.iter().for_each(|usage| left::of_usage(usage, &mut self.losses));
             self.end(Some(self.finish.unwrap_or(FinishReason::Other)), out);
         }
     }

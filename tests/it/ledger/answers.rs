@@ -3,7 +3,7 @@
 use routeplane::wire::ir::fold;
 use routeplane::wire::loss::Losses;
 use routeplane::wire::quirk::Quirks;
-use routeplane::wire::{PROTOCOLS, Protocol, ProtocolId};
+use routeplane::wire::{CALLERS_ONLY, PROTOCOLS, Protocol, ProtocolId};
 use serde_json::Value;
 
 use super::ablation::{Silence, Written};
@@ -143,7 +143,8 @@ fn translated(protocol: &'static dyn Protocol, target: &'static dyn Protocol, bo
 
 /// Adds what of `body` reaches no caller of another protocol in silence.
 pub(crate) fn search(silence: &mut Silence, protocol: &'static dyn Protocol, body: &Value) {
-    let callers = PROTOCOLS.iter().copied().filter(|target| target.inbound().is_some() && target.id() != protocol.id());
+    let callers = PROTOCOLS.iter().chain(CALLERS_ONLY).copied();
+    let callers = callers.filter(|target| target.inbound().is_some() && target.id() != protocol.id());
     for target in callers {
         let prefix = format!("{} to {}: ", protocol.id(), target.id());
         silence.search(&prefix, body, |body| translated(protocol, target, body));

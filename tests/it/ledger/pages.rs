@@ -9,7 +9,7 @@ use routeplane::wire::ledger::{self, Entry, Fate, Feature};
 
 use super::answers::UNSAID;
 use super::translated::{HELD, arriving};
-use super::{answering, entries, models, pairs, sources, targets};
+use super::{answering, entries, faces, models, pairs, sources, targets};
 
 const HEAD: &str = "<!-- Generated from the codecs by tests/it/ledger/; `ROUTEPLANE_UPDATE=1 cargo test --test it ledger::` writes it anew. -->";
 
@@ -20,7 +20,8 @@ fn title(protocol: ProtocolId) -> &'static str {
         ProtocolId::AnthropicMessages => "Anthropic Messages",
         ProtocolId::Gemini => "Google generateContent",
         ProtocolId::BedrockConverse => "Bedrock Converse",
-        ProtocolId::TensorZero | ProtocolId::TensorZeroChat => "TensorZero",
+        ProtocolId::TensorZero => "TensorZero",
+        ProtocolId::TensorZeroChat => "TensorZero (OpenAI's form)",
     }
 }
 
@@ -31,7 +32,8 @@ fn short(protocol: ProtocolId) -> &'static str {
         ProtocolId::AnthropicMessages => "Anthropic",
         ProtocolId::Gemini => "Gemini",
         ProtocolId::BedrockConverse => "Converse",
-        ProtocolId::TensorZero | ProtocolId::TensorZeroChat => "TensorZero",
+        ProtocolId::TensorZero => "TensorZero",
+        ProtocolId::TensorZeroChat => "TensorZero, OpenAI's form",
     }
 }
 
@@ -91,9 +93,9 @@ fn losses_page() -> String {
 
 /// What becomes of the fields of an upstream's answers.
 fn answers_of(upstream: ProtocolId) -> String {
-    let translations: Vec<(ProtocolId, Vec<Entry>)> = sources()
+    let translations: Vec<(ProtocolId, Vec<Entry>)> = answering()
         .into_iter()
-        .filter(|caller| *caller != upstream)
+        .filter_map(|(from, caller)| (from == upstream && caller != upstream).then_some(caller))
         .map(|caller| (caller, ledger::answers(upstream, caller)))
         .collect();
     let mut text = format!("\n## Answers of {}\n\n| field |", title(upstream));
@@ -192,7 +194,7 @@ fn compatibility_page() -> String {
 
 /// What of an answer reaches a caller whose upstream spoke another protocol.
 fn answers_by_caller() -> String {
-    let callers: Vec<_> = sources().into_iter().filter_map(|source| source.codec()).collect();
+    let callers: Vec<_> = sources().into_iter().chain(faces()).filter_map(|source| source.codec()).collect();
     let mut text = String::from(
         "\n## Answers\n\nEvery pair answers whole and streamed, and the tests hold each to the grammar of the caller's protocol. What a caller gets of an\n\
          answer that came in another protocol, streamed as well as whole:\n\n| |",

@@ -6,7 +6,7 @@ use routeplane::wire::ir::{
 };
 use routeplane::wire::json::Ext;
 use routeplane::wire::loss::Losses;
-use routeplane::wire::{Protocol, ProtocolId};
+use routeplane::wire::{CALLERS_ONLY, Protocol, ProtocolId};
 
 use crate::laws::fixtures::{head, inbound, streaming_request};
 
@@ -124,7 +124,7 @@ pub(super) fn arriving(caller: &'static dyn Protocol, origin: ProtocolId) -> Vec
 
 #[test]
 fn a_stream_carries_what_a_whole_answer_carries() {
-    for caller in crate::laws::fixtures::both_roles() {
+    for caller in crate::laws::fixtures::both_roles().into_iter().chain(CALLERS_ONLY.iter().copied()) {
         for origin in ProtocolId::ALL.into_iter().filter(|origin| *origin != caller.id()) {
             for ((held, _), (whole, streamed)) in HELD.iter().zip(arriving(caller, origin)) {
                 assert_eq!(whole, streamed, "{held} from {origin} to {}: whole, streamed", caller.id());
