@@ -123,6 +123,8 @@ pub enum ReasoningReplay {
     Reasoning,
     /// As `reasoning_details`, verbatim (OpenRouter).
     ReasoningDetails,
+    /// As a part of the content, `{ type: thinking }` (Mistral).
+    Thinking,
 }
 
 /// The member of Chat Completions that says how much to think.

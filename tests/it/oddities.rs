@@ -196,7 +196,7 @@ async fn thoughts_in_pieces_are_no_loss() {
         (json!([text("one, "), text("two")]), false),
         (json!([text("one, "), { "type": "reference", "reference_ids": [1] }]), true),
     ] {
-        let content = json!([{ "type": "thinking", "thinking": pieces }, text("Hello")]);
+        let content = json!([{ "type": "thinking", "thinking": pieces, "closed": true }, text("Hello")]);
         let whole = json!({ "id": "c", "object": "chat.completion", "created": 1, "model": "m",
             "choices": [{ "index": 0, "message": { "role": "assistant", "content": content }, "finish_reason": "stop" }] });
         let mock = MockUpstream::start([Act::script(move |_| Reply::ok(whole.clone()))]).await;
@@ -237,6 +237,19 @@ async fn counts_that_are_written_as_texts_are_counted() {
         let usage = ask(&gateway, "up/m", false).await.json()["usage"].clone();
         assert_eq!((&usage["input_tokens"], &usage["output_tokens"]), (&json!(12), &json!(3)), "{protocol}: {usage}");
     }
+    let vectors = json!({ "predictions": [{ "embeddings": { "values": [0.5], "statistics": { "token_count": "7" } } }] });
+    let count = json!({ "totalTokens": "12" });
+    let mock = MockUpstream::start([vectors, count].map(|body| Act::script(move |_| Reply::ok(body.clone())))).await;
+    let gateway = Gateway::start(&providers(&[("up", "gemini", &mock)])).await;
+    let post = async |path: &str, body: Value| {
+        let answer = request(gateway.address, "POST", path, &[], body.to_string().as_bytes()).await;
+        answer.expect_status(200).json()
+    };
+    let embedded = post("/v1/embeddings", json!({ "model": "up/m", "input": "a" })).await;
+    assert_eq!(embedded["usage"]["prompt_tokens"], 7, "{embedded}");
+    let messages = json!([{ "role": "user", "content": "x" }]);
+    let counted = post("/v1/messages/count_tokens", json!({ "model": "up/m", "messages": messages })).await;
+    assert_eq!(counted["input_tokens"], 12, "{counted}");
 }
 
 /// Both of OpenAI's protocols have freeform tools: a caller of Chat Completions has them of an upstream of Responses.

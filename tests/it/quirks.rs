@@ -60,6 +60,20 @@ fn reasoning_goes_where_the_upstream_wants_it() {
         assert_eq!(body["messages"][1], message);
         assert_eq!(losses, "messages.content.signature=dropped", "{replay:?}");
     }
+    let in_content = Quirks { reasoning_replay: ReasoningReplay::Thinking, ..Quirks::default() };
+    let thoughts = json!({ "type": "thinking", "thinking": [{ "type": "text", "text": "hm" }] });
+    let (body, losses) = anthropic(&history, &in_content);
+    let content = json!([thoughts, { "type": "text", "text": "b" }]);
+    assert_eq!(body["messages"][1], json!({ "role": "assistant", "content": content }));
+    assert_eq!(losses, "messages.content.signature=dropped");
+    // A Chat client's own thoughts stand in a member; a turn of nothing but calls has them, too.
+    let call = json!([{ "id": "c", "type": "function", "function": { "name": "f", "arguments": "{}" } }]);
+    let turn = json!({ "role": "assistant", "content": null, "reasoning_content": "hm", "tool_calls": call });
+    let own = json!({ "model": "m", "messages": [turn] });
+    let (body, losses) = translated(ProtocolId::OpenAiChat, &own, &in_content);
+    let told = json!({ "role": "assistant", "content": [thoughts], "tool_calls": call });
+    assert_eq!((&body["messages"][0], losses.as_str()), (&told, ""));
+
     let (body, losses) = anthropic(&history, &Quirks::default());
     assert_eq!(body["messages"][1], json!({ "role": "assistant", "content": "b" }));
     assert_eq!(losses, "messages.content.signature=dropped, messages.content.reasoning=dropped");

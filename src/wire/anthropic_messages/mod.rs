@@ -188,8 +188,7 @@ impl Outbound for AnthropicMessages {
     }
 
     fn decode_token_count(&self, body: &[u8]) -> Option<u64> {
-        let text = std::str::from_utf8(body).ok()?;
-        json::Object::parse(text).ok()?.u64("input_tokens").ok()?
+        ir::count::told(body, "input_tokens")
     }
 
     fn decode_response(&self, body: &[u8], _quirks: &Quirks) -> Result<ir::Response, ir::Error> {

@@ -5,6 +5,7 @@
 use serde_json::value::RawValue;
 
 use crate::wire::Destination;
+use crate::wire::ir::count::count;
 use crate::wire::ir::{EmbedInput, EmbedRequest, EmbedResponse, Error, ErrorKind, Usage};
 use crate::wire::json::{self, Object, ObjectWriter};
 use crate::wire::loss::Losses;
@@ -119,7 +120,7 @@ pub(super) fn decode_response(body: &[u8]) -> Result<EmbedResponse, Error> {
 
 fn read(body: &[u8]) -> Option<EmbedResponse> {
     let answer = Object::parse(std::str::from_utf8(body).ok()?).ok()?;
-    let usage = answer.get("inputTextTokenCount").and_then(|raw| serde_json::from_str(raw.get()).ok());
+    let usage = answer.get("inputTextTokenCount").and_then(count);
     let usage = usage.map(|input| Usage { input: Some(input), ..Usage::default() });
     let vectors = match (answer.get("embedding"), answer.get("embeddings")) {
         (Some(one), _) => vec![vector(one)?],

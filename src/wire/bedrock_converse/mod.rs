@@ -214,7 +214,7 @@ impl Outbound for BedrockConverse {
     }
 
     fn decode_token_count(&self, body: &[u8]) -> Option<u64> {
-        json::Object::parse(std::str::from_utf8(body).ok()?).ok()?.u64("inputTokens").ok()?
+        ir::count::told(body, "inputTokens")
     }
 
     fn decode_response(&self, body: &[u8], _quirks: &Quirks) -> Result<ir::Response, ir::Error> {

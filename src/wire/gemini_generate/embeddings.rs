@@ -3,6 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::{member, note, path, predict};
+use crate::wire::ir::count::count;
 use crate::wire::ir::{EmbedInput, EmbedRequest, EmbedResponse, Encoding, Error, ErrorKind, Usage};
 use crate::wire::json::{self, Ext, Object};
 use crate::wire::loss::Losses;
@@ -153,10 +154,8 @@ fn read_response(body: &[u8]) -> Result<EmbedResponse, Error> {
         let values: Option<Vec<f32>> = Object::of(embedding)?.read("values", "a list of numbers")?;
         vectors.push(values.unwrap_or_default());
     }
-    let usage = match body.object("usageMetadata")? {
-        Some(mut usage) => Some(Usage { input: usage.u64("promptTokenCount")?, ..Usage::default() }),
-        None => None,
-    };
+    let usage = body.object("usageMetadata")?;
+    let usage = usage.map(|told| Usage { input: told.get("promptTokenCount").and_then(count), ..Usage::default() });
     Ok(EmbedResponse { model: None, vectors, usage })
 }
 

@@ -209,7 +209,7 @@ impl Outbound for Gemini {
     }
 
     fn decode_token_count(&self, body: &[u8]) -> Option<u64> {
-        tokens::decode_count(body)
+        ir::count::told(body, "totalTokens")
     }
 
     fn decode_response(&self, body: &[u8], _quirks: &Quirks) -> Result<ir::Response, ir::Error> {

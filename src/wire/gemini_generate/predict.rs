@@ -5,6 +5,7 @@
 use serde_json::value::RawValue;
 
 use crate::wire::ProtocolId;
+use crate::wire::ir::count::count;
 use crate::wire::ir::{EmbedRequest, EmbedResponse, Error, Usage};
 use crate::wire::json::{self, Object};
 use crate::wire::loss::Losses;
@@ -60,22 +61,20 @@ pub(super) fn encode_request(
 /// One without a vector.
 pub(super) fn decode_response(predictions: Vec<&RawValue>) -> Result<EmbedResponse, Error> {
     let mut vectors = Vec::with_capacity(predictions.len());
-    let mut tokens: Option<f64> = None;
+    let mut usage: Option<Usage> = None;
     for prediction in predictions {
         let mut prediction = Object::of(prediction)?;
         let Some(mut embedding) = prediction.object("embeddings")? else {
             return Err(Error::invalid("a prediction of the upstream's answer holds no embedding"));
         };
         vectors.push(embedding.read("values", "a list of numbers")?.unwrap_or_default());
-        if let Some(mut statistics) = embedding.object("statistics")?
-            && let Some(count) = statistics.read::<f64>("token_count", "a number")?
+        if let Some(statistics) = embedding.object("statistics")?
+            && let Some(tokens) = statistics.get("token_count").and_then(count)
         {
-            tokens = Some(tokens.unwrap_or(0.0) + count);
+            let sum = usage.and_then(|usage| usage.input).unwrap_or(0).saturating_add(tokens);
+            usage = Some(Usage { input: Some(sum), ..Usage::default() });
         }
     }
-    // Counts come as numbers with or without a fraction of zero.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count; what is absurd saturates")]
-    let usage = tokens.map(|tokens| Usage { input: Some(tokens as u64), ..Usage::default() });
     Ok(EmbedResponse { model: None, vectors, usage })
 }
 

@@ -1,6 +1,6 @@
 //! `countTokens`.
 
-use super::{member, path, request};
+use super::{path, request};
 use crate::wire::Destination;
 use crate::wire::ir::{Error, Request};
 use crate::wire::json;
@@ -29,10 +29,6 @@ pub(super) fn encode_request(
         });
     });
     result
-}
-
-pub(super) fn decode_count(body: &[u8]) -> Option<u64> {
-    json::Object::parse(member::text(body).ok()?).ok()?.u64("totalTokens").ok()?
 }
 
 pub(super) fn encode_count(input_tokens: u64, out: &mut Vec<u8>) {

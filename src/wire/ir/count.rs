@@ -6,6 +6,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::wire::json::{self, Object};
+
 /// A count, `None` for anything that is not one. Some upstreams write `12.0`, and relays that print what they count `"12"`.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Count(pub Option<u64>);
@@ -13,6 +15,11 @@ pub struct Count(pub Option<u64>);
 /// The count that a member holds.
 pub fn count(raw: &RawValue) -> Option<u64> {
     serde_json::from_str::<Count>(raw.get()).ok()?.0
+}
+
+/// The count that a document holds in its member `name`.
+pub fn told(body: &[u8], name: &str) -> Option<u64> {
+    count(Object::parse(json::utf8(body).ok()?).ok()?.get(name)?)
 }
 
 impl<'de> Deserialize<'de> for Count {
@@ -71,7 +78,6 @@ impl<'de> Visitor<'de> for CountVisitor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::json;
 
     #[test]
     fn counts_are_read_however_they_are_written() {

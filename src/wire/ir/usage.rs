@@ -45,6 +45,11 @@ impl Usage {
         (usd.is_finite() && usd >= 0.0).then(|| (usd * 1e12).round() as u64)
     }
 
+    /// As [`Usage::charged_of_usd`], of a price that is written as a text.
+    pub fn charged_of_text(usd: &str) -> Option<u64> {
+        usd.trim().parse().ok().and_then(Usage::charged_of_usd)
+    }
+
     /// Every count by its name; what was charged is none.
     pub fn counts(&self) -> [(&'static str, Option<u64>); 13] {
         let Usage {

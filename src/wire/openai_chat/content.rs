@@ -138,6 +138,16 @@ fn file(mut part: Object<'_>) -> Option<Part> {
 /// Member of the `ext` of reasoning: the texts it came in, where they were not one.
 const PIECES: &str = "#thinking";
 
+/// Member of the `ext` of reasoning: that it has ended, which its end says everywhere else.
+const CLOSED: &str = "#closed";
+
+/// Thoughts as a part of the content of a turn.
+pub(super) fn thoughts(text: &str) -> Part {
+    let mut ext = Ext::default();
+    nested::mark(&mut ext, "thinking");
+    Part::Reasoning(Reasoning { text: text.to_owned(), signature: None, redacted: None, ext })
+}
+
 /// Mistral's reasoning: `{"type": "thinking", "thinking": [{"type": "text", "text": "..."}]}`.
 fn thinking(mut part: Object<'_>) -> Option<Part> {
     let inner = part.get("thinking")?;
@@ -154,7 +164,11 @@ fn thinking(mut part: Object<'_>) -> Option<Part> {
     if plain {
         part.take("thinking");
     }
+    let closed = part.get("closed").is_some_and(|closed| closed.get() == "true").then(|| part.take("closed"));
     let mut ext = part.rest();
+    if let Some(closed) = closed.flatten() {
+        ext.0.push((CLOSED.to_owned(), closed.to_owned()));
+    }
     match (plain, single) {
         (true, true) => nested::mark(&mut ext, "thinking"),
         // Nothing of it is lost elsewhere: how many pieces it was in says nothing.
@@ -202,6 +216,8 @@ fn write_thinking(reasoning: &Reasoning, part: &mut ObjectWriter<'_>) {
     for (key, value) in &reasoning.ext.0 {
         if key == PIECES {
             part.raw("thinking", value);
+        } else if key == CLOSED {
+            part.raw("closed", value);
         } else if key != "thinking" || !nested::is_null(value) {
             part.raw(key, value);
         }

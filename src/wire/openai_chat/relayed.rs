@@ -9,6 +9,7 @@ use serde::Deserialize;
 use smallvec::SmallVec;
 
 use crate::wire::envelope::Envelope;
+use crate::wire::ir::count::Count;
 use crate::wire::ir::{Error, Usage};
 use crate::wire::multipart::{self, Part};
 use crate::wire::outline::Outline;
@@ -76,9 +77,9 @@ struct Answer {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Counts {
-    input_tokens: Option<u64>,
-    output_tokens: Option<u64>,
-    total_tokens: Option<u64>,
+    input_tokens: Count,
+    output_tokens: Count,
+    total_tokens: Count,
     #[serde(alias = "input_token_details")]
     input_tokens_details: Option<Details>,
 }
@@ -86,8 +87,8 @@ struct Counts {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Details {
-    image_tokens: Option<u64>,
-    audio_tokens: Option<u64>,
+    image_tokens: Count,
+    audio_tokens: Count,
 }
 
 /// Cohere's rerank.
@@ -100,8 +101,8 @@ struct Meta {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Tokens {
-    input_tokens: Option<u64>,
-    output_tokens: Option<u64>,
+    input_tokens: Count,
+    output_tokens: Count,
 }
 
 /// Usage in the spelling of the newer endpoints.
@@ -109,15 +110,15 @@ pub(super) fn usage(body: &[u8]) -> Option<Usage> {
     memmem::find(body, b"_tokens\"")?;
     let Answer { usage, meta } = serde_json::from_slice(body).ok()?;
     if let Some(tokens) = meta.and_then(|meta| meta.tokens) {
-        return Usage { input: tokens.input_tokens, output: tokens.output_tokens, ..Usage::default() }.reported();
+        return Usage { input: tokens.input_tokens.0, output: tokens.output_tokens.0, ..Usage::default() }.reported();
     }
     let counts = usage?;
     let details = counts.input_tokens_details.unwrap_or_default();
     let usage = Usage {
-        input: counts.input_tokens.or(counts.total_tokens),
-        output: counts.output_tokens,
-        audio_input: details.audio_tokens,
-        image_input: details.image_tokens,
+        input: counts.input_tokens.0.or(counts.total_tokens.0),
+        output: counts.output_tokens.0,
+        audio_input: details.audio_tokens.0,
+        image_input: details.image_tokens.0,
         ..Usage::default()
     };
     usage.reported()

@@ -150,11 +150,13 @@ impl<'de> Deserialize<'de> for Charge {
         #[serde(untagged)]
         enum Written {
             Usd(f64),
+            Text(String),
             Parts { total_cost: f64 },
             Other(IgnoredAny),
         }
         Ok(Charge(match Written::deserialize(deserializer)? {
             Written::Usd(usd) | Written::Parts { total_cost: usd } => Usage::charged_of_usd(usd),
+            Written::Text(usd) => Usage::charged_of_text(&usd),
             Written::Other(_) => None,
         }))
     }
@@ -285,6 +287,7 @@ mod tests {
         assert_eq!(ticks, Some(771_500_000), "of xAI: 0.0007715 USD");
         let charged = |cost: &str| usage(&format!(r#"{{"prompt_tokens":1,"cost":{cost}}}"#)).charged;
         assert_eq!(charged("0.0000115"), Some(11_500_000));
+        assert_eq!(charged("\"0.0000115\""), Some(11_500_000));
         assert_eq!(charged(r#"{"input_tokens_cost":1,"total_cost":0.5}"#), Some(500_000_000_000));
         assert_eq!((charged("null"), charged("-1"), charged("\"free\"")), (None, None, None));
         let searches = usage(r#"{"prompt_tokens":1,"num_search_queries":3}"#);

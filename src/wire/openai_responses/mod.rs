@@ -189,8 +189,7 @@ impl Outbound for OpenAiResponses {
     }
 
     fn decode_token_count(&self, body: &[u8]) -> Option<u64> {
-        let answer = json::Object::parse(std::str::from_utf8(body).ok()?).ok()?;
-        ir::count::count(answer.get("input_tokens")?)
+        ir::count::told(body, "input_tokens")
     }
 
     fn decode_response(&self, body: &[u8], _quirks: &Quirks) -> Result<ir::Response, Error> {

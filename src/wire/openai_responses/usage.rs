@@ -40,9 +40,12 @@ pub(super) fn read(raw: &RawValue) -> Option<Usage> {
 
 /// What OpenRouter charges, in USD, and xAI, in ticks.
 fn charged(usage: &Object<'_>) -> Option<u64> {
-    let usd = usage.get("cost").and_then(|raw| serde_json::from_str(raw.get()).ok());
+    let usd = usage.get("cost").and_then(|raw| match json::str_of(raw) {
+        Some(text) => Usage::charged_of_text(&text),
+        None => Usage::charged_of_text(raw.get()),
+    });
     let ticks = usage.get("cost_in_usd_ticks").and_then(count);
-    usd.and_then(Usage::charged_of_usd).or(ticks.map(Usage::charged_of_ticks))
+    usd.or(ticks.map(Usage::charged_of_ticks))
 }
 
 /// Writes the value of `usage`. Clients read every one of these members.
@@ -67,7 +70,9 @@ mod tests {
     fn what_a_provider_charges_is_read() {
         let usage = json::raw(r#"{"input_tokens":352,"output_tokens":267,"cost_in_usd_ticks":7715000}"#).unwrap();
         assert_eq!(read(&usage).and_then(|usage| usage.charged), Some(771_500_000));
-        let usage = json::raw(r#"{"input_tokens":352,"output_tokens":267,"cost":0.0007715}"#).unwrap();
-        assert_eq!(read(&usage).and_then(|usage| usage.charged), Some(771_500_000), "of OpenRouter");
+        for cost in ["0.0007715", r#""0.0007715""#] {
+            let usage = json::raw(format!(r#"{{"input_tokens":352,"output_tokens":267,"cost":{cost}}}"#)).unwrap();
+            assert_eq!(read(&usage).and_then(|usage| usage.charged), Some(771_500_000), "of OpenRouter: {cost}");
+        }
     }
 }

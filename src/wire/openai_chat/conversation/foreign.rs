@@ -1,10 +1,10 @@
 //! Messages that came in another protocol.
 
 use super::super::details::Thoughts;
-use super::super::tools;
+use super::super::{content, tools};
 use super::media::{self, Piece};
 use super::{Context, List};
-use crate::wire::ir::{Message, Opaque, Part, Reasoning, Role, ToolCall, ToolResult};
+use crate::wire::ir::{Message, Opaque, Part, Reasoning, Role, Text, ToolCall, ToolResult};
 use crate::wire::json;
 
 pub(super) fn write(message: &Message, context: &mut Context<'_>, list: &mut List<'_>) {
@@ -116,10 +116,13 @@ fn assistant(message: &Message, context: &mut Context<'_>, out: &mut Vec<u8>) {
     }
     json::object(out, |writer| {
         writer.field("role", "assistant");
-        if turn.text.is_empty() && !turn.calls.is_empty() {
-            writer.field("content", &());
-        } else {
-            writer.field("content", &turn.text);
+        match super::thoughts_as_part(&turn.thoughts.text, context.quirks) {
+            Some(thoughts) => {
+                let text = (!turn.text.is_empty()).then(|| Part::Text(Text::new(turn.text.as_str())));
+                writer.array("content", [Some(thoughts), text].iter().flatten(), content::write_own_part);
+            }
+            None if turn.text.is_empty() && !turn.calls.is_empty() => writer.field("content", &()),
+            None => writer.field("content", &turn.text),
         }
         super::write_thoughts(&turn.thoughts, context, writer);
         if !turn.calls.is_empty() {

@@ -4,10 +4,11 @@ mod foreign;
 mod media;
 mod own;
 
+use super::content;
 use super::details::Thoughts;
 use super::tool_ids::ToolIds;
 use crate::wire::ProtocolId;
-use crate::wire::ir::{Request, Role};
+use crate::wire::ir::{Part, Request, Role};
 use crate::wire::json::ObjectWriter;
 use crate::wire::loss::Losses;
 use crate::wire::quirk::{Quirks, ReasoningReplay};
@@ -71,9 +72,15 @@ fn write_thoughts(thoughts: &Thoughts, context: &mut Context<'_>, writer: &mut O
         }
         ReasoningReplay::ReasoningContent => writer.field("reasoning_content", &thoughts.text),
         ReasoningReplay::Reasoning => writer.field("reasoning", &thoughts.text),
-        // Among the details.
-        ReasoningReplay::ReasoningDetails => {}
+        // Among the details, and in the content.
+        ReasoningReplay::ReasoningDetails | ReasoningReplay::Thinking => {}
     }
+}
+
+/// The part of the content that tells thoughts to an upstream that takes them there.
+fn thoughts_as_part(text: &str, quirks: &Quirks) -> Option<Part> {
+    let told = quirks.reasoning_replay == ReasoningReplay::Thinking && !text.is_empty();
+    told.then(|| content::thoughts(text))
 }
 
 /// A JSON array under construction: one message of the hub may become several here.

@@ -14,7 +14,13 @@ pub(super) fn write(message: &Message, context: &mut Context<'_>, out: &mut Vec<
         if let (Role::Tool, Some(Part::ToolResult(result))) = (message.role, message.parts.first()) {
             write_result(result, context, writer);
         } else {
-            write_content(&message.parts, message.shape, writer);
+            match super::thoughts_as_part(&thoughts_of_members(&message.parts), context.quirks) {
+                Some(thoughts) => {
+                    let others = message.parts.iter().filter(|part| is_content(part));
+                    writer.array("content", std::iter::once(&thoughts).chain(others), content::write_own_part);
+                }
+                None => write_content(&message.parts, message.shape, writer),
+            }
             write_proven(&message.parts, context, writer);
             for part in &message.parts {
                 write_member(part, context, writer);
@@ -75,6 +81,20 @@ fn is_content(part: &Part) -> bool {
     }
 }
 
+/// The thoughts that stood in members of the message.
+fn thoughts_of_members(parts: &[Part]) -> String {
+    let thoughts = parts.iter().filter(|part| !is_content(part)).filter_map(|part| match part {
+        Part::Reasoning(reasoning) => Some(reasoning.text.as_str()),
+        Part::Text(_)
+        | Part::Media(_)
+        | Part::Refusal(_)
+        | Part::ToolCall(_)
+        | Part::ToolResult(_)
+        | Part::Opaque(_) => None,
+    });
+    thoughts.collect()
+}
+
 /// Writes a part that is a member of the message.
 fn write_member(part: &Part, context: &mut Context<'_>, writer: &mut ObjectWriter<'_>) {
     match part {
@@ -132,6 +152,8 @@ fn write_reasoning(reasoning: &Reasoning, context: &mut Context<'_>, writer: &mu
         (ReasoningReplay::None, given) | (ReasoningReplay::ReasoningDetails, given @ Some(_)) => (came_as, given),
         (ReasoningReplay::ReasoningContent, _) => (Some("reasoning_content"), None),
         (ReasoningReplay::Reasoning, _) | (ReasoningReplay::ReasoningDetails, None) => (Some("reasoning"), None),
+        // The content has it.
+        (ReasoningReplay::Thinking, _) => (None, None),
     };
     if let Some(member) = member {
         writer.field(member, &reasoning.text);
