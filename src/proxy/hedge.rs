@@ -6,8 +6,8 @@ use std::ops::Range;
 use std::pin::Pin;
 
 use super::attempt::Answer;
-use super::dispatch::{Last, Walk};
 use super::respond::Trail;
+use super::walk::{Last, Walk};
 use crate::table::{Attempt, Race};
 use crate::wire::Operation;
 

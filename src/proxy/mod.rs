@@ -6,7 +6,9 @@
 //! | `ingress` | from method and path to a protocol and an operation |
 //! | `guard` | Host, Origin, client keys |
 //! | `receive` | the caller's body, bounded |
-//! | `dispatch` | the loop: decide, try, fall back |
+//! | `dispatch` | a request from its first byte to its answer |
+//! | `walk`, `scopes` | the loop: try, try again, fall back; whose retries and time bounds count |
+//! | `unmet` | what a caller is told whose request no target is asked |
 //! | `outgoing` | the upstream's request: edits, lanes, headers |
 //! | `hedge` | attempts beside each other |
 //! | `shadow` | copies for a second target, compared |
@@ -58,6 +60,8 @@ pub mod shadow;
 pub mod stream;
 pub mod structured;
 pub mod tensorzero;
+mod unmet;
+mod walk;
 mod warning;
 
 use std::sync::Arc;

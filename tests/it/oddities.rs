@@ -237,7 +237,8 @@ async fn counts_that_are_written_as_texts_are_counted() {
         let usage = ask(&gateway, "up/m", false).await.json()["usage"].clone();
         assert_eq!((&usage["input_tokens"], &usage["output_tokens"]), (&json!(12), &json!(3)), "{protocol}: {usage}");
     }
-    let vectors = json!({ "predictions": [{ "embeddings": { "values": [0.5], "statistics": { "token_count": "7" } } }] });
+    let vectors =
+        json!({ "predictions": [{ "embeddings": { "values": [0.5], "statistics": { "token_count": "7" } } }] });
     let count = json!({ "totalTokens": "12" });
     let mock = MockUpstream::start([vectors, count].map(|body| Act::script(move |_| Reply::ok(body.clone())))).await;
     let gateway = Gateway::start(&providers(&[("up", "gemini", &mock)])).await;
