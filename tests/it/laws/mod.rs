@@ -1,5 +1,6 @@
 //! The laws of the hub, over every fixture and every pair of protocols.
 
+mod calls;
 mod faces;
 pub(crate) mod fixtures;
 pub(crate) mod gist;
