@@ -2,7 +2,7 @@
 //! common. Exactly one block is open at a time; what comes for another part in the meantime waits until the open block ends.
 //! A block opens with its first content.
 
-use super::ir::{self, Delta, Event, Finish, FinishReason, PartKind, Scope, Usage};
+use super::ir::{self, Citation, Delta, Event, Finish, FinishReason, PartKind, Scope, Usage, citation};
 use super::json::Ext;
 use super::loss::Losses;
 use super::{ProtocolId, StreamEncoder};
@@ -21,6 +21,8 @@ pub(super) struct Block {
     /// The proof, where the caller's protocol issued it.
     pub(super) signature: Option<String>,
     pub(super) ext: Ext,
+    /// What the text rests on, where an upstream of another protocol said it.
+    pub(super) cited: Vec<Citation>,
     ended: bool,
 }
 
@@ -132,11 +134,14 @@ pub(super) trait BlockEncoder {
         self.advance(out);
     }
 
-    /// Keeps members that an upstream of the caller's protocol gave; those of another are a loss.
+    /// Keeps members that an upstream of the caller's protocol gave; those of another are a loss, but for citations.
     fn keep(&mut self, origin: ProtocolId, scope: Scope, ext: &Ext) {
         let answer = self.answer_mut();
         if origin != Self::PROTOCOL {
-            return answer.losses.dropped_extra(scope, ext);
+            return match scope {
+                Scope::Part(index) => self.keep_citations(index, ext),
+                Scope::Response | Scope::Candidate(_) => answer.losses.dropped_extra(scope, ext),
+            };
         }
         answer.own = true;
         match scope {
@@ -149,6 +154,19 @@ pub(super) trait BlockEncoder {
             // None of these protocols has several answers, or members of one of them.
             Scope::Candidate(_) => {}
         }
+    }
+
+    /// Keeps the citations of a text that is not yet written to its end.
+    fn keep_citations(&mut self, index: u32, ext: &Ext) {
+        let cited = citation::of(ext);
+        let answer = self.answer_mut();
+        let text = answer.blocks.get_mut(index).filter(|block| matches!(block.kind, PartKind::Text));
+        match text {
+            Some(block) => block.cited.extend(cited),
+            None if cited.is_empty() => {}
+            None => answer.losses.dropped("content.citations", "they came when their text had been written"),
+        }
+        answer.losses.dropped_but_citations("content.", ext);
     }
 
     /// Writes what can be written: the rest of the open block, and blocks that waited for its end.
@@ -244,6 +262,7 @@ impl Block {
             written: false,
             signature: None,
             ext: Ext::default(),
+            cited: Vec::new(),
             ended: false,
         }
     }

@@ -74,6 +74,14 @@ impl Losses {
     /// Members that nobody modelled and that the target's protocol therefore cannot carry; `prefix` is the path of their
     /// object with its full stop (`messages.`), or empty. A `null` is no loss: it said nothing.
     pub fn dropped_ext(&mut self, prefix: &str, ext: &super::json::Ext) {
+        if ext.get(super::ir::citation::NOTE).is_some() {
+            self.dropped(format!("{prefix}citations"), "the target's protocol has no member for it");
+        }
+        self.dropped_but_citations(prefix, ext);
+    }
+
+    /// As [`Losses::dropped_ext`], where the target's encoder tells a text's citations itself.
+    pub fn dropped_but_citations(&mut self, prefix: &str, ext: &super::json::Ext) {
         for key in ext.keys() {
             if !ext.get(key).is_some_and(super::json::says_nothing) {
                 self.dropped(format!("{prefix}{key}"), "the target's protocol has no member for it");

@@ -10,6 +10,7 @@ mod cache;
 mod callers;
 mod checked;
 mod ci;
+mod citations;
 mod cli;
 mod client_keys;
 mod clients;

@@ -165,7 +165,7 @@ async fn what_a_streamed_answer_loses_is_in_the_record() {
     assert!(!answer.header("x-routeplane-losses").unwrap_or_default().contains("annotations"));
     let record = crate::records::records(&gateway, 1).await.remove(0);
     let losses = record["attempts"][0]["losses"].as_array().unwrap();
-    assert!(losses.contains(&json!("choices.message.annotations=dropped")), "{record:#}");
+    assert!(losses.contains(&json!("content.citations.url_citation=dropped")), "{record:#}");
 }
 
 /// What a stream loses is known at its end only; `on_loss: warn` says it then.
@@ -181,7 +181,7 @@ async fn what_a_streamed_answer_loses_is_warned_of() {
         let log = gateway.log();
         let warned: Vec<&str> = log.lines().filter(|line| line.contains("the translation lost something")).collect();
         assert_eq!(warned.len(), lines, "{log}");
-        let tells = |line: &&str| line.contains("choices.message.annotations") && line.contains("up/m");
+        let tells = |line: &&str| line.contains("content.citations.url_citation") && line.contains("up/m");
         assert!(warned.iter().all(tells), "{log}");
     }
 }

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::SELF;
+use super::{SELF, cite};
+use crate::wire::ir::citation;
 use crate::wire::ir::message::Opaque;
 use crate::wire::ir::{
     ContentShape, Media, MediaKind, MediaSource, Part, Reasoning, Signature, Text, ToolCall, ToolResult,
@@ -236,7 +237,7 @@ fn block(kind: &str, out: &mut Vec<u8>, fill: impl FnOnce(&mut ObjectWriter<'_>)
 pub(super) fn write_text(text: &str, ext: &Ext, out: &mut Vec<u8>) {
     block("text", out, |block| {
         block.field("text", text);
-        block.ext(ext);
+        citation::write_back(ext, cite::MEMBER, block);
     });
 }
 

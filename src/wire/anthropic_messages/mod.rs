@@ -4,6 +4,7 @@
 //! (`metadata`, `output_config`, `usage`) the members that were not modelled stay, under the object's name.
 
 mod block;
+mod cite;
 mod error;
 mod hosted;
 mod legal;

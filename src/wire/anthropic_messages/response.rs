@@ -3,9 +3,9 @@
 use serde_json::value::RawValue;
 
 use super::usage::{self, Counts};
-use super::{SELF, block, legal, request::text_of};
+use super::{SELF, block, cite, legal, request::text_of};
 use crate::wire::ir::{
-    Candidate, Error, ErrorKind, Finish, FinishReason, Part, Reasoning, Response, Scope, Text, ToolCall,
+    Candidate, Error, ErrorKind, Finish, FinishReason, Part, Reasoning, Response, Scope, Text, ToolCall, citation,
 };
 use crate::wire::json::{self, Ext, JsonError, Kind, Object, ObjectWriter, kind, str_of};
 use crate::wire::loss::Losses;
@@ -45,6 +45,10 @@ fn part(raw: &RawValue) -> Part {
     match block::decode(raw) {
         Ok(Part::ToolCall(call)) => {
             Part::ToolCall(ToolCall { name: legal::original_name(&call.name).into_owned(), ..call })
+        }
+        Ok(Part::Text(mut text)) => {
+            cite::mark(&mut text.ext);
+            Part::Text(text)
         }
         Ok(part) => part,
         Err(_) => block::opaque(raw),
@@ -173,9 +177,14 @@ fn stop_reason(reason: FinishReason, said: Said) -> &'static str {
 
 enum Block<'a> {
     Part(&'a Part),
-    Text(&'a str),
+    /// A text and its citations.
+    Text(&'a str, Vec<Vec<u8>>),
     Thinking(&'a Reasoning),
-    Call { id: String, call: &'a ToolCall, own: bool },
+    Call {
+        id: String,
+        call: &'a ToolCall,
+        own: bool,
+    },
 }
 
 fn blocks<'a>(parts: &'a [Part], own: bool, id: &str, losses: &mut Losses) -> Vec<Block<'a>> {
@@ -194,8 +203,9 @@ fn written<'a>(part: &'a Part, position: usize, own: bool, id: &str, losses: &mu
         }
         part if own => Some(Block::Part(part)),
         Part::Text(text) | Part::Refusal(text) => {
-            losses.dropped_ext("content.", &text.ext);
-            (!text.text.is_empty()).then_some(Block::Text(&text.text))
+            losses.dropped_but_citations("content.", &text.ext);
+            let cited = cite::foreign(&citation::of(&text.ext), losses);
+            (!text.text.is_empty()).then_some(Block::Text(&text.text, cited))
         }
         Part::Reasoning(reasoning) => shown_thoughts(reasoning, losses).then_some(Block::Thinking(reasoning)),
         Part::Opaque(opaque) if opaque.origin == SELF => Some(Block::Part(part)),
@@ -250,7 +260,7 @@ impl Block<'_> {
     fn write(&self, out: &mut Vec<u8>) {
         match self {
             Block::Part(part) => block::write(part, out),
-            Block::Text(text) => block::write_text(text, &Ext::default(), out),
+            Block::Text(text, cited) => write_cited(text, cited, out),
             Block::Thinking(reasoning) => write_thoughts(reasoning, out),
             Block::Call { id, call, own } => {
                 let none = Ext::default();
@@ -259,6 +269,16 @@ impl Block<'_> {
             }
         }
     }
+}
+
+fn write_cited(text: &str, cited: &[Vec<u8>], out: &mut Vec<u8>) {
+    json::object(out, |body| {
+        body.field("type", "text");
+        body.field("text", text);
+        if !cited.is_empty() {
+            body.array(cite::MEMBER, cited, |one, out| out.extend_from_slice(one));
+        }
+    });
 }
 
 /// Clients read `signature` of every thinking block, also where nobody signed.

@@ -1,7 +1,9 @@
 //! From the hub to a whole answer for a caller.
 
-use super::{SELF, block, finish, legal, usage};
-use crate::wire::ir::{Candidate, MediaKind, MediaSource, Part, Reasoning, Response, Scope, Signature, Text, ToolCall};
+use super::{SELF, block, cite, finish, legal, usage};
+use crate::wire::ir::{
+    Candidate, MediaKind, MediaSource, Part, Reasoning, Response, Scope, Signature, Text, ToolCall, citation,
+};
 use crate::wire::json::{self, Ext};
 use crate::wire::loss::Losses;
 use crate::wire::usage_left;
@@ -74,8 +76,9 @@ fn part(part: &Part, position: usize, own: bool, id: &str, losses: &mut Losses) 
         }
         part if own => Some(part.clone()),
         Part::Text(text) | Part::Refusal(text) => {
-            losses.dropped_ext("content.", &text.ext);
-            (!text.text.is_empty()).then(|| Part::Text(Text::new(text.text.as_str())))
+            losses.dropped_but_citations("content.", &text.ext);
+            let ext = cite::list(&cite::foreign(&citation::of(&text.ext), losses));
+            (!text.text.is_empty()).then(|| Part::Text(Text { text: text.text.clone(), ext }))
         }
         Part::Reasoning(reasoning) => thoughts(reasoning, losses).map(Part::Reasoning),
         Part::Media(media) if media.kind == MediaKind::Image && matches!(media.source, MediaSource::Base64 { .. }) => {

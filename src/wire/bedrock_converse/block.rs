@@ -6,6 +6,7 @@
 use serde_json::value::RawValue;
 
 use super::{SELF, formats};
+use crate::wire::ir::citation;
 use crate::wire::ir::{Media, MediaKind, MediaSource, Opaque, Part, Reasoning, Signature, Text, ToolCall, ToolResult};
 use crate::wire::json::{self, Ext, JsonError, Kind, Object, ObjectWriter, kind, str_of};
 
@@ -342,12 +343,11 @@ fn write_text(text: &Text, block: &mut ObjectWriter<'_>) {
         });
     } else if text.ext.get(JSON).is_some() {
         block.key(JSON).extend_from_slice(text.text.as_bytes());
-    } else if text.ext.get(CITATIONS).is_some() {
+    } else if [CITATIONS, citation::NOTE].into_iter().any(|key| text.ext.get(key).is_some()) {
         block.object("citationsContent", |body| {
             pieces(body);
-            for (key, value) in text.ext.0.iter().filter(|(key, value)| is_written(key, value)) {
-                body.raw(key, value);
-            }
+            let written = text.ext.0.iter().filter(|(key, value)| is_written(key, value));
+            citation::write_back(&Ext(written.cloned().collect()), CITATIONS, body);
         });
     } else {
         block.field("text", &text.text);

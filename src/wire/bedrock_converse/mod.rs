@@ -9,6 +9,7 @@
 
 mod answer;
 mod block;
+mod cite;
 mod embeddings;
 mod error;
 mod finish;

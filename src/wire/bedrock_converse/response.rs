@@ -2,9 +2,9 @@
 
 use serde_json::value::RawValue;
 
-use super::{SELF, block, finish, legal, usage};
+use super::{SELF, block, cite, finish, legal, usage};
 use crate::wire::ir::{Candidate, Error, Part, Response, ToolCall};
-use crate::wire::json::{Ext, JsonError, Object, elements};
+use crate::wire::json::{Ext, JsonError, Object};
 use crate::wire::usage_left;
 
 /// Reads an answer. What the hub does not model (`metrics`, `trace`, ...) stays in `ext`.
@@ -39,15 +39,10 @@ pub(super) fn decode(body: &[u8]) -> Result<Response, Error> {
 fn part(raw: &RawValue) -> Result<Part, JsonError> {
     Ok(match block::decode(raw)? {
         Part::ToolCall(call) => Part::ToolCall(ToolCall { name: legal::original_name(&call.name), ..call }),
+        Part::Text(mut text) => {
+            cite::mark(&mut text.ext);
+            Part::Text(text)
+        }
         part => part,
     })
-}
-
-/// The citations of a list of events, as the member that a whole answer has.
-pub(super) fn citations(citations: &[Box<RawValue>]) -> Ext {
-    let mut list = Vec::new();
-    crate::wire::json::array(&mut list, citations, |one, out| out.extend_from_slice(one.get().as_bytes()));
-    let list = String::from_utf8(list).ok().and_then(crate::wire::json::raw);
-    debug_assert!(list.as_deref().is_none_or(|list| elements(list, "citations").is_ok()));
-    Ext(list.map(|list| (block::CITATIONS.to_owned(), list)).into_iter().collect())
 }

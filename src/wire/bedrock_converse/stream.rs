@@ -3,9 +3,9 @@
 
 use serde_json::value::RawValue;
 
-use super::{SELF, block, error, finish, legal, response, usage};
+use super::{SELF, block, cite, error, finish, legal, usage};
 use crate::wire::frame::{Frame, event_stream};
-use crate::wire::ir::{Delta, Error, ErrorKind, Event, Finish, Media, MediaKind, PartKind, Scope};
+use crate::wire::ir::{Citation, Delta, Error, ErrorKind, Event, Finish, Media, MediaKind, PartKind, Scope, citation};
 use crate::wire::json::{self, Ext, JsonError, Object};
 use crate::wire::{StreamDecoder, usage_left};
 
@@ -28,7 +28,7 @@ struct Open {
     wire: u64,
     index: u32,
     kind: Kind,
-    citations: Vec<Box<RawValue>>,
+    citations: Vec<Citation>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -114,8 +114,8 @@ impl Decoder {
         if kind == (Kind::Call { argued: false }) {
             out.push(Event::Delta { index, delta: Delta::Arguments("{}".to_owned()) });
         }
-        if !citations.is_empty() {
-            out.push(extra(Scope::Part(index), response::citations(&citations)));
+        if let Some(note) = citation::note(&citations) {
+            out.push(extra(Scope::Part(index), Ext(vec![note])));
         }
         out.push(Event::PartEnd { index });
     }
@@ -163,7 +163,7 @@ impl Decoder {
             self.begin(wire, Kind::Whole, PartKind::Media(image), out);
         } else if let Some(citation) = delta.take("citation") {
             self.part(wire, Kind::Text, PartKind::Text, out);
-            self.open.iter_mut().for_each(|open| open.citations.push(citation.to_owned()));
+            self.open.iter_mut().for_each(|open| open.citations.push(citation::one(citation, cite::read)));
         }
         Ok(())
     }

@@ -2,10 +2,10 @@
 //! their first delta, so that none is empty. Usage comes last, behind the stop.
 
 use super::answer::{FOREIGN_SIGNATURE, NO_COUNTERPART, SEVERAL, is_own, visible_id};
-use super::{SELF, block, error, finish, formats, usage};
+use super::{SELF, cite, error, finish, formats, usage};
 use crate::wire::blocks::{Answer, Block, BlockEncoder};
 use crate::wire::frame::event_stream;
-use crate::wire::ir::{self, FinishReason, MediaKind, MediaSource, PartKind};
+use crate::wire::ir::{self, FinishReason, MediaKind, MediaSource, PartKind, citation};
 use crate::wire::json::{self, ObjectWriter};
 use crate::wire::{ProtocolId, usage_left};
 
@@ -134,10 +134,9 @@ impl BlockEncoder for Encoder {
                 delta.object("reasoningContent", |thoughts| thoughts.field("signature", signature));
             });
         }
-        if let Some(citations) = block.ext.get(block::CITATIONS) {
-            for citation in json::elements(citations, block::CITATIONS).unwrap_or_default() {
-                write_delta(block.number, out, |delta| delta.raw("citation", citation));
-            }
+        let own = citation::verbatim(&block.ext).into_iter().map(|one| one.get().as_bytes().to_vec());
+        for cited in own.chain(cite::foreign(&block.cited, &mut self.answer.losses)) {
+            write_delta(block.number, out, |delta| delta.key("citation").extend_from_slice(&cited));
         }
         write_event("contentBlockStop", out, |event| event.field("contentBlockIndex", &block.number));
     }

@@ -17,6 +17,7 @@ mod config;
 mod embeddings;
 mod error;
 mod finish;
+mod grounding;
 mod member;
 mod names;
 mod note;

@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 use super::{member, names, note};
 use crate::wire::ProtocolId;
+use crate::wire::ir::citation;
 use crate::wire::ir::message::Opaque;
 use crate::wire::ir::{
     ContentShape, Error, Media, MediaKind, MediaSource, Part, Reasoning, Signature, Text, ToolCall, ToolResult,
@@ -219,7 +220,7 @@ pub(super) fn encode_native(part: &Part, out: &mut Vec<u8>) -> Result<(), Error>
     match part {
         Part::Text(text) | Part::Refusal(text) => json::object(out, |w| {
             w.field("text", &text.text);
-            note::write_top(w, &text.ext, &[]);
+            note::write_top(w, &text.ext, &[citation::NOTE]);
         }),
         Part::Media(media) => encode_media(media, out),
         Part::Reasoning(thought) => encode_reasoning(thought, out),

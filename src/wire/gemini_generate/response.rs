@@ -2,10 +2,11 @@
 
 use serde_json::value::RawValue;
 
+use super::grounding::{self, Grounds};
 use super::{error, finish, member, names, note, part, usage};
 use crate::wire::ProtocolId;
 use crate::wire::ir::{
-    Candidate, Error, ErrorKind, Finish, FinishReason, Part, Reasoning, Response, Scope, ToolCall, Usage,
+    Candidate, Error, ErrorKind, Finish, FinishReason, Part, Reasoning, Response, Scope, ToolCall, Usage, citation,
 };
 use crate::wire::json::{self, Ext, Object, ObjectWriter};
 use crate::wire::loss::Losses;
@@ -71,7 +72,24 @@ fn decode_candidate(mut candidate: Object<'_>) -> Result<Candidate, Error> {
     let finish = word.map(|word| finish::decode(&word, called));
     let mut ext = candidate.rest();
     ext.0.extend(kept.0);
+    cite(&mut parts, &mut ext);
     Ok(Candidate { parts, finish, ext })
+}
+
+/// Gives the texts what they rest on.
+fn cite(parts: &mut [Part], ext: &mut Ext) {
+    let mut sources = grounding::take(ext);
+    let mut left = parts.iter().filter(|part| matches!(part, Part::Text(_))).count();
+    let mut before = 0;
+    for part in parts {
+        let Part::Text(text) = part else { continue };
+        left -= 1;
+        text.ext.0.extend(citation::note(&grounding::of_text(&mut sources, &text.text, before, left == 0)));
+        before += text.text.len();
+    }
+    if !sources.is_empty() {
+        ext.replace(&grounding::of_no_text());
+    }
 }
 
 /// Writes an answer.
@@ -106,8 +124,17 @@ fn is_blocked(response: &Response) -> bool {
 }
 
 fn encode_candidate(index: usize, candidate: &Candidate, native: bool, w: &mut ObjectWriter<'_>, losses: &mut Losses) {
+    let mut grounds = Grounds::default();
     w.object("content", |w| {
-        let parts: Vec<Vec<u8>> = candidate.parts.iter().filter_map(|part| encode_part(part, native, losses)).collect();
+        let mut parts: Vec<Vec<u8>> = Vec::new();
+        for part in &candidate.parts {
+            if let Part::Text(text) = part
+                && !native
+            {
+                grounds.add(&citation::of(&text.ext), &text.text, parts.len(), 0, losses);
+            }
+            parts.extend(encode_part(part, native, losses));
+        }
         if !parts.is_empty() {
             w.array("parts", parts, |part, out| out.extend_from_slice(&part));
         }
@@ -119,8 +146,9 @@ fn encode_candidate(index: usize, candidate: &Candidate, native: bool, w: &mut O
     w.optional("finishReason", &candidate.finish.as_ref().map(finish::encode));
     w.field("index", &index);
     if native {
-        note::write_top(w, &candidate.ext, &[CONTENT]);
+        grounding::write_kept(&candidate.ext, &[CONTENT], w);
     } else {
+        grounds.write(w);
         losses.dropped_ext("choices.", &candidate.ext);
         if let Some(finish) = &candidate.finish {
             losses.dropped_stop_sequence(finish);
@@ -159,7 +187,7 @@ pub(super) fn encode_part(part: &Part, native: bool, losses: &mut Losses) -> Opt
             if matches!(part, Part::Refusal(_)) {
                 losses.emulated("refusal", "a refusal is given as text");
             }
-            losses.dropped_ext("content.", &text.ext);
+            losses.dropped_but_citations("content.", &text.ext);
             json::object(&mut out, |w| w.field("text", &text.text));
         }
         Part::Media(media) if !native => {

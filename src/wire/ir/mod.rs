@@ -4,6 +4,7 @@
 //! only to the protocol it came from ([`Request::origin`], [`Response::origin`]), elsewhere it is a loss; texts that the
 //! caller owns (tool schemas, arguments) stay byte for byte.
 
+pub mod citation;
 pub mod count;
 pub mod embed;
 pub mod error;
@@ -14,6 +15,7 @@ pub mod request;
 pub mod response;
 pub mod usage;
 
+pub use citation::Citation;
 pub use embed::{EmbedInput, EmbedRequest, EmbedResponse, Encoding};
 pub use error::{Error, ErrorKind};
 pub use event::{Delta, Event, PartKind, Scope};

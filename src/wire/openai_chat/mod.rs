@@ -9,6 +9,7 @@
 
 mod ask;
 mod calls;
+mod cite;
 mod content;
 mod conversation;
 mod details;

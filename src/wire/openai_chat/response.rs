@@ -4,9 +4,9 @@ use serde_json::value::RawValue;
 
 use super::finish::{self, Held};
 use super::stream_extra::MESSAGE;
-use super::{content, details, error, message, tool_ids, tools, usage};
+use super::{cite, content, details, error, message, tool_ids, tools, usage};
 use crate::wire::ir::{
-    Candidate, Error, ErrorKind, Finish, Media, MediaKind, Opaque, Part, Response, Scope, Signature,
+    Candidate, Error, ErrorKind, Finish, Media, MediaKind, Opaque, Part, Response, Scope, Signature, citation,
 };
 use crate::wire::json::{self, Ext, Kind, Object, ObjectWriter};
 use crate::wire::loss::Losses;
@@ -72,6 +72,7 @@ fn candidate(raw: &RawValue) -> Result<(u64, Candidate), Fault> {
     let mut inner = Ext::default();
     if let Some(message) = choice.object("message").map_err(|error| fault(&error))? {
         inner = read_message(message, &mut parts).map_err(|error| fault(&error.message))?;
+        cite::mark(&mut inner, &mut parts);
     }
     let held = Held {
         calls: parts.iter().any(|part| matches!(part, Part::ToolCall(_))),
@@ -184,6 +185,9 @@ pub(super) fn losses_of_finish(finish: &Finish, losses: &mut Losses) {
 #[derive(Default)]
 struct Answer<'r> {
     text: String,
+    /// How many characters the text has, and what it rests on.
+    length: u64,
+    annotations: Vec<Vec<u8>>,
     refusal: String,
     reasoning: String,
     /// Members that vendors have for reasoning, verbatim.
@@ -198,9 +202,15 @@ impl<'r> Answer<'r> {
     fn add(&mut self, part: &'r Part, own: bool, losses: &mut Losses) {
         match part {
             Part::Text(text) => {
-                if !own {
-                    losses.dropped_ext("content.", &text.ext);
+                let length = citation::Characters::of(&text.text).count();
+                if own {
+                    let verbatim = citation::verbatim(&text.ext);
+                    self.annotations.extend(verbatim.iter().map(|one| one.get().as_bytes().to_vec()));
+                } else {
+                    losses.dropped_but_citations("content.", &text.ext);
+                    self.annotations.extend(cite::foreign(&citation::of(&text.ext), self.length, length, losses));
                 }
+                self.length += length;
                 self.text.push_str(&text.text);
             }
             Part::Refusal(text) => {
@@ -249,6 +259,9 @@ impl<'r> Answer<'r> {
         let silent = self.text.is_empty() && (!self.calls.is_empty() || !self.refusal.is_empty());
         message.field("content", &Some(&self.text).filter(|_| !silent));
         message.field("refusal", &Some(&self.refusal).filter(|refusal| !refusal.is_empty()));
+        if !self.annotations.is_empty() {
+            message.array(cite::MEMBER, &self.annotations, |one, out| out.extend_from_slice(one));
+        }
         if !self.reasoning.is_empty() {
             message.field("reasoning_content", &self.reasoning);
         }

@@ -8,9 +8,11 @@ use super::calls::{CallDelta, Calls};
 use super::finish::{self, Held};
 use super::response::speaks;
 use super::think::{Piece, Splitter};
-use super::{content, details, error, message, stream_extra, usage};
+use super::{cite, content, details, error, message, stream_extra, usage};
 use crate::wire::frame::Frame;
-use crate::wire::ir::{Delta, Error, ErrorKind, Event, Finish, FinishReason, Part, PartKind, Scope, Usage};
+use crate::wire::ir::{
+    Citation, Delta, Error, ErrorKind, Event, Finish, FinishReason, Part, PartKind, Scope, Usage, citation,
+};
 use crate::wire::json::{self, Ext, Kind, Object};
 use crate::wire::{StreamDecoder, usage_left};
 
@@ -56,6 +58,10 @@ struct Candidate {
     finish: Option<String>,
     /// Looks for thoughts between tags.
     splitter: Option<Splitter>,
+    /// The parts of its text, with their lengths in characters.
+    texts: Vec<(u32, u64)>,
+    /// What the text rests on and was not told yet.
+    cited: Vec<Citation>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,7 +170,8 @@ impl Decoder {
         let parts = &mut self.parts;
         let candidate = candidate(&mut self.candidates, number, self.think_tags)?;
         let mut unmodelled = stream_extra::of_choice(&choice);
-        if let Some(delta) = delta.or(message) {
+        if let Some(mut delta) = delta.or(message) {
+            candidate.cited(&mut delta);
             unmodelled.0.extend(stream_extra::of_delta(&delta).0);
             candidate.delta(delta, parts, out);
         }
@@ -211,6 +218,8 @@ fn candidate(candidates: &mut Vec<Candidate>, number: u64, think_tags: bool) -> 
             reasons_in_words: false,
             finish: None,
             splitter: think_tags.then(Splitter::default),
+            texts: Vec::new(),
+            cited: Vec::new(),
         });
         candidates.len() - 1
     });
@@ -347,7 +356,31 @@ impl Candidate {
             Some((open, index)) if open == kind => index,
             Some(_) | None => self.begin(kind, parts, out),
         };
+        if kind == Kinded::Text
+            && let Some((_, length)) = self.texts.last_mut()
+        {
+            *length += text.chars().count() as u64;
+        }
         out.push(Event::Delta { index, delta: Delta::Text(text.to_owned()) });
+    }
+
+    /// Takes the annotations of a delta. They come behind their words, and are told when the text ends.
+    fn cited(&mut self, delta: &mut Object<'_>) {
+        if let Some(cited) = delta.get(cite::MEMBER).and_then(|list| citation::read(list, cite::read)) {
+            delta.take(cite::MEMBER);
+            self.cited.extend(cited);
+        }
+    }
+
+    fn tell_cited(&mut self, out: &mut Vec<Event>) {
+        let lengths: Vec<u64> = self.texts.iter().map(|(_, length)| *length).collect();
+        let shares = citation::share(std::mem::take(&mut self.cited), &lengths);
+        for ((index, _), share) in self.texts.iter().zip(shares) {
+            let note = citation::note(&share).into_iter().collect();
+            if !share.is_empty() {
+                out.push(stream_extra::event(Scope::Part(*index), Ext(note)));
+            }
+        }
     }
 
     fn begin(&mut self, kind: Kinded, parts: &mut Parts, out: &mut Vec<Event>) -> u32 {
@@ -358,12 +391,18 @@ impl Candidate {
             Kinded::Reasoning => PartKind::Reasoning,
         };
         let index = parts.begin(self.number, part, out);
+        if kind == Kinded::Text {
+            self.texts.push((index, 0));
+        }
         self.open = Some((kind, index));
         index
     }
 
     fn close(&mut self, out: &mut Vec<Event>) {
-        if let Some((_, index)) = self.open.take() {
+        if let Some((kind, index)) = self.open.take() {
+            if kind == Kinded::Text {
+                self.tell_cited(out);
+            }
             out.push(Event::PartEnd { index });
         }
     }
@@ -371,6 +410,11 @@ impl Candidate {
     fn end(&mut self, parts: &mut Parts, out: &mut Vec<Event>) {
         self.all_said(parts, out);
         self.close(out);
+        if !self.texts.is_empty() {
+            self.tell_cited(out);
+        } else if !self.cited.is_empty() {
+            out.push(stream_extra::event(Scope::Candidate(self.number), stream_extra::of_no_text(&self.cited)));
+        }
         self.calls.end(self.number, parts, out);
         let held = Held { calls: self.calls.any(), refusal: self.refused };
         let finish = match self.finish.take() {

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::response::{NO_ID, losses_of_finish, lost_opaque, lost_signature};
-use super::{content, error, finish, message, stream_extra, tool_ids, tools, usage};
+use super::{cite, content, error, finish, message, stream_extra, tool_ids, tools, usage};
 use crate::wire::frame::sse;
-use crate::wire::ir::{Delta, Event, Finish, MediaKind, PartKind, Scope, Signature, Usage};
+use crate::wire::ir::{Delta, Event, Finish, MediaKind, PartKind, Scope, Signature, Usage, citation};
 use crate::wire::json::{self, Ext, ObjectWriter};
 use crate::wire::loss::Losses;
 use crate::wire::{ProtocolId, StreamEncoder, usage_left};
@@ -39,6 +39,8 @@ struct Candidate {
     begun: bool,
     calls: usize,
     refused: bool,
+    /// Characters of the content so far.
+    length: u64,
 }
 
 #[derive(Debug, Default)]
@@ -63,6 +65,9 @@ struct Part {
     index: u32,
     candidate: u32,
     place: Place,
+    /// Where its text begins and how long it is, in characters of the content.
+    before: u64,
+    length: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -196,7 +201,8 @@ impl Encoder {
                 Place::None
             }
         };
-        self.parts.push(Part { index, candidate: number, place });
+        let before = self.candidate(number).length;
+        self.parts.push(Part { index, candidate: number, place, before, length: 0 });
     }
 
     fn call_start(&mut self, index: u32, number: u32, id: Option<&str>, name: &str) -> Place {
@@ -314,6 +320,29 @@ impl Encoder {
         if !text.is_empty() {
             self.choice(part.candidate, None, |delta| delta.field(member, text), out);
         }
+        if let Place::Content = part.place {
+            let more = text.chars().count() as u64;
+            self.candidate(part.candidate).length += more;
+            self.parts
+                .iter_mut()
+                .rev()
+                .find(|part| part.index == index)
+                .into_iter()
+                .for_each(|part| part.length += more);
+        }
+    }
+
+    /// What a text rests on, said by an upstream of another protocol.
+    fn foreign_citations(&mut self, index: u32, ext: &Ext, out: &mut Vec<u8>) {
+        self.losses.dropped_but_citations("content.", ext);
+        let Some(part) = self.part(index).filter(|part| matches!(part.place, Place::Content)) else { return };
+        let cited = cite::foreign(&citation::of(ext), part.before, part.length, &mut self.losses);
+        if !cited.is_empty() {
+            let delta = |delta: &mut ObjectWriter<'_>| {
+                delta.array(cite::MEMBER, &cited, |one, out| out.extend_from_slice(one));
+            };
+            self.choice(part.candidate, None, delta, out);
+        }
     }
 
     /// Members that this protocol's own upstream gave.
@@ -324,7 +353,7 @@ impl Encoder {
             Scope::Part(index) => {
                 let part = self.parts.iter().find(|part| part.index == index);
                 let Some(number) = part.map(|part| part.candidate) else { return };
-                return self.choice(number, None, |delta| delta.ext(ext), out);
+                return self.choice(number, None, |delta| citation::write_back(ext, cite::MEMBER, delta), out);
             }
         };
         self.begin(number, out);
@@ -373,6 +402,7 @@ impl StreamEncoder for Encoder {
             Event::Usage(usage) => self.usage = Some(*usage),
             Event::Finish { candidate, finish } => self.finished(*candidate, finish, out),
             Event::Extra { origin: ProtocolId::OpenAiChat, scope, ext } => self.extra(*scope, ext, out),
+            Event::Extra { scope: Scope::Part(index), ext, .. } => self.foreign_citations(*index, ext, out),
             Event::Extra { scope, ext, .. } => self.losses.dropped_extra(*scope, ext),
             Event::Error(error) => {
                 self.failed = true;

@@ -2,9 +2,10 @@
 //!
 //! A member of a delta is told under `message.`, where it stands in a whole answer. What comes in pieces is told in pieces.
 
+use super::cite;
 use super::response::speaks;
 use crate::wire::ProtocolId;
-use crate::wire::ir::{Event, Scope};
+use crate::wire::ir::{Citation, Event, Scope};
 use crate::wire::json::{self, Ext, Member, Object};
 
 /// Members of a chunk that are read, or that say nothing (`obfuscation` is padding).
@@ -49,6 +50,15 @@ pub(super) fn of_choice(choice: &Object<'_>) -> Ext {
 pub(super) fn of_delta(delta: &Object<'_>) -> Ext {
     let pair = |member: &Member<'_>| (format!("{MESSAGE}{}", member.key), member.value.to_owned());
     Ext(unmodelled(delta, &DELTA).map(pair).collect())
+}
+
+/// Annotations of a message without a text.
+pub(super) fn of_no_text(cited: &[Citation]) -> Ext {
+    let mut list = Vec::new();
+    let verbatim = cited.iter().filter_map(|citation| citation.verbatim.as_ref());
+    json::array(&mut list, verbatim, |one, out| out.extend_from_slice(one.get().as_bytes()));
+    let list = String::from_utf8(list).ok().and_then(json::raw);
+    Ext(list.map(|list| (format!("{MESSAGE}{}", cite::MEMBER), list)).into_iter().collect())
 }
 
 fn unmodelled<'o, 'a>(object: &'o Object<'a>, modelled: &'o [&str]) -> impl Iterator<Item = &'o Member<'a>> {

@@ -50,11 +50,15 @@ fn losses(protocol: ProtocolId, events: &[Event]) -> String {
     encoder.losses().to_string()
 }
 
+fn annotation() -> Value {
+    let page = json!({ "start_index": 0, "end_index": 2, "url": "https://example.com", "title": "t" });
+    json!({ "type": "url_citation", "url_citation": page })
+}
+
 /// One stream with everything that vendors add.
 fn rich() -> Vec<Value> {
     let citations = json!(["https://example.com"]);
-    let mut cited =
-        chunk(&json!({ "role": "assistant", "content": "hi", "annotations": [{ "type": "url_citation" }] }));
+    let mut cited = chunk(&json!({ "role": "assistant", "content": "hi", "annotations": [annotation()] }));
     cited["citations"] = citations.clone();
     cited["obfuscation"] = json!("xxxx");
     let mut again = chunk(&json!({ "content": " there", "annotations": [], "refusal": null }));
@@ -74,13 +78,17 @@ fn rich() -> Vec<Value> {
 fn what_nobody_modelled_is_told_once_and_in_its_place() {
     let events = read(&rich());
     assert!(matches!(events.first(), Some(Event::Start { .. })), "{events:?}");
+    let cited = json!({
+        "verbatim": annotation(), "start": 0, "end": 2, "url": "https://example.com", "title": "t", "quote": null,
+        "file": null, "place": null, "unsaid": []
+    });
     assert_eq!(
         extras(&events),
         [
             (Scope::Part(0), json!({ "reasoning_details": [{ "type": "reasoning.text", "text": "hm" }] })),
-            (Scope::Candidate(0), json!({ "message.annotations": [{ "type": "url_citation" }] })),
             (Scope::Response, json!({ "citations": ["https://example.com"] })),
             (Scope::Candidate(0), json!({ "logprobs": { "content": [{ "token": " there", "logprob": -0.5 }] } })),
+            (Scope::Part(1), json!({ "#citations": [cited] })),
             (Scope::Part(2), json!({ "reasoning_details": [{ "type": "reasoning.encrypted", "data": "AAAA" }] })),
             (Scope::Candidate(0), json!({ "message.audio": { "id": "a", "data": "UklGRg==" } })),
         ]
@@ -100,16 +108,11 @@ fn other_protocols_report_it_as_lost() {
     let events = read(&rich());
     for protocol in [ProtocolId::AnthropicMessages, ProtocolId::Gemini] {
         let losses = losses(protocol, &events);
-        for field in [
-            "content.reasoning_details",
-            "choices.message.annotations",
-            "citations",
-            "choices.logprobs",
-            "choices.message.audio",
-        ] {
+        for field in ["content.reasoning_details", "citations", "choices.logprobs", "choices.message.audio"] {
             assert!(losses.split(", ").any(|loss| loss == format!("{field}=dropped")), "{protocol}: {field}: {losses}");
         }
     }
+    assert!(losses(ProtocolId::AnthropicMessages, &events).contains("content.citations.start_index=degraded"));
     assert_eq!(losses(ProtocolId::OpenAiChat, &events), "");
 }
 

@@ -2,8 +2,8 @@
 
 use serde_json::value::RawValue;
 
-use super::{SELF, note};
-use crate::wire::ir::{Media, MediaKind, MediaSource, Opaque, Part, Text};
+use super::{SELF, cite, note};
+use crate::wire::ir::{Media, MediaKind, MediaSource, Opaque, Part, Text, citation};
 use crate::wire::json::{self, Object, ObjectWriter};
 
 /// Reads one part; what cannot be read as the type it names stays verbatim. `usual` is the type of texts here.
@@ -81,6 +81,10 @@ pub(super) fn write_own(part: &Part, usual: &str, out: &mut Vec<u8>) {
             writer.field("type", kind.as_deref().unwrap_or(usual));
             writer.field("text", &text.text);
             write_ext(&text.ext, writer);
+            let cited = citation::verbatim(&text.ext);
+            if !cited.is_empty() {
+                writer.array(cite::MEMBER, cited, |one, out| out.extend_from_slice(one.get().as_bytes()));
+            }
         }),
         Part::Refusal(text) => json::object(out, |writer| {
             writer.field("type", "refusal");

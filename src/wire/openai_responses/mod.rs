@@ -6,6 +6,7 @@
 //! of the hub, because other protocols know turns; notes about the items (`#message`, `#id`, see [`note`]) take them apart
 //! again for an upstream of this protocol.
 
+mod cite;
 mod content;
 mod echo;
 mod encode;

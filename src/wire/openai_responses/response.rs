@@ -3,9 +3,9 @@
 use serde_json::value::RawValue;
 
 use super::encode::{output_items, write_summary};
-use super::{SELF, echo, item, note, stream, usage};
+use super::{SELF, cite, echo, item, note, stream, usage};
 use crate::wire::ir::count::count;
-use crate::wire::ir::{Candidate, Error, ErrorKind, Finish, FinishReason, Part, Response, Scope, Usage};
+use crate::wire::ir::{Candidate, Error, ErrorKind, Finish, FinishReason, Part, Response, Scope, Usage, citation};
 use crate::wire::json::{self, Ext, JsonError, Object, ObjectWriter};
 use crate::wire::loss::Losses;
 use crate::wire::{Answering, usage_left};
@@ -23,7 +23,7 @@ pub(super) fn decode(body: &[u8]) -> Result<Response, Error> {
     }
     let output = answer.array("output").map_err(broken)?;
     let output = output.ok_or_else(|| broken(JsonError::Missing { key: "output".to_owned() }))?;
-    let parts: Vec<Part> = output.into_iter().flat_map(item::decode_output).collect();
+    let parts: Vec<Part> = output.into_iter().flat_map(answered).collect();
     let finish = finish(&answer, Said::of(&parts));
     let head = head(&mut answer);
     let mut ext = note::rest(answer);
@@ -37,6 +37,17 @@ pub(super) fn decode(body: &[u8]) -> Result<Response, Error> {
         usage: head.usage,
         ext,
     })
+}
+
+/// The parts of an item of an answer, with their citations.
+pub(super) fn answered(item: &RawValue) -> Vec<Part> {
+    let mut parts = item::decode_output(item);
+    for part in &mut parts {
+        if let Part::Text(text) = part {
+            cite::mark(&mut text.ext);
+        }
+    }
+    parts
 }
 
 /// What an answer says of itself.
@@ -270,10 +281,11 @@ fn foreign_items(parts: &[Part], frame: &Frame<'_>, items: &mut Vec<Vec<u8>>, lo
     for (position, part) in parts.iter().enumerate() {
         match part {
             Part::Text(text) | Part::Refusal(text) => {
-                losses.dropped_ext("content.", &text.ext);
+                losses.dropped_but_citations("content.", &text.ext);
+                let cited = cite::foreign(&text.text, &citation::of(&text.ext), losses);
                 let mut out = Vec::new();
                 let refusal = matches!(part, Part::Refusal(_));
-                json::object(&mut out, |writer| write_said(&text.text, refusal, None, writer));
+                json::object(&mut out, |writer| write_said(&text.text, refusal, None, &cited, writer));
                 said.push(out);
                 continue;
             }
@@ -348,8 +360,14 @@ pub(super) fn write_message(id: &str, status: &str, said: Vec<Vec<u8>>, writer: 
     writer.array("content", said, |part, out| out.extend_from_slice(&part));
 }
 
-/// A text or a refusal of an answer; `ext` of an upstream of this protocol.
-pub(super) fn write_said(text: &str, refusal: bool, ext: Option<&Ext>, writer: &mut ObjectWriter<'_>) {
+/// A text or a refusal of an answer; `ext` of an upstream of this protocol, `cited` its annotations.
+pub(super) fn write_said(
+    text: &str,
+    refusal: bool,
+    ext: Option<&Ext>,
+    cited: &[Vec<u8>],
+    writer: &mut ObjectWriter<'_>,
+) {
     if refusal {
         writer.field("type", "refusal");
         writer.field("refusal", text);
@@ -357,11 +375,10 @@ pub(super) fn write_said(text: &str, refusal: bool, ext: Option<&Ext>, writer: &
     }
     writer.field("type", "output_text");
     writer.field("text", text);
-    for key in ["annotations", "logprobs"] {
-        match ext.and_then(|ext| ext.get(key)) {
-            Some(value) => writer.raw(key, value),
-            None => writer.key(key).extend_from_slice(b"[]"),
-        }
+    writer.array(cite::MEMBER, cited, |one, out| out.extend_from_slice(one));
+    match ext.and_then(|ext| ext.get("logprobs")) {
+        Some(value) => writer.raw("logprobs", value),
+        None => writer.key("logprobs").extend_from_slice(b"[]"),
     }
 }
 

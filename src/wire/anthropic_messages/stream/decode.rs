@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::super::usage::{Counts, raw_object};
-use super::super::{SELF, block, error, legal, response};
+use super::super::{SELF, block, cite, error, legal, response};
 use crate::wire::StreamDecoder;
 use crate::wire::frame::Frame;
 use crate::wire::ir::message::Opaque;
-use crate::wire::ir::{Delta, Error, ErrorKind, Event, Finish, FinishReason, PartKind, Scope};
+use crate::wire::ir::{Citation, Delta, Error, ErrorKind, Event, Finish, FinishReason, PartKind, Scope, citation};
 use crate::wire::json::{self, Ext, JsonError, Object, str_of};
 
 /// Reads one stream.
@@ -37,7 +37,7 @@ struct OpenBlock {
 enum Content {
     Part {
         index: u32,
-        citations: Vec<Box<RawValue>>,
+        citations: Vec<Citation>,
     },
     Call {
         index: u32,
@@ -232,9 +232,7 @@ impl Decoder {
         for OpenBlock { content, .. } in closed {
             let index = match content {
                 Content::Part { index, citations } => {
-                    if !citations.is_empty() {
-                        extra(Scope::Part(index), citations_member(&citations), out);
-                    }
+                    extra(Scope::Part(index), Ext(citation::note(&citations).into_iter().collect()), out);
                     index
                 }
                 Content::Call { index, argued, input } => {
@@ -278,7 +276,7 @@ impl Decoder {
 
 fn part_delta(
     index: u32,
-    citations: &mut Vec<Box<RawValue>>,
+    citations: &mut Vec<Citation>,
     type_name: &str,
     delta: &mut Object<'_>,
     out: &mut Vec<Event>,
@@ -288,7 +286,7 @@ fn part_delta(
         "thinking_delta" => "thinking",
         "signature_delta" => "signature",
         "citations_delta" => {
-            citations.extend(delta.take("citation").map(ToOwned::to_owned));
+            citations.extend(delta.take("citation").map(|raw| citation::one(raw, cite::read)));
             return Ok(());
         }
         _ => return Ok(()),
@@ -307,13 +305,6 @@ fn extra(scope: Scope, ext: Ext, out: &mut Vec<Event>) {
     if !ext.0.is_empty() {
         out.push(Event::Extra { origin: SELF, scope, ext });
     }
-}
-
-fn citations_member(citations: &[Box<RawValue>]) -> Ext {
-    let mut list = Vec::new();
-    json::array(&mut list, citations, |citation, out| out.extend_from_slice(citation.get().as_bytes()));
-    let list = String::from_utf8(list).ok().and_then(json::raw);
-    Ext(list.map(|list| ("citations".to_owned(), list)).into_iter().collect())
 }
 
 /// Sets members, replacing those that are there.

@@ -2,10 +2,10 @@
 //! so that it carries what the upstream said before it.
 
 use super::super::response::{NO_COUNTERPART, Said, UNSAID, visible_id, write_stop};
-use super::super::{SELF, error, legal, usage};
+use super::super::{SELF, cite, error, legal, usage};
 use crate::wire::blocks::{Answer, Block, BlockEncoder};
 use crate::wire::frame::sse;
-use crate::wire::ir::{self, FinishReason, PartKind};
+use crate::wire::ir::{self, FinishReason, PartKind, citation};
 use crate::wire::json::{self, ObjectWriter};
 use crate::wire::{ProtocolId, usage_left};
 
@@ -134,10 +134,11 @@ impl BlockEncoder for Encoder {
         if let Some(signature) = &block.signature {
             write_delta(block.number, "signature_delta", out, |delta| delta.field("signature", signature));
         }
-        if let Some(citations) = block.ext.get("citations") {
-            for citation in json::elements(citations, "citations").unwrap_or_default() {
-                write_delta(block.number, "citations_delta", out, |delta| delta.raw("citation", citation));
-            }
+        let own = citation::verbatim(&block.ext).into_iter().map(|one| one.get().as_bytes().to_vec());
+        for cited in own.chain(cite::foreign(&block.cited, &mut self.answer.losses)) {
+            write_delta(block.number, "citations_delta", out, |delta| {
+                delta.key("citation").extend_from_slice(&cited);
+            });
         }
         write_event("content_block_stop", out, |event| event.field("index", &block.number));
     }
@@ -185,7 +186,7 @@ fn write_start(block: &Block, message_id: &str, content: &mut ObjectWriter<'_>) 
     match &block.kind {
         PartKind::Text | PartKind::Refusal | PartKind::Media(_) | PartKind::Opaque(_) => {
             content.field("type", "text");
-            if block.ext.get("citations").is_some() {
+            if block.ext.get(cite::MEMBER).is_some() {
                 content.array("citations", [(); 0], |(), _| {});
             }
             content.field("text", "");

@@ -6,6 +6,7 @@
 
 use serde_json::value::RawValue;
 
+use super::super::grounding::{self, Source};
 use super::super::response::block_reason;
 use super::super::{error, finish, names, part, usage};
 use super::partial::PartialArguments;
@@ -14,6 +15,7 @@ use crate::wire::frame::Frame;
 use crate::wire::ir::message::Opaque;
 use crate::wire::ir::{
     Delta, Error, ErrorKind, Event, Finish, Part, PartKind, Reasoning, Scope, Signature, Text, ToolCall, Usage,
+    citation,
 };
 use crate::wire::json::{self, Ext, Kind, Object};
 
@@ -37,6 +39,13 @@ struct Candidate {
     partial: Option<PartialCall>,
     called: bool,
     finish: Option<Finish>,
+    /// The last text, with the number of its part, and the bytes of the texts before it.
+    text: Option<(u32, String)>,
+    before: usize,
+    /// What the answer rests on, as far as it was not told with a text.
+    sources: Vec<Source>,
+    /// The members that named it: some upstreams repeat them.
+    named: Option<Ext>,
 }
 
 /// A call whose arguments are still coming.
@@ -76,6 +85,7 @@ impl crate::wire::StreamDecoder for Decoder {
         }
         for candidate in &mut self.candidates {
             candidate.close(out);
+            candidate.cite(out);
             if let Some(mut finish) = candidate.finish.take() {
                 if let Some(word) = finish.raw.as_deref().filter(|_| candidate.called) {
                     finish = finish::decode(word, true);
@@ -163,12 +173,9 @@ impl Decoder {
         let number = u32::try_from(number).unwrap_or(u32::MAX);
         let content = members.object("content").map_err(broken)?;
         let word = members.take("finishReason").and_then(finish::word);
-        let ext = members.rest();
-        if !ext.is_empty() {
-            out.push(extra(Scope::Candidate(number), ext));
-        }
         let mut next = self.next_part;
         let candidate = self.candidate(number);
+        candidate.members(members.rest(), out);
         if let Some(mut content) = content {
             for raw in content.array("parts").map_err(broken)?.unwrap_or_default() {
                 candidate.part(raw, &mut next, out)?;
@@ -183,6 +190,32 @@ impl Decoder {
 }
 
 impl Candidate {
+    /// Tells the members of a candidate; what names sources waits for the end of the text.
+    fn members(&mut self, mut ext: Ext, out: &mut Vec<Event>) {
+        let sources = grounding::take(&mut ext);
+        if !sources.is_empty() && self.named.as_ref() != Some(&ext) {
+            self.sources = sources;
+            self.named = Some(ext.clone());
+        }
+        if !ext.is_empty() {
+            out.push(extra(Scope::Candidate(self.number), ext));
+        }
+    }
+
+    /// Tells what the last text rests on.
+    fn cite(&mut self, out: &mut Vec<Event>) {
+        if self.sources.is_empty() {
+            return;
+        }
+        match &self.text {
+            Some((index, text)) => {
+                let cited = grounding::of_text(&mut self.sources, text, self.before, true);
+                out.push(extra(Scope::Part(*index), Ext(citation::note(&cited).into_iter().collect())));
+            }
+            None => out.push(extra(Scope::Candidate(self.number), grounding::of_no_text())),
+        }
+    }
+
     fn part(&mut self, raw: &RawValue, next: &mut u32, out: &mut Vec<Event>) -> Result<(), Error> {
         if self.partial_call(raw, next, out)? {
             return Ok(());
@@ -207,6 +240,7 @@ impl Candidate {
         }
         let index = self.open(false, next, out);
         if !text.text.is_empty() {
+            self.heard(index, &text.text);
             out.push(Event::Delta { index, delta: Delta::Text(text.text) });
         }
         let signed = text.ext.get("thoughtSignature").is_some();
@@ -215,6 +249,17 @@ impl Candidate {
         }
         if signed {
             self.close(out);
+        }
+    }
+
+    /// Remembers the text, whose sources are named behind it.
+    fn heard(&mut self, index: u32, piece: &str) {
+        match &mut self.text {
+            Some((known, text)) if *known == index => text.push_str(piece),
+            last => {
+                self.before += last.as_ref().map_or(0, |(_, text)| text.len());
+                *last = Some((index, piece.to_owned()));
+            }
         }
     }
 
@@ -283,6 +328,9 @@ impl Candidate {
     fn close(&mut self, out: &mut Vec<Event>) {
         self.close_partial(out);
         if let Some(open) = self.open.take() {
+            if !open.thought {
+                self.cite(out);
+            }
             out.push(Event::PartEnd { index: open.index });
         }
     }

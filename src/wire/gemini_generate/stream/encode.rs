@@ -6,11 +6,12 @@
 
 use std::collections::BTreeMap;
 
+use super::super::grounding::{self, Grounds};
 use super::super::response::{block_reason, encode_part};
 use super::super::{error, finish, note, usage};
 use crate::wire::ir::message::Opaque;
 use crate::wire::ir::{
-    Delta, Error, Event, Finish, Part, PartKind, Reasoning, Scope, Signature, Text, ToolCall, Usage,
+    Delta, Error, Event, Finish, Part, PartKind, Reasoning, Scope, Signature, Text, ToolCall, Usage, citation,
 };
 use crate::wire::json::{self, Ext};
 use crate::wire::loss::Losses;
@@ -43,12 +44,20 @@ struct Piece {
 }
 
 enum Kind {
-    Text,
+    /// What was said of it, for what it rests on is told in its words.
+    Text(Said),
     Reasoning,
     /// Grows until it is complete.
     Call(ToolCall),
     /// Was written whole.
     Whole,
+}
+
+#[derive(Default)]
+struct Said {
+    /// Bytes of the candidate's texts before it.
+    before: usize,
+    text: String,
 }
 
 #[derive(Default)]
@@ -58,6 +67,10 @@ struct Candidate {
     finish: Option<Finish>,
     /// Content was written for it.
     spoke: bool,
+    /// Bytes of its texts.
+    length: usize,
+    /// What an upstream of another protocol said that they rest on.
+    grounds: Grounds,
 }
 
 impl Encoder {
@@ -77,10 +90,10 @@ impl Encoder {
 
     fn part_start(&mut self, index: u32, candidate: u32, kind: &PartKind, out: &mut Vec<u8>) {
         let kind = match kind {
-            PartKind::Text => Kind::Text,
+            PartKind::Text => self.text(candidate),
             PartKind::Refusal => {
                 self.losses.emulated("refusal", "a refusal is given as text");
-                Kind::Text
+                self.text(candidate)
             }
             PartKind::Reasoning => Kind::Reasoning,
             PartKind::RedactedReasoning(_) => {
@@ -106,13 +119,20 @@ impl Encoder {
         self.parts.insert(index, Piece { candidate, kind });
     }
 
+    fn text(&mut self, candidate: u32) -> Kind {
+        let before = self.candidates.entry(candidate).or_default().length;
+        Kind::Text(Said { before, text: String::new() })
+    }
+
     fn delta(&mut self, index: u32, delta: &Delta, out: &mut Vec<u8>) {
         let Some(piece) = self.parts.get_mut(&index) else { return };
         let candidate = piece.candidate;
         match (&mut piece.kind, delta) {
             (Kind::Call(call), Delta::Arguments(more)) => call.arguments.push_str(more),
             (Kind::Call(call), Delta::Signature(signature)) => call.signature = Some(signature.clone()),
-            (Kind::Text, Delta::Text(text)) if !text.is_empty() => {
+            (Kind::Text(said), Delta::Text(text)) if !text.is_empty() => {
+                said.text.push_str(text);
+                self.candidates.entry(candidate).or_default().length += text.len();
                 self.whole(candidate, &Part::Text(Text::new(text)), out);
             }
             (Kind::Reasoning, Delta::Text(text)) if !text.is_empty() => {
@@ -131,14 +151,19 @@ impl Encoder {
     fn part_end(&mut self, index: u32, out: &mut Vec<u8>) {
         let Some(piece) = self.parts.get_mut(&index) else { return };
         let candidate = piece.candidate;
-        if let Kind::Call(call) = std::mem::replace(&mut piece.kind, Kind::Whole) {
-            self.whole(candidate, &Part::ToolCall(call), out);
+        if let Kind::Call(call) = &mut piece.kind {
+            let call = Part::ToolCall(call.clone());
+            piece.kind = Kind::Whole;
+            self.whole(candidate, &call, out);
         }
     }
 
     fn extra(&mut self, origin: ProtocolId, scope: Scope, ext: &Ext, out: &mut Vec<u8>) {
         if origin != ProtocolId::Gemini {
-            return self.losses.dropped_extra(scope, ext);
+            return match scope {
+                Scope::Part(index) => self.foreign_citations(index, ext),
+                Scope::Response | Scope::Candidate(_) => self.losses.dropped_extra(scope, ext),
+            };
         }
         match scope {
             Scope::Response => self.ext.replace(ext),
@@ -147,13 +172,22 @@ impl Encoder {
         }
     }
 
+    /// What a text rests on, which its candidate's last chunk tells.
+    fn foreign_citations(&mut self, index: u32, ext: &Ext) {
+        self.losses.dropped_but_citations("content.", ext);
+        let Some(Piece { candidate, kind: Kind::Text(said) }) = self.parts.get(&index) else { return };
+        let grounds = &mut self.candidates.entry(*candidate).or_default().grounds;
+        grounds.add(&citation::of(ext), &said.text, 0, said.before, &mut self.losses);
+    }
+
     /// Members of a part: a call's wait for it, a text's (its signature) follow it with an empty text.
     fn part_extra(&mut self, index: u32, ext: &Ext, out: &mut Vec<u8>) {
         let Some(piece) = self.parts.get_mut(&index) else { return };
         let candidate = piece.candidate;
         let part = match &mut piece.kind {
             Kind::Call(call) => return call.ext.replace(ext),
-            Kind::Text => Part::Text(Text { text: String::new(), ext: ext.clone() }),
+            Kind::Text(_) if ext.keys().next().is_none() => return,
+            Kind::Text(_) => Part::Text(Text { text: String::new(), ext: ext.clone() }),
             Kind::Reasoning => Part::Reasoning(Reasoning { ext: ext.clone(), ..Reasoning::default() }),
             Kind::Whole => return,
         };
@@ -174,7 +208,7 @@ impl Encoder {
                 w.field("role", "model");
             });
             w.field("index", &number);
-            note::write_top(w, &ext, &[]);
+            grounding::write_kept(&ext, &[], w);
         });
         self.chunk(&[written], out);
     }
@@ -207,7 +241,8 @@ impl Encoder {
                 w.object("content", |w| w.field("role", "model"));
                 w.optional("finishReason", &candidate.finish.as_ref().map(finish::encode));
                 w.field("index", number);
-                note::write_top(w, &candidate.ext, &[]);
+                grounding::write_kept(&candidate.ext, &[], w);
+                candidate.grounds.write(w);
             });
             written.push(out);
         }

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::super::response::{Said, finish, head};
-use super::super::{SELF, item, note};
+use super::super::response::{Said, answered, finish, head};
+use super::super::{SELF, cite, note};
 use super::decode_error;
 use crate::wire::StreamDecoder;
 use crate::wire::frame::Frame;
@@ -213,7 +213,9 @@ impl Decoder {
             for modelled in ["type", "text", "refusal"] {
                 part.take(modelled);
             }
-            extra(open.index, part.rest(), out);
+            let mut ext = part.rest();
+            cite::mark(&mut ext);
+            extra(open.index, ext, out);
         }
         end(open, out);
         Ok(())
@@ -244,7 +246,7 @@ impl Decoder {
         self.done.push(wire);
         let position = self.open.iter().position(|item| item.wire == wire);
         let known = position.map(|position| self.open.remove(position));
-        let mut parts = item::decode_output(raw);
+        let mut parts = answered(raw);
         let Some(mut known) = known else { return self.tell(parts, out) };
         let missing = parts.split_off(known.parts.len().min(parts.len()));
         for (open, part) in known.parts.iter_mut().zip(parts) {
@@ -294,7 +296,7 @@ impl Decoder {
         let failed = name == "response.failed";
         if !failed && self.done.is_empty() && self.open.is_empty() {
             for item in output {
-                self.tell(item::decode_output(item), out);
+                self.tell(answered(item), out);
             }
         }
         for mut item in std::mem::take(&mut self.open) {

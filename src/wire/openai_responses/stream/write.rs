@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 
 use super::super::response::{Body, call_id, item_id, write_call, write_freeform_call, write_message, write_said};
-use super::super::{content, item, note};
+use super::super::{cite, content, item, note};
 use super::encode::{Encoder, Message};
 use super::write_error;
 use crate::wire::blocks::Block;
 use crate::wire::frame::sse;
-use crate::wire::ir::{Error, PartKind};
+use crate::wire::ir::{Error, PartKind, citation};
 use crate::wire::json::{self, ObjectWriter};
 
 impl Encoder {
@@ -78,7 +78,7 @@ impl Encoder {
                     event.field("item_id", &id);
                     event.field("output_index", &output_index);
                     event.field("content_index", &content_index);
-                    event.object("part", |part| write_said("", refusal, None, part));
+                    event.object("part", |part| write_said("", refusal, None, &[], part));
                 });
             }
             PartKind::Reasoning => {
@@ -272,6 +272,16 @@ impl Encoder {
             event.field("output_index", &output_index);
             event.field("content_index", &content_index);
         };
+        let mut cited: Vec<Vec<u8>> =
+            citation::verbatim(&part.ext).iter().map(|one| one.get().as_bytes().to_vec()).collect();
+        cited.extend(cite::foreign(text, &part.cited, &mut self.answer.losses));
+        for (number, annotation) in cited.iter().enumerate() {
+            self.write("response.output_text.annotation.added", out, |event| {
+                place(event);
+                event.field("annotation_index", &number);
+                event.key("annotation").extend_from_slice(annotation);
+            });
+        }
         let (name, member) =
             if refusal { ("response.refusal.done", "refusal") } else { ("response.output_text.done", "text") };
         self.write(name, out, |event| {
@@ -282,7 +292,7 @@ impl Encoder {
             }
         });
         let mut said = Vec::new();
-        json::object(&mut said, |said| write_said(text, refusal, Some(&part.ext), said));
+        json::object(&mut said, |said| write_said(text, refusal, Some(&part.ext), &cited, said));
         self.write("response.content_part.done", out, |event| {
             place(event);
             event.key("part").extend_from_slice(&said);
