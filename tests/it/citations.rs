@@ -1,7 +1,7 @@
 //! What an answer rests on reaches callers of every protocol, from every protocol, whole and streamed; what of it has no
 //! place there is reported.
 
-use routeplane::wire::ir::citation::{self, Citation, Unit};
+use routeplane::wire::ir::citation::{self, Citation, Place};
 use routeplane::wire::ir::{Part, Response, fold};
 use routeplane::wire::loss::Losses;
 use routeplane::wire::quirk::Quirks;
@@ -16,7 +16,7 @@ struct Gist {
     url: Option<String>,
     title: Option<String>,
     quote: Option<String>,
-    place: Option<(Unit, Option<u64>, Option<u64>, Option<u64>)>,
+    place: Option<Place>,
 }
 
 fn gists(answer: &Response) -> Vec<Gist> {
@@ -32,9 +32,14 @@ fn gist(citation: Citation, text: &str) -> Gist {
     let length = text.chars().count() as u64;
     let (start, end) = citation.range(length);
     let words = text.chars().skip(start as usize).take((end - start) as usize).collect();
-    let place = citation.place.map(|place| (place.unit, place.index, place.start, place.end));
     let said = |text: Option<String>| text.filter(|text| !text.is_empty());
-    Gist { words, url: said(citation.url), title: said(citation.title), quote: said(citation.quote), place }
+    Gist {
+        words,
+        url: said(citation.url),
+        title: said(citation.title),
+        quote: said(citation.quote),
+        place: citation.place,
+    }
 }
 
 /// What is left of a citation in answers of `target`.
