@@ -23,8 +23,9 @@ use crate::table::explain::Carry;
 
 /// Between two reads that must agree: a file that is being written differs.
 const SETTLE: Duration = Duration::from_millis(50);
-/// Longest time that compiling may take.
-const BUDGET: Duration = Duration::from_secs(2);
+/// Longest time that compiling may take by the clock. The largest files take a second and a half of work, which a machine that
+/// is busy with other things draws out: that is no reason to refuse a file, or to start.
+const BUDGET: Duration = Duration::from_secs(15);
 /// Files may name files; this often the set of files may grow before it is taken as it is.
 const MOST_ROUNDS: u32 = 8;
 
@@ -156,13 +157,19 @@ async fn read(config: Option<&Path>, others: &BTreeSet<PathBuf>) -> Snapshot {
 /// Compiles, within bounds, one at a time.
 pub struct Compiler {
     compile: Arc<Compile>,
+    budget: Duration,
     /// A compilation that went over its time cannot be stopped; no other begins before it ends.
     one: Arc<Semaphore>,
 }
 
 impl Compiler {
     pub fn new(compile: Arc<Compile>) -> Compiler {
-        Compiler { compile, one: Arc::new(Semaphore::new(1)) }
+        Compiler::within(BUDGET, compile)
+    }
+
+    /// As [`Compiler::new`], with another longest time.
+    pub fn within(budget: Duration, compile: Arc<Compile>) -> Compiler {
+        Compiler { compile, budget, one: Arc::new(Semaphore::new(1)) }
     }
 
     /// Makes a candidate of `snapshot`, which is taken anew as long as it turns out that more files belong to it.
@@ -196,10 +203,15 @@ impl Compiler {
             let _permit = permit;
             evaluate(&*compile, &inputs, &snapshot)
         });
-        match tokio::time::timeout(BUDGET, work).await {
+        match tokio::time::timeout(self.budget, work).await {
             Ok(Ok(evaluation)) => evaluation,
             Ok(Err(_)) => Err(refused("the compiler failed on this file; this is a fault of routeplane")),
-            Err(_) => Err(refused("compiling the file took longer than 2 s")),
+            Err(_) => {
+                let budget = self.budget.as_secs();
+                Err(refused(&format!(
+                    "compiling the file took longer than {budget} s; make it shorter, or look at what keeps the machine busy"
+                )))
+            }
         }
     }
 }

@@ -115,7 +115,7 @@ impl World {
             count.fetch_add(1, Ordering::SeqCst);
             compile(inputs, snapshot)
         });
-        let compiler = Compiler::new(counting);
+        let compiler = Compiler::within(Duration::from_secs(2), counting);
         let mut snapshot = candidate::settle(inputs.config.as_deref(), &Default::default()).await;
         let first =
             compiler.candidate(&inputs, &mut snapshot).await.unwrap_or_else(|_| panic!("the first file is good"));

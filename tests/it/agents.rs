@@ -45,9 +45,14 @@ fn folders() -> [tempfile::TempDir; 2] {
     [work, home]
 }
 
+/// What the agents ask for: which model answers is the file's to say.
+const MODEL: &str = "auto";
+
 async fn gateway(upstream: Caller, mock: &MockUpstream) -> Gateway {
-    let file = providers(&[("up", upstream.protocol(), mock)]).replace(", key:", ", models: [m1], key:");
-    Gateway::start(&format!("{file}retries: {{ attempts: 1 }}\n")).await
+    let file = providers(&[("up", upstream.protocol(), mock)]);
+    // Claude Code forgets thoughts of answers that another model than the one it asked for says it gave.
+    let settings = "retries: { attempts: 1 }\nanswer_model: asked\npresets: { default: up/m1 }\n";
+    Gateway::start(&format!("{file}{settings}rules: when model == \"{MODEL}\" -> @default\n")).await
 }
 
 #[tokio::test]
@@ -61,9 +66,7 @@ async fn claude_code_completes_a_session_in_front_of_every_upstream() {
         command.env("ANTHROPIC_BASE_URL", format!("http://{}", gateway.address)).env("ANTHROPIC_AUTH_TOKEN", "any");
         // Neither updates nor reports: nothing but the gateway is to be asked.
         command.env("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1");
-        // By the name that the upstream answers with: it forgets thoughts of answers that another model than the one it asked
-        // for says it gave.
-        command.args(["--print", "--output-format", "json", "--model", "m1", "--allowedTools", "Bash"]);
+        command.args(["--print", "--output-format", "json", "--model", MODEL, "--allowedTools", "Bash"]);
         command.args(["--", PROMPT]);
         let printed = run(command, &place, &gateway).await;
         let said = printed.last().unwrap();
@@ -83,7 +86,7 @@ async fn codex_completes_a_session_in_front_of_every_upstream() {
         let gateway = gateway(upstream, &mock).await;
         let [work, home] = folders();
         let settings = format!(
-            "model = \"up/m1\"\nmodel_provider = \"routeplane\"\ncheck_for_update_on_startup = false\n\
+            "model = \"{MODEL}\"\nmodel_provider = \"routeplane\"\ncheck_for_update_on_startup = false\n\
              analytics.enabled = false\n[model_providers.routeplane]\nname = \"Routeplane\"\n\
              base_url = \"http://{}/v1\"\nwire_api = \"responses\"\n",
             gateway.address
