@@ -13,6 +13,7 @@ mod report;
 mod scenario;
 mod servers;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use load::Block;
@@ -24,13 +25,14 @@ use servers::{Mock, Nginx, Routeplane, Side};
 const CONNECTIONS: usize = 16;
 
 const USAGE: &str = "\
-usage: cargo bench --bench gateway -- [--quick] [--only TEXT] [--memory] [--telemetry] [--reloads N]
+usage: cargo bench --bench gateway -- [--quick] [--only TEXT] [--memory] [--telemetry] [--reloads N] [--binary PATH]
 
-  --quick      short blocks: shows that everything runs; its numbers are rough
-  --only TEXT  only scenarios whose name contains TEXT, and no memory
-  --memory     only memory
-  --telemetry  only what telemetry takes, all of it on against none; without nginx
-  --reloads N  also the memory after N reloads";
+  --quick        short blocks: shows that everything runs; its numbers are rough
+  --only TEXT    only scenarios whose name contains TEXT, and no memory
+  --memory       only memory
+  --telemetry    only what telemetry takes, all of it on against none; without nginx
+  --reloads N    also the memory after N reloads
+  --binary PATH  this one in place of the one that was built for the bench";
 
 /// What the command line asks for.
 #[derive(Debug, Default)]
@@ -40,6 +42,7 @@ struct Options {
     memory_only: bool,
     telemetry: bool,
     reloads: Option<usize>,
+    binary: Option<PathBuf>,
 }
 
 impl Options {
@@ -57,6 +60,7 @@ impl Options {
                 "--telemetry" => options.telemetry = true,
                 "--only" => options.only = Some(words.next().expect(USAGE)),
                 "--reloads" => options.reloads = Some(words.next().and_then(|count| count.parse().ok()).expect(USAGE)),
+                "--binary" => options.binary = Some(words.next().expect(USAGE).into()),
                 _ => {
                     eprintln!("{USAGE}");
                     std::process::exit(2);
@@ -83,6 +87,9 @@ fn main() {
 async fn run(options: &Options) {
     process::raise_file_limit();
     let mock = Mock::start();
+    if let Some(binary) = &options.binary {
+        servers::measure_this(binary.clone());
+    }
     if options.telemetry {
         return telemetry(&mock, options).await;
     }

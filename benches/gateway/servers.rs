@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -125,6 +126,19 @@ pub(crate) struct Routeplane {
     folder: tempfile::TempDir,
 }
 
+/// The binary that is measured, where it is not the one that cargo has built for the bench.
+static BINARY: OnceLock<PathBuf> = OnceLock::new();
+
+/// From now on this binary is started.
+pub(crate) fn measure_this(binary: PathBuf) {
+    // It is said once, before the first one is started.
+    let _ = BINARY.set(std::path::absolute(binary).expect("a path"));
+}
+
+fn binary() -> &'static Path {
+    BINARY.get().map_or(Path::new(env!("CARGO_BIN_EXE_routeplane")), PathBuf::as_path)
+}
+
 impl Routeplane {
     /// Asks for client keys, and serves the three providers of the bench.
     pub(crate) async fn start(mock: &Mock) -> Routeplane {
@@ -151,7 +165,7 @@ impl Routeplane {
         let folder = tempfile::tempdir().unwrap();
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
         std::fs::write(folder.path().join("routeplane.yaml"), file).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_routeplane"))
+        let child = Command::new(binary())
             .args(["start", "--config", "routeplane.yaml", "--listen", "127.0.0.1:0"])
             .current_dir(folder.path())
             .env_clear()
