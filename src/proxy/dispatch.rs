@@ -171,7 +171,7 @@ async fn generate(
         return Err(Error::invalid("this version does not speak this protocol"));
     };
     let client = key.and_then(|at| live.table.keys.get(at));
-    trail.entry.note(|record, _| record.key = client.map(|client| client.id.clone()));
+    trail.entry.note(|record, _| record.key = client.map(|client| (&*client.id).into()));
     tensorzero::note_additions(&call, headers, &mut trail.entry)?;
     let body = receive::body(headers, body, live.table.limits.body).await?;
     trail.entry.note(|record, _| record.bytes_in = body.len() as u64);

@@ -13,7 +13,7 @@ use crate::telemetry::Entry;
 use crate::telemetry::entry::{Answered, DRAINING};
 use crate::telemetry::facts::Named;
 use crate::telemetry::inputs::Inputs;
-use crate::telemetry::record::{Account, Fault, MOST, Outcome, Skipped};
+use crate::telemetry::record::{Account, Fault, Known, MOST, Outcome, Skipped};
 use crate::wire::ir::{Finish, Response};
 
 /// Longest name or value of a tag.
@@ -27,8 +27,8 @@ pub(super) fn decided(
     inputs: impl FnOnce() -> Option<Box<Inputs>>,
     (named, depth): (&Named, FactDepth),
 ) {
-    entry.note(|record, now| {
-        record.decided = Some(now);
+    entry.note(|record, began| {
+        record.decided = Some(began.elapsed());
         record.operation = request.head.operation.name();
         record.stream = request.envelope.stream;
         record.model = Some((&*request.envelope.model).into());
@@ -38,7 +38,7 @@ pub(super) fn decided(
         record.inputs = inputs();
         record.tags = tags(request.headers);
         record.facts = match depth {
-            FactDepth::None => Vec::new(),
+            FactDepth::None => Known::new(),
             FactDepth::Known => named.of_request(request, request.request.get().is_some()),
             FactDepth::All => named.of_request(request, true),
         };

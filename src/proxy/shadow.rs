@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::Body as _;
+use smallvec::smallvec;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tracing::info;
@@ -249,7 +250,7 @@ impl Original<'_, '_, '_> {
         record.trace = Some(self.trace?.clone());
         record.operation = self.incoming.call.operation.name();
         record.stream = self.incoming.envelope.stream;
-        record.attempts = vec![Tried {
+        record.attempts = smallvec![Tried {
             target: mirror.attempt.name(),
             told_apart,
             lane: mirror.attempt.lane(protocol, self.incoming.call.operation).word(),

@@ -1,5 +1,6 @@
-//! The access log: one line for each model call, written by a thread of its own. Whoever puts a record here never waits: a
-//! place that is slow, full or gone loses lines, which are counted, and nothing else.
+//! The access log: one line for each model call, written to its place by a thread of its own. Whoever puts a record here
+//! makes the line of it, while the record is at hand, and never waits: a place that is slow, full or gone loses lines, which
+//! are counted, and nothing else.
 //!
 //! A file may be moved away or cut at any time, as log rotation does: before each write the path is compared with what is
 //! open, and lines are appended.
@@ -8,7 +9,6 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal as _, Write};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -18,12 +18,14 @@ use super::record::Record;
 use super::room::Room;
 use crate::table::telemetry::{AccessLog, FactDepth, LineFormat, Place};
 
-/// Records that may wait for the writer.
+/// Lines that may wait for the writer.
 const QUEUE: usize = 4096;
-/// Records that are handed over at once, at most: the writer is woken once for all of them.
+/// Lines that are handed over and written at once, at most: the writer is woken once for all of them.
 const TOGETHER: usize = 256;
-/// Bytes that are written at once, at most, but for a single longer line.
+/// Bytes of them, at most, but for the last line.
 const BATCH: usize = 128 << 10;
+/// Empty buffers that come back from the writer to be filled again.
+const SPARE: usize = 2;
 /// Between two complaints about a place that cannot be written to.
 const COMPLAIN: Duration = Duration::from_secs(60);
 
@@ -86,13 +88,22 @@ fn open(path: &Path) -> io::Result<File> {
 /// Where records are put. Dropping it lets the writer end, once it has written what is there.
 pub struct Handle {
     queue: SyncSender<Job>,
+    json: bool,
     /// What has been put and not handed over yet.
-    put: Vec<Arc<Record>>,
+    put: Lines,
+    spare: Receiver<Vec<u8>>,
     room: Room,
 }
 
+/// Whole lines.
+#[derive(Default)]
+struct Lines {
+    text: Vec<u8>,
+    count: usize,
+}
+
 enum Job {
-    Write(Vec<Arc<Record>>),
+    Write(Lines),
     /// The file is opened anew.
     Reopen,
     /// Dropped when everything before it is written.
@@ -105,30 +116,38 @@ impl Handle {
         let (queue, jobs) = sync_channel(QUEUE);
         let json = settings.is_json();
         let room = Room::new(QUEUE, SINK, &metrics);
-        let writer =
-            Writer { to: settings.to, json, file: None, torn: false, complained: None, room: room.clone(), metrics };
+        let (emptied, spare) = sync_channel(SPARE);
+        let to = settings.to;
+        let writer = Writer { to, file: None, torn: false, complained: None, emptied, room: room.clone(), metrics };
         let thread = std::thread::Builder::new().name("access-log".to_owned());
         if let Err(error) = thread.spawn(move || writer.run(&jobs)) {
             tracing::error!(%error, "no thread for the access log: nothing is written to it");
         }
-        Handle { queue, put: Vec::new(), room }
+        Handle { queue, json, put: Lines::default(), spare, room }
     }
 
-    /// Takes a record. It is handed over with those that come right behind it, at the latest by [`Handle::hand_over`].
-    pub fn put(&mut self, record: Arc<Record>) {
-        self.put.push(record);
-        if self.put.len() >= TOGETHER {
+    /// Takes the line of a record. It is handed over with those that come right behind it, at the latest by
+    /// [`Handle::hand_over`].
+    pub fn put(&mut self, record: &Record) {
+        let Lines { text, count } = &mut self.put;
+        if *count == 0 {
+            *text = self.spare.try_recv().unwrap_or_default();
+        }
+        line::write(record, self.json, text);
+        *count += 1;
+        if *count >= TOGETHER || text.len() >= BATCH {
             self.hand_over();
         }
     }
 
     /// Hands everything over that has been put.
     pub fn hand_over(&mut self) {
-        let count = self.put.len();
+        let lines = std::mem::take(&mut self.put);
+        let count = lines.count;
         if count == 0 || !self.room.take(count) {
-            return self.put.clear();
+            return;
         }
-        if self.queue.try_send(Job::Write(std::mem::take(&mut self.put))).is_err() {
+        if self.queue.try_send(Job::Write(lines)).is_err() {
             // There is no writer: nobody else takes them out.
             self.room.left(count);
             self.room.counts().dropped(SINK, count as u64);
@@ -153,21 +172,21 @@ const SINK: &str = "access_log";
 
 struct Writer {
     to: To,
-    json: bool,
     file: Option<File>,
     /// The last write has broken off within a line.
     torn: bool,
     complained: Option<Instant>,
+    /// Where buffers go that have been written.
+    emptied: SyncSender<Vec<u8>>,
     room: Room,
     metrics: TelemetryMetrics,
 }
 
 impl Writer {
     fn run(mut self, jobs: &Receiver<Job>) {
-        let mut batch = Vec::new();
         while let Ok(job) = jobs.recv() {
             match job {
-                Job::Write(records) => self.write_all(&records, &mut batch),
+                Job::Write(lines) => self.write_all(lines),
                 Job::Reopen => {
                     self.file = None;
                     // The new one is there before the next line.
@@ -179,23 +198,14 @@ impl Writer {
         }
     }
 
-    /// `batch`: to be used again, empty before and afterwards.
-    fn write_all(&mut self, records: &[Arc<Record>], batch: &mut Vec<u8>) {
-        let mut lines = 0;
-        for record in records {
-            line::write(record, self.json, batch);
-            lines += 1;
-            if batch.len() >= BATCH {
-                self.write(batch, lines);
-                batch.clear();
-                lines = 0;
-            }
+    fn write_all(&mut self, Lines { mut text, count }: Lines) {
+        self.write(&text, count as u64);
+        self.room.left(count);
+        text.clear();
+        if text.capacity() <= 2 * BATCH {
+            // Where enough of them wait to be filled, it is freed.
+            let _ = self.emptied.try_send(text);
         }
-        if lines > 0 {
-            self.write(batch, lines);
-            batch.clear();
-        }
-        self.room.left(records.len());
     }
 
     fn write(&mut self, batch: &[u8], lines: u64) {
@@ -210,9 +220,9 @@ impl Writer {
 
     /// Writes whole lines as far as they go; else says how many are lost.
     fn try_write(&mut self, batch: &[u8]) -> Result<(), (u64, io::Error)> {
-        let all = count(batch);
+        let all = |error| (count(batch), error);
         if matches!(self.to, To::File(_)) {
-            self.look().map_err(|error| (all, error))?;
+            self.look().map_err(all)?;
         }
         if batch.is_empty() {
             return Ok(());
@@ -222,7 +232,7 @@ impl Writer {
             (To::Stdout, _) => Box::new(io::stdout().lock()),
             (To::Stderr, _) => Box::new(io::stderr().lock()),
             (To::File(_), Some(file)) => Box::new(file),
-            (To::File(_), None) => return Err((all, io::Error::other("it is not open"))),
+            (To::File(_), None) => return Err(all(io::Error::other("it is not open"))),
         };
         let result = advance(&mut *out, self.torn, batch, &mut written).and_then(|()| out.flush());
         drop(out);
@@ -313,10 +323,10 @@ mod tests {
         let metrics = super::super::metrics::Metrics::new();
         let mut writer = Writer {
             to: To::File("/dev/full".into()),
-            json: true,
             file: None,
             torn: false,
             complained: None,
+            emptied: sync_channel(SPARE).0,
             room: Room::new(QUEUE, SINK, &metrics.telemetry),
             metrics: metrics.telemetry.clone(),
         };

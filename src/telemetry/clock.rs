@@ -14,10 +14,17 @@ pub fn rfc3339_millis(time: SystemTime) -> Text {
     // Years of five digits are written as the last of four.
     let year = year.min(9999);
     let millis = u64::from(since.subsec_millis());
-    let numbers =
-        [(4, year, b'-'), (2, month, b'-'), (2, day, b'T'), (2, second / 3600, b':'), (2, second / 60 % 60, b':')];
+    let numbers = [
+        (4, year, b'-'),
+        (2, month, b'-'),
+        (2, day, b'T'),
+        (2, second / 3600, b':'),
+        (2, second / 60 % 60, b':'),
+        (2, second % 60, b'.'),
+        (3, millis, b'Z'),
+    ];
     let mut text = Text::default();
-    for (digits, number, end) in numbers.into_iter().chain([(2, second % 60, b'.'), (3, millis, b'Z')]) {
+    for (digits, number, end) in numbers {
         text.put(digits, number, end);
     }
     text

@@ -11,7 +11,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::content::Content;
 use super::otlp::extra::Extra;
 use super::otlp::{Trace, context};
-use super::record::{Account, Charge, Fault, MOST, Outcome, Record, Tried, losses};
+use super::record::{Account, Charge, Fault, MOST, Outcome, Record, Tried, Tries, losses};
 use super::sinks::Sinks;
 use crate::wire::ProtocolId;
 use crate::wire::loss::Losses;
@@ -29,12 +29,12 @@ struct Open {
     began: Instant,
     sinks: Arc<Sinks>,
     /// Of a part of a record: where its attempts go.
-    whole: Option<UnboundedSender<Vec<Tried>>>,
+    whole: Option<UnboundedSender<Tries>>,
     /// Where attempts come from that run beside others.
     parts: Option<Parts>,
 }
 
-type Parts = (UnboundedSender<Vec<Tried>>, UnboundedReceiver<Vec<Tried>>);
+type Parts = (UnboundedSender<Tries>, UnboundedReceiver<Tries>);
 
 /// Headers of a trace: its `traceparent`, and its `tracestate`.
 pub type Context = [Option<(HeaderName, HeaderValue)>; 2];
@@ -72,12 +72,12 @@ impl Entry {
         })))
     }
 
-    /// Adds what is known to the record, if there is one; the time is that since the request arrived.
-    pub fn note(&mut self, note: impl FnOnce(&mut Record, Duration)) {
+    /// Adds what is known to the record, if there is one; the point in time is when the request arrived.
+    pub fn note(&mut self, note: impl FnOnce(&mut Record, Instant)) {
         if let Some(open) = &mut self.0
             && let Some(record) = Arc::get_mut(&mut open.record)
         {
-            note(record, open.began.elapsed());
+            note(record, open.began);
         }
     }
 
@@ -112,13 +112,9 @@ impl Entry {
     /// [`Entry::opened`].
     pub fn tries(&mut self, target: &Arc<str>, told_apart: bool, lane: &'static str) -> usize {
         let mut number = 0;
-        self.note(|record, now| {
+        self.note(|record, began| {
             record.target = Some(Arc::clone(target));
             number = record.attempts.len();
-            if number == 0 {
-                // Most requests are tried once.
-                record.attempts.reserve_exact(1);
-            }
             if number < MOST {
                 record.attempts.push(Tried {
                     target: Arc::clone(target),
@@ -126,7 +122,7 @@ impl Entry {
                     lane,
                     cause: "unfinished",
                     status: None,
-                    start: now,
+                    start: began.elapsed(),
                     first: None,
                     end: None,
                     losses: Vec::new(),
@@ -169,7 +165,7 @@ impl Entry {
 
     /// Nobody waits for a try's answer any more, and this is what it took.
     pub fn left(&mut self, number: usize, charge: Charge) {
-        self.attempt(number, |tried, _| tried.left = Some(charge));
+        self.attempt(number, |tried, _| tried.left = Some(Box::new(charge)));
     }
 
     /// The request's trace and its own span, where it is sampled.
@@ -180,31 +176,34 @@ impl Entry {
 
     /// A try has failed.
     pub fn tried(&mut self, number: usize, cause: &'static str, status: Option<u16>) {
-        self.attempt(number, |tried, now| {
-            (tried.cause, tried.status, tried.end) = (cause, status, Some(now));
+        self.attempt(number, |tried, began| {
+            (tried.cause, tried.status, tried.end) = (cause, status, Some(began.elapsed()));
         });
     }
 
     /// A try has an answer: the whole of it, or the beginning of a stream, whose end is that of the request.
     pub fn opened(&mut self, number: usize, streams: bool, lost: &Losses) {
-        self.attempt(number, |tried, now| {
+        self.attempt(number, |tried, began| {
+            let now = began.elapsed();
             (tried.cause, tried.status, tried.first) = ("ok", Some(200), Some(now));
             tried.end = (!streams).then_some(now);
             tried.losses = losses(lost);
         });
     }
 
-    fn attempt(&mut self, number: usize, note: impl FnOnce(&mut Tried, Duration)) {
-        self.note(|record, now| {
+    fn attempt(&mut self, number: usize, note: impl FnOnce(&mut Tried, Instant)) {
+        self.note(|record, began| {
             if let Some(tried) = record.attempts.get_mut(number) {
-                note(tried, now);
+                note(tried, began);
             }
         });
     }
 
     /// The caller gets an answer now. A whole one ends the record; of a stream only the head is known.
     pub fn answered(&mut self, answered: Answered, streams: bool) {
-        self.note(|record, now| {
+        let mut now = Duration::ZERO;
+        self.note(|record, began| {
+            now = began.elapsed();
             record.first = Some(now);
             record.status = answered.status;
             record.bytes_out = answered.bytes;
@@ -212,7 +211,7 @@ impl Entry {
             record.error = answered.fault;
         });
         if !streams {
-            self.close();
+            self.end(now);
         }
     }
 
@@ -249,8 +248,14 @@ impl Entry {
 
     /// Hands the record over. Without more words the caller has left.
     fn close(&mut self) {
+        if let Some(open) = &self.0 {
+            self.end(open.began.elapsed());
+        }
+    }
+
+    /// Hands the record over; `total`: since the request arrived.
+    fn end(&mut self, total: Duration) {
         let Some(mut open) = self.0.take() else { return };
-        let total = open.began.elapsed();
         let Some(record) = Arc::get_mut(&mut open.record) else { return };
         collect(record, open.parts.as_mut());
         if let Some(whole) = &open.whole {

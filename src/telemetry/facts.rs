@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use super::record::{Fact, MOST};
+use super::record::{self, Fact, MOST};
 use crate::rule::facts::SECRET_HEADERS;
 use crate::rule::predicate::{Atom, Predicate};
 use crate::rule::{Facts, FlagFact, NumberFact, OutputKind, ReasoningLevel, TextFact};
@@ -53,11 +53,13 @@ impl Named {
     }
 
     /// The facts of a request; those inside the conversation only where it is `read`.
-    pub fn of_request(&self, facts: &dyn Facts, read: bool) -> Vec<(Cow<'static, str>, Fact)> {
-        let own = [("user", TextFact::User), ("session", TextFact::Session)];
-        let own = own.into_iter().map(|(name, fact)| (Cow::Borrowed(name), text(facts, &fact)));
+    pub fn of_request(&self, facts: &dyn Facts, read: bool) -> record::Known {
+        let mut all = record::Known::new();
+        for (name, fact) in [("user", TextFact::User), ("session", TextFact::Session)] {
+            all.extend(known((Cow::Borrowed(name), text(facts, &fact))));
+        }
         let named = self.texts.iter().map(|(name, fact)| (name.clone(), text(facts, fact)));
-        let mut all: Vec<_> = own.chain(named).filter_map(known).collect();
+        all.extend(named.filter_map(known));
         if read {
             all.extend(NUMBERS.iter().map(|(name, fact)| (Cow::Borrowed(*name), Fact::Number(facts.number(*fact)))));
             all.push(("output".into(), Fact::Text(output(facts.output()).into())));

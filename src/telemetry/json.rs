@@ -55,9 +55,10 @@ fn tried(tried: &Tried, out: &mut Vec<u8>) {
     // What is only for spans and metrics is named, too: whoever adds a field decides here.
     let Tried { target, told_apart: _, lane, cause, status, start, first, end, losses, left, span: _, content: _ } =
         tried;
+    let (provider, model) = tried.parts();
     member(out, b"{\"target\":", target);
-    member(out, b",\"provider\":", tried.provider());
-    member(out, b",\"model\":", tried.model());
+    member(out, b",\"provider\":", provider);
+    member(out, b",\"model\":", model);
     ours(out, b",\"lane\":\"", lane);
     ours(out, b",\"cause\":\"", cause);
     number_if(out, b",\"status\":", status.map(u64::from));
@@ -65,7 +66,7 @@ fn tried(tried: &Tried, out: &mut Vec<u8>) {
     millis_if(out, b",\"first_ms\":", *first);
     millis_if(out, b",\"end_ms\":", *end);
     list_if(out, b",\"losses\":[", losses, |loss, out| text(out, loss));
-    if let Some(Charge { usage, cost_usd }) = left {
+    if let Some(Charge { usage, cost_usd }) = left.as_deref() {
         counts(out, b",\"usage_estimated\":{", usage);
         real_if(out, b",\"cost_estimated_usd\":", *cost_usd);
     }
@@ -320,6 +321,7 @@ mod tests {
     use std::time::SystemTime;
 
     use serde_json::json;
+    use smallvec::smallvec;
 
     use super::*;
     use crate::telemetry::inputs::{Inputs, Measured};
@@ -330,13 +332,13 @@ mod tests {
         let mut record = Record::new(SystemTime::UNIX_EPOCH, text.into(), 7, ProtocolId::Gemini);
         (record.key, record.model, record.response_model) = (Some(text.into()), Some(text.into()), Some(text.into()));
         (record.route, record.target) = (Some(text.into()), Some(text.into()));
-        (record.stream, record.cached, record.finish_reasons) = (true, true, vec![text.into()]);
+        (record.stream, record.cached, record.finish_reasons) = (true, true, smallvec![text.into()]);
         (record.decided, record.first) = (Some(Duration::from_micros(10)), Some(Duration::from_micros(1500)));
         (record.total, record.bytes_in, record.bytes_out) = (Duration::from_secs(3), 11, 12);
-        record.usage_estimated = Some(Usage { output: Some(0), web_searches: Some(1), ..Usage::default() });
+        record.usage_estimated = Some(Box::new(Usage { output: Some(0), web_searches: Some(1), ..Usage::default() }));
         record.cost_estimated_usd = Some(1.0);
         (record.rule, record.status, record.outcome) = (Some(1), 502, Outcome::BrokeOff);
-        record.attempts = vec![Tried {
+        record.attempts = smallvec![Tried {
             target: format!("up/{text}").into(),
             told_apart: true,
             lane: "translate",
@@ -346,7 +348,7 @@ mod tests {
             first: None,
             end: Some(Duration::from_millis(2)),
             losses: vec![text.into(), "b".into()],
-            left: Some(Charge { usage: Usage { input: Some(2), ..Usage::default() }, cost_usd: Some(0.5) }),
+            left: Some(Box::new(Charge { usage: Usage { input: Some(2), ..Usage::default() }, cost_usd: Some(0.5) })),
             span: 1,
             content: None,
         }];
@@ -355,7 +357,7 @@ mod tests {
         record.usage = Some(Usage { input: Some(u64::MAX), ..Usage::default() });
         (record.cost_usd, record.draw) = (Some(0.000_012_3), Some(0.1));
         record.tags = vec![(text.into(), text.into())];
-        record.facts = vec![("user".into(), Fact::Absent), ("x".into(), Fact::Text(text.into()))];
+        record.facts = smallvec![("user".into(), Fact::Absent), ("x".into(), Fact::Text(text.into()))];
         record.facts.extend([("n".into(), Fact::Number(3)), ("f".into(), Fact::Flag(true))]);
         let measured = Measured {
             cooling_ms: Some(Duration::from_secs(1)),

@@ -50,7 +50,7 @@ fn text(record: &Record) -> String {
     if !failed.is_empty() {
         put(format_args!(" ({} tries: {})", record.attempts.len(), failed.join(", ")));
     }
-    let usage = record.usage.or(record.usage_estimated);
+    let usage = record.usage.as_ref().or(record.usage_estimated.as_deref());
     if let Some(usage) = usage {
         let about = if record.usage_estimated.is_some() { "about " } else { "" };
         put(format_args!(" {about}{}+{} tokens", usage.input.unwrap_or(0), usage.output.unwrap_or(0)));

@@ -7,8 +7,10 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use compact_str::CompactString;
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
+use smallvec::SmallVec;
 
 use super::clock;
 use super::content::Content;
@@ -23,6 +25,17 @@ pub const VERSION: u32 = 1;
 
 /// Most attempts, skipped targets, losses and tags that one record holds.
 pub const MOST: usize = 64;
+
+/// A name in a record: one of at most 24 bytes lies in the record itself. What is in a record is filled by a thread of the
+/// request path and freed by another, and each block of memory that goes that way costs the request path several times what
+/// one of its own does.
+pub type Name = CompactString;
+
+/// The tries of a request, of which there is nearly always one.
+pub type Tries = SmallVec<[Tried; 1]>;
+
+/// Facts by their names in rules; most records have the caller's user and session alone.
+pub type Known = SmallVec<[(Cow<'static, str>, Fact); 2]>;
 
 /// One model call, at its end.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -42,11 +55,11 @@ pub struct Record {
     pub operation: &'static str,
     pub stream: bool,
     /// The id of the client key.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub key: Option<Box<str>>,
+    #[serde(serialize_with = "name_or_none", skip_serializing_if = "Option::is_none")]
+    pub key: Option<Name>,
     /// The name that the caller asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub model: Option<Box<str>>,
+    #[serde(serialize_with = "name_or_none", skip_serializing_if = "Option::is_none")]
+    pub model: Option<Name>,
     /// The rule that decided, counted from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<u32>,
@@ -56,20 +69,21 @@ pub struct Record {
     #[serde(serialize_with = "shared_or_none", skip_serializing_if = "Option::is_none")]
     pub target: Option<Arc<str>>,
     /// The model that the upstream says answered.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub response_model: Option<Box<str>>,
-    pub attempts: Vec<Tried>,
+    #[serde(serialize_with = "name_or_none", skip_serializing_if = "Option::is_none")]
+    pub response_model: Option<Name>,
+    #[serde(serialize_with = "list")]
+    pub attempts: Tries,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<Skipped>,
     /// Why the model stopped, one for each answer that was asked for, in the upstream's words.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub finish_reasons: Vec<Box<str>>,
+    #[serde(serialize_with = "names", skip_serializing_if = "SmallVec::is_empty")]
+    pub finish_reasons: SmallVec<[Name; 1]>,
     /// As the upstream reported it.
     #[serde(serialize_with = "usage", skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
     /// What no upstream reported, by estimate.
-    #[serde(serialize_with = "usage", skip_serializing_if = "Option::is_none")]
-    pub usage_estimated: Option<Usage>,
+    #[serde(serialize_with = "usage_apart", skip_serializing_if = "Option::is_none")]
+    pub usage_estimated: Option<Box<Usage>>,
     /// Of the reported usage.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost_usd: Option<f64>,
@@ -97,8 +111,8 @@ pub struct Record {
     #[serde(serialize_with = "map", skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<(Box<str>, Box<str>)>,
     /// The facts that rules may ask for and that are no other field, by their names in rules.
-    #[serde(serialize_with = "facts", skip_serializing_if = "Vec::is_empty")]
-    pub facts: Vec<(Cow<'static, str>, Fact)>,
+    #[serde(serialize_with = "facts", skip_serializing_if = "SmallVec::is_empty")]
+    pub facts: Known,
     /// The random number of the decision, from 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub draw: Option<f64>,
@@ -143,7 +157,7 @@ pub struct Tried {
     pub losses: Vec<Box<str>>,
     /// What it took by estimate, where nobody waited for its answer.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    pub left: Option<Charge>,
+    pub left: Option<Box<Charge>>,
     /// The try's own span, where the request is traced.
     #[serde(skip)]
     pub span: u64,
@@ -233,14 +247,19 @@ pub struct Account {
 }
 
 impl Tried {
+    /// Provider and model, which are looked for in the target's name each time.
+    pub fn parts(&self) -> (&str, &str) {
+        parts(&self.target)
+    }
+
     /// Who was asked.
     pub fn provider(&self) -> &str {
-        parts(&self.target).0
+        self.parts().0
     }
 
     /// The model, as the upstream knows it.
     pub fn model(&self) -> &str {
-        parts(&self.target).1
+        self.parts().1
     }
 }
 
@@ -261,9 +280,9 @@ impl Record {
             route: None,
             target: None,
             response_model: None,
-            attempts: Vec::new(),
+            attempts: SmallVec::new(),
             skipped: Vec::new(),
-            finish_reasons: Vec::new(),
+            finish_reasons: SmallVec::new(),
             usage: None,
             usage_estimated: None,
             cost_usd: None,
@@ -277,7 +296,7 @@ impl Record {
             first: None,
             total: Duration::ZERO,
             tags: Vec::new(),
-            facts: Vec::new(),
+            facts: SmallVec::new(),
             draw: None,
             cached: false,
             inputs: None,
@@ -289,19 +308,19 @@ impl Record {
     pub fn account(&mut self, account: Account) {
         let Account { usage, estimated, cost_usd, cost_estimated_usd, model, finish_reasons } = account;
         self.usage = usage;
-        self.usage_estimated = estimated;
+        self.usage_estimated = estimated.map(Box::new);
         self.cost_usd = cost_usd;
         self.cost_estimated_usd = cost_estimated_usd;
-        self.response_model = model;
-        self.finish_reasons = finish_reasons;
+        self.response_model = model.as_deref().map(Name::from);
+        self.finish_reasons = finish_reasons.iter().map(|reason| Name::from(&**reason)).collect();
     }
 
     /// Adds what tries took whose answers nobody waited for.
     pub(super) fn add_left(&mut self) {
-        for Charge { usage, cost_usd } in self.attempts.iter().filter_map(|tried| tried.left) {
+        for Charge { usage, cost_usd } in self.attempts.iter().filter_map(|tried| tried.left.as_deref()) {
             let known = self.usage_estimated.get_or_insert_default();
             known.input = known.input.into_iter().chain(usage.input).reduce(u64::saturating_add);
-            self.cost_estimated_usd = self.cost_estimated_usd.into_iter().chain(cost_usd).reduce(|a, b| a + b);
+            self.cost_estimated_usd = self.cost_estimated_usd.into_iter().chain(*cost_usd).reduce(|a, b| a + b);
         }
     }
 
@@ -329,6 +348,18 @@ fn shared<S: Serializer>(text: &Arc<str>, to: S) -> Result<S::Ok, S::Error> {
 
 fn shared_or_none<S: Serializer>(text: &Option<Arc<str>>, to: S) -> Result<S::Ok, S::Error> {
     text.as_deref().serialize(to)
+}
+
+fn name_or_none<S: Serializer>(name: &Option<Name>, to: S) -> Result<S::Ok, S::Error> {
+    name.as_deref().serialize(to)
+}
+
+fn names<S: Serializer>(names: &[Name], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(names.iter().map(Name::as_str))
+}
+
+fn list<T: Serialize, S: Serializer>(values: &[T], to: S) -> Result<S::Ok, S::Error> {
+    values.serialize(to)
 }
 
 fn instant<S: Serializer>(time: &SystemTime, to: S) -> Result<S::Ok, S::Error> {
@@ -363,6 +394,10 @@ fn usage<S: Serializer>(usage: &Option<Usage>, to: S) -> Result<S::Ok, S::Error>
     counts(&usage.unwrap_or_default(), to)
 }
 
+fn usage_apart<S: Serializer>(usage: &Option<Box<Usage>>, to: S) -> Result<S::Ok, S::Error> {
+    counts(&usage.as_deref().copied().unwrap_or_default(), to)
+}
+
 fn counts<S: Serializer>(usage: &Usage, to: S) -> Result<S::Ok, S::Error> {
     to.collect_map(usage.counts().into_iter().filter_map(|(name, count)| Some((name, count?))))
 }
@@ -386,7 +421,7 @@ mod tests {
     #[test]
     fn what_is_not_known_is_left_out() {
         let mut record = Record::new(SystemTime::UNIX_EPOCH, "r1".into(), 3, ProtocolId::Gemini);
-        record.facts = vec![("user".into(), Fact::Absent), ("tools".into(), Fact::Number(2))];
+        record.facts = smallvec::smallvec![("user".into(), Fact::Absent), ("tools".into(), Fact::Number(2))];
         record.usage = Some(Usage { input: Some(4), ..Usage::default() });
         record.total = Duration::from_micros(1_234_567);
         let json = serde_json::to_string(&record).unwrap();

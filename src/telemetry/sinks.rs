@@ -205,7 +205,7 @@ impl Recorder {
                     otlp.put(&record);
                 }
                 if let Some(log) = &mut self.access_log {
-                    log.put(Arc::clone(&record));
+                    log.put(&record);
                 }
                 if self.keeps {
                     self.spend.count(&record);

@@ -78,7 +78,7 @@ impl Sums {
     fn add(&mut self, record: &Record) {
         self.requests += 1;
         self.failed += u64::from(!matches!(record.outcome, Outcome::Ok | Outcome::CallerLeft));
-        for usage in [&record.usage, &record.usage_estimated].into_iter().flatten() {
+        for usage in [record.usage.as_ref(), record.usage_estimated.as_deref()].into_iter().flatten() {
             self.input_tokens += usage.input.unwrap_or(0);
             self.output_tokens += usage.output.unwrap_or(0);
         }

@@ -214,7 +214,7 @@ fn full() -> Record {
     let text = || Some("x".into());
     (record.key, record.model, record.rule, record.response_model) = (text(), text(), Some(1), text());
     (record.route, record.target) = (Some("x".into()), Some("x".into()));
-    record.attempts = vec![Tried {
+    record.attempts = smallvec::smallvec![Tried {
         target: "x/y".into(),
         told_apart: true,
         lane: "x",
@@ -224,19 +224,20 @@ fn full() -> Record {
         first: Some(Duration::ZERO),
         end: Some(Duration::ZERO),
         losses: vec!["x".into()],
-        left: Some(Charge { usage: Usage::default(), cost_usd: Some(1.0) }),
+        left: Some(Box::new(Charge { usage: Usage::default(), cost_usd: Some(1.0) })),
         span: 1,
         content: None,
     }];
     record.skipped = vec![Skipped { target: "x".into(), reason: "x" }];
-    record.finish_reasons = vec!["x".into()];
+    record.finish_reasons = smallvec::smallvec!["x".into()];
     record.usage = Some(Usage { input: Some(1), ..Usage::default() });
-    (record.usage_estimated, record.cost_usd, record.cost_estimated_usd) = (record.usage, Some(1.0), Some(1.0));
-    record.error = Some(Fault { code: text(), origin: "gateway" });
+    (record.cost_usd, record.cost_estimated_usd) = (Some(1.0), Some(1.0));
+    record.usage_estimated = record.usage.map(Box::new);
+    record.error = Some(Fault { code: Some("x".into()), origin: "gateway" });
     record.cached = true;
     (record.decided, record.first, record.draw) = (Some(Duration::ZERO), Some(Duration::ZERO), Some(0.5));
     record.tags = vec![("a".into(), "b".into())];
-    record.facts = vec![("user".into(), Fact::Absent)];
+    record.facts = smallvec::smallvec![("user".into(), Fact::Absent)];
     let measured =
         Measured { cooling_ms: Some(Duration::ZERO), first_token_ms: Some(1.0), latency_ms: Some(1.0), in_flight: 1 };
     record.inputs = Some(Box::new(Inputs {

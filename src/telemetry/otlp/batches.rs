@@ -50,6 +50,8 @@ struct State {
     apart: VecDeque<Batch>,
     /// What is full, the oldest first.
     full: VecDeque<Batch>,
+    /// The bytes of an export that has been sent, empty again: a new one would be grown step by step.
+    spare: Vec<u8>,
     /// Each is dropped when everything before it is sent.
     asking: Vec<SyncSender<()>>,
     /// No more is put here; what there is has until then.
@@ -100,7 +102,8 @@ impl State {
 
     /// Puts an empty batch in the place of the open one.
     fn renewed(&mut self) -> Batch {
-        let empty = Batch::new(&self.open.head, None);
+        let bytes = std::mem::take(&mut self.spare);
+        let empty = Batch { bytes, ..Batch::new(&self.open.head, None) };
         std::mem::replace(&mut self.open, empty)
     }
 }
@@ -121,7 +124,7 @@ impl Traces {
         let head = Arc::new(Head::of(&settings.resource));
         let open = Batch::new(&head, None);
         let (apart, full) = (VecDeque::new(), VecDeque::new());
-        let state = State { open, apart, full, asking: Vec::new(), ends: None };
+        let state = State { open, apart, full, spare: Vec::new(), asking: Vec::new(), ends: None };
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
             changed: Condvar::new(),
@@ -241,12 +244,22 @@ impl Shared {
         (batches, std::mem::take(&mut state.asking), state.ends)
     }
 
+    /// Keeps the bytes of an export for another one, where nobody else holds them any more.
+    fn keep(&self, sent: Bytes) {
+        if let Ok(mut sent) = sent.try_into_mut() {
+            sent.clear();
+            self.lock().spare = sent.into();
+        }
+    }
+
     fn send(&self, batch: Batch, transport: &Transport, runtime: &Runtime, within: Duration) {
         let Batch { mut bytes, spans, head, way } = batch;
         head.end(&mut bytes);
         let none = HeaderMap::new();
         let more = way.as_ref().map_or(&none, |way| &way.headers);
-        let result = runtime.block_on(transport.send(Bytes::from(bytes), more, within));
+        let bytes = Bytes::from(bytes);
+        let result = runtime.block_on(transport.send(bytes.clone(), more, within));
+        self.keep(bytes);
         self.room.left(spans);
         if let Err(error) = result {
             let (sink, count) = (self.room.sink(), spans as u64);

@@ -65,8 +65,22 @@ impl Serialize for Trace {
 
 /// Each byte as two hexadecimal digits, without the machinery of formats: several ids are written for each request.
 fn digits<const N: usize>(bytes: [u8; N]) -> [[u8; 2]; N] {
-    let digit = |half: u8| if half < 10 { b'0' + half } else { b'a' + half - 10 };
-    bytes.map(|byte| [digit(byte >> 4), digit(byte & 15)])
+    bytes.map(|byte| DIGITS.get(usize::from(byte)).copied().unwrap_or_default())
+}
+
+/// The two digits of each byte.
+const DIGITS: [[u8; 2]; 256] = {
+    let (mut all, mut byte) = ([[0; 2]; 256], 0_u8);
+    let mut left: &mut [[u8; 2]] = &mut all;
+    while let Some((first, more)) = left.split_first_mut() {
+        *first = [digit(byte >> 4), digit(byte & 15)];
+        (left, byte) = (more, byte.wrapping_add(1));
+    }
+    all
+};
+
+const fn digit(half: u8) -> u8 {
+    if half < 10 { b'0' + half } else { b'a' + half - 10 }
 }
 
 fn text(digits: &[[u8; 2]]) -> &str {

@@ -1,13 +1,13 @@
 //! A record as measurements: the histograms of the semantic conventions for generative AI, with their buckets, and the
 //! metrics of `/metrics` under their own names.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{BoundHistogram, Histogram, Meter};
 
-use super::spans::{operation, provider};
+use super::spans::{conventional, operation};
 use crate::telemetry::catalogue;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::record::{Outcome, Record, Tried};
@@ -53,7 +53,7 @@ pub(super) struct Measures {
 #[derive(Default)]
 struct Known {
     /// By target; of requests that nobody served, by the empty text.
-    targets: HashMap<Box<str>, OfTarget>,
+    targets: BTreeMap<Box<str>, OfTarget>,
     held: usize,
 }
 
@@ -220,7 +220,7 @@ fn found<'l, S, P>(
 fn labels(asked: &'static str, tried: Option<&Tried>) -> Vec<KeyValue> {
     let mut labels = vec![KeyValue::new("gen_ai.operation.name", operation(asked))];
     if let Some(tried) = tried {
-        labels.push(KeyValue::new("gen_ai.provider.name", provider(tried.provider()).to_owned()));
+        labels.push(KeyValue::new("gen_ai.provider.name", conventional(tried.provider()).to_owned()));
         labels.push(request_model(tried));
     }
     labels

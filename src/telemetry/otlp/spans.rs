@@ -71,12 +71,13 @@ fn write_try(
     more: impl FnOnce(&mut Attributes<'_>),
 ) {
     let operation = operation(record.operation);
+    let (provider, model) = tried.parts();
     let client = Span {
         id: tried.span,
         parent: Some(trace.span),
         flags: SAMPLED | KNOWN_WHERE,
         kind: CLIENT,
-        name: (operation, Some(tried.model())),
+        name: (operation, Some(model)),
         times: (tried.start, tried.end.unwrap_or(record.total)),
         error: (tried.cause != "ok").then_some(tried.cause),
     };
@@ -84,12 +85,12 @@ fn write_try(
     let served = record.attempts.iter().rposition(|tried| tried.first.is_some()) == Some(at);
     client.write((record.time, trace), out, |out| {
         out.put(key!("gen_ai.operation.name"), operation);
-        out.put(key!("gen_ai.provider.name"), provider(tried.provider()));
-        out.put(key!("gen_ai.request.model"), tried.model());
+        out.put(key!("gen_ai.provider.name"), conventional(provider));
+        out.put(key!("gen_ai.request.model"), model);
         if served {
             out.answer_again(record, answer);
         }
-        of_try(record, tried, (at, before), out);
+        of_try(record, (tried, provider), (at, before), out);
         more(out);
     });
 }
@@ -115,10 +116,9 @@ impl Span<'_> {
         out: &mut Vec<u8>,
         attributes: impl FnOnce(&mut Attributes<'_>),
     ) {
-        let nanos = |since: Duration| {
-            let since = (time + since).duration_since(UNIX_EPOCH).unwrap_or_default();
-            u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
-        };
+        let whole = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let arrived = whole(time.duration_since(UNIX_EPOCH).unwrap_or_default());
+        let nanos = |since| arrived.saturating_add(whole(since));
         let start = protobuf::open(out, SPAN);
         protobuf::bytes(out, 1, &[&trace.id.to_be_bytes()]);
         protobuf::bytes(out, 2, &[&self.id.to_be_bytes()]);
@@ -182,7 +182,7 @@ pub(super) fn operation(name: &'static str) -> &'static str {
 }
 
 /// The conventions' name of a provider, where it differs from ours.
-pub(super) fn provider(name: &str) -> &str {
+pub(super) fn conventional(name: &str) -> &str {
     match name {
         "azure" => "azure.ai.openai",
         "bedrock" => "aws.bedrock",
@@ -226,7 +226,7 @@ impl Attributes<'_> {
         let start = self.0.len();
         self.text(key!("gen_ai.response.model"), record.response_model.as_deref());
         self.texts(key!("gen_ai.response.finish_reasons"), record.finish_reasons.iter().map(|text| &**text));
-        let usage = record.usage.or(record.usage_estimated).unwrap_or_default();
+        let usage = record.usage.as_ref().or(record.usage_estimated.as_deref()).copied().unwrap_or_default();
         self.count(key!("gen_ai.usage.input_tokens"), usage.input);
         self.count(key!("gen_ai.usage.output_tokens"), usage.output);
         self.count(key!("gen_ai.usage.cache_read.input_tokens"), usage.cache_read);
@@ -282,14 +282,19 @@ fn of_request(record: &Record, operation: &'static str, out: &mut Attributes<'_>
     answer
 }
 
-fn of_try(record: &Record, tried: &Tried, (at, before): (usize, &[Tried]), out: &mut Attributes<'_>) {
-    if let Some(Charge { usage, cost_usd }) = tried.left {
+fn of_try(
+    record: &Record,
+    (tried, provider): (&Tried, &str),
+    (at, before): (usize, &[Tried]),
+    out: &mut Attributes<'_>,
+) {
+    if let Some(Charge { usage, cost_usd }) = tried.left.as_deref() {
         out.count(key!("gen_ai.usage.input_tokens"), usage.input);
         out.put(key!("routeplane.usage.estimated"), true);
-        cost_usd.into_iter().for_each(|cost| out.put(key!("routeplane.cost_usd"), cost));
+        cost_usd.iter().for_each(|cost| out.put(key!("routeplane.cost_usd"), *cost));
     }
     out.count(key!("http.response.status_code"), tried.status.map(u64::from));
-    out.put(key!("routeplane.provider"), tried.provider());
+    out.put(key!("routeplane.provider"), provider);
     out.put(key!("routeplane.lane"), tried.lane);
     out.count(key!("routeplane.attempt"), Some(at as u64 + 1));
     out.texts(key!("routeplane.losses"), tried.losses.iter().map(|text| &**text));
