@@ -135,6 +135,7 @@ impl Walk<'_, '_, '_> {
             let Walk { gateway, live, incoming, .. } = *self;
             let label = live.runtime.health.label(attempt.leaf.target, attempt.model);
             let number = trail.entry.tries(target, label == attempt.model, lane);
+            trail.entry.asks(number, attempt.base_url(incoming.call.protocol, incoming.call.operation));
             let Bounds { deadline, total, first } = *bounds;
             let trace = trail.entry.context(number);
             let content = content::of(trail.entry.trace(), incoming, attempt, live);

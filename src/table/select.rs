@@ -15,7 +15,7 @@ use super::{
     Lane, Leaf, Route, RouteNode, RoutingTable, RuleOutcome, Settings, SettingsIdx, Target, TargetIdx, TurnIdx,
 };
 use crate::diagnostic::did_you_mean;
-use crate::provider::Provider;
+use crate::provider::{BaseUrl, Provider, Transport};
 use crate::rule::{Facts, TextFact, facts};
 use crate::wire::{Operation, ProtocolId};
 
@@ -77,6 +77,16 @@ impl<'t> Attempt<'t> {
         name.push('/');
         name.push_str(self.model);
         name.into()
+    }
+
+    /// Where a caller of this protocol is served from; `None` where that is in this process, or nowhere.
+    pub fn base_url(&self, caller: ProtocolId, operation: Operation) -> Option<&'t BaseUrl> {
+        match (self.provider.transport, self.lane(caller, operation)) {
+            (Transport::Http, Lane::Passthrough { endpoint } | Lane::Translate { endpoint }) => {
+                self.provider.endpoints.get(usize::from(*endpoint)).map(|endpoint| &endpoint.base_url)
+            }
+            (Transport::Demo, _) | (_, Lane::Refused(_)) => None,
+        }
     }
 
     /// The way from a caller's protocol to this target.

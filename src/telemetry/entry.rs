@@ -11,8 +11,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::content::Content;
 use super::otlp::extra::Extra;
 use super::otlp::{Trace, context};
-use super::record::{Account, Charge, Fault, MOST, Outcome, Record, Tried, Tries, losses};
+use super::record::{Account, Charge, Fault, MOST, Outcome, Record, Server, Tried, Tries, losses};
 use super::sinks::Sinks;
+use crate::provider::BaseUrl;
 use crate::wire::ProtocolId;
 use crate::wire::loss::Losses;
 
@@ -128,6 +129,7 @@ impl Entry {
                     losses: Vec::new(),
                     left: None,
                     span: if record.trace.is_some() { context::span_id() } else { 0 },
+                    server: None,
                     content: None,
                 });
             }
@@ -156,6 +158,13 @@ impl Entry {
                 trace.extra = Some(Arc::clone(extra));
             }
         });
+    }
+
+    /// Where a try asks, which is for spans alone.
+    pub fn asks(&mut self, number: usize, url: Option<&BaseUrl>) {
+        if self.place().is_some() {
+            self.attempt(number, |tried, _| tried.server = url.map(Server::of));
+        }
     }
 
     /// What is said in a try is to be on its span.

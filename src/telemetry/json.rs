@@ -53,8 +53,21 @@ fn asked(record: &Record, out: &mut Vec<u8>) {
 
 fn tried(tried: &Tried, out: &mut Vec<u8>) {
     // What is only for spans and metrics is named, too: whoever adds a field decides here.
-    let Tried { target, told_apart: _, lane, cause, status, start, first, end, losses, left, span: _, content: _ } =
-        tried;
+    let Tried {
+        target,
+        told_apart: _,
+        lane,
+        cause,
+        status,
+        start,
+        first,
+        end,
+        losses,
+        left,
+        span: _,
+        server: _,
+        content: _,
+    } = tried;
     let (provider, model) = tried.parts();
     member(out, b"{\"target\":", target);
     member(out, b",\"provider\":", provider);
@@ -350,6 +363,7 @@ mod tests {
             losses: vec![text.into(), "b".into()],
             left: Some(Box::new(Charge { usage: Usage { input: Some(2), ..Usage::default() }, cost_usd: Some(0.5) })),
             span: 1,
+            server: None,
             content: None,
         }];
         record.skipped = vec![Skipped { target: text.into(), reason: "cooling" }];

@@ -226,6 +226,7 @@ fn full() -> Record {
         losses: vec!["x".into()],
         left: Some(Box::new(Charge { usage: Usage::default(), cost_usd: Some(1.0) })),
         span: 1,
+        server: None,
         content: None,
     }];
     record.skipped = vec![Skipped { target: "x".into(), reason: "x" }];

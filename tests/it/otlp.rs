@@ -85,7 +85,7 @@ async fn a_request_is_a_span_and_each_try_is_one_below_it() {
     assert_eq!((first.status.as_ref().unwrap().code, second.status.as_ref().unwrap().code), (2, 0));
     let served = json!({
         "gen_ai.request.model": "m2", "gen_ai.usage.output_tokens": 7, "routeplane.retry_cause": "status",
-        "gen_ai.response.finish_reasons": ["stop"],
+        "gen_ai.response.finish_reasons": ["stop"], "server.address": "127.0.0.1", "server.port": mock.address().port(),
     });
     assert_has(second, served);
     // Each upstream request says whose child it is, once.

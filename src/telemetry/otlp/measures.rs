@@ -303,6 +303,7 @@ mod tests {
             left: None,
             content: None,
             span: 0,
+            server: None,
         };
         let name = |told_apart| request_model(&tried(told_apart)).value.to_string();
         assert_eq!((name(true), name(false)), ("random-1".to_owned(), "other".to_owned()));

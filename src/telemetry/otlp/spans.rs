@@ -294,6 +294,10 @@ fn of_try(
         cost_usd.iter().for_each(|cost| out.put(key!("routeplane.cost_usd"), *cost));
     }
     out.count(key!("http.response.status_code"), tried.status.map(u64::from));
+    if let Some(server) = &tried.server {
+        out.put(key!("server.address"), server.host());
+        out.put(key!("server.port"), i64::from(server.port));
+    }
     out.put(key!("routeplane.provider"), provider);
     out.put(key!("routeplane.lane"), tried.lane);
     out.count(key!("routeplane.attempt"), Some(at as u64 + 1));
