@@ -48,6 +48,9 @@ pub(super) fn surface(document: &Document, files: &dyn Files, diagnostics: &mut 
         feedback_file: feedback.map(|file| file.value.as_str().into()),
         functions: named(&section.functions, |name, entry| reader.function(name, entry)),
         models: named(&section.models, |_, meaning| reader.meaning(meaning)),
+        model_namespaces: named(&section.model_namespaces, |name, space| {
+            reader.namespace(name, space, "model", &section.models)
+        }),
         embedding_models: named(&section.embedding_models, |_, meaning| reader.meaning(meaning)),
         tools: named(&section.tools, |key, entry| reader.tool(key, entry)),
         metrics: named(&section.metrics, |name, entry| reader.metric(name, entry)),
@@ -106,6 +109,9 @@ impl Reader<'_> {
             preset: format!("@{shown}").into(),
             variants: named(&entry.variants, |_, preset| self.preset(preset)),
             namespaces: named(&entry.namespaces, |_, preset| self.preset(preset)),
+            variant_namespaces: named(&entry.variant_namespaces, |name, space| {
+                self.namespace(name, space, "variant", &entry.variants)
+            }),
             schemas: named(&entry.schemas, |_, schema| self.schema(schema)),
             tools,
             tool_choice: entry.tool_choice.as_ref().and_then(|choice| self.tool_choice(choice)),
@@ -147,6 +153,25 @@ impl Reader<'_> {
             return None;
         }
         Some(written.value.as_str().into())
+    }
+
+    /// The namespace of one of `known`, which are models or variants.
+    fn namespace(
+        &mut self,
+        name: &Spanned<String>,
+        space: &Spanned<String>,
+        what: &str,
+        known: &[(Spanned<String>, Spanned<String>)],
+    ) -> Option<Box<str>> {
+        if !known.iter().any(|(known, _)| known.value == name.value) {
+            let help = match did_you_mean(&name.value, known.iter().map(|(known, _)| known.value.as_str())) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("list it in `{what}s`, or leave this out"),
+            };
+            let label = format!("not in `{what}s`");
+            self.wrong(name.span, format!("unknown {what} `{}`", name.value), &label, help);
+        }
+        Some(space.value.as_str().into())
     }
 
     fn preset(&mut self, written: &Spanned<String>) -> Option<Box<str>> {

@@ -12,6 +12,8 @@ pub struct Surface {
     pub functions: BTreeMap<Box<str>, Function>,
     /// Names of models and what they mean, as a caller would ask for it: `@small`, `openai/gpt-5`.
     pub models: BTreeMap<Box<str>, Box<str>>,
+    /// Of models that only requests of one namespace may ask for.
+    pub model_namespaces: BTreeMap<Box<str>, Box<str>>,
     pub embedding_models: BTreeMap<Box<str>, Box<str>>,
     /// By key, which need not be the name that models see.
     pub tools: BTreeMap<Box<str>, Tool>,
@@ -29,6 +31,8 @@ pub struct Function {
     pub variants: BTreeMap<Box<str>, Box<str>>,
     /// What takes the place of `preset` in a namespace.
     pub namespaces: BTreeMap<Box<str>, Box<str>>,
+    /// Of variants that only requests of one namespace may name.
+    pub variant_namespaces: BTreeMap<Box<str>, Box<str>>,
     /// JSON Schemas of the arguments of templates, as JSON text, by the template's name.
     pub schemas: BTreeMap<Box<str>, Box<str>>,
     /// Keys of tools.

@@ -22,9 +22,11 @@ presets:
   extract: "@extract.v1"
 tensorzero:
   functions:
-    draft: { type: chat, variants: { v1: "@draft.v1", v2: "@draft.v2" }, namespaces: { eu: "@draft.eu" } }
+    draft:
+      { type: chat, variants: { v1: "@draft.v1", v2: "@draft.v2", eu: "@draft.eu" }, namespaces: { eu: "@draft.eu" }, variant_namespaces: { eu: eu } }
     extract: { type: json, variants: { v1: "@extract.v1" }, output_schema: { type: object } }
-  models: { small: "@small" }
+  models: { small: "@small", own: up/m4 }
+  model_namespaces: { own: eu }
   embedding_models: { e: up/e1 }
   metrics:
     thumbs: { type: boolean, optimize: max, level: inference }
@@ -114,6 +116,30 @@ async fn what_is_asked_for_by_name_is_what_answers() {
 }
 
 #[tokio::test]
+async fn what_is_of_a_namespace_is_refused_to_requests_of_others() {
+    let mock = MockUpstream::good().await;
+    let gateway = gateway(&mock, "").await;
+    let message = json!({ "messages": [{ "role": "user", "content": "hi" }] });
+    let brought = json!({ "type": "chat_completion", "model": "own" });
+    let calls = [
+        json!({ "model_name": "own", "input": message }),
+        json!({ "function_name": "draft", "variant_name": "eu", "input": message }),
+        json!({ "function_name": "draft", "dryrun": true, "internal_dynamic_variant_config": brought, "input": message }),
+    ];
+    for call in calls {
+        for (namespace, status) in [(json!("eu"), 200), (json!("us"), 400), (Value::Null, 400)] {
+            let mut body = call.clone();
+            body["namespace"] = namespace.clone();
+            let answer = http_client::post(gateway.address, "/inference", &body).await.expect_status(status).json();
+            let said = answer["error"].as_str().unwrap_or_default();
+            assert_eq!(said.contains("of the namespace `eu` only"), status == 400, "{body}: {answer}");
+        }
+    }
+    let models: Vec<Value> = mock.requests().iter().map(|request| request.request.json()["model"].clone()).collect();
+    assert_eq!(models, ["m4", "m3", "m4"]);
+}
+
+#[tokio::test]
 async fn tools_of_an_upstreams_own_reach_it_byte_for_byte_where_their_scope_fits() {
     let tool = r#"{ "type":"web_search_1",  "max_uses":1.0, "x":"\u00e4" }"#;
     let ask = |gateway: &Gateway, whom: &str, scope: &str| {
@@ -166,6 +192,7 @@ async fn what_is_beside_the_calls_is_there() {
     let expected = [
         "tensorzero::function_name::draft",
         "tensorzero::function_name::extract",
+        "tensorzero::model_name::own",
         "tensorzero::model_name::small",
         "tensorzero::embedding_model_name::e",
     ];

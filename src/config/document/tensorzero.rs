@@ -22,7 +22,9 @@ mapping! {
         /// What `tensorzero::model_name::` knows: names, and the presets (`@small`) or targets that they mean. TensorZero's
         /// short forms (`openai::gpt-4o`) are known without.
         "models" => models: Vec<(Spanned<String>, Spanned<String>)> as Map<AnyKey, Text<Any>>,
-        /// The same for `tensorzero::embedding_model_name::`.
+        /// Models that only requests of one namespace may ask for: their names in `models`, and the namespace.
+        "model_namespaces" => model_namespaces: Vec<(Spanned<String>, Spanned<String>)> as Map<AnyKey, Text<Any>>,
+        /// The same as `models` for `tensorzero::embedding_model_name::`.
         "embedding_models" => embedding_models: Vec<(Spanned<String>, Spanned<String>)> as Map<AnyKey, Text<Any>>,
         /// Tools that functions offer and requests may name, by key.
         "tools" => tools: Vec<(Spanned<String>, ToolEntry)> as Map<AnyKey, ToolEntry>,
@@ -54,6 +56,8 @@ mapping! {
         "variants" => variants: Vec<(Spanned<String>, Spanned<String>)> as Map<AnyKey, Text<Any>>,
         /// Names of a namespace and the preset that takes the place of the function's own for requests with that namespace.
         "namespaces" => namespaces: Vec<(Spanned<String>, Spanned<String>)> as Map<AnyKey, Text<Any>>,
+        /// Variants that only requests of one namespace may name, as their model is of it: `{ v3: eu }`.
+        "variant_namespaces" => variant_namespaces: Vec<(Spanned<String>, Spanned<String>)> as Map<AnyKey, Text<Any>>,
         /// JSON Schemas of the arguments that `system`, `user`, `assistant` and other templates take: a path, or the schema.
         "schemas" => schemas: Vec<(Spanned<String>, Spanned<String>)> as Map<AnyKey, Json>,
         /// Keys of `tools` that every request offers.

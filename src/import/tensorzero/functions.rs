@@ -72,6 +72,14 @@ impl Converter<'_> {
         if !spaces.is_empty() {
             items.push(Item::map("namespaces", spaces));
         }
+        let of_models = variants.iter().filter(|variant| converted.contains_key(&variant.key)).filter_map(|variant| {
+            let namespace = self.namespace_of(variant.node.text_of("model")?)?;
+            Some(Item::text(&variant.key, namespace))
+        });
+        let of_models: Vec<Item> = of_models.collect();
+        if !of_models.is_empty() {
+            items.push(Item::map("variant_namespaces", of_models));
+        }
         self.shared(&function, node, &mut items);
         Item::map(name, items).tall().beside(self.origin(node)).all_above(&entry.comments)
     }

@@ -69,7 +69,7 @@ impl Converter<'_> {
         let steps = self.steps(name, node);
         let bounds = self.bounds(node);
         if let Some(namespace) = node.get("namespace") {
-            self.ledger.dropped(namespace, Severity::Warning, "any request may use the model, whatever its namespace");
+            self.ledger.carried(namespace, "`tensorzero.model_namespaces`: requests of another namespace are refused");
         }
         if steps.is_empty() {
             self.ledger.left_out(node, "none of its providers can be asked, so the model is left out");
@@ -150,6 +150,17 @@ impl Converter<'_> {
     }
 
     /// `tensorzero.models`: the names of clients, and the presets they mean.
+    /// The namespaces of models that have one, and can be asked.
+    pub(super) fn model_namespaces(&self) -> Vec<Item> {
+        let known = self.known_models.iter().filter(|(_, model)| model.is_some());
+        known.filter_map(|(name, _)| Some(Item::text(name, self.namespace_of(name)?))).collect()
+    }
+
+    /// The namespace that requests for a model must have.
+    pub(super) fn namespace_of(&self, model: &str) -> Option<&str> {
+        self.root.get("models")?.get(model)?.get("namespace")?.text()
+    }
+
     pub(super) fn surface_models(&self, models: &Models) -> Vec<Item> {
         let known = models.iter().filter_map(|(name, model)| Some((name, model.as_ref()?)));
         known.map(|(name, model)| Item::text(name, &asked(&model.preset))).collect()

@@ -55,7 +55,10 @@ impl Converter<'_> {
     ) -> Option<Variant> {
         let node = &entry.node;
         if let Some(namespace) = node.get("namespace") {
-            self.ledger.dropped(namespace, Severity::Warning, "the variant is drawn whatever the request's namespace");
+            self.ledger.carried(
+                namespace,
+                "as in TensorZero the experiments alone say which namespace draws the variant, and any request may name it",
+            );
         }
         let kind = node.text_of("type").unwrap_or_default();
         match kind {

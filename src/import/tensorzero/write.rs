@@ -39,6 +39,7 @@ impl Converter<'_> {
         let sections = [
             ("functions", functions),
             ("models", self.surface_models(&models)),
+            ("model_namespaces", self.model_namespaces()),
             ("embedding_models", self.surface_models(&embeddings)),
             ("tools", self.tools()),
             ("metrics", self.metrics()),

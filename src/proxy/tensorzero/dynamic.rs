@@ -15,6 +15,7 @@ use crate::wire::structured::check::Checker;
 use crate::wire::structured::mode::JsonMode;
 use crate::wire::template::engine::Engine;
 use crate::wire::template::{Arguments, Form, Prompts, Template, Wrapper};
+use crate::wire::tensorzero::call::Call;
 use crate::wire::tensorzero::variant::{NAME, Source, Variant};
 
 /// A variant whose templates are compiled.
@@ -28,7 +29,11 @@ pub(super) struct Compiled {
 ///
 /// # Errors
 /// A form of answers that the function does not have, an unknown model, a template that is none.
-pub(super) fn compile(variant: &Variant, function: &Function, surface: &Surface) -> Result<(Compiled, String), Error> {
+pub(super) fn compile(
+    variant: &Variant,
+    function: &Function,
+    (surface, call): (&Surface, &Call),
+) -> Result<(Compiled, String), Error> {
     let mode = variant.json_mode;
     let answers = match function.kind {
         FunctionKind::Chat if mode.is_some_and(|mode| mode != JsonMode::Off) => {
@@ -43,6 +48,8 @@ pub(super) fn compile(variant: &Variant, function: &Function, surface: &Surface)
     };
     let meaning = names::model(&variant.model, surface)
         .ok_or_else(|| failed(format!("the variant's model `{}` is not known", variant.model)))?;
+    let namespace = surface.model_namespaces.get(variant.model.as_str());
+    names::check_namespace(&format!("the variant's model `{}`", variant.model), namespace, call)?;
     let prompts = prompts(variant, function)?;
     Ok((Compiled { variant: variant.clone(), prompts, answers }, meaning.into_owned()))
 }

@@ -121,7 +121,7 @@ pub fn begin<'l>(
     provider_tools::check(&call_read, surface, &live.table)?;
     let mut brought = None;
     if let (Some(variant), Some(function)) = (&call_read.brought, function) {
-        let (compiled, model) = dynamic::compile(variant, function, surface)?;
+        let (compiled, model) = dynamic::compile(variant, function, (surface, &call_read))?;
         (brought, meaning) = (Some(Box::new(compiled)), Cow::Owned(model));
     }
     let tools = tools::offered(&call_read, request.as_ref(), function, surface)?;

@@ -39,6 +39,7 @@ pub(super) fn of<'l>(call: &Call, surface: &'l Surface) -> Result<Meaning<'l>, E
                 let near = did_you_mean(name, surface.models.keys().map(|name| &**name));
                 Error::invalid(with_near(format!("unknown model `{name}`"), near)).with_param("model")
             })?;
+            check_namespace(&format!("the model `{name}`"), surface.model_namespaces.get(name.as_str()), call)?;
             Ok(Meaning { function: None, meaning })
         }
         Asked::EmbeddingModel(name) => {
@@ -75,13 +76,30 @@ fn function<'l>(name: &str, call: &Call, surface: &'l Surface) -> Result<Meaning
     let namespaced = || call.namespace.as_deref().and_then(|namespace| function.namespaces.get(namespace));
     let named = call.variant.as_ref().filter(|_| call.brought.is_none());
     let meaning = match named {
-        Some(variant) => function.variants.get(variant.as_str()).ok_or_else(|| {
-            let near = did_you_mean(variant, function.variants.keys().map(|name| &**name));
-            unknown(with_near(format!("unknown variant `{variant}` of the function `{name}`"), near))
-        })?,
+        Some(variant) => {
+            let meaning = function.variants.get(variant.as_str()).ok_or_else(|| {
+                let near = did_you_mean(variant, function.variants.keys().map(|name| &**name));
+                unknown(with_near(format!("unknown variant `{variant}` of the function `{name}`"), near))
+            })?;
+            let namespace = function.variant_namespaces.get(variant.as_str());
+            check_namespace(&format!("the variant `{variant}` of the function `{name}`"), namespace, call)?;
+            meaning
+        }
         None => namespaced().unwrap_or(&function.preset),
     };
     Ok(Meaning { function: Some(function), meaning: Cow::Borrowed(meaning) })
+}
+
+/// # Errors
+/// `what` is for requests of another namespace than this call's.
+pub(super) fn check_namespace(what: &str, namespace: Option<&Box<str>>, call: &Call) -> Result<(), Error> {
+    match namespace {
+        Some(namespace) if call.namespace.as_deref() != Some(&**namespace) => {
+            let message = format!("{what} is for requests of the namespace `{namespace}` only; send it as `namespace`");
+            Err(Error::invalid(message).with_param("namespace"))
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// What the name of a model means.

@@ -25,7 +25,8 @@ fn own(surface: &Surface) -> String {
     if let Some(file) = &surface.feedback_file {
         let _ = write!(out, ", feedback to {file}");
     }
-    for (what, names) in [("model", &surface.models), ("embedding model", &surface.embedding_models)] {
+    let spaces = ("namespace of the model", &surface.model_namespaces);
+    for (what, names) in [("model", &surface.models), spaces, ("embedding model", &surface.embedding_models)] {
         for (name, meaning) in names {
             let _ = write!(out, "\n{what} {name}: {meaning}");
         }
@@ -46,6 +47,9 @@ fn function(function: &Function) -> String {
     }
     for (name, preset) in &function.namespaces {
         line(&format!("namespace {name}"), preset);
+    }
+    for (name, space) in &function.variant_namespaces {
+        line(&format!("variant {name} only in the namespace"), space);
     }
     for (name, schema) in &function.schemas {
         line(&format!("schema {name}"), schema);
@@ -93,6 +97,7 @@ pub(super) fn json(surface: &Surface) -> Value {
                 "preset": one.preset,
                 "variants": one.variants,
                 "namespaces": one.namespaces,
+                "variant_namespaces": one.variant_namespaces,
                 "schemas": texts(&one.schemas),
                 "tools": one.tools,
                 "tool_choice": one.tool_choice.as_ref().map(tool_choice),

@@ -45,10 +45,10 @@ fn what_somebody_else_wrote_stays() {
 
 #[test]
 fn the_exit_code_says_how_much_is_carried_over() {
-    let warned = sandbox(&format!("{ALIAS}namespace = \"a\"\n"));
+    let warned = sandbox(&format!("[gateway]\nobservability.enabled = true\n{ALIAS}"));
     warned.run(IMPORT).expect(2);
     assert!(warned.path("out/routeplane.yaml").exists());
-    let strict = sandbox(&format!("{ALIAS}namespace = \"a\"\n"));
+    let strict = sandbox(&format!("[gateway]\nobservability.enabled = true\n{ALIAS}"));
     let ended = strict.run(&with(&["--strict"])).expect(2);
     assert!(ended.stdout.contains("nothing is written"), "{}", ended.stdout);
     assert!(!strict.path("out").exists());
