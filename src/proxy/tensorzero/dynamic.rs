@@ -48,7 +48,7 @@ pub(super) fn compile(
     };
     let meaning = names::model(&variant.model, surface)
         .ok_or_else(|| failed(format!("the variant's model `{}` is not known", variant.model)))?;
-    let namespace = surface.model_namespaces.get(variant.model.as_str());
+    let namespace = surface.model_namespaces.get(variant.model.as_str()).map(|space| &**space);
     names::check_namespace(&format!("the variant's model `{}`", variant.model), namespace, call)?;
     let prompts = prompts(variant, function)?;
     Ok((Compiled { variant: variant.clone(), prompts, answers }, meaning.into_owned()))

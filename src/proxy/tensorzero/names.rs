@@ -39,7 +39,11 @@ pub(super) fn of<'l>(call: &Call, surface: &'l Surface) -> Result<Meaning<'l>, E
                 let near = did_you_mean(name, surface.models.keys().map(|name| &**name));
                 Error::invalid(with_near(format!("unknown model `{name}`"), near)).with_param("model")
             })?;
-            check_namespace(&format!("the model `{name}`"), surface.model_namespaces.get(name.as_str()), call)?;
+            check_namespace(
+                &format!("the model `{name}`"),
+                surface.model_namespaces.get(name.as_str()).map(|space| &**space),
+                call,
+            )?;
             Ok(Meaning { function: None, meaning })
         }
         Asked::EmbeddingModel(name) => {
@@ -81,7 +85,7 @@ fn function<'l>(name: &str, call: &Call, surface: &'l Surface) -> Result<Meaning
                 let near = did_you_mean(variant, function.variants.keys().map(|name| &**name));
                 unknown(with_near(format!("unknown variant `{variant}` of the function `{name}`"), near))
             })?;
-            let namespace = function.variant_namespaces.get(variant.as_str());
+            let namespace = function.variant_namespaces.get(variant.as_str()).map(|space| &**space);
             check_namespace(&format!("the variant `{variant}` of the function `{name}`"), namespace, call)?;
             meaning
         }
@@ -92,9 +96,9 @@ fn function<'l>(name: &str, call: &Call, surface: &'l Surface) -> Result<Meaning
 
 /// # Errors
 /// `what` is for requests of another namespace than this call's.
-pub(super) fn check_namespace(what: &str, namespace: Option<&Box<str>>, call: &Call) -> Result<(), Error> {
+pub(super) fn check_namespace(what: &str, namespace: Option<&str>, call: &Call) -> Result<(), Error> {
     match namespace {
-        Some(namespace) if call.namespace.as_deref() != Some(&**namespace) => {
+        Some(namespace) if call.namespace.as_deref() != Some(namespace) => {
             let message = format!("{what} is for requests of the namespace `{namespace}` only; send it as `namespace`");
             Err(Error::invalid(message).with_param("namespace"))
         }
