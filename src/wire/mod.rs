@@ -35,6 +35,7 @@ pub mod structured;
 pub mod template;
 pub mod tensorzero;
 mod tool_ids;
+mod untaken;
 mod usage_left;
 
 use std::fmt;

@@ -64,6 +64,7 @@ mod operate;
 mod otlp;
 mod own_tests;
 mod parity;
+mod pictures;
 mod pipes;
 mod prompts;
 mod providers;

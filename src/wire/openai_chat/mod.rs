@@ -198,6 +198,7 @@ impl Outbound for OpenAiChat {
         out: &mut Vec<u8>,
         losses: &mut Losses,
     ) -> Result<(), Error> {
+        conversation::check(request)?;
         encode::encode(request, destination, out, losses);
         Ok(())
     }

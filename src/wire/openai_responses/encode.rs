@@ -1,6 +1,6 @@
 //! Requests, written for an upstream: what came in this protocol as it came, anything else translated.
 
-use super::{SELF, content, echo, foreign, item, note};
+use super::{SELF, content, echo, foreign, item, note, picture};
 use crate::wire::Destination;
 use crate::wire::ir::{
     ContentShape, Message, OutputFormat, Part, Reasoning, ReasoningEffort, Request, Role, ToolChoice, ToolKind,
@@ -271,8 +271,9 @@ pub(super) fn output_items(parts: &[Part], items: &mut Vec<Vec<u8>>) {
                 note::write(&call.ext, writer);
             })),
             Part::Reasoning(reasoning) => items.push(written(|writer| reasoning_item(reasoning, writer))),
+            Part::Media(media) => items.push(written(|writer| picture::write(media, "", "completed", writer))),
             // The decoder puts none of these among the model's items.
-            Part::Media(_) | Part::ToolResult(_) => {}
+            Part::ToolResult(_) => {}
         }
         rest = after;
     }

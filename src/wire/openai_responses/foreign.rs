@@ -7,14 +7,14 @@ use serde_json::value::RawValue;
 use super::encode::{role_word, write_choice, write_format, write_summary};
 use super::{SELF, content, freeform, item};
 use crate::wire::ir::{
-    Media, MediaKind, MediaSource, Message, Opaque, OutputFormat, Part, Reasoning, ReasoningEffort, Request, Role,
-    Sampling, ToolChoice, ToolKind, ToolResult,
+    Error, Media, MediaKind, MediaSource, Message, Opaque, OutputFormat, Part, Reasoning, ReasoningEffort, Request,
+    Role, Sampling, ToolChoice, ToolKind, ToolResult,
 };
 use crate::wire::json::{self, Ext, ObjectWriter};
 use crate::wire::loss::Losses;
 use crate::wire::stops::Stops;
 use crate::wire::tool_ids::ToolIds;
-use crate::wire::{Destination, ProtocolId};
+use crate::wire::{Destination, ProtocolId, untaken};
 
 /// OpenAI refuses a smaller limit.
 const LEAST_OUTPUT: u64 = 16;
@@ -103,6 +103,24 @@ fn instructions<'r>(request: &'r Request, losses: &mut Losses) -> (Option<String
     ((!texts.is_empty()).then(|| texts.join("\n\n")), rest)
 }
 
+/// Refuses media that this protocol has no part for. A file in OpenAI's store is known to both of its protocols.
+///
+/// # Errors
+/// Such media, of a caller of another protocol.
+pub(super) fn check(request: &Request) -> Result<(), Error> {
+    if request.origin == SELF {
+        return Ok(());
+    }
+    let stored = request.origin == ProtocolId::OpenAiChat;
+    untaken::check(request, "Responses", |media| match (media.kind, &media.source) {
+        (MediaKind::File, MediaSource::FileId(_)) if stored => None,
+        (_, MediaSource::FileId(_)) => Some(untaken::UPLOADED),
+        (MediaKind::Audio, _) => Some(("sound", "send a transcript")),
+        (MediaKind::Video, _) => Some(untaken::VIDEO),
+        (MediaKind::Image | MediaKind::File, _) => None,
+    })
+}
+
 struct Items<'l> {
     out: Vec<Vec<u8>>,
     ids: ToolIds,
@@ -173,37 +191,41 @@ impl Items<'_> {
 
     fn media(&mut self, media: &Media) -> Option<Vec<u8>> {
         self.losses.dropped_ext("messages.content.", &media.ext);
-        let lost = match (media.kind, &media.source) {
-            (_, MediaSource::FileId(_)) => "an uploaded file is known only to the provider that has it",
-            (MediaKind::Audio | MediaKind::Video, _) => "Responses takes neither sound nor video",
+        match (media.kind, &media.source) {
+            // Refused before.
+            (MediaKind::Audio | MediaKind::Video, _) => return None,
             (_, MediaSource::Text { text, .. }) => return Some(self.inline(media, text)),
             (MediaKind::File, MediaSource::Base64 { media_type, data }) if media_type.starts_with("text/") => {
                 let bytes = base64::engine::general_purpose::STANDARD.decode(data).ok();
-                match bytes.and_then(|bytes| String::from_utf8(bytes).ok()) {
-                    Some(text) => return Some(self.inline(media, &text)),
-                    None => "a text document that is no text",
+                if let Some(text) = bytes.and_then(|bytes| String::from_utf8(bytes).ok()) {
+                    return Some(self.inline(media, &text));
                 }
             }
-            (MediaKind::Image | MediaKind::File, _) => {
-                let mut media = media.clone();
-                if let (MediaKind::File, MediaSource::Base64 { media_type, .. }) = (media.kind, &media.source) {
-                    // OpenAI requires a name of a file that comes as content.
-                    let ending = media_type.rsplit('/').next().unwrap_or("bin").to_owned();
-                    media.name.get_or_insert_with(|| format!("document.{ending}"));
-                } else {
-                    if media.name.take().is_some() {
-                        self.losses.dropped("messages.content.name", "Responses has no names of images");
-                    }
-                    // OpenAI's schema requires a word for it.
-                    media.detail.get_or_insert_with(|| "auto".to_owned());
-                }
-                let mut part = Vec::new();
-                json::object(&mut part, |writer| content::write_media(&media, writer));
-                return Some(part);
+            (MediaKind::Image | MediaKind::File, _) => {}
+        }
+        let mut media = media.clone();
+        match (media.kind, &media.source) {
+            (MediaKind::File, MediaSource::Base64 { media_type, .. }) => {
+                // OpenAI requires a name of a file that comes as content.
+                let ending = media_type.rsplit('/').next().unwrap_or("bin").to_owned();
+                media.name.get_or_insert_with(|| format!("document.{ending}"));
             }
-        };
-        self.losses.dropped("messages.content", lost);
-        None
+            (MediaKind::File, MediaSource::FileId(_)) => {
+                if media.name.take().is_some() {
+                    self.losses.dropped("messages.content.name", "a stored file has a name");
+                }
+            }
+            _ => {
+                if media.name.take().is_some() {
+                    self.losses.dropped("messages.content.name", "Responses has no names of images");
+                }
+                // OpenAI's schema requires a word for it.
+                media.detail.get_or_insert_with(|| "auto".to_owned());
+            }
+        }
+        let mut part = Vec::new();
+        json::object(&mut part, |writer| content::write_media(&media, writer));
+        Some(part)
     }
 
     fn inline(&mut self, media: &Media, text: &str) -> Vec<u8> {

@@ -16,6 +16,7 @@ pub mod history;
 mod item;
 mod note;
 mod peek;
+mod picture;
 mod preset;
 mod request;
 mod response;
@@ -174,6 +175,7 @@ impl Outbound for OpenAiResponses {
         out: &mut Vec<u8>,
         losses: &mut Losses,
     ) -> Result<(), Error> {
+        foreign::check(request)?;
         encode::encode(request, destination, out, losses);
         Ok(())
     }
@@ -185,6 +187,7 @@ impl Outbound for OpenAiResponses {
         out: &mut Vec<u8>,
         losses: &mut Losses,
     ) -> Result<(), Error> {
+        foreign::check(request)?;
         encode::encode_count(request, destination, out, losses);
         Ok(())
     }

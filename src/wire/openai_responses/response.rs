@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::encode::{output_items, write_summary};
-use super::{SELF, cite, echo, item, note, stream, usage};
+use super::{SELF, cite, echo, item, note, picture, stream, usage};
 use crate::wire::ir::count::count;
 use crate::wire::ir::{Candidate, Error, ErrorKind, Finish, FinishReason, Part, Response, Scope, Usage, citation};
 use crate::wire::json::{self, Ext, JsonError, Object, ObjectWriter};
@@ -39,8 +39,11 @@ pub(super) fn decode(body: &[u8]) -> Result<Response, Error> {
     })
 }
 
-/// The parts of an item of an answer, with their citations.
+/// The parts of an item of an answer: pictures are media, and texts have their citations.
 pub(super) fn answered(item: &RawValue) -> Vec<Part> {
+    if let Some(picture) = picture::read(item) {
+        return vec![Part::Media(picture)];
+    }
     let mut parts = item::decode_output(item);
     for part in &mut parts {
         if let Part::Text(text) = part {
@@ -293,7 +296,7 @@ fn foreign_items(parts: &[Part], frame: &Frame<'_>, items: &mut Vec<Vec<u8>>, lo
                 losses.dropped_part("content", &opaque.raw, NO_COUNTERPART);
                 continue;
             }
-            Part::Media(_) => {
+            Part::Media(media) if picture::bytes(media).is_none() => {
                 losses.dropped("content.media", NO_COUNTERPART);
                 continue;
             }
@@ -301,7 +304,7 @@ fn foreign_items(parts: &[Part], frame: &Frame<'_>, items: &mut Vec<Vec<u8>>, lo
                 losses.dropped("content", NO_COUNTERPART);
                 continue;
             }
-            Part::Reasoning(_) | Part::ToolCall(_) => {}
+            Part::Reasoning(_) | Part::ToolCall(_) | Part::Media(_) => {}
         }
         close_message(&mut said, response, items);
         let mut out = Vec::new();
@@ -331,7 +334,11 @@ fn foreign_items(parts: &[Part], frame: &Frame<'_>, items: &mut Vec<Vec<u8>>, lo
                     write_call(&own, &id, &call.name, &call.arguments, "completed", writer);
                 }
             }
-            Part::Text(_) | Part::Refusal(_) | Part::Media(_) | Part::ToolResult(_) | Part::Opaque(_) => {}
+            Part::Media(media) => {
+                losses.dropped_ext("content.", &media.ext);
+                picture::write(media, &item_id("ig", response, items.len()), "completed", writer);
+            }
+            Part::Text(_) | Part::Refusal(_) | Part::ToolResult(_) | Part::Opaque(_) => {}
         });
         items.push(out);
     }

@@ -76,6 +76,7 @@ pub(super) const UNSAID: Reasons = &[
         "repeats what was asked for",
     ),
     (ProtocolId::Gemini, &["candidates.content"], "an empty text, after which there is nothing to be said"),
+    (ProtocolId::OpenAiResponses, &["*.output_format"], "says what its absence says"),
     (ProtocolId::OpenAiResponses, &["output_text"], "repeats the text of the messages"),
     (ProtocolId::OpenAiResponses, &["billing*", "completed_at", "tool_usage*"], "the provider's accounting"),
     (ProtocolId::AnthropicMessages, &["stop_reason"], "says what its absence says"),

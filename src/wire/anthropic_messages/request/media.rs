@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::wire::ir::{Error, Media, MediaKind, MediaSource};
 use crate::wire::loss::Losses;
+use crate::wire::untaken;
 
 /// The media as Anthropic takes it. `path` is where it stands in the caller's document.
 ///
@@ -25,9 +26,7 @@ pub(super) fn portable<'a>(media: &'a Media, path: &str, losses: &mut Losses) ->
 }
 
 fn refused(path: &str, what: &str, fix: &str) -> Error {
-    Error::invalid(format!("`{path}`: Anthropic Messages takes no {what}; {fix}, or use a model of another provider"))
-        .with_code("unsupported_content")
-        .with_param(path)
+    untaken::refused(path, "Anthropic Messages", what, fix)
 }
 
 fn image<'a>(media: &'a Media, path: &str) -> Result<Cow<'a, Media>, Error> {

@@ -7,6 +7,7 @@ use super::super::{formats, legal};
 use crate::wire::ir::{Error, Media, MediaKind, MediaSource};
 use crate::wire::json::ObjectWriter;
 use crate::wire::loss::Losses;
+use crate::wire::untaken;
 
 /// A block that holds bytes.
 pub(super) struct Attachment {
@@ -67,9 +68,7 @@ pub(super) fn attachment(
 }
 
 fn refused(path: &str, what: &str, fix: &str) -> Error {
-    Error::invalid(format!("`{path}`: Bedrock Converse takes no {what}; {fix}, or use a model of another provider"))
-        .with_code("unsupported_content")
-        .with_param(path)
+    untaken::refused(path, "Bedrock Converse", what, fix)
 }
 
 fn bytes(source: &MediaSource, path: &str) -> Result<(String, String), Error> {

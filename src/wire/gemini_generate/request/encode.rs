@@ -3,10 +3,10 @@
 use super::super::thinking::Generation;
 use super::super::{config, note, part, tools};
 use super::history;
-use crate::wire::ir::{ContentShape, Error, Message, Request, Role};
+use crate::wire::ir::{ContentShape, Error, MediaSource, Message, Request, Role};
 use crate::wire::json::{self, Ext, ObjectWriter};
 use crate::wire::loss::Losses;
-use crate::wire::{Destination, ProtocolId};
+use crate::wire::{Destination, ProtocolId, untaken};
 
 /// Paths in a request's ext that belong to nested objects.
 const NESTED: &[&str] = &[note::GENERATION_CONFIG, note::TOOL_CONFIG];
@@ -14,7 +14,7 @@ const NESTED: &[&str] = &[note::GENERATION_CONFIG, note::TOOL_CONFIG];
 /// Writes a request: as it came where it came from Gemini, and otherwise in Gemini's words.
 ///
 /// # Errors
-/// A tool name that Gemini cannot take.
+/// A tool name that Gemini cannot take, and a file of another provider's store.
 pub(in super::super) fn encode(
     request: &Request,
     destination: &Destination<'_>,
@@ -40,6 +40,9 @@ pub(in super::super) fn write(
     if native {
         write_native_conversation(request, w)?;
     } else {
+        untaken::check(request, "Gemini", |media| {
+            matches!(media.source, MediaSource::FileId(_)).then_some(untaken::UPLOADED)
+        })?;
         let generation = Generation::of(destination.model);
         let conversation = history::translate(request, generation, losses)?;
         conversation.write(w);

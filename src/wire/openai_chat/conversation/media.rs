@@ -4,7 +4,8 @@ use base64::Engine;
 
 use super::super::content;
 use super::Context;
-use crate::wire::ir::{Media, MediaKind, MediaSource};
+use crate::wire::ir::{Error, Media, MediaKind, MediaSource, Request};
+use crate::wire::{ProtocolId, untaken};
 
 /// A piece of content in this protocol's words.
 pub(super) enum Piece {
@@ -25,25 +26,35 @@ impl Piece {
     }
 }
 
-/// What this protocol can make of it, `None` (and a loss) where nothing.
+/// Refuses media that this protocol has no part for. A file in OpenAI's store is known to both of its protocols.
+///
+/// # Errors
+/// Such media.
+pub(super) fn check(request: &Request) -> Result<(), Error> {
+    let stored = request.origin == ProtocolId::OpenAiResponses;
+    untaken::check(request, "Chat Completions", |media| match (media.kind, &media.source) {
+        (MediaKind::File, MediaSource::FileId(_)) if stored => None,
+        (_, MediaSource::FileId(_)) => Some(untaken::UPLOADED),
+        (MediaKind::Audio, MediaSource::Url { .. } | MediaSource::Text { .. }) => {
+            Some(("sound by its address", "send its bytes"))
+        }
+        (MediaKind::Video, _) => Some(untaken::VIDEO),
+        (MediaKind::File, MediaSource::Url { .. }) => Some(("document by its address", "send its bytes")),
+        (MediaKind::Image | MediaKind::Audio | MediaKind::File, _) => None,
+    })
+}
+
+/// What this protocol makes of it, `None` for what [`check`] has refused.
 pub(super) fn convert(media: &Media, context: &mut Context<'_>) -> Option<Piece> {
     context.losses.dropped_ext("messages.content.", &media.ext);
-    let dropped = match (media.kind, &media.source) {
-        (_, MediaSource::FileId(_)) => "an uploaded file is known only to the provider that has it; send its content",
-        (MediaKind::Image, _) => return Some(Piece::Image(content::stripped(media))),
-        (MediaKind::Audio, MediaSource::Base64 { .. }) => return Some(Piece::Audio(content::stripped(media))),
-        (MediaKind::Audio, MediaSource::Url { .. } | MediaSource::Text { .. }) => {
-            "Chat Completions takes sound as content, not as an address"
-        }
-        (MediaKind::Video, _) => "Chat Completions takes no video",
-        (MediaKind::File, MediaSource::Text { text, .. }) => return Some(inline(media, text, context)),
-        (MediaKind::File, MediaSource::Base64 { media_type, data }) => {
-            return Some(document(media, media_type, data, context));
-        }
-        (MediaKind::File, MediaSource::Url { .. }) => "Chat Completions takes a document as content, not as an address",
-    };
-    context.losses.dropped("messages.content", dropped);
-    None
+    Some(match (media.kind, &media.source) {
+        (MediaKind::Image, _) => Piece::Image(content::stripped(media)),
+        (MediaKind::Audio, _) => Piece::Audio(content::stripped(media)),
+        (MediaKind::File, MediaSource::Text { text, .. }) => inline(media, text, context),
+        (MediaKind::File, MediaSource::Base64 { media_type, data }) => document(media, media_type, data, context),
+        (MediaKind::File, MediaSource::FileId(_)) => Piece::File(content::stripped(media)),
+        (MediaKind::Video, _) | (MediaKind::File, MediaSource::Url { .. }) => return None,
+    })
 }
 
 /// Texts go inline: most upstreams take no other file than PDF.

@@ -8,7 +8,7 @@ use super::content;
 use super::details::Thoughts;
 use super::tool_ids::ToolIds;
 use crate::wire::ProtocolId;
-use crate::wire::ir::{Part, Request, Role};
+use crate::wire::ir::{Error, Part, Request, Role};
 use crate::wire::json::ObjectWriter;
 use crate::wire::loss::Losses;
 use crate::wire::quirk::{Quirks, ReasoningReplay};
@@ -39,6 +39,17 @@ impl Context<'_> {
             self.losses.dropped("messages.name", "this upstream refuses it");
         }
         !refused
+    }
+}
+
+/// Refuses what no message can hold.
+///
+/// # Errors
+/// Media of another protocol's caller that this one has no part for.
+pub(super) fn check(request: &Request) -> Result<(), Error> {
+    match request.origin {
+        ProtocolId::OpenAiChat => Ok(()),
+        _ => media::check(request),
     }
 }
 

@@ -272,8 +272,9 @@ impl Decoder {
                     call.ext.get("#custom").is_some(),
                 ),
                 Part::Opaque(opaque) => (PartKind::Opaque(opaque.clone()), false),
+                Part::Media(media) => (PartKind::Media(media.clone()), false),
                 // No item of an answer is one of these.
-                Part::Media(_) | Part::ToolResult(_) => continue,
+                Part::ToolResult(_) => continue,
             };
             let mut open = self.begin(kind, out);
             complete(&mut open, part, custom, out);

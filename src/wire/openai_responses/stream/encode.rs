@@ -1,7 +1,7 @@
 //! From events to a caller's stream, one item after the other. Texts that follow each other are parts of one message.
 
 use super::super::response::{FOREIGN_PROOF, NO_COUNTERPART, UNSAID, response_id, words};
-use super::super::{SELF, echo, usage};
+use super::super::{SELF, echo, picture, usage};
 use crate::wire::blocks::{Answer, Block, BlockEncoder};
 use crate::wire::ir::{Error, FinishReason, PartKind};
 use crate::wire::{Answering, ProtocolId};
@@ -104,7 +104,15 @@ impl BlockEncoder for Encoder {
             PartKind::Opaque(opaque) if opaque.origin != SELF => {
                 self.answer.losses.dropped_part("content", &opaque.raw, NO_COUNTERPART);
             }
-            PartKind::Media(_) => self.answer.losses.dropped("content.media", NO_COUNTERPART),
+            PartKind::Media(media) if picture::bytes(media).is_none() => {
+                self.answer.losses.dropped("content.media", NO_COUNTERPART);
+            }
+            PartKind::Media(media) => {
+                if !picture::is_own(media) {
+                    self.answer.losses.dropped_ext("content.", &media.ext);
+                }
+                return true;
+            }
             PartKind::RedactedReasoning(_) => self.answer.losses.dropped("content", NO_COUNTERPART),
             PartKind::Text
             | PartKind::Refusal

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::super::response::{Body, call_id, item_id, write_call, write_freeform_call, write_message, write_said};
-use super::super::{cite, content, item, note};
+use super::super::{cite, content, item, note, picture};
 use super::encode::{Encoder, Message};
 use super::write_error;
 use crate::wire::blocks::Block;
@@ -103,7 +103,14 @@ impl Encoder {
                 let raw = opaque.raw.get().as_bytes().to_vec();
                 self.raw_item_event("response.output_item.added", &raw, out);
             }
-            PartKind::RedactedReasoning(_) | PartKind::Media(_) => {}
+            PartKind::Media(media) => {
+                self.close_message(out);
+                let id = self.part_id("ig");
+                self.item_event("response.output_item.added", out, |item| {
+                    picture::write(media, &id, "in_progress", item);
+                });
+            }
+            PartKind::RedactedReasoning(_) => {}
         }
     }
 
@@ -224,7 +231,13 @@ impl Encoder {
                 self.item_done(item, out);
             }
             PartKind::Opaque(opaque) => self.item_done(opaque.raw.get().as_bytes().to_vec(), out),
-            PartKind::RedactedReasoning(_) | PartKind::Media(_) => {}
+            PartKind::Media(media) => {
+                let id = self.part_id("ig");
+                let mut item = Vec::new();
+                json::object(&mut item, |item| picture::write(media, &id, "completed", item));
+                self.item_done(item, out);
+            }
+            PartKind::RedactedReasoning(_) => {}
         }
     }
 
