@@ -43,14 +43,10 @@ pub(super) fn mark(ext: &mut Ext) {
 
 /// Citations that another protocol's upstream gave, each as it is written.
 pub(super) fn foreign(cited: &[Citation], losses: &mut Losses) -> Vec<Vec<u8>> {
-    cited.iter().filter_map(|citation| translated(citation, losses)).collect()
+    citation::translated(cited, losses, translated)
 }
 
-fn translated(citation: &Citation, losses: &mut Losses) -> Option<Vec<u8>> {
-    if !citation.is_known() {
-        citation.report_whole(losses);
-        return None;
-    }
+fn translated(citation: &Citation, losses: &mut Losses) -> Vec<u8> {
     let mut out = Vec::new();
     let place = citation.place.and_then(|place| {
         let (name, unit, members) = PLACES.iter().find(|(_, unit, _)| *unit == place.unit)?;
@@ -89,7 +85,7 @@ fn translated(citation: &Citation, losses: &mut Losses) -> Option<Vec<u8>> {
         }
     });
     citation.report(&said, losses);
-    Some(out)
+    out
 }
 
 fn write_place([index, start, end]: [&str; 3], place: Place, body: &mut ObjectWriter<'_>) {

@@ -61,14 +61,10 @@ pub(super) fn mark(ext: &mut Ext) {
 
 /// Citations that another protocol's upstream gave, each as it is written.
 pub(super) fn foreign(cited: &[Citation], losses: &mut Losses) -> Vec<Vec<u8>> {
-    cited.iter().filter_map(|citation| translated(citation, losses)).collect()
+    citation::translated(cited, losses, translated)
 }
 
-fn translated(citation: &Citation, losses: &mut Losses) -> Option<Vec<u8>> {
-    if !citation.is_known() {
-        citation.report_whole(losses);
-        return None;
-    }
+fn translated(citation: &Citation, losses: &mut Losses) -> Vec<u8> {
     let mut said = vec!["title", "cited_text", "url", "source_index", "source_start", "source_end"];
     let source = citation.url.as_ref().filter(|_| citation.place.is_some());
     let source = source.or(citation.file.as_ref().filter(|_| citation.url.is_none()));
@@ -91,7 +87,7 @@ fn translated(citation: &Citation, losses: &mut Losses) -> Option<Vec<u8>> {
         }
     });
     citation.report(&said, losses);
-    Some(out)
+    out
 }
 
 fn write_place(place: &Place, location: &mut ObjectWriter<'_>) {

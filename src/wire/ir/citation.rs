@@ -109,6 +109,22 @@ impl Citation {
     }
 }
 
+/// Citations of another protocol, each as `write` writes it; one whose source is not known is a loss as a whole.
+pub fn translated(
+    cited: &[Citation],
+    losses: &mut Losses,
+    write: impl Fn(&Citation, &mut Losses) -> Vec<u8>,
+) -> Vec<Vec<u8>> {
+    let mut written = Vec::with_capacity(cited.len());
+    for citation in cited {
+        match citation.is_known() {
+            true => written.push(write(citation, losses)),
+            false => citation.report_whole(losses),
+        }
+    }
+    written
+}
+
 /// The citations among a text's members.
 pub fn of(ext: &Ext) -> Vec<Citation> {
     ext.get(NOTE).and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()

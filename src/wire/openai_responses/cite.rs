@@ -31,14 +31,10 @@ pub(super) fn foreign(text: &str, cited: &[Citation], losses: &mut Losses) -> Ve
         return Vec::new();
     }
     let length = Characters::of(text).count();
-    cited.iter().filter_map(|citation| translated(citation, length, losses)).collect()
+    citation::translated(cited, losses, |citation, losses| translated(citation, length, losses))
 }
 
-fn translated(citation: &Citation, length: u64, losses: &mut Losses) -> Option<Vec<u8>> {
-    if !citation.is_known() {
-        citation.report_whole(losses);
-        return None;
-    }
+fn translated(citation: &Citation, length: u64, losses: &mut Losses) -> Vec<u8> {
     let mut out = Vec::new();
     let title = citation.title.as_deref();
     json::object(&mut out, |body| match &citation.url {
@@ -63,7 +59,7 @@ fn translated(citation: &Citation, length: u64, losses: &mut Losses) -> Option<V
         None => &["title", "file_id", "source_index"],
     };
     citation.report(said, losses);
-    Some(out)
+    out
 }
 
 #[cfg(test)]
