@@ -66,14 +66,14 @@ struct Comparison {
     there: AtomicU8,
 }
 
-/// What a copy's span is made of.
-struct Traced {
+/// What a copy took and how it went: for its span, and for the sums of what was spent.
+struct Recorded {
     sinks: Arc<Sinks>,
     /// Of the copy alone, with its one try.
     record: Box<Record>,
 }
 
-impl Traced {
+impl Recorded {
     /// Hands it over, now that the copy has ended: well (`ok`), or why not.
     fn ended(mut self, after: Duration, outcome: &'static str, account: &Account) {
         self.record.account(account.clone());
@@ -91,14 +91,14 @@ pub struct Half {
     at: usize,
     began: Instant,
     ended: bool,
-    /// Of the copy of a request that is traced.
-    traced: Option<Traced>,
+    /// Of the copy alone.
+    recorded: Option<Recorded>,
 }
 
 impl Half {
     /// There is no answer, but perhaps a status.
     fn fails(&mut self, status: Option<u16>) {
-        for tried in self.traced.iter_mut().flat_map(|traced| &mut traced.record.attempts) {
+        for tried in self.recorded.iter_mut().flat_map(|own| &mut own.record.attempts) {
             tried.status = status;
         }
     }
@@ -106,7 +106,7 @@ impl Half {
     /// The first content is there.
     fn answers(&mut self, lost: &Losses) {
         let after = self.began.elapsed();
-        for tried in self.traced.iter_mut().flat_map(|traced| &mut traced.record.attempts) {
+        for tried in self.recorded.iter_mut().flat_map(|own| &mut own.record.attempts) {
             (tried.first, tried.status, tried.losses) = (Some(after), Some(200), losses(lost));
         }
     }
@@ -118,8 +118,8 @@ impl Half {
 
     fn put(&mut self, outcome: &'static str, account: &Account) {
         self.ended = true;
-        if let Some(traced) = self.traced.take() {
-            traced.ended(self.began.elapsed(), outcome, account);
+        if let Some(own) = self.recorded.take() {
+            own.ended(self.began.elapsed(), outcome, account);
         }
         let reasons: Vec<String> = account.finish_reasons.iter().map(|reason| plain(reason)).collect();
         let side = Side {
@@ -224,7 +224,8 @@ impl Original<'_, '_, '_> {
             sides: Default::default(),
             there: AtomicU8::new(0),
         });
-        let half = |at, began, traced| Half { comparison: Arc::clone(&comparison), at, began, ended: false, traced };
+        let half =
+            |at, began, recorded| Half { comparison: Arc::clone(&comparison), at, began, ended: false, recorded };
         let main = half(0, self.began, None);
         match &mut answer.body {
             AnswerBody::Whole(_) => main.ended("ok", &answer.account),
@@ -239,15 +240,18 @@ impl Original<'_, '_, '_> {
             model: model.into(),
         };
         let (gateway, live) = (Arc::clone(self.gateway), Arc::clone(self.live));
-        let half = half(1, Instant::now(), self.traced(mirror, label == model));
+        let half = half(1, Instant::now(), self.recorded(mirror, label == model));
         tokio::spawn(copy.send(gateway, live, half, room));
     }
 
     /// `told_apart`: metrics may call the model by its name.
-    fn traced(&self, mirror: &Mirror<'_>, told_apart: bool) -> Option<Traced> {
+    fn recorded(&self, mirror: &Mirror<'_>, told_apart: bool) -> Option<Recorded> {
+        if !self.gateway.sinks.are_wanted() {
+            return None;
+        }
         let (id, protocol) = (Arc::clone(self.request_id), self.incoming.call.protocol);
         let mut record = Record::new(SystemTime::now(), id, self.live.generation, protocol);
-        record.trace = Some(self.trace?.clone());
+        record.trace = self.trace.cloned();
         record.operation = self.incoming.call.operation.name();
         record.stream = self.incoming.envelope.stream;
         record.attempts = smallvec![Tried {
@@ -265,7 +269,7 @@ impl Original<'_, '_, '_> {
             server: mirror.attempt.base_url(protocol, self.incoming.call.operation).map(Server::of),
             content: None,
         }];
-        Some(Traced { sinks: Arc::clone(&self.gateway.sinks), record: Box::new(record) })
+        Some(Recorded { sinks: Arc::clone(&self.gateway.sinks), record: Box::new(record) })
     }
 }
 
@@ -304,10 +308,10 @@ impl Copy {
             checker: OnceLock::new(),
         };
         let total = attempt.settings.timeouts.all(envelope.stream);
-        let trace = half.traced.as_ref().and_then(|traced| traced.record.trace.as_ref());
+        let trace = half.recorded.as_ref().and_then(|own| own.record.trace.as_ref());
         let content = content::of(trace, &incoming, &attempt, &live);
         let mut headers = Context::default();
-        for Traced { record, .. } in half.traced.iter_mut() {
+        for Recorded { record, .. } in half.recorded.iter_mut() {
             for tried in &mut record.attempts {
                 headers = record.trace.as_ref().map_or_else(Context::default, |trace| trace.headers(tried.span));
                 tried.content.clone_from(&content);

@@ -41,7 +41,7 @@ pub struct Sinks {
 
 enum Message {
     Record(Arc<Record>),
-    /// The copy of a request, for traces alone.
+    /// The copy of a request, for traces and for what was spent.
     Mirror(Box<Record>),
     /// Records behind this are kept in memory, or not.
     Keep(bool),
@@ -212,7 +212,12 @@ impl Recorder {
                     self.recent.keep(record);
                 }
             }
-            Message::Mirror(record) => self.otlp.iter().for_each(|otlp| otlp.put_mirror(&record)),
+            Message::Mirror(record) => {
+                self.otlp.iter().for_each(|otlp| otlp.put_mirror(&record));
+                if self.keeps {
+                    self.spend.count_mirror(&record);
+                }
+            }
             Message::Keep(keeps) => self.keeps = keeps,
             Message::AccessLog(handle) => {
                 if let Some(mut old) = std::mem::replace(&mut self.access_log, handle) {

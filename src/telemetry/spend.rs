@@ -13,6 +13,8 @@ const NAMES: usize = 500;
 const OTHERS: &str = "(others)";
 /// The name of what has none: a call without a client key, one that was refused before it had a route.
 const NONE: &str = "(none)";
+/// The name of what mirrors took: no key asked for their answers, and no route led a request there.
+const MIRRORS: &str = "(mirrors)";
 
 /// The account since the start. Only the recorder's thread and those who look take its lock; the request path never does.
 #[derive(Default)]
@@ -49,10 +51,21 @@ impl Spend {
     /// Counts one more request.
     pub(super) fn count(&self, record: &Record) {
         let mut books = self.lock();
-        books.total.add(record);
-        add(&mut books.keys, record.key.as_deref(), record);
-        add(&mut books.models, record.target.as_deref(), record);
-        add(&mut books.routes, record.route.as_deref(), record);
+        let count = |sums: &mut Sums| sums.add(record);
+        count(&mut books.total);
+        add(&mut books.keys, record.key.as_deref(), count);
+        add(&mut books.models, record.target.as_deref(), count);
+        add(&mut books.routes, record.route.as_deref(), count);
+    }
+
+    /// Counts what the copy of a request took, which is no request.
+    pub(super) fn count_mirror(&self, record: &Record) {
+        let mut books = self.lock();
+        let count = |sums: &mut Sums| sums.take(record);
+        count(&mut books.total);
+        add(&mut books.keys, Some(MIRRORS), count);
+        add(&mut books.models, record.attempts.first().map(|tried| &*tried.target), count);
+        add(&mut books.routes, Some(MIRRORS), count);
     }
 
     /// All that was counted so far.
@@ -65,19 +78,24 @@ impl Spend {
     }
 }
 
-fn add(book: &mut BTreeMap<Box<str>, Sums>, name: Option<&str>, record: &Record) {
+fn add(book: &mut BTreeMap<Box<str>, Sums>, name: Option<&str>, count: impl Fn(&mut Sums)) {
     let name = name.unwrap_or(NONE);
     if let Some(sums) = book.get_mut(name) {
-        return sums.add(record);
+        return count(sums);
     }
     let name = if book.len() < NAMES { name } else { OTHERS };
-    book.entry(name.into()).or_default().add(record);
+    count(book.entry(name.into()).or_default());
 }
 
 impl Sums {
     fn add(&mut self, record: &Record) {
         self.requests += 1;
         self.failed += u64::from(!matches!(record.outcome, Outcome::Ok | Outcome::CallerLeft));
+        self.take(record);
+    }
+
+    /// What a request took besides being one.
+    fn take(&mut self, record: &Record) {
         for usage in [record.usage.as_ref(), record.usage_estimated.as_deref()].into_iter().flatten() {
             self.input_tokens += usage.input.unwrap_or(0);
             self.output_tokens += usage.output.unwrap_or(0);
@@ -90,9 +108,10 @@ impl Sums {
 
 #[cfg(test)]
 mod tests {
-    use std::time::SystemTime;
+    use std::time::{Duration, SystemTime};
 
     use super::*;
+    use crate::telemetry::record::Tried;
     use crate::wire::ProtocolId;
     use crate::wire::ir::Usage;
 
@@ -120,6 +139,40 @@ mod tests {
         );
         assert_eq!((books.models["openai/gpt-5"].requests, books.models["openai/gpt-5"].failed), (2, 1));
         assert_eq!((books.routes["@cheap"].requests, books.keys[NONE].requests, books.total.requests), (1, 1, 2));
+    }
+
+    #[test]
+    fn a_mirror_costs_and_is_no_request() {
+        let spend = Spend::default();
+        let mut one = record("openai/gpt-5");
+        (one.key, one.cost_usd) = (Some("ci".into()), Some(0.25));
+        spend.count(&one);
+        let mut copy = Record::new(SystemTime::UNIX_EPOCH, "r".into(), 1, ProtocolId::OpenAiChat);
+        copy.attempts = smallvec::smallvec![tried("google/gemini-3")];
+        (copy.usage, copy.cost_usd) = (Some(Usage { output: Some(5), ..Usage::default() }), Some(0.5));
+        spend.count_mirror(&copy);
+        let books = spend.books();
+        let mirrored = Sums { output_tokens: 5, cost_usd: 0.5, ..Sums::default() };
+        assert_eq!([books.keys[MIRRORS], books.models["google/gemini-3"], books.routes[MIRRORS]], [mirrored; 3]);
+        assert_eq!((books.total.requests, books.total.cost_usd, books.keys["ci"].cost_usd), (1, 0.75, 0.25));
+    }
+
+    fn tried(target: &str) -> Tried {
+        Tried {
+            target: target.into(),
+            told_apart: true,
+            lane: "translate",
+            cause: "ok",
+            status: Some(200),
+            start: Duration::ZERO,
+            first: Some(Duration::ZERO),
+            end: Some(Duration::ZERO),
+            losses: Vec::new(),
+            left: None,
+            span: 0,
+            server: None,
+            content: None,
+        }
     }
 
     #[test]
