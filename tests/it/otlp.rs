@@ -240,6 +240,12 @@ async fn a_mirror_is_a_span_of_the_same_trace() {
         });
         let expected = [main, mirror].map(|span| format!("00-{TRACE}-{}-01", hex(&span.span_id)));
         assert_eq!(BTreeSet::from_iter(told), BTreeSet::from(expected));
+        let spent = async |daemon: &Daemon| daemon.get("/admin/spend").await.json();
+        daemon.until("the mirror is paid for", async |it| spent(it).await["total"]["output_tokens"] == 14).await;
+        let spent = spent(&daemon).await;
+        let of = |book: &str, name: &str| [&spent[book][name]["requests"], &spent[book][name]["output_tokens"]];
+        assert_eq!([of("keys", "(mirrors)"), of("routes", "(mirrors)")], [[&json!(0), &json!(7)]; 2]);
+        assert_eq!([&spent["total"]["requests"], &spent["models"]["up/m2"]["output_tokens"]], [&json!(1), &json!(7)]);
     }
     // What fails is told, too, and is nothing to the caller.
     let collector = Collector::http(Mood::Good).await;
