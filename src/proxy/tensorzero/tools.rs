@@ -12,13 +12,16 @@ use crate::wire::tensorzero::call::Call;
 pub(super) struct Offered {
     tools: Vec<Tool>,
     choice: Option<ToolChoice>,
+    /// The function's own choice, which is of the upstream's own tools where there are no others.
+    of_function: Option<ToolChoice>,
     parallel: Option<bool>,
 }
 
 impl Offered {
     /// Lays them over what the request itself says, before `raw` ones that the upstream runs itself.
     pub(super) fn put(&self, request: &mut Request, raw: Vec<Tool>) {
-        let choice = if raw.is_empty() { None } else { request.tool_choice.take().or(Some(ToolChoice::Auto)) };
+        let own = request.tool_choice.take().or_else(|| self.of_function.clone());
+        let choice = (!raw.is_empty()).then(|| own.unwrap_or(ToolChoice::Auto));
         let tools: Vec<Tool> = self.tools.iter().cloned().chain(raw).collect();
         request.tool_choice = self.choice.clone().or(choice);
         request.parallel_tool_calls = request.parallel_tool_calls.or(self.parallel).filter(|_| !tools.is_empty());
@@ -56,7 +59,8 @@ pub(super) fn offered(
     }
     tools.extend(request.tools.iter().flatten().cloned());
     refuse_twins(&tools)?;
-    let choice = request.tool_choice.clone().or_else(|| of_function(function, surface));
+    let of_function = of_function(function, surface);
+    let choice = request.tool_choice.clone().or_else(|| of_function.clone());
     let choice = match (&call.allowed_tools, choice) {
         _ if tools.is_empty() => None,
         (Some(_), Some(ToolChoice::Required)) => Some(ToolChoice::Allowed { names: allowed, required: true }),
@@ -70,7 +74,7 @@ pub(super) fn offered(
         return Err(Error::invalid(format!("unknown tool `{wanted}` in `tool_choice`")));
     }
     let parallel = function.and_then(|function| function.parallel_tool_calls);
-    Ok(Offered { tools, choice, parallel })
+    Ok(Offered { tools, choice, of_function, parallel })
 }
 
 fn of_function(function: Option<&Function>, surface: &Surface) -> Option<ToolChoice> {
