@@ -16,6 +16,10 @@ const GUARD: &str = "guardContent";
 pub(super) const CITATIONS: &str = "citations";
 /// Member of an `ext`: a text in several pieces, as they were.
 const PIECES: &str = "content";
+/// The type of a call of the caller's tools.
+const CALL: &str = "tool_use";
+/// Note in a call's `ext`: its type, which says what its place says.
+const TYPE: &str = "#type";
 /// Member of a text's `ext` in a tool's result: it is JSON.
 const JSON: &str = "json";
 /// Members that [`write`] puts somewhere else than at the end of a block.
@@ -121,18 +125,24 @@ pub(super) fn cache_control(raw: &RawValue) -> Option<Box<RawValue>> {
     json::raw(String::from_utf8(text).ok()?)
 }
 
+/// Whether the service itself runs the tool of this call, as `type: server_tool_use` says. A call of the caller's tools has no
+/// type, or, of Amazon's own models, `tool_use`.
+pub(super) fn runs_at_service(call: &Object<'_>) -> bool {
+    call.get("type").is_some_and(|kind| str_of(kind).as_deref() != Some(CALL))
+}
+
 /// `None` for a call of a tool that the service runs.
 fn call(mut call: Object<'_>) -> Result<Option<Part>, JsonError> {
-    if call.get("type").is_some() {
+    if runs_at_service(&call) {
         return Ok(None);
     }
-    Ok(Some(Part::ToolCall(ToolCall {
-        id: call.string("toolUseId")?,
-        name: call.string("name")?.ok_or(JsonError::Missing { key: "name".to_owned() })?,
-        arguments: call.take("input").map_or("{}", RawValue::get).to_owned(),
-        signature: None,
-        ext: call.rest(),
-    })))
+    let spelled = call.take("type").map(|kind| (TYPE.to_owned(), kind.to_owned()));
+    let id = call.string("toolUseId")?;
+    let name = call.string("name")?.ok_or(JsonError::Missing { key: "name".to_owned() })?;
+    let arguments = call.take("input").map_or("{}", RawValue::get).to_owned();
+    let mut ext = call.rest();
+    ext.0.extend(spelled);
+    Ok(Some(Part::ToolCall(ToolCall { id, name, arguments, signature: None, ext })))
 }
 
 /// `None` for the result of a tool that the service runs.
@@ -417,7 +427,7 @@ pub(super) fn write_call(id: &str, name: &str, arguments: &str, ext: &Ext, block
             None => body.object("input", |input| input.field("_raw", arguments)),
         }
         for (key, value) in ext.0.iter().filter(|(key, _)| key != CACHE) {
-            body.raw(key, value);
+            body.raw(if key == TYPE { "type" } else { key }, value);
         }
     });
 }

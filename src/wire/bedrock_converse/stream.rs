@@ -125,8 +125,8 @@ impl Decoder {
         let Some(raw) = event.take("start") else { return Ok(()) };
         let mut start = Object::of(raw)?;
         let call = start.get("toolUse").map(Object::of).transpose()?;
-        // The service runs a tool that has a type, and sends what it did as further blocks: no call of the caller's.
-        if let Some(mut call) = call.filter(|call| call.get("type").is_none()) {
+        // What the service runs it sends as further blocks: no call of the caller's.
+        if let Some(mut call) = call.filter(|call| !block::runs_at_service(call)) {
             let id = call.string("toolUseId")?;
             let name = legal::original_name(&call.string("name")?.unwrap_or_default());
             self.begin(wire, Kind::Call { argued: false }, PartKind::ToolCall { id, name }, out);
@@ -291,6 +291,29 @@ mod tests {
             events.iter().filter(|event| matches!(event, Event::PartEnd { .. })).count(),
         ];
         assert_eq!((starts, ends), (4, 4));
+    }
+
+    /// Amazon's own models name the type of an ordinary call.
+    #[test]
+    fn a_call_that_says_that_it_is_one_is_one() {
+        let start = r#"{"contentBlockIndex":0,"start":{"toolUse":{"toolUseId":"t1","name":"now","type":"tool_use"}}}"#;
+        let events = decode(&[
+            START,
+            ("contentBlockStart", start),
+            ("contentBlockDelta", r#"{"contentBlockIndex":0,"delta":{"toolUse":{"input":"{\"q\":1}"}}}"#),
+            ("contentBlockStop", r#"{"contentBlockIndex":0}"#),
+            ("messageStop", r#"{"stopReason":"tool_use"}"#),
+            METADATA,
+        ]);
+        let streamed = fold(SELF, &events).unwrap().candidates.remove(0).parts;
+        let block = r#"{"toolUse":{"toolUseId":"t1","name":"now","type":"tool_use","input":{"q":1}}}"#;
+        let whole = block::decode(&json::raw(block).unwrap()).unwrap();
+        for part in [&streamed[0], &whole] {
+            let Part::ToolCall(call) = part else { panic!("{part:?}") };
+            let told = (call.id.as_deref(), call.name.as_str(), call.arguments.as_str());
+            assert_eq!(told, (Some("t1"), "now", r#"{"q":1}"#));
+            assert_eq!(call.ext.keys().next(), None, "nothing that a caller of another protocol misses");
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub(crate) struct Silence {
 }
 
 /// How many occurrences of one path are tried; more of the same kind say nothing new.
-const ENOUGH: usize = 6;
+const ENOUGH: usize = 12;
 
 /// What was written and what was reported.
 pub(crate) type Written = (Vec<u8>, Losses);

@@ -21,7 +21,7 @@ pub(super) const UNSAID: Reasons = &[
     (ProtocolId::OpenAiResponses, &["object", "*.type", "*.role", "*.status", "status"], "says what its place says"),
     (ProtocolId::AnthropicMessages, &["role", "type", "*.type"], "says what its place says"),
     (ProtocolId::Gemini, &["*.role", "*.index"], "says what its place says"),
-    (ProtocolId::BedrockConverse, &["*.role"], "says what its place says"),
+    (ProtocolId::BedrockConverse, &["*.role", "*.toolUse.type"], "says what its place says"),
     (
         ProtocolId::OpenAiChat,
         &["id", "model", "created"],
@@ -77,6 +77,11 @@ pub(super) const UNSAID: Reasons = &[
     ),
     (ProtocolId::Gemini, &["candidates.content"], "an empty text, after which there is nothing to be said"),
     (ProtocolId::OpenAiResponses, &["*.output_format"], "says what its absence says"),
+    (
+        ProtocolId::OpenAiResponses,
+        &["output[reasoning].content*"],
+        "the thoughts in full, where their summary stands beside them: callers get the summary, as OpenAI shows it",
+    ),
     (ProtocolId::OpenAiResponses, &["output_text"], "repeats the text of the messages"),
     (ProtocolId::OpenAiResponses, &["billing*", "completed_at", "tool_usage*"], "the provider's accounting"),
     (ProtocolId::AnthropicMessages, &["stop_reason"], "says what its absence says"),

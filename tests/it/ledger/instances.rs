@@ -129,6 +129,8 @@ fn fixed(protocol: ProtocolId) -> BTreeMap<&'static str, Value> {
             ("incomplete_details", Value::Null),
             ("role", json!("assistant")),
             ("created_at", json!(1_700_000_000)),
+            // Other words than the thoughts in full.
+            ("summary", json!([{ "type": "summary_text", "text": "in short" }])),
             // What was asked for is said again; it is no part of the answer.
             ("tools", json!([])),
             ("instructions", json!("i")),

@@ -35,6 +35,7 @@ pub(super) const UNSAID: Reasons = &[
     (ProtocolId::OpenAiResponses, &["*].type"], TAG),
     (ProtocolId::AnthropicMessages, &["model", "*.cache_control.type"], TAG),
     (ProtocolId::Gemini, &["*.role"], TAG),
+    (ProtocolId::BedrockConverse, &["*.toolUse.type"], TAG),
     (ProtocolId::OpenAiChat, &["stream"], STREAM),
     (ProtocolId::OpenAiResponses, &["stream"], STREAM),
     (ProtocolId::AnthropicMessages, &["stream"], STREAM),
