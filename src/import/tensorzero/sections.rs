@@ -22,6 +22,8 @@ pub(super) struct Gateway {
     pub(super) longest: Option<i64>,
     /// `telemetry.otlp`; empty where no traces are exported.
     pub(super) traces: Vec<Item>,
+    /// What is said is to be on spans.
+    pub(super) trace_content: bool,
 }
 
 impl Converter<'_> {
@@ -69,7 +71,11 @@ impl Converter<'_> {
         }
         self.auth(node);
         self.observability(node);
-        gateway.traces = self.traces(node);
+        if let Some(traces) = node.get("export").and_then(|node| node.get("otlp")).and_then(|node| node.get("traces")) {
+            gateway.traces = self.traces(traces);
+            let content = traces.get("include_content").and_then(Node::flag) == Some(true);
+            gateway.trace_content = content && !gateway.traces.is_empty();
+        }
         self.cache(node, &mut gateway);
         gateway
     }
@@ -103,11 +109,7 @@ impl Converter<'_> {
     }
 
     /// Traces: TensorZero sends them over gRPC, and nothing else.
-    fn traces(&mut self, node: &Node) -> Vec<Item> {
-        let Some(traces) = node.get("export").and_then(|node| node.get("otlp")).and_then(|node| node.get("traces"))
-        else {
-            return Vec::new();
-        };
+    fn traces(&mut self, traces: &Node) -> Vec<Item> {
         let enabled = traces.get("enabled").and_then(Node::flag) == Some(true);
         let mut headers = Vec::new();
         for entry in traces.entries() {
@@ -125,9 +127,11 @@ impl Converter<'_> {
                 ),
                 ("extra_headers", ..) if enabled => headers = self.trace_headers(&entry.node),
                 ("extra_headers", ..) => self.ledger.carried(&entry.node, "no traces are exported"),
-                ("include_content", _, Some(true)) if enabled => {
-                    self.ledger.dropped(&entry.node, Severity::Warning, "traces hold no texts of requests");
-                }
+                ("include_content", _, Some(true)) if enabled => self.ledger.adapted(
+                    &entry.node,
+                    Severity::Warning,
+                    "`trace_content` of every preset: at most 32 KiB of instructions, conversation and answer each, without what looks like a credential; not of a model that is asked for as `provider::model`",
+                ),
                 _ => self.ledger.carried(&entry.node, "it is so here, too"),
             }
         }

@@ -33,6 +33,11 @@ impl Converter<'_> {
         let of_models = self.presets.len();
         let functions = self.functions();
         let of_functions = self.presets.len();
+        if gateway.trace_content {
+            // Not of embeddings: nothing is said in them.
+            let longest = Item::map("trace_content", vec![Item::text("limit", "32KiB")]);
+            self.presets.iter_mut().for_each(|preset| preset.items.push(longest.clone()));
+        }
         let embeddings = self.models("embedding_models", "embedding");
         let mut surface = Vec::new();
         surface.extend(gateway.base_path.iter().map(|path| Item::text("base_path", path)));
