@@ -18,8 +18,8 @@ pub(super) const CITATIONS: &str = "citations";
 const PIECES: &str = "content";
 /// The type of a call of the caller's tools.
 const CALL: &str = "tool_use";
-/// Note in a call's `ext`: its type, which says what its place says.
-const TYPE: &str = "#type";
+/// Note in the `ext` of a call or a text: its type, which says what its place says.
+const TYPE: &str = "#converse_type";
 /// Member of a text's `ext` in a tool's result: it is JSON.
 const JSON: &str = "json";
 /// Members that [`write`] puts somewhere else than at the end of a block.
@@ -62,7 +62,10 @@ fn raw_object(members: &Ext) -> String {
 /// # Errors
 /// A member of the wrong type, a call without a name.
 pub(super) fn decode(raw: &RawValue) -> Result<Part, JsonError> {
-    let Some((member, value)) = only(&Object::of(raw)?) else { return Ok(Part::Opaque(opaque(raw))) };
+    let block = Object::of(raw)?;
+    let Some((member, value)) = only(&block) else {
+        return Ok(typed_text(&block).map_or_else(|| Part::Opaque(opaque(raw)), Part::Text));
+    };
     let object = || json::read::<Object<'_>>(value, &member, "an object");
     let part = match member.as_str() {
         "text" => Some(Part::Text(Text::new(json::read::<String>(value, "text", "a string")?))),
@@ -74,6 +77,14 @@ pub(super) fn decode(raw: &RawValue) -> Result<Part, JsonError> {
         name => media_kind(name).and_then(|kind| media(kind, value)).map(Part::Media),
     };
     Ok(part.unwrap_or_else(|| Part::Opaque(opaque(raw))))
+}
+
+/// A text that is written as Anthropic's are, `{"type": "text", "text": "..."}`: some that stand in for the service write them so.
+fn typed_text(block: &Object<'_>) -> Option<Text> {
+    let kind =
+        block.get("type").filter(|kind| block.members().len() == 2 && str_of(kind).as_deref() == Some("text"))?;
+    let text = block.get("text").and_then(str_of)?.into_owned();
+    Some(Text { text, ext: Ext(vec![(TYPE.to_owned(), kind.to_owned())]) })
 }
 
 /// Adds the blocks of a list to `parts`; `at` says where in the document a problem lies.
@@ -360,6 +371,7 @@ fn write_text(text: &Text, block: &mut ObjectWriter<'_>) {
             citation::write_back(&Ext(written.cloned().collect()), CITATIONS, body);
         });
     } else {
+        text.ext.get(TYPE).into_iter().for_each(|kind| block.raw("type", kind));
         block.field("text", &text.text);
     }
 }

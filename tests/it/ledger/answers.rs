@@ -21,7 +21,7 @@ pub(super) const UNSAID: Reasons = &[
     (ProtocolId::OpenAiResponses, &["object", "*.type", "*.role", "*.status", "status"], "says what its place says"),
     (ProtocolId::AnthropicMessages, &["role", "type", "*.type"], "says what its place says"),
     (ProtocolId::Gemini, &["*.role", "*.index"], "says what its place says"),
-    (ProtocolId::BedrockConverse, &["*.role", "*.toolUse.type"], "says what its place says"),
+    (ProtocolId::BedrockConverse, &["*.role", "*.toolUse.type", "*[text].type"], "says what its place says"),
     (
         ProtocolId::OpenAiChat,
         &["id", "model", "created"],

@@ -35,7 +35,7 @@ pub(super) const UNSAID: Reasons = &[
     (ProtocolId::OpenAiResponses, &["*].type"], TAG),
     (ProtocolId::AnthropicMessages, &["model", "*.cache_control.type"], TAG),
     (ProtocolId::Gemini, &["*.role"], TAG),
-    (ProtocolId::BedrockConverse, &["*.toolUse.type"], TAG),
+    (ProtocolId::BedrockConverse, &["*.toolUse.type", "*[text].type"], TAG),
     (ProtocolId::OpenAiChat, &["stream"], STREAM),
     (ProtocolId::OpenAiResponses, &["stream"], STREAM),
     (ProtocolId::AnthropicMessages, &["stream"], STREAM),
