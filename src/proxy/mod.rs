@@ -15,6 +15,7 @@
 //! | `attempt` | one try at one target |
 //! | `failure` | what went wrong, and whether to try again |
 //! | `pipe`, `stream` | a stream on its way back: watched or translated, merged frames |
+//! | `stamp` | the id and the time of answers whose upstream gives none |
 //! | `responses` | Responses calls that go on from earlier answers, and questions about these |
 //! | `structured` | answers of a given form: judged, mended, asked for again |
 //! | `content` | what is said, heard for the spans of presets that ask for it |
@@ -57,6 +58,7 @@ pub mod responses;
 mod scopes;
 pub mod server;
 pub mod shadow;
+pub mod stamp;
 pub mod stream;
 pub mod structured;
 pub mod tensorzero;

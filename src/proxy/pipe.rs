@@ -10,6 +10,7 @@ use relay::Relay;
 pub use relay::Terms;
 use serde::de::IgnoredAny;
 
+use super::stamp::Stamp;
 use super::{estimate, recorded};
 use crate::wire::frame::{Decoder, Frame, FrameError, Framing};
 use crate::wire::ir::{Delta, Error, ErrorKind, Event, Usage};
@@ -114,6 +115,8 @@ struct Translator {
     keep: Option<Keep>,
     /// What the caller is told that the model is called.
     name: Name,
+    /// The id and the time, where the upstream gives none.
+    stamp: Stamp,
     /// The encoder wants to know what the upstream says, frame by frame.
     listens: bool,
     /// Of such an encoder's stream: the frame in which an error came before content.
@@ -177,7 +180,8 @@ impl Pipe {
     ) -> Pipe {
         let listens = encoder.listens();
         let (events, name) = (Vec::new(), Name::Told);
-        let translator = Translator { outbound, decoder, encoder, events, keep: None, name, listens, fault: None };
+        let stamp = Stamp::new(inbound);
+        let translator = Translator { outbound, decoder, encoder, events, keep: None, name, stamp, listens, fault: None };
         Pipe {
             frames: Decoder::new(outbound.framing(), EVENT_LIMIT),
             way: Way::Translate(translator),
@@ -459,7 +463,8 @@ impl Translator {
         for mut event in self.events.drain(..) {
             match &mut event {
                 Event::Usage(usage) => sight.reported(usage, Usage::update),
-                Event::Start { model, .. } => {
+                Event::Start { id, model, created } => {
+                    self.stamp.fill(id, created);
                     sight.model = model.as_deref().map(Into::into);
                     *model = self.name.of(model.take());
                 }

@@ -173,6 +173,23 @@ impl Pools {
         }
     }
 
+    /// As [`Pools::send`], for a request without a body. What only reads is asked again where a used connection has broken
+    /// under it. What changes something goes by a new connection from the start: sent twice, a deletion that had gone
+    /// through would be answered with "not found".
+    ///
+    /// # Errors
+    /// As there; never [`SendError::Stale`].
+    pub async fn send_bare(
+        &self,
+        request: Request<Pieces>,
+        connect_timeout: Duration,
+    ) -> Result<Response<Leased>, SendError> {
+        match request.method().is_safe() {
+            true => self.send_repeatable(request, connect_timeout).await,
+            false => self.send_anew(request, connect_timeout).await,
+        }
+    }
+
     /// As [`Pools::send`], with a body that is still on its way here.
     ///
     /// # Errors

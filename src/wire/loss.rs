@@ -152,7 +152,9 @@ impl Losses {
     /// A reason to stop that the caller's protocol has no word for: one of `unsaid`.
     pub fn degraded_finish(&mut self, finish: &super::ir::Finish, unsaid: &[FinishReason]) {
         if unsaid.contains(&finish.reason) {
-            self.degraded("finish_reason", format!("the caller's protocol has no word for `{}`", finish.reason.word()));
+            let own = finish.raw.as_deref().filter(|_| finish.reason == FinishReason::Other);
+            let word = own.unwrap_or_else(|| finish.reason.word());
+            self.degraded("finish_reason", format!("the caller's protocol has no word for `{word}`"));
         }
     }
 

@@ -235,6 +235,11 @@ pub trait Inbound: Sync {
         Ok(())
     }
 
+    /// What the ids of this protocol's answers begin with, for answers whose upstream gives none.
+    fn answer_prefix(&self) -> &'static str {
+        ""
+    }
+
     /// Writes an answer. What the protocol cannot express goes to `losses`.
     fn encode_response(&self, response: &ir::Response, out: &mut Vec<u8>, losses: &mut Losses);
 

@@ -1,5 +1,6 @@
 //! Bedrock Converse as an upstream, end to end.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use routeplane::wire::frame::event_stream;
@@ -135,4 +136,62 @@ async fn a_converse_stream_that_was_cut_is_an_error() {
     let (got, _mock) = call(stream(broken), Caller::Messages, true).await;
     let text = got.expect_status(200).text();
     assert!(text.contains("wrong checksum") && !text.contains("message_stop"));
+}
+
+/// The id and the time that a caller reads in a whole answer, or in each event of a stream that tells them.
+fn stamps(caller: Caller, documents: &[Value]) -> Vec<(String, Option<u64>)> {
+    let (id, created) = match caller {
+        Caller::Chat => ("/id", Some("/created")),
+        Caller::Responses if documents.len() > 1 => ("/response/id", Some("/response/created_at")),
+        Caller::Responses => ("/id", Some("/created_at")),
+        Caller::Messages if documents.len() > 1 => ("/message/id", None),
+        Caller::Messages => ("/id", None),
+        Caller::Gemini => ("/responseId", None),
+        Caller::Converse => return Vec::new(),
+    };
+    let told = documents.iter().filter_map(|document| Some((document.pointer(id)?.as_str()?.to_owned(), document)));
+    told.map(|(id, document)| (id, created.and_then(|created| document.pointer(created)?.as_u64()))).collect()
+}
+
+/// Converse gives its answers neither an id nor a time; callers keep apart by them what they were told.
+#[tokio::test]
+async fn an_answer_without_an_id_gets_one_of_the_callers_own_form() {
+    let whole = json!({
+        "output": { "message": { "role": "assistant", "content": [{ "text": "Hello" }] } },
+        "stopReason": "end_turn",
+        "usage": { "inputTokens": 3, "outputTokens": 5, "totalTokens": 8 },
+    });
+    let mut ids = BTreeSet::new();
+    let mut calls = 0;
+    for caller in Caller::ALL.into_iter().filter(|caller| *caller != Caller::Converse) {
+        for streaming in [false, true] {
+            for _ in 0..2 {
+                let act = match streaming {
+                    true => stream(events(&[said(), ended()].concat())),
+                    false => Act::Respond {
+                        status: 200,
+                        headers: vec![("content-type", "application/json".to_owned())],
+                        body: whole.to_string().into_bytes(),
+                    },
+                };
+                let (got, _) = call(act, caller, streaming).await;
+                let got = got.expect_status(200);
+                let documents = if streaming { got.json_events() } else { vec![got.json()] };
+                let told = stamps(caller, &documents);
+                let (id, created) = told.first().unwrap_or_else(|| panic!("{caller:?}: {}", got.text()));
+                assert!(told.iter().all(|stamp| stamp == &told[0]), "{caller:?}: {told:?}");
+                let prefix = match caller {
+                    Caller::Chat => "chatcmpl-",
+                    Caller::Responses => "resp_",
+                    Caller::Messages => "msg_",
+                    Caller::Gemini | Caller::Converse => "",
+                };
+                assert!(id.starts_with(prefix) && id.len() >= prefix.len() + 24, "{caller:?}: {id}");
+                assert!(created.is_none_or(|created| created > 1_700_000_000), "{caller:?}: {created:?}");
+                ids.insert(id.clone());
+                calls += 1;
+            }
+        }
+    }
+    assert_eq!(ids.len(), calls, "{ids:?}");
 }

@@ -374,3 +374,29 @@ async fn anthropics_batches_find_their_results_here() {
         assert_ne!(seen.request.header("x-api-key"), Some("k"));
     }
 }
+
+/// What was deleted cannot be deleted once more: a used connection, which may break under it, is not for that.
+#[tokio::test]
+async fn a_deletion_is_sent_once_and_by_a_new_connection() {
+    let said = says(&json!({ "id": "x" }));
+    let lost = Act::ResetBeforeHead;
+    let mock = MockUpstream::start([said.clone(), said.clone(), lost.clone(), said.clone(), lost, said]).await;
+    let gateway = one(&mock).await;
+    ask(&gateway, "GET /v1/files/f", &[], b"").await.expect_status(200);
+    ask(&gateway, "DELETE /v1/files/f", &[], b"").await.expect_status(200);
+    ask(&gateway, "GET /v1/files/f", &[], b"").await.expect_status(200);
+    let failed = ask(&gateway, "DELETE /v1/files/g", &[], b"").await.expect_status(502);
+    assert_eq!(failed.json()["error"]["code"], "upstream_reset");
+    let seen = mock.requests();
+    let sent: Vec<(&str, bool)> = seen
+        .iter()
+        .enumerate()
+        .map(|(at, record)| {
+            let used = seen[..at].iter().any(|before| before.connection == record.connection);
+            (&*record.request.method, used)
+        })
+        .collect();
+    let expected =
+        [("GET", false), ("DELETE", false), ("GET", true), ("GET", false), ("DELETE", false)];
+    assert_eq!(sent, expected);
+}

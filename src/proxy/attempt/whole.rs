@@ -18,6 +18,7 @@ use crate::proxy::outgoing::{Prepared, Translation, proofs};
 use crate::proxy::pipe::Name;
 use crate::proxy::recorded;
 use crate::proxy::responses::{self, Session};
+use crate::proxy::stamp::Stamp;
 use crate::table::settings::RetryOn;
 use crate::telemetry::record::Account;
 use crate::upstream;
@@ -105,6 +106,7 @@ pub(super) async fn whole(
             }
             recorded::answer(&mut account, &answer);
             answer.model = this.name(true).of(answer.model.take());
+            Stamp::new(incoming.inbound).fill(&mut answer.id, &mut answer.created);
             let mut out = Vec::with_capacity(body.len());
             if hit && incoming.surface.is_some() {
                 answer.usage = Some(cached::nothing_used());

@@ -124,7 +124,7 @@ async fn send(
     let readable = |sent: Result<Response<upstream::Leased>, SendError>| sent.map(upstream::body::readable);
     if !asked.object.deed.sends() {
         let request = Request::from_parts(parts, Pieces::default());
-        return Ok(readable(pools.send_repeatable(request, timeouts.connect).await));
+        return Ok(readable(pools.send_bare(request, timeouts.connect).await));
     }
     // What names files of others must not pass unread, whatever it says that it is.
     let names_files = owned.filter(|_| asked.object.kind == Operation::Batches);

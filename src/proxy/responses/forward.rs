@@ -75,7 +75,7 @@ pub(super) async fn ask(
     *request.method_mut() = method(question.stored.wish);
     *request.uri_mut() = uri;
     *request.headers_mut() = head::ask((place.endpoint, state), credential.as_deref(), question.headers);
-    let sending = live.runtime.pools.send_repeatable(request, timeouts.connect);
+    let sending = live.runtime.pools.send_bare(request, timeouts.connect);
     let sent = tokio::time::timeout_at(deadline, sending).await;
     let sent = sent.map_err(|_| failed(Failure::Deadline(timeouts.total)))?;
     let response = sent.map(upstream::body::readable).map_err(|error| failed(error.into()))?;

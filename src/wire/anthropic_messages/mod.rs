@@ -87,6 +87,10 @@ impl Inbound for AnthropicMessages {
         request::decode(head, &halves::mended(body))
     }
 
+    fn answer_prefix(&self) -> &'static str {
+        "msg_"
+    }
+
     fn encode_response(&self, response: &ir::Response, out: &mut Vec<u8>, losses: &mut Losses) {
         response::encode(response, out, losses);
     }

@@ -160,7 +160,7 @@ pub(super) fn write_stop(finish: Option<&Finish>, own: bool, said: Said, body: &
 
 /// Clients act on tool calls by this word, so it follows the blocks, unless the answer was cut or withheld.
 /// Reasons that are called `end_turn` here.
-pub(super) const UNSAID: &[FinishReason] = &[FinishReason::Malformed];
+pub(super) const UNSAID: &[FinishReason] = &[FinishReason::Malformed, FinishReason::Other];
 
 fn stop_reason(reason: FinishReason, said: Said) -> &'static str {
     match reason {

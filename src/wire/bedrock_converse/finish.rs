@@ -26,7 +26,7 @@ pub(super) fn write(finish: Option<&Finish>, own: bool, calls: bool) -> &str {
 }
 
 /// Reasons that are called `end_turn` here.
-pub(super) const UNSAID: &[FinishReason] = &[FinishReason::Pause];
+pub(super) const UNSAID: &[FinishReason] = &[FinishReason::Pause, FinishReason::Other];
 
 fn word(reason: FinishReason, calls: bool) -> &'static str {
     match reason {

@@ -12,7 +12,8 @@ pub(super) struct Held {
 /// The hub's reason for an upstream's word. Some upstreams say `stop` after tool calls, and OpenAI says it after a refusal.
 pub(super) fn of_word(word: &str, held: Held) -> Finish {
     let reason = match word {
-        "stop" | "eos" | "eos_token" | "COMPLETE" | "end_turn" | "completed" | "STOP" => FinishReason::Stop,
+        // Snowflake's word is empty.
+        "" | "stop" | "eos" | "eos_token" | "COMPLETE" | "end_turn" | "completed" | "STOP" => FinishReason::Stop,
         "stop_sequence" | "STOP_SEQUENCE" => FinishReason::StopSequence,
         "tool_calls" | "function_call" | "TOOL_CALL" | "tool_use" => FinishReason::ToolCalls,
         "length" | "max_tokens" | "MAX_TOKENS" | "model_length" | "max_output_tokens" => FinishReason::Length,
@@ -45,4 +46,4 @@ pub(super) fn word(reason: FinishReason, refusal_told: bool) -> &'static str {
 }
 
 /// Reasons that are called `stop` here.
-pub(super) const UNSAID: &[FinishReason] = &[FinishReason::Pause, FinishReason::Malformed];
+pub(super) const UNSAID: &[FinishReason] = &[FinishReason::Pause, FinishReason::Malformed, FinishReason::Other];

@@ -96,6 +96,10 @@ impl Inbound for OpenAiChat {
         request::decode(&halves::mended(body))
     }
 
+    fn answer_prefix(&self) -> &'static str {
+        "chatcmpl-"
+    }
+
     fn encode_response(&self, response: &ir::Response, out: &mut Vec<u8>, losses: &mut Losses) {
         response::encode(response, out, losses);
     }

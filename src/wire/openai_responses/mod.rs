@@ -79,6 +79,10 @@ impl Inbound for OpenAiResponses {
         request::refuse_state(request)
     }
 
+    fn answer_prefix(&self) -> &'static str {
+        "resp_"
+    }
+
     fn encode_response(&self, response: &ir::Response, out: &mut Vec<u8>, losses: &mut Losses) {
         response::encode(response, out, losses);
     }

@@ -115,7 +115,7 @@ pub(super) fn finish(answer: &Object<'_>, said: Said) -> Finish {
 }
 
 /// Reasons that are called `completed` here.
-pub(super) const UNSAID: &[FinishReason] = &[FinishReason::Pause, FinishReason::Malformed];
+pub(super) const UNSAID: &[FinishReason] = &[FinishReason::Pause, FinishReason::Malformed, FinishReason::Other];
 
 /// `status`, and the reason of an incomplete answer. A refusal that is told in words is an answer.
 pub(super) fn words(finish: Option<&Finish>, refusal_told: bool) -> (&'static str, Option<&'static str>) {

@@ -16,9 +16,6 @@ pub(crate) struct Silence {
     reported: BTreeSet<String>,
 }
 
-/// How many occurrences of one path are tried; more of the same kind say nothing new.
-const ENOUGH: usize = 12;
-
 /// What was written and what was reported.
 pub(crate) type Written = (Vec<u8>, Losses);
 
@@ -45,12 +42,6 @@ impl Silence {
                 continue;
             }
             let path = format!("{prefix}{}", path(document, place));
-            if self.paths.get(&path).is_some_and(|(tried, _)| *tried >= ENOUGH) {
-                if self.reported.contains(&path) {
-                    reported.push(place);
-                }
-                continue;
-            }
             let inner = scopes.iter().rev().find(|(scope, _)| place.starts_with(scope));
             let Some((scope, at)) = inner else { continue };
             let (document, Some(whole)) = &documents[*at] else { return };

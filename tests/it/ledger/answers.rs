@@ -15,7 +15,7 @@ use crate::laws::gist;
 pub(super) const UNSAID: Reasons = &[
     (
         ProtocolId::OpenAiChat,
-        &["object", "*.role", "*.type", "*.index", "choices.finish_reason"],
+        &["object", "*.role", "*.type", "*.index", "choices.finish_reason", "*[thinking].closed"],
         "says what its place says, or what its absence says",
     ),
     (ProtocolId::OpenAiResponses, &["object", "*.type", "*.role", "*.status", "status"], "says what its place says"),
