@@ -181,7 +181,8 @@ impl Pipe {
         let listens = encoder.listens();
         let (events, name) = (Vec::new(), Name::Told);
         let stamp = Stamp::new(inbound);
-        let translator = Translator { outbound, decoder, encoder, events, keep: None, name, stamp, listens, fault: None };
+        let translator =
+            Translator { outbound, decoder, encoder, events, keep: None, name, stamp, listens, fault: None };
         Pipe {
             frames: Decoder::new(outbound.framing(), EVENT_LIMIT),
             way: Way::Translate(translator),

@@ -396,7 +396,6 @@ async fn a_deletion_is_sent_once_and_by_a_new_connection() {
             (&*record.request.method, used)
         })
         .collect();
-    let expected =
-        [("GET", false), ("DELETE", false), ("GET", true), ("GET", false), ("DELETE", false)];
+    let expected = [("GET", false), ("DELETE", false), ("GET", true), ("GET", false), ("DELETE", false)];
     assert_eq!(sent, expected);
 }

@@ -68,7 +68,11 @@ pub(super) const UNSAID: Reasons = &[
     (ProtocolId::OpenAiResponses, &["reasoning.*"], THINKING),
     (ProtocolId::BedrockConverse, &["additionalModelRequestFields.*"], THINKING),
     (ProtocolId::BedrockConverse, &["*.toolResult.toolUseId"], "calls and results are matched by order"),
-    (ProtocolId::Gemini, &["*.functionResponse.id", "*.function_response.id"], "calls and results are matched by order"),
+    (
+        ProtocolId::Gemini,
+        &["*.functionResponse.id", "*.function_response.id"],
+        "calls and results are matched by order",
+    ),
     (
         ProtocolId::Gemini,
         &["tools.functionDeclarations.parameters_json_schema.properties.timezone*"],
@@ -86,9 +90,21 @@ pub(super) const UNSAID: Reasons = &[
     (ProtocolId::OpenAiResponses, &["text.format.strict"], "the schema is kept to as the model can"),
     (ProtocolId::OpenAiResponses, &["*].id", "*].status"], "what only the provider needs that stored the item"),
     (ProtocolId::OpenAiResponses, &["*].call_id"], "calls and results are matched by name and order"),
-    (ProtocolId::Gemini, &["*.functionResponse.name", "*.function_response.name"], "calls and results are matched by their ids"),
-    (ProtocolId::Gemini, &["*.fileData.mimeType", "*.fileData.mime_type", "*.file_data.mime_type"], "the address and the kind of the part say the same"),
-    (ProtocolId::Gemini, &["generationConfig.responseMimeType", "generationConfig.response_mime_type"], "the schema beside it says the same"),
+    (
+        ProtocolId::Gemini,
+        &["*.functionResponse.name", "*.function_response.name"],
+        "calls and results are matched by their ids",
+    ),
+    (
+        ProtocolId::Gemini,
+        &["*.fileData.mimeType", "*.fileData.mime_type", "*.file_data.mime_type"],
+        "the address and the kind of the part say the same",
+    ),
+    (
+        ProtocolId::Gemini,
+        &["generationConfig.responseMimeType", "generationConfig.response_mime_type"],
+        "the schema beside it says the same",
+    ),
     (
         ProtocolId::OpenAiChat,
         &["messages.reasoning", "messages.reasoning_details*"],
