@@ -5,7 +5,7 @@
 use super::ir::{self, Citation, Delta, Event, Finish, FinishReason, PartKind, Scope, Usage, citation};
 use super::json::Ext;
 use super::loss::Losses;
-use super::{ProtocolId, StreamEncoder};
+use super::{ProtocolId, StreamEncoder, logprobs};
 
 /// A part of the answer, and what of it is not yet written.
 pub(super) struct Block {
@@ -39,6 +39,8 @@ pub(super) struct Answer {
     /// Whether an upstream of the caller's protocol spoke: it gave such members.
     pub(super) own: bool,
     pub(super) finish: Option<Finish>,
+    /// How likely the pieces of the open text were, where the caller's protocol tells it.
+    pub(super) logprobs: logprobs::Pieces,
     pub(super) losses: Losses,
 }
 
@@ -68,6 +70,8 @@ pub(super) trait BlockEncoder {
     const UNSAID: &'static [FinishReason];
     /// The counts of the hub's usage that the protocol tells.
     const COUNTS: &'static [&'static str];
+    /// Whether the protocol tells how likely the pieces of a text were.
+    const LOGPROBS: bool = false;
 
     fn answer(&self) -> &Answer;
     fn answer_mut(&mut self) -> &mut Answer;
@@ -140,6 +144,10 @@ pub(super) trait BlockEncoder {
         if origin != Self::PROTOCOL {
             return match scope {
                 Scope::Part(index) => self.keep_citations(index, ext),
+                Scope::Candidate(0) if Self::LOGPROBS => {
+                    answer.logprobs.append(&mut logprobs::of_members(ext));
+                    answer.losses.dropped_extra(scope, &logprobs::others(ext));
+                }
                 Scope::Response | Scope::Candidate(_) => answer.losses.dropped_extra(scope, ext),
             };
         }

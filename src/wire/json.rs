@@ -359,6 +359,16 @@ pub fn says_nothing(raw: &RawValue) -> bool {
     }
 }
 
+/// Whether an object is the empty form of something that is absent, as servers in typed languages write it: all its texts are
+/// empty, and there is one; its numbers are nought.
+pub fn is_blank(raw: &RawValue) -> bool {
+    let Ok(object) = Object::of(raw) else { return false };
+    let is_text = |raw: &RawValue| raw.get() == "\"\"" || is_blank(raw);
+    let is_empty = |raw: &RawValue| is_text(raw) || raw.get() == "0" || says_nothing(raw);
+    object.members.iter().all(|member| is_empty(member.value))
+        && object.members.iter().any(|member| is_text(member.value))
+}
+
 /// A raw value made of JSON text, `None` where the text is not JSON.
 pub fn raw(text: impl Into<String>) -> Option<Box<RawValue>> {
     RawValue::from_string(text.into()).ok()

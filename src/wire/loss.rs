@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::ir::{FinishReason, Scope, Usage};
 use super::usage_left;
@@ -83,7 +84,10 @@ impl Losses {
     /// As [`Losses::dropped_ext`], where the target's encoder tells a text's citations itself.
     pub fn dropped_but_citations(&mut self, prefix: &str, ext: &super::json::Ext) {
         for key in ext.keys() {
-            if !ext.get(key).is_some_and(super::json::says_nothing) {
+            let is_empty = |raw: &RawValue| super::json::says_nothing(raw) || super::json::is_blank(raw);
+            // The number of a call of an answer is its place in the list.
+            let is_place = prefix == "content." && key == "index";
+            if !is_place && !ext.get(key).is_some_and(is_empty) {
                 self.dropped(format!("{prefix}{key}"), "the target's protocol has no member for it");
             }
         }
@@ -97,12 +101,13 @@ impl Losses {
             Scope::Candidate(_) => "choices.",
             Scope::Part(_) => "content.",
         };
-        let Some(left) = ext.get(usage_left::MEMBER).filter(|_| scope == Scope::Response) else {
+        if scope != Scope::Response {
             return self.dropped_ext(prefix, ext);
-        };
-        let others = ext.0.iter().filter(|(key, _)| key != usage_left::MEMBER).cloned();
+        }
+        // When Gemini's answer was made is told where the caller's protocol has a time, as are the times of others.
+        let others = ext.0.iter().filter(|(key, _)| key != usage_left::MEMBER && key != "createTime").cloned();
         self.dropped_ext(prefix, &super::json::Ext(others.collect()));
-        for path in usage_left::told(left) {
+        for path in ext.get(usage_left::MEMBER).map(usage_left::told).unwrap_or_default() {
             self.dropped(path, "the caller's protocol has no such count");
         }
     }
@@ -121,12 +126,7 @@ impl Losses {
 
     /// A part of a message or an answer that only its origin understands, named by its `type`, or by its first member where
     /// it has none; `list` is where it stands.
-    pub fn dropped_part(
-        &mut self,
-        list: &str,
-        part: &serde_json::value::RawValue,
-        reason: impl Into<Cow<'static, str>>,
-    ) {
+    pub fn dropped_part(&mut self, list: &str, part: &RawValue, reason: impl Into<Cow<'static, str>>) {
         let part = super::json::Object::of(part).ok();
         let kind = part.as_ref().and_then(|part| {
             let name = part.get("type").and_then(super::json::str_of);

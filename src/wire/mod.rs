@@ -15,6 +15,7 @@ pub mod hosting;
 pub mod ir;
 pub mod json;
 pub mod ledger;
+mod logprobs;
 pub mod loss;
 pub mod multipart;
 pub mod naming;

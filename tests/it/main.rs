@@ -53,6 +53,7 @@ mod lanes;
 mod laws;
 mod ledger;
 mod limits;
+mod logprobs;
 mod lsp;
 mod metering;
 mod mock_upstream;

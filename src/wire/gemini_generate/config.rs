@@ -161,7 +161,9 @@ fn encode_sampling(sampling: &Sampling, native: bool, w: &mut ObjectWriter<'_>, 
     w.optional("frequencyPenalty", &sampling.frequency_penalty);
     w.optional("presencePenalty", &sampling.presence_penalty);
     w.optional("candidateCount", &sampling.candidates);
-    w.optional("responseLogprobs", &sampling.logprobs);
+    let asked =
+        if native { sampling.logprobs } else { sampling.logprobs.or(sampling.wants_logprobs().then_some(true)) };
+    w.optional("responseLogprobs", &asked);
     w.optional("logprobs", &sampling.top_logprobs);
 }
 

@@ -69,6 +69,27 @@ fn spells(key: &str, camel: &str) -> bool {
     rest.next().is_none()
 }
 
+/// The seconds since 1970 of a time as Google writes it (RFC 3339, in UTC): `2026-11-22T08:11:09.123456Z`.
+pub(super) fn seconds(text: &str) -> Option<u64> {
+    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+    let [year, month, day] = numbers(date, '-')?;
+    let [hour, minute, second] = numbers(time.split('.').next()?, ':')?;
+    if !(1970..10_000).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return None;
+    }
+    // Years that begin in March have their odd day at the end.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day;
+    /// Of 1 January 1970, counted so.
+    const EPOCH: u64 = 719_469;
+    Some((days.checked_sub(EPOCH)? * 24 + hour) * 3600 + minute * 60 + second)
+}
+
+fn numbers(text: &str, separator: char) -> Option<[u64; 3]> {
+    let numbers: Option<Vec<u64>> = text.split(separator).map(|number| number.parse().ok()).collect();
+    numbers?.try_into().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,5 +111,20 @@ mod tests {
         assert!(take(&mut object, "topK").is_none());
         assert!(take(&mut object, "topP").is_some());
         assert_eq!(object.rest().0.len(), 1);
+    }
+
+    #[test]
+    fn times_of_google_are_read() {
+        for (text, expected) in [
+            ("1970-01-01T00:00:00Z", Some(0)),
+            ("2000-02-29T12:00:01.5Z", Some(951_825_601)),
+            ("2026-11-21T09:15:00.007Z", Some(1_795_252_500)),
+            ("2026-03-01T00:00:00Z", Some(1_772_323_200)),
+            ("2026-11-21T09:15:00+01:00", None),
+            ("t", None),
+            ("1969-12-31T23:59:59Z", None),
+        ] {
+            assert_eq!(seconds(text), expected, "{text}");
+        }
     }
 }

@@ -30,6 +30,7 @@ pub(super) fn decode(body: &[u8]) -> Result<Response, Error> {
 fn decode_object(object: &mut Object<'_>) -> Result<Response, Error> {
     let id = object.string("responseId")?;
     let model = object.string("modelVersion")?;
+    let created = created(object);
     let mut candidates = Vec::new();
     for candidate in object.array("candidates")?.unwrap_or_default() {
         candidates.push(decode_candidate(Object::of(candidate)?)?);
@@ -46,7 +47,12 @@ fn decode_object(object: &mut Object<'_>) -> Result<Response, Error> {
     }
     let mut ext = std::mem::replace(object, Object::parse("{}")?).rest();
     ext.0.extend(kept.0);
-    Ok(Response { origin: ProtocolId::Gemini, id, model, created: None, candidates, usage, ext })
+    Ok(Response { origin: ProtocolId::Gemini, id, model, created, candidates, usage, ext })
+}
+
+/// When Vertex began the answer, in seconds since 1970. The text stays: it is finer.
+pub(super) fn created(answer: &Object<'_>) -> Option<u64> {
+    answer.get("createTime").and_then(json::str_of).and_then(|text| member::seconds(&text))
 }
 
 /// Why a prompt was refused, where it was. (A number, where the query asked for numbers, has no word here.)

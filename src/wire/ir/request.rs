@@ -53,6 +53,14 @@ pub struct Sampling {
     pub top_logprobs: Option<u64>,
 }
 
+impl Sampling {
+    /// Whether the answer is to tell how likely its pieces were. Responses has only the number of alternatives, where the others
+    /// want both said.
+    pub fn wants_logprobs(&self) -> bool {
+        self.logprobs.unwrap_or(self.top_logprobs.is_some_and(|count| count > 0))
+    }
+}
+
 /// A limit of the answer's length, in tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MaxTokens {

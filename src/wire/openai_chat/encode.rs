@@ -174,7 +174,9 @@ fn write_sampling(sampling: &Sampling, own: bool, body: &mut Body<'_, '_, '_>) {
     body.optional("frequency_penalty", frequency_penalty);
     body.optional("presence_penalty", presence_penalty);
     body.optional("n", candidates);
-    body.optional("logprobs", logprobs);
+    // Alternatives are refused where the pieces themselves were not asked for.
+    let asked = if own { *logprobs } else { logprobs.or(sampling.wants_logprobs().then_some(true)) };
+    body.optional("logprobs", &asked);
     body.optional("top_logprobs", top_logprobs);
 }
 

@@ -10,7 +10,7 @@ use crate::wire::ir::{
 };
 use crate::wire::json::{self, Ext, Kind, Object, ObjectWriter};
 use crate::wire::loss::Losses;
-use crate::wire::{ProtocolId, usage_left};
+use crate::wire::{ProtocolId, logprobs, usage_left};
 
 /// # Errors
 /// A body that is not an answer, and an error that came under HTTP 200.
@@ -158,9 +158,11 @@ fn write_choice(
             }
         }
     });
-    let own_logprobs = own && candidate.ext.get("logprobs").is_some();
-    if !own_logprobs {
-        choice.field("logprobs", &());
+    let pieces = if own { Vec::new() } else { logprobs::of(candidate) };
+    if !pieces.is_empty() {
+        choice.object(logprobs::MEMBER, |member| logprobs::write_choice(&pieces, member));
+    } else if !own || candidate.ext.get(logprobs::MEMBER).is_none() {
+        choice.field(logprobs::MEMBER, &());
     }
     let refusal_told = !answer.refusal.is_empty();
     let word = candidate.finish.as_ref().map(|finish| {
@@ -172,7 +174,7 @@ fn write_choice(
         let is_choices = |key: &str| key != "finish_reason" && !key.starts_with(MESSAGE);
         candidate.ext.0.iter().filter(|(key, _)| is_choices(key)).for_each(|(key, value)| choice.raw(key, value));
     } else {
-        losses.dropped_ext("choices.", &candidate.ext);
+        losses.dropped_ext("choices.", &logprobs::others(&candidate.ext));
     }
 }
 
@@ -207,7 +209,7 @@ impl<'r> Answer<'r> {
                     let verbatim = citation::verbatim(&text.ext);
                     self.annotations.extend(verbatim.iter().map(|one| one.get().as_bytes().to_vec()));
                 } else {
-                    losses.dropped_but_citations("content.", &text.ext);
+                    losses.dropped_but_citations("content.", &logprobs::others(&text.ext));
                     self.annotations.extend(cite::foreign(&citation::of(&text.ext), self.length, length, losses));
                 }
                 self.length += length;
@@ -304,6 +306,7 @@ pub(super) fn speaks(raw: &RawValue) -> bool {
         Kind::Null => false,
         Kind::String => raw.get().len() > 2,
         Kind::Array => json::count(raw) > 0,
-        Kind::Bool | Kind::Number | Kind::Object => true,
+        Kind::Object => !json::is_blank(raw),
+        Kind::Bool | Kind::Number => true,
     }
 }

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::value::RawValue;
+
 use super::response::{NO_ID, losses_of_finish, lost_opaque, lost_signature};
 use super::{cite, content, error, finish, message, stream_extra, tool_ids, tools, usage};
 use crate::wire::frame::sse;
 use crate::wire::ir::{Delta, Event, Finish, MediaKind, PartKind, Scope, Signature, Usage, citation};
 use crate::wire::json::{self, Ext, ObjectWriter};
 use crate::wire::loss::Losses;
-use crate::wire::{ProtocolId, StreamEncoder, usage_left};
+use crate::wire::{ProtocolId, StreamEncoder, logprobs, usage_left};
 
 #[derive(Debug)]
 pub(super) struct Encoder {
@@ -332,9 +334,23 @@ impl Encoder {
         }
     }
 
+    /// How likely the pieces of a text were that has been told, said by an upstream of another protocol.
+    fn logprobs(&mut self, candidate: u32, pieces: &[Box<RawValue>], out: &mut Vec<u8>) {
+        if !pieces.is_empty() {
+            self.begin(candidate, out);
+            let mut text = Vec::new();
+            json::object(&mut text, |member| logprobs::write_choice(pieces, member));
+            let member = String::from_utf8(text).ok().and_then(json::raw);
+            let ext = Ext(member.map(|member| (logprobs::MEMBER.to_owned(), member)).into_iter().collect());
+            self.choice_with(candidate, None, &ext, |_| {}, out);
+        }
+    }
+
     /// What a text rests on, said by an upstream of another protocol.
     fn foreign_citations(&mut self, index: u32, ext: &Ext, out: &mut Vec<u8>) {
-        self.losses.dropped_but_citations("content.", ext);
+        self.losses.dropped_but_citations("content.", &logprobs::others(ext));
+        let candidate = self.part(index).map_or(0, |part| part.candidate);
+        self.logprobs(candidate, &logprobs::of_text(ext), out);
         let Some(part) = self.part(index).filter(|part| matches!(part.place, Place::Content)) else { return };
         let cited = cite::foreign(&citation::of(ext), part.before, part.length, &mut self.losses);
         if !cited.is_empty() {
@@ -403,6 +419,10 @@ impl StreamEncoder for Encoder {
             Event::Finish { candidate, finish } => self.finished(*candidate, finish, out),
             Event::Extra { origin: ProtocolId::OpenAiChat, scope, ext } => self.extra(*scope, ext, out),
             Event::Extra { scope: Scope::Part(index), ext, .. } => self.foreign_citations(*index, ext, out),
+            Event::Extra { scope: scope @ Scope::Candidate(number), ext, .. } => {
+                self.logprobs(*number, &logprobs::of_members(ext), out);
+                self.losses.dropped_extra(*scope, &logprobs::others(ext));
+            }
             Event::Extra { scope, ext, .. } => self.losses.dropped_extra(*scope, ext),
             Event::Error(error) => {
                 self.failed = true;

@@ -24,6 +24,10 @@ pub(super) const READ: &[&str] = &[
     "prompt_cache_hit_tokens",
     "prompt_cache_miss_tokens",
     "cached_tokens",
+    "num_cached_tokens",
+    "cache_read_input_tokens",
+    "cache_creation_input_tokens",
+    "prompt_tokens_details.cache_creation_tokens",
     "reasoning_tokens",
     "num_search_queries",
     "server_tool_use.web_search_requests",
@@ -55,6 +59,11 @@ pub(super) struct Counts {
     prompt_cache_hit_tokens: Count,
     /// Moonshot.
     cached_tokens: Count,
+    /// Mistral.
+    num_cached_tokens: Count,
+    /// Relays that put Anthropic's counts beside OpenAI's (LiteLLM, Venice); `prompt_tokens` has them.
+    cache_read_input_tokens: Count,
+    cache_creation_input_tokens: Count,
     /// Perplexity and others.
     reasoning_tokens: Count,
     /// OpenRouter: a number of USD. Perplexity: an object.
@@ -78,6 +87,8 @@ struct ServerTools {
 struct PromptDetails {
     cached_tokens: Count,
     cache_write_tokens: Count,
+    /// LiteLLM.
+    cache_creation_tokens: Count,
     audio_tokens: Count,
     image_tokens: Count,
 }
@@ -98,13 +109,24 @@ impl Counts {
         let reasoning = completion.and_then(|details| details.reasoning_tokens.0).or(self.reasoning_tokens.0);
         let audio_input = prompt.and_then(|details| details.audio_tokens.0);
         let searches = self.server_tool_use.as_ref().and_then(|tools| tools.web_search_requests.0);
-        let told = Usage {
+        // What counts something goes before what counts nothing.
+        fn told<const N: usize>(counts: [Option<u64>; N]) -> Option<u64> {
+            counts.iter().flatten().copied().find(|count| *count > 0).or_else(|| counts.into_iter().flatten().next())
+        }
+        let usage = Usage {
             input: self.prompt_tokens.0,
-            cache_read: prompt
-                .and_then(|details| details.cached_tokens.0)
-                .or(self.prompt_cache_hit_tokens.0)
-                .or(self.cached_tokens.0),
-            cache_write: prompt.and_then(|details| details.cache_write_tokens.0),
+            cache_read: told([
+                prompt.and_then(|details| details.cached_tokens.0),
+                self.prompt_cache_hit_tokens.0,
+                self.cached_tokens.0,
+                self.num_cached_tokens.0,
+                self.cache_read_input_tokens.0,
+            ]),
+            cache_write: told([
+                prompt.and_then(|details| details.cache_write_tokens.0),
+                prompt.and_then(|details| details.cache_creation_tokens.0),
+                self.cache_creation_input_tokens.0,
+            ]),
             audio_input,
             image_input: prompt.and_then(|details| details.image_tokens.0),
             output: self.completion_tokens.0,
@@ -115,7 +137,7 @@ impl Counts {
             charged: self.cost.0.or(self.cost_in_usd_ticks.0.map(Usage::charged_of_ticks)),
             ..Usage::default()
         };
-        self.with_what_is_beyond(told).reported()
+        self.with_what_is_beyond(usage).reported()
     }
 
     /// `told` with what the total counts beyond prompt and completion: the reasoning (xAI), the prompt's sound (Mistral), or,
@@ -256,6 +278,14 @@ mod tests {
         let deepseek =
             usage(r#"{"prompt_tokens":10,"completion_tokens":7,"prompt_cache_hit_tokens":4,"reasoning_tokens":5}"#);
         assert_eq!(deepseek, expected);
+        let venice =
+            usage(r#"{"prompt_tokens":10,"completion_tokens":7,"cache_read_input_tokens":4,"reasoning_tokens":5}"#);
+        assert_eq!(venice, expected);
+        let litellm = usage(
+            r#"{"prompt_tokens":10,"completion_tokens":7,"prompt_tokens_details":{"cached_tokens":0,"cache_creation_tokens":3},
+               "cache_creation_input_tokens":3,"cache_read_input_tokens":4,"reasoning_tokens":5}"#,
+        );
+        assert_eq!(litellm, Usage { cache_write: Some(3), ..expected });
     }
 
     #[test]

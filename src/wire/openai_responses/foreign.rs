@@ -5,6 +5,7 @@ use base64::Engine;
 use serde_json::value::RawValue;
 
 use super::encode::{role_word, write_choice, write_format, write_summary};
+use super::request::LOGPROBS;
 use super::{SELF, content, freeform, item};
 use crate::wire::ir::{
     Error, Media, MediaKind, MediaSource, Message, Opaque, OutputFormat, Part, Reasoning, ReasoningEffort, Request,
@@ -36,7 +37,8 @@ pub(super) fn write(request: &Request, destination: &Destination<'_>, out: &mut 
         }
         body.optional("parallel_tool_calls", &request.parallel_tool_calls);
         write_sampling(&request.sampling, body, losses);
-        write_reasoning(request, destination, body, losses);
+        let thoughts = write_reasoning(request, destination, body, losses);
+        write_include(thoughts, &request.sampling, body);
         write_text(request, body);
         for (key, value) in request.ext.0.iter().filter(|(key, _)| is_shared(request, key)) {
             body.raw(key, value);
@@ -403,7 +405,6 @@ fn write_sampling(sampling: &Sampling, body: &mut ObjectWriter<'_>, losses: &mut
         ("frequency_penalty", sampling.frequency_penalty.as_ref().is_some_and(|n| n.as_f64() != Some(0.0))),
         ("presence_penalty", sampling.presence_penalty.as_ref().is_some_and(|n| n.as_f64() != Some(0.0))),
         ("n", sampling.candidates.is_some_and(|count| count != 1)),
-        ("logprobs", sampling.logprobs == Some(true)),
     ] {
         if given {
             losses.dropped(member, "Responses has no such member");
@@ -412,8 +413,13 @@ fn write_sampling(sampling: &Sampling, body: &mut ObjectWriter<'_>, losses: &mut
 }
 
 /// Writes `reasoning`, and asks for thoughts that can be given back: nothing is stored.
-fn write_reasoning(request: &Request, to: &Destination<'_>, body: &mut ObjectWriter<'_>, losses: &mut Losses) {
-    let Some(reasoning) = &request.reasoning else { return };
+fn write_reasoning(
+    request: &Request,
+    to: &Destination<'_>,
+    body: &mut ObjectWriter<'_>,
+    losses: &mut Losses,
+) -> Option<&'static str> {
+    let reasoning = request.reasoning.as_ref()?;
     reasoning.report_unmodelled(losses);
     let effort = reasoning.effort_in_words("Responses has words for the effort, not a number of tokens", losses);
     let effort = match effort {
@@ -430,7 +436,7 @@ fn write_reasoning(request: &Request, to: &Destination<'_>, body: &mut ObjectWri
     };
     let shown = reasoning.include == Some(true);
     if effort.is_none() && !shown {
-        return;
+        return None;
     }
     body.object("reasoning", |body| {
         body.optional("effort", &effort.map(ReasoningEffort::word));
@@ -438,7 +444,15 @@ fn write_reasoning(request: &Request, to: &Destination<'_>, body: &mut ObjectWri
             body.field("summary", "auto");
         }
     });
-    body.field("include", &["reasoning.encrypted_content"]);
+    Some("reasoning.encrypted_content")
+}
+
+/// Asks for what an answer has only where it is asked for.
+fn write_include(thoughts: Option<&str>, sampling: &Sampling, body: &mut ObjectWriter<'_>) {
+    let likely = sampling.wants_logprobs().then_some(LOGPROBS);
+    if thoughts.is_some() || likely.is_some() {
+        body.array("include", thoughts.into_iter().chain(likely), json::write);
+    }
 }
 
 /// What form the text is to have, and how much of it.

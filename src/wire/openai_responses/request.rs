@@ -12,6 +12,9 @@ use crate::wire::json::{self, Ext, JsonError, Kind, Object};
 
 /// # Errors
 /// A request that is not one, with the offending member in `param`.
+/// What `include` says where an answer is to tell how likely its pieces were.
+pub(super) const LOGPROBS: &str = "message.output_text.logprobs";
+
 pub(super) fn decode(body: &[u8]) -> Result<Request, Error> {
     let model = peek::envelope(body)?.model.into_owned();
     let text = json::utf8(body)?;
@@ -30,6 +33,7 @@ pub(super) fn decode(body: &[u8]) -> Result<Request, Error> {
         max_tokens: max_tokens.map(|value| MaxTokens { value, spelling: Default::default() }),
         temperature: request.number("temperature")?,
         top_p: request.number("top_p")?,
+        logprobs: request.get("include").is_some_and(|raw| raw.get().contains(LOGPROBS)).then_some(true),
         top_logprobs: request.u64("top_logprobs")?,
         ..Sampling::default()
     };

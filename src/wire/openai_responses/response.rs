@@ -8,7 +8,7 @@ use crate::wire::ir::count::count;
 use crate::wire::ir::{Candidate, Error, ErrorKind, Finish, FinishReason, Part, Response, Scope, Usage, citation};
 use crate::wire::json::{self, Ext, JsonError, Object, ObjectWriter};
 use crate::wire::loss::Losses;
-use crate::wire::{Answering, usage_left};
+use crate::wire::{Answering, logprobs, usage_left};
 
 /// # Errors
 /// A body that is no answer, and an answer that failed.
@@ -183,8 +183,12 @@ fn write(frame: &Frame<'_>, response: &Response, out: &mut Vec<u8>, losses: &mut
     } else {
         losses.dropped_extra(Scope::Response, &response.ext);
         losses.dropped_counts(&response.usage.unwrap_or_default(), usage::SAID);
-        candidate.iter().for_each(|candidate| losses.dropped_ext("choices.", &candidate.ext));
-        foreign_items(parts, frame, &mut items, losses);
+        let mut pieces = candidate.map(logprobs::of).unwrap_or_default();
+        candidate.iter().for_each(|candidate| losses.dropped_ext("choices.", &logprobs::others(&candidate.ext)));
+        foreign_items(parts, frame, &mut pieces, &mut items, losses);
+        if !pieces.is_empty() {
+            losses.dropped("choices.logprobs", NO_TEXT);
+        }
     }
     let finish = candidate.and_then(|candidate| candidate.finish.as_ref());
     if let Some(finish) = finish {
@@ -278,7 +282,14 @@ impl Body<'_> {
     }
 }
 
-fn foreign_items(parts: &[Part], frame: &Frame<'_>, items: &mut Vec<Vec<u8>>, losses: &mut Losses) {
+/// Takes `pieces` where there is a text: the first has them all.
+fn foreign_items(
+    parts: &[Part],
+    frame: &Frame<'_>,
+    pieces: &mut logprobs::Pieces,
+    items: &mut Vec<Vec<u8>>,
+    losses: &mut Losses,
+) {
     let response = frame.id;
     let mut said: Vec<Vec<u8>> = Vec::new();
     for (position, part) in parts.iter().enumerate() {
@@ -288,7 +299,8 @@ fn foreign_items(parts: &[Part], frame: &Frame<'_>, items: &mut Vec<Vec<u8>>, lo
                 let cited = cite::foreign(&text.text, &citation::of(&text.ext), losses);
                 let mut out = Vec::new();
                 let refusal = matches!(part, Part::Refusal(_));
-                json::object(&mut out, |writer| write_said(&text.text, refusal, None, &cited, writer));
+                let told = if refusal { Ext::default() } else { logprobs::as_member(&std::mem::take(pieces)) };
+                json::object(&mut out, |writer| write_said(&text.text, refusal, Some(&told), &cited, writer));
                 said.push(out);
                 continue;
             }
@@ -346,6 +358,7 @@ fn foreign_items(parts: &[Part], frame: &Frame<'_>, items: &mut Vec<Vec<u8>>, lo
 }
 
 pub(super) const NO_COUNTERPART: &str = "the part has no counterpart in an answer of Responses";
+pub(super) const NO_TEXT: &str = "the answer has no text that they could stand at";
 pub(super) const FOREIGN_PROOF: &str = "another vendor's signature has no place in Responses";
 
 fn close_message(said: &mut Vec<Vec<u8>>, response: &str, items: &mut Vec<Vec<u8>>) {
@@ -383,9 +396,13 @@ pub(super) fn write_said(
     writer.field("type", "output_text");
     writer.field("text", text);
     writer.array(cite::MEMBER, cited, |one, out| out.extend_from_slice(one));
-    match ext.and_then(|ext| ext.get("logprobs")) {
-        Some(value) => writer.raw("logprobs", value),
-        None => writer.key("logprobs").extend_from_slice(b"[]"),
+    write_logprobs(ext, writer);
+}
+
+pub(super) fn write_logprobs(ext: Option<&Ext>, writer: &mut ObjectWriter<'_>) {
+    match ext.and_then(|ext| ext.get(logprobs::MEMBER)) {
+        Some(value) => writer.raw(logprobs::MEMBER, value),
+        None => writer.key(logprobs::MEMBER).extend_from_slice(b"[]"),
     }
 }
 

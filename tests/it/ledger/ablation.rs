@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use routeplane::wire::json::{self, says_nothing};
+use routeplane::wire::json::{self, is_blank, says_nothing};
 use routeplane::wire::loss::{Loss, Losses};
 use serde_json::Value;
 
@@ -99,7 +99,7 @@ fn collect(value: &Value, at: &mut Vec<Step>, places: &mut Vec<Vec<Step>>) {
                 let raw = json::raw(value.to_string()).unwrap();
                 let empty = matches!(value, Value::String(text) if text.is_empty()) || value == &Value::Bool(false);
                 at.push(Step::Member(name.clone()));
-                if !says_nothing(&raw) && !empty && *value != 0 {
+                if !says_nothing(&raw) && !is_blank(&raw) && !empty && *value != 0 {
                     places.push(at.clone());
                     collect(value, at, places);
                 }

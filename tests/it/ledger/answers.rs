@@ -39,7 +39,7 @@ pub(super) const UNSAID: Reasons = &[
     ),
     (
         ProtocolId::Gemini,
-        &["responseId", "modelVersion"],
+        &["responseId", "modelVersion", "createTime"],
         "the caller's protocol has no member for it; `x-request-id` and `x-routeplane-target` name the answer and its model",
     ),
     (
@@ -95,6 +95,11 @@ pub(super) const UNSAID: Reasons = &[
         "where it is what the total counts beyond",
     ),
     (ProtocolId::OpenAiChat, &["usage.cache_creation", "usage.draft_tokens_acceptance"], "counts nothing"),
+    (
+        ProtocolId::OpenAiChat,
+        &["usage.cache_read_input_tokens", "usage.cache_creation_input_tokens", "usage.num_cached_tokens"],
+        "where it is given under both names",
+    ),
     (ProtocolId::AnthropicMessages, &["usage.cache_creation"], "counts nothing"),
     (
         ProtocolId::BedrockConverse,

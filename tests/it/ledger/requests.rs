@@ -62,6 +62,8 @@ pub(super) const UNSAID: Reasons = &[
     (ProtocolId::OpenAiResponses, &["parallel_tool_calls", "*.detail"], USUAL),
     (ProtocolId::Gemini, &["generationConfig.candidateCount"], USUAL),
     (ProtocolId::BedrockConverse, &["*.toolResult.status", "*.toolResult.content.document.format"], USUAL),
+    (ProtocolId::OpenAiChat, &["logprobs"], ALTERNATIVES),
+    (ProtocolId::Gemini, &["generationConfig.responseLogprobs"], ALTERNATIVES),
     (ProtocolId::OpenAiChat, &["stream_options*"], "a stream ends with its usage unasked"),
     (ProtocolId::AnthropicMessages, &["thinking.display"], THINKING),
     (ProtocolId::Gemini, &["generationConfig.thinkingConfig.*"], THINKING),
@@ -118,6 +120,7 @@ const THINKING: &str =
 const STREAM: &str = "the path says it";
 const SCHEMA: &str = "a schema of arguments is one of an object";
 const USUAL: &str = "what happens anyway";
+const ALTERNATIVES: &str = "the number of alternatives beside it asks for the pieces, too";
 const LABEL: &str = "a label for the provider, not for the model";
 
 /// What is silent without a reason.

@@ -7,7 +7,7 @@
 use serde_json::value::RawValue;
 
 use super::super::grounding::{self, Source};
-use super::super::response::block_reason;
+use super::super::response::{block_reason, created};
 use super::super::{error, finish, names, part, usage};
 use super::partial::PartialArguments;
 use crate::wire::ProtocolId;
@@ -124,7 +124,7 @@ impl Decoder {
         let id = chunk.string("responseId").map_err(broken)?;
         let model = chunk.string("modelVersion").map_err(broken)?;
         if !std::mem::replace(&mut self.started, true) {
-            out.push(Event::Start { id, model, created: None });
+            out.push(Event::Start { id, model, created: created(&chunk) });
         }
         let candidates = chunk.array("candidates").map_err(broken)?.unwrap_or_default();
         let blocked = block_reason(chunk.get("promptFeedback")).filter(|_| candidates.is_empty());

@@ -1,6 +1,6 @@
 //! From events to a caller's stream, one item after the other. Texts that follow each other are parts of one message.
 
-use super::super::response::{FOREIGN_PROOF, NO_COUNTERPART, UNSAID, response_id, words};
+use super::super::response::{FOREIGN_PROOF, NO_COUNTERPART, NO_TEXT, UNSAID, response_id, words};
 use super::super::{SELF, echo, picture, usage};
 use crate::wire::blocks::{Answer, Block, BlockEncoder};
 use crate::wire::ir::{Error, FinishReason, PartKind};
@@ -75,6 +75,7 @@ impl BlockEncoder for Encoder {
     const FOREIGN_SIGNATURE: &'static str = FOREIGN_PROOF;
     const UNSAID: &'static [FinishReason] = UNSAID;
     const COUNTS: &'static [&'static str] = usage::SAID;
+    const LOGPROBS: bool = true;
 
     fn answer(&self) -> &Answer {
         &self.answer
@@ -148,7 +149,10 @@ impl BlockEncoder for Encoder {
 
     fn end(&mut self, out: &mut Vec<u8>) {
         self.close_message(out);
-        let Answer { finish, losses, .. } = &mut self.answer;
+        let Answer { finish, losses, logprobs, .. } = &mut self.answer;
+        if !logprobs.is_empty() {
+            losses.dropped("choices.logprobs", NO_TEXT);
+        }
         if let Some(finish) = finish {
             losses.dropped_stop_sequence(finish);
         }

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::super::response::{Body, call_id, item_id, write_call, write_freeform_call, write_message, write_said};
+use super::super::response::{
+    Body, call_id, item_id, write_call, write_freeform_call, write_logprobs, write_message, write_said,
+};
 use super::super::{cite, content, item, note, picture};
 use super::encode::{Encoder, Message};
 use super::write_error;
@@ -10,6 +12,7 @@ use crate::wire::blocks::Block;
 use crate::wire::frame::sse;
 use crate::wire::ir::{Error, PartKind, citation};
 use crate::wire::json::{self, ObjectWriter};
+use crate::wire::logprobs;
 
 impl Encoder {
     fn write(&mut self, name: &str, out: &mut Vec<u8>, fill: impl FnOnce(&mut ObjectWriter<'_>)) {
@@ -295,17 +298,22 @@ impl Encoder {
                 event.key("annotation").extend_from_slice(annotation);
             });
         }
+        let told = match std::mem::take(&mut self.answer.logprobs) {
+            pieces if refusal || pieces.is_empty() => None,
+            pieces => Some(logprobs::as_member(&pieces)),
+        };
+        let told = told.as_ref().unwrap_or(&part.ext);
         let (name, member) =
             if refusal { ("response.refusal.done", "refusal") } else { ("response.output_text.done", "text") };
         self.write(name, out, |event| {
             place(event);
             event.field(member, text);
             if !refusal {
-                event.array("logprobs", [(); 0], |(), _| {});
+                write_logprobs(Some(told), event);
             }
         });
         let mut said = Vec::new();
-        json::object(&mut said, |said| write_said(text, refusal, Some(&part.ext), &cited, said));
+        json::object(&mut said, |said| write_said(text, refusal, Some(told), &cited, said));
         self.write("response.content_part.done", out, |event| {
             place(event);
             event.key("part").extend_from_slice(&said);
