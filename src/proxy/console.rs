@@ -1,4 +1,4 @@
-//! The console: one page, its style and its program, embedded. It shows what `/admin/` tells, and loads nothing from anywhere
+//! The console: one page, its style and its programs, embedded. It shows what `/admin/` tells, and loads nothing from anywhere
 //! else.
 
 use axum::Router;
@@ -10,7 +10,14 @@ use axum::routing::get;
 
 const PAGE: &str = include_str!("console/index.html");
 const STYLE: &str = include_str!("console/console.css");
-const PROGRAM: &str = include_str!("console/console.js");
+/// In the order in which the page runs them.
+const PROGRAMS: [(&str, &str); 5] = [
+    ("/console/words.js", include_str!("console/words.js")),
+    ("/console/requests.js", include_str!("console/requests.js")),
+    ("/console/table.js", include_str!("console/table.js")),
+    ("/console/views.js", include_str!("console/views.js")),
+    ("/console/console.js", include_str!("console/console.js")),
+];
 
 /// Nothing from elsewhere, nothing inline, in no frame of another page.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
@@ -18,11 +25,13 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 
 /// The page's routes. Who may see them is the caller's to say.
 pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    Router::new()
+    let page = Router::new()
         .route("/console", get(async || file("text/html; charset=utf-8", PAGE)))
         .route("/console/", get(async || Redirect::permanent("/console")))
-        .route("/console/console.css", get(async || file("text/css; charset=utf-8", STYLE)))
-        .route("/console/console.js", get(async || file("text/javascript; charset=utf-8", PROGRAM)))
+        .route("/console/console.css", get(async || file("text/css; charset=utf-8", STYLE)));
+    PROGRAMS.into_iter().fold(page, |page, (path, program)| {
+        page.route(path, get(async move || file("text/javascript; charset=utf-8", program)))
+    })
 }
 
 fn file(media_type: &'static str, text: &'static str) -> impl IntoResponse {

@@ -127,6 +127,10 @@ async fn the_page_is_for_this_machine_and_loads_nothing_from_elsewhere() {
     for (path, media_type) in [
         ("/console", "text/html; charset=utf-8"),
         ("/console/console.css", "text/css; charset=utf-8"),
+        ("/console/words.js", "text/javascript; charset=utf-8"),
+        ("/console/requests.js", "text/javascript; charset=utf-8"),
+        ("/console/table.js", "text/javascript; charset=utf-8"),
+        ("/console/views.js", "text/javascript; charset=utf-8"),
         ("/console/console.js", "text/javascript; charset=utf-8"),
     ] {
         let answer = http_client::get(gateway.address, path).await.expect_status(200);
@@ -237,15 +241,20 @@ async fn a_person_uses_the_console() {
     for (place, words) in [
         ("state", "generation 1"),
         ("first", "How it was decided"),
+        ("graph", "when header(\"x-team\") == \"research\" -> @fallen"),
+        ("graph", "the model that was asked for"),
+        ("route", "Leads to @fallen"),
         ("route", "down/m1"),
         ("health", "up/m1"),
+        ("health", "1 × HTTP 503"),
         ("spend", "By client key"),
         ("spend", "$0.0500"),
         ("reloads", "retriez"),
         ("drift", "Generation 1 stays live"),
-        ("explained", "fired"),
+        ("explained", "fires"),
         ("explained", "Route @fallen"),
         ("mistake", "not JSON"),
+        ("sheet", "How it was decided"),
     ] {
         assert!(text(place).contains(words), "{place}: {words}\n{seen:#}");
     }
@@ -255,6 +264,8 @@ async fn a_person_uses_the_console() {
         (seen["rows"].as_array().unwrap().len(), &seen["filtered"], &seen["reached"]),
         (3, &json!(1), &json!(2))
     );
+    // Two targets of the rule, two of the preset, and the caller's own choice.
+    assert_eq!((&seen["edges"], &seen["closed"]), (&json!(5), &json!(true)), "{seen:#}");
     assert_eq!(seen["around"], "tab-requests");
     assert!(seen["wide"].as_u64().unwrap() <= 420, "the page is wider than a telephone: {}", seen["wide"]);
     assert_ne!(seen["dark"], "rgb(251, 251, 250)");

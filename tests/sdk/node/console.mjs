@@ -49,10 +49,11 @@ await page.locator('#filter').fill('');
 await page.keyboard.press('Escape');
 
 await open('2', 'table');
-seen.graph = await page.locator('#graph text').allTextContents();
-await page.locator('#graph g[role=button]').first().focus();
+seen.graph = (await page.locator('#graph .node').allInnerTexts()).join(' | ');
+await page.locator('#graph button.node').first().focus();
 seen.route = await text('#route');
-seen.reached = await page.locator('#graph g.reached').count();
+seen.edges = await page.locator('#edges path[d]').count();
+seen.reached = await page.locator('#graph .reached').count();
 await picture('table');
 await open('3', 'health');
 seen.health = await text('#health');
@@ -85,7 +86,13 @@ seen.dark = await page.evaluate(() => getComputedStyle(document.body).background
 await picture('dark');
 await page.setViewportSize({ width: 420, height: 800 });
 seen.wide = await page.evaluate(() => document.documentElement.scrollWidth);
+await page.locator('#tab-requests').click();
+await page.locator('#requests tbody tr').first().focus();
+await page.keyboard.press('Enter');
+seen.sheet = await text('#detail');
 await picture('narrow');
+await page.keyboard.press('Escape');
+seen.closed = await page.locator('#detail').isHidden();
 
 console.log(JSON.stringify({ ...seen, problems, elsewhere }));
 await browser.close();
