@@ -124,8 +124,12 @@ pub(super) trait BlockEncoder {
     }
 
     fn part_end(&mut self, index: u32, out: &mut Vec<u8>) {
-        if let Some(block) = self.answer_mut().blocks.get_mut(index) {
+        let answer = self.answer_mut();
+        if let Some(block) = answer.blocks.get_mut(index) {
             block.ended = true;
+            if !Self::EMPTY_BLOCKS && !block.written && block.pending.is_empty() && !block.cited.is_empty() {
+                answer.losses.dropped("content.citations", citation::NO_TEXT);
+            }
         }
         self.advance(out);
     }

@@ -59,6 +59,9 @@ const MOST: usize = 256;
 #[serde(transparent)]
 pub struct Losses(Vec<Loss>);
 
+/// Members of Google's parts that stand beside the one that says what a part is.
+const BESIDE: [&str; 5] = ["thought", "thoughtSignature", "thought_signature", "partMetadata", "part_metadata"];
+
 impl Losses {
     pub fn emulated(&mut self, field: impl Into<Cow<'static, str>>, reason: impl Into<Cow<'static, str>>) {
         self.add(field.into(), Effect::Emulated, reason.into());
@@ -130,7 +133,9 @@ impl Losses {
         let part = super::json::Object::of(part).ok();
         let kind = part.as_ref().and_then(|part| {
             let name = part.get("type").and_then(super::json::str_of);
-            name.or_else(|| part.members().first().map(|member| member.key.clone()))
+            let says_what = |key: &str| !BESIDE.contains(&key);
+            let members = || part.members().iter().map(|member| &member.key);
+            name.or_else(|| members().find(|key| says_what(key)).or_else(|| members().next()).cloned())
         });
         let field = kind.map_or_else(|| list.to_owned(), |kind| format!("{list}.{kind}"));
         self.add(field.into(), Effect::Dropped, reason.into());

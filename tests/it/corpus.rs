@@ -18,7 +18,7 @@ use crate::laws::fixtures::{both_roles, destination, encode_stream, inbound, out
 use crate::laws::gist;
 use crate::ledger::ablation::Silence;
 use crate::ledger::schemas::Judge;
-use crate::ledger::{answers, requests};
+use crate::ledger::{answers, requests, streams};
 
 #[test]
 #[ignore = "set ROUTEPLANE_CORPUS"]
@@ -89,6 +89,32 @@ fn nothing_of_recorded_traffic_is_lost_in_silence() {
     }
     println!("{} paths of requests, {} of answers", asked.len(), answered.len());
     let lines = [requests::unexplained(&asked), answers::unexplained(&answered)].concat();
+    lines.iter().for_each(|line| println!("{line}"));
+    assert!(lines.is_empty(), "{} paths are lost in silence", lines.len());
+}
+
+/// As [`nothing_of_recorded_traffic_is_lost_in_silence`], of the events of streams.
+#[test]
+#[ignore = "set ROUTEPLANE_CORPUS"]
+fn nothing_of_recorded_streams_is_lost_in_silence() {
+    let folder = std::env::var("ROUTEPLANE_CORPUS").expect("set ROUTEPLANE_CORPUS to the folder that holds `wire/`");
+    let mut silence = streams::Silence::default();
+    for path in records(&Path::new(&folder).join("wire")) {
+        let record: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let Some(protocol) = protocol_of(&record) else { continue };
+        let response = &record["response"];
+        let (framing, bytes) = match record["framing"].as_str() {
+            Some("sse") => (Framing::Sse, response["sse"].as_str().unwrap_or_default().as_bytes().to_vec()),
+            Some("aws-eventstream") => {
+                (Framing::EventStream, STANDARD.decode(response["body_base64"].as_str().unwrap_or_default()).unwrap())
+            }
+            Some("json-array") => (Framing::JsonArray, response["body"].to_string().into_bytes()),
+            _ => continue,
+        };
+        silence.search(protocol, framing, &bytes);
+    }
+    println!("{} paths of events", silence.len());
+    let lines = silence.unexplained();
     lines.iter().for_each(|line| println!("{line}"));
     assert!(lines.is_empty(), "{} paths are lost in silence", lines.len());
 }

@@ -205,6 +205,9 @@ fn written<'a>(part: &'a Part, position: usize, own: bool, id: &str, losses: &mu
         Part::Text(text) | Part::Refusal(text) => {
             losses.dropped_but_citations("content.", &text.ext);
             let cited = cite::foreign(&citation::of(&text.ext), losses);
+            if text.text.is_empty() && !cited.is_empty() {
+                losses.dropped("content.citations", citation::NO_TEXT);
+            }
             (!text.text.is_empty()).then_some(Block::Text(&text.text, cited))
         }
         Part::Reasoning(reasoning) => shown_thoughts(reasoning, losses).then_some(Block::Thinking(reasoning)),

@@ -77,7 +77,11 @@ fn part(part: &Part, position: usize, own: bool, id: &str, losses: &mut Losses) 
         part if own => Some(part.clone()),
         Part::Text(text) | Part::Refusal(text) => {
             losses.dropped_but_citations("content.", &text.ext);
-            let ext = cite::list(&cite::foreign(&citation::of(&text.ext), losses));
+            let cited = cite::foreign(&citation::of(&text.ext), losses);
+            if text.text.is_empty() && !cited.is_empty() {
+                losses.dropped("content.citations", citation::NO_TEXT);
+            }
+            let ext = cite::list(&cited);
             (!text.text.is_empty()).then(|| Part::Text(Text { text: text.text.clone(), ext }))
         }
         Part::Reasoning(reasoning) => thoughts(reasoning, losses).map(Part::Reasoning),
@@ -88,8 +92,16 @@ fn part(part: &Part, position: usize, own: bool, id: &str, losses: &mut Losses) 
             Some(Part::Media(media))
         }
         Part::Opaque(opaque) if opaque.origin == SELF => Some(part.clone()),
-        Part::Media(_) | Part::ToolResult(_) | Part::Opaque(_) => {
-            losses.dropped("content", NO_COUNTERPART);
+        Part::Opaque(opaque) => {
+            losses.dropped_part("content", &opaque.raw, NO_COUNTERPART);
+            None
+        }
+        Part::Media(_) => {
+            losses.dropped("content.media", NO_COUNTERPART);
+            None
+        }
+        Part::ToolResult(_) => {
+            losses.dropped("content.tool_result", NO_COUNTERPART);
             None
         }
     }

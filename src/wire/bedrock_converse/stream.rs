@@ -83,6 +83,8 @@ impl Decoder {
             "messageStart" => out.push(Event::Start { id: None, model: None, created: None }),
             "contentBlockStart" => self.block_start(event, out)?,
             "contentBlockDelta" => self.block_delta(event, out)?,
+            // Citations may follow a text in blocks of their own.
+            "contentBlockStop" if self.open.as_ref().is_some_and(|open| open.kind == Kind::Text) => {}
             "contentBlockStop" => self.close(out),
             "messageStop" => self.message_stop(event, out)?,
             "metadata" => self.metadata(event, out)?,
@@ -162,7 +164,9 @@ impl Decoder {
         } else if let Some(image) = delta.get("image").and_then(|image| self.image(image)) {
             self.begin(wire, Kind::Whole, PartKind::Media(image), out);
         } else if let Some(citation) = delta.take("citation") {
-            self.part(wire, Kind::Text, PartKind::Text, out);
+            if self.open.as_ref().is_none_or(|open| open.kind != Kind::Text) {
+                self.begin(wire, Kind::Text, PartKind::Text, out);
+            }
             self.open.iter_mut().for_each(|open| open.citations.push(citation::one(citation, cite::read)));
         }
         Ok(())
@@ -341,6 +345,41 @@ mod tests {
         ];
         for block in whole.map(|block| json::raw(block).unwrap()) {
             assert!(matches!(block::decode(&block).unwrap(), Part::Opaque(_)), "{block}");
+        }
+    }
+
+    #[test]
+    fn citations_in_blocks_of_their_own_are_of_the_text_before() {
+        let one = r#"{"location":{"web":{"url":"https://a.example"}}}"#;
+        let two = r#"{"location":{"web":{"url":"https://b.example"}}}"#;
+        let delta = |at: u32, delta: &str| format!(r#"{{"contentBlockIndex":{at},"delta":{delta}}}"#);
+        let stop = |at: u32| format!(r#"{{"contentBlockIndex":{at}}}"#);
+        let (text, dot) = (delta(0, r#"{"text":"It rains"}"#), delta(3, r#"{"text":"."}"#));
+        let (first, second) =
+            (delta(1, &format!(r#"{{"citation":{one}}}"#)), delta(2, &format!(r#"{{"citation":{two}}}"#)));
+        let events = decode(&[
+            START,
+            ("contentBlockDelta", &text),
+            ("contentBlockStop", &stop(0)),
+            ("contentBlockDelta", &first),
+            ("contentBlockStop", &stop(1)),
+            ("contentBlockDelta", &second),
+            ("contentBlockStop", &stop(2)),
+            ("contentBlockDelta", &dot),
+            ("contentBlockStop", &stop(3)),
+            ("messageStop", r#"{"stopReason":"end_turn"}"#),
+            METADATA,
+        ]);
+        let streamed = fold(SELF, &events).unwrap().candidates.remove(0).parts;
+        let cited = |one: &str| format!(r#"{{"citationsContent":{{"citations":[{one}]}}}}"#);
+        let blocks = [r#"{"text":"It rains"}"#.to_owned(), cited(one), cited(two), r#"{"text":"."}"#.to_owned()];
+        let whole = format!(r#"{{"output":{{"message":{{"role":"assistant","content":[{}]}}}}}}"#, blocks.join(","));
+        let whole = super::super::response::decode(whole.as_bytes()).unwrap().candidates.remove(0).parts;
+        for parts in [&streamed, &whole] {
+            let [Part::Text(text), Part::Text(dot)] = parts.as_slice() else { panic!("{parts:?}") };
+            assert_eq!((text.text.as_str(), dot.text.as_str()), ("It rains", "."));
+            let urls: Vec<_> = citation::of(&text.ext).into_iter().filter_map(|citation| citation.url).collect();
+            assert_eq!(urls, ["https://a.example", "https://b.example"]);
         }
     }
 

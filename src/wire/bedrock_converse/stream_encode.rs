@@ -6,7 +6,7 @@ use super::{SELF, cite, error, finish, formats, usage};
 use crate::wire::blocks::{Answer, Block, BlockEncoder};
 use crate::wire::frame::event_stream;
 use crate::wire::ir::{self, FinishReason, MediaKind, MediaSource, PartKind, citation};
-use crate::wire::json::{self, ObjectWriter};
+use crate::wire::json::{self, Ext, ObjectWriter};
 use crate::wire::{ProtocolId, usage_left};
 
 #[derive(Default)]
@@ -83,8 +83,17 @@ impl BlockEncoder for Encoder {
                 media.kind == MediaKind::Image && matches!(media.source, MediaSource::Base64 { .. })
             }
         };
-        if !expressible {
-            self.answer.losses.dropped("content", NO_COUNTERPART);
+        let losses = &mut self.answer.losses;
+        match kind {
+            PartKind::Media(media) if expressible => {
+                let beside = media.ext.0.iter().filter(|(key, _)| key != "format");
+                losses.dropped_ext("content.", &Ext(beside.cloned().collect()));
+            }
+            _ if expressible => {}
+            PartKind::Opaque(opaque) => losses.dropped_part("content", &opaque.raw, NO_COUNTERPART),
+            PartKind::Media(_) => losses.dropped("content.media", NO_COUNTERPART),
+            PartKind::RedactedReasoning(_) => losses.dropped("content.signature", FOREIGN_SIGNATURE),
+            PartKind::Text | PartKind::Refusal | PartKind::Reasoning | PartKind::ToolCall { .. } => {}
         }
         expressible
     }

@@ -13,6 +13,9 @@ use crate::wire::loss::Losses;
 /// The key of the note.
 pub const NOTE: &str = "#citations";
 
+/// Why citations are lost that came without any words.
+pub const NO_TEXT: &str = "they stand at no text";
+
 /// One thing that a text rests on. Characters are Unicode's code points.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]

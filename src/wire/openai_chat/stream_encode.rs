@@ -185,6 +185,8 @@ impl Encoder {
                 Place::None
             }
             PartKind::Media(media) if media.kind == MediaKind::Image => {
+                let beside = media.ext.0.iter().filter(|(key, _)| !matches!(key.as_str(), "image_url" | "index"));
+                self.losses.dropped_ext("content.", &Ext(beside.cloned().collect()));
                 self.losses.degraded("content.image", "an image goes in `images`, which few clients read");
                 let delta = |delta: &mut ObjectWriter<'_>| {
                     delta.array("images", [media], |media, out| {

@@ -313,7 +313,7 @@ fn foreign_items(
                 continue;
             }
             Part::ToolResult(_) => {
-                losses.dropped("content", NO_COUNTERPART);
+                losses.dropped("content.tool_result", NO_COUNTERPART);
                 continue;
             }
             Part::Reasoning(_) | Part::ToolCall(_) | Part::Media(_) => {}

@@ -42,6 +42,11 @@ impl Silence {
                 continue;
             }
             let path = format!("{prefix}{}", path(document, place));
+            // What has made a difference once is not silent; only what holds something more is looked at again.
+            let mattered = self.paths.get(&path).is_some_and(|(tried, without)| tried > without);
+            if mattered && !holds_more(document, place) {
+                continue;
+            }
             let inner = scopes.iter().rev().find(|(scope, _)| place.starts_with(scope));
             let Some((scope, at)) = inner else { continue };
             let (document, Some(whole)) = &documents[*at] else { return };
@@ -81,9 +86,27 @@ impl Silence {
 }
 
 #[derive(Clone, PartialEq)]
-enum Step {
+pub(super) enum Step {
     Member(String),
     Element(usize),
+}
+
+/// Where a value stands in a document.
+pub(super) type Place = Vec<Step>;
+
+/// Every member of the document that says something.
+pub(super) fn members(document: &Value) -> Vec<Place> {
+    let mut places = Vec::new();
+    collect(document, &mut Vec::new(), &mut places);
+    places.retain(|place| matches!(place.last(), Some(Step::Member(_))));
+    places
+}
+
+/// The document without one of its values.
+pub(super) fn without(document: &Value, place: &Place) -> Value {
+    let mut rest = document.clone();
+    remove(&mut rest, place);
+    rest
 }
 
 /// Whether something was reported of the whole that is not reported of the rest.
@@ -116,6 +139,32 @@ fn collect(value: &Value, at: &mut Vec<Step>, places: &mut Vec<Vec<Step>>) {
         }
         _ => {}
     }
+}
+
+pub(super) fn holds_more(document: &Value, place: &[Step]) -> bool {
+    let value = place.iter().fold(document, |value, step| match step {
+        Step::Member(name) => &value[name],
+        Step::Element(at) => &value[*at],
+    });
+    value.is_object() || value.is_array()
+}
+
+/// As [`path`], with the `type` of every object on the way.
+pub(super) fn kinds(document: &Value, place: &[Step]) -> String {
+    let (mut value, mut path) = (document, String::new());
+    for step in place {
+        match step {
+            Step::Member(name) => {
+                path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                value = &value[name];
+            }
+            Step::Element(at) => value = &value[*at],
+        }
+        if let Some(kind) = value["type"].as_str() {
+            path = format!("{path}[{kind}]");
+        }
+    }
+    path
 }
 
 /// `content[text].text`: the `type` of an element stands behind its list.

@@ -168,12 +168,14 @@ pub(crate) fn unexplained(silence: &Silence) -> Vec<&str> {
 }
 
 pub(super) fn without_reason(silence: &Silence, reasons: Reasons) -> Vec<&str> {
-    let explained = |line: &&str| {
-        let (pair, path) = line.split_once(": ").unwrap();
-        let protocol = ProtocolId::from_name(pair.split(" to ").next().unwrap()).unwrap();
-        is_unsaid(reasons, protocol, path)
-    };
-    silence.silent().into_iter().filter(|line| !explained(line)).collect()
+    silence.silent().into_iter().filter(|line| !explained(line, reasons)).collect()
+}
+
+/// Whether there is a reason for a line: `source to target: path`.
+pub(super) fn explained(line: &str, reasons: Reasons) -> bool {
+    let (pair, path) = line.split_once(": ").unwrap();
+    let protocol = ProtocolId::from_name(pair.split(" to ").next().unwrap()).unwrap();
+    is_unsaid(reasons, protocol, path)
 }
 
 #[test]

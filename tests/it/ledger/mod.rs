@@ -7,6 +7,7 @@ mod instances;
 mod pages;
 pub(crate) mod requests;
 pub(crate) mod schemas;
+pub(crate) mod streams;
 mod translated;
 
 use routeplane::wire::ledger::{self, Entry, Fate};

@@ -353,7 +353,15 @@ fn end(open: &mut Open, out: &mut Vec<Event>) {
 /// Tells what the whole part has and the stream did not say.
 fn complete(open: &mut Open, part: Part, custom: bool, out: &mut Vec<Event>) {
     if open.ended {
-        return;
+        // Said of the whole message, behind its texts.
+        let phase = match part {
+            Part::Text(mut text) | Part::Refusal(mut text) => {
+                text.ext.0.retain(|(key, _)| key == "phase");
+                text.ext
+            }
+            _ => Ext::default(),
+        };
+        return extra(open.index, phase, out);
     }
     match part {
         Part::Text(text) | Part::Refusal(text) => {

@@ -114,7 +114,7 @@ impl BlockEncoder for Encoder {
                 }
                 return true;
             }
-            PartKind::RedactedReasoning(_) => self.answer.losses.dropped("content", NO_COUNTERPART),
+            PartKind::RedactedReasoning(_) => self.answer.losses.dropped("content.signature", FOREIGN_PROOF),
             PartKind::Text
             | PartKind::Refusal
             | PartKind::Reasoning
