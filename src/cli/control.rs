@@ -79,6 +79,22 @@ pub(super) fn ask_with(
     (path, body): (&str, Option<&Value>),
     patience: Duration,
 ) -> Result<(StatusCode, Value), Exit> {
+    ask_quietly(instance, method, (path, body), patience).map_err(|(exit, problem)| {
+        complain(problem);
+        exit
+    })
+}
+
+/// As [`ask_with`], for a screen on which nothing else may be written.
+///
+/// # Errors
+/// As those of [`ask`], with what is to be said.
+pub(super) fn ask_quietly(
+    instance: &Instance,
+    method: Method,
+    (path, body): (&str, Option<&Value>),
+    patience: Duration,
+) -> Result<(StatusCode, Value), (Exit, String)> {
     let address = reachable(instance.address);
     let asked = runtime().and_then(|runtime| {
         runtime
@@ -87,15 +103,17 @@ pub(super) fn ask_with(
     });
     match asked {
         Ok((status, _)) if status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN => {
-            complain(format!("the gateway at {address} refuses this user"));
-            Err(Exit::Denied)
+            Err((Exit::Denied, format!("the gateway at {address} refuses this user")))
         }
         Ok(answer) => Ok(answer),
-        Err(error) => {
-            complain(format!("the gateway at {address} does not answer: {error}"));
-            Err(Exit::Unavailable)
-        }
+        Err(error) => Err((Exit::Unavailable, format!("the gateway at {address} does not answer: {error}"))),
     }
+}
+
+/// The gateway that runs where `gone` ran, if one does.
+pub(super) fn successor(gone: &Instance, env: &Env) -> Option<Instance> {
+    let running = daemon::running(&daemon::folder(env)?).ok()?;
+    running.into_iter().find(|instance| instance.address == gone.address)
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, String> {

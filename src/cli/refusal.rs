@@ -7,6 +7,7 @@ use super::output::{complain, print_error};
 use crate::diagnostic::render::{Style, render};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::live::candidate::{Cause, Refusal};
+use crate::live::findings;
 use crate::source::SourceMap;
 
 /// Says why nothing was started.
@@ -20,6 +21,13 @@ pub(super) fn report(refusal: &Refusal) -> Exit {
             complain(format_args!("{}{help} [{}]", diagnostic.message, diagnostic.code));
         }
     }
+    exit(refusal)
+}
+
+/// Logs why nothing was started, where the log is for programs.
+pub(super) fn log(refusal: &Refusal) -> Exit {
+    tracing::error!("nothing was started: {}", summary(&refusal.diagnostics));
+    findings::in_fields(&findings::logged(&refusal.diagnostics, &refusal.sources));
     exit(refusal)
 }
 

@@ -11,7 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::config_file::{self, ConfigArg};
 use super::daemon::{self, Instance, Registration};
-use super::output::{complain, print};
+use super::output::{complain, print, print_error};
 use super::{Exit, background, banner, refusal};
 use crate::config::Env;
 use crate::diagnostic::{Code, Diagnostic};
@@ -90,19 +90,27 @@ pub(super) fn run(args: &Args, env: Env) -> Exit {
         complain(problem);
         return Exit::Failed;
     }
-    match runtime.block_on(serve(inputs, access_log)) {
+    let lines_to = args.access_log.as_deref().map(Place::from_text);
+    match runtime.block_on(serve(inputs, access_log, (args.log_format, lines_to))) {
         Ok(()) => Exit::Done,
-        Err(refused) => refusal::report(&refused),
+        Err(refused) => match args.log_format {
+            LogFormat::Text => refusal::report(&refused),
+            LogFormat::Json => refusal::log(&refused),
+        },
     }
 }
 
-/// Everything from the first look at the file to the last request.
-async fn serve(inputs: Inputs, access_log: Option<access_log::Settings>) -> Result<(), Refusal> {
+/// Everything from the first look at the file to the last request. `lines_to` is where the command line wants the access log.
+async fn serve(
+    inputs: Inputs,
+    access_log: Option<access_log::Settings>,
+    (format, lines_to): (LogFormat, Option<Place>),
+) -> Result<(), Refusal> {
     // Before anything else: a signal that comes during the start is answered after it.
     let mut signals = Signals::new();
     let started = start(inputs, access_log).await?;
     let mut registered = Registered::new(&started);
-    print(banner::text(&started.live.load(), started.config.as_deref(), started.board.status().listen));
+    announce(&started, format, lines_to.as_ref());
     service_manager::ready("generation 1 is live");
     let mut changes = started.board.subscribe();
     loop {
@@ -128,6 +136,21 @@ async fn serve(inputs: Inputs, access_log: Option<access_log::Settings>) -> Resu
     // What is not written by then is lost.
     let _ = tokio::task::spawn_blocking(move || sinks.flush(LAST_RECORDS)).await;
     Ok(())
+}
+
+/// Says that the gateway serves: to people on stdout, or on stderr where stdout is for the lines of the access log; to programs as
+/// a line of the log.
+fn announce(started: &Started, format: LogFormat, lines_to: Option<&Place>) {
+    let live = started.live.load();
+    let listen = started.board.status().listen;
+    if format == LogFormat::Json {
+        let config = started.config.as_deref().map(|path| path.display().to_string());
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), %listen, config, generation = live.generation, "serving");
+        return;
+    }
+    let text = banner::text(&live, started.config.as_deref(), listen);
+    let lines_to = lines_to.or(live.table.access_log.as_ref().map(|log| &log.to));
+    if lines_to == Some(&Place::Stdout) { print_error(text) } else { print(text) }
 }
 
 /// A gateway that serves.

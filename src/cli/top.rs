@@ -45,19 +45,23 @@ pub(super) fn run(args: &Args, env: &Env) -> Exit {
 
 fn watch(args: &Args, env: &Env) -> Result<(), Exit> {
     let instance = control::find(args.address, env)?;
-    let mut view = View { seen: look(&instance)?, ..View::default() };
+    let seen = look(&instance).map_err(|(exit, problem)| {
+        complain(problem);
+        exit
+    })?;
+    let mut view = View { seen, ..View::default() };
     if args.once || !std::io::stdout().is_terminal() {
         print(picture(&view));
         return Ok(());
     }
     let mut terminal = ratatui::try_init().map_err(broken)?;
-    let result = follow(&mut terminal, &instance, &mut view);
+    let result = follow(&mut terminal, instance, env, &mut view);
     ratatui::restore();
     result
 }
 
-/// Draws until somebody has seen enough, or the gateway is gone.
-fn follow(terminal: &mut DefaultTerminal, instance: &Instance, view: &mut View) -> Result<(), Exit> {
+/// Draws until somebody has seen enough. A gateway that is gone is waited for.
+fn follow(terminal: &mut DefaultTerminal, mut instance: Instance, env: &Env, view: &mut View) -> Result<(), Exit> {
     loop {
         let next = Instant::now() + EVERY;
         while let Some(left) = next.checked_duration_since(Instant::now()) {
@@ -80,14 +84,26 @@ fn follow(terminal: &mut DefaultTerminal, instance: &Instance, view: &mut View) 
                 }
             }
         }
-        if !view.paused {
-            view.seen = look(instance)?;
+        if view.paused {
+            continue;
+        }
+        match look(&instance) {
+            Ok(seen) => {
+                view.seen = seen;
+                view.away = None;
+            }
+            Err((_, problem)) => {
+                view.away = Some(problem);
+                // One that was started anew has a token of its own.
+                instance = control::successor(&instance, env).unwrap_or(instance);
+            }
         }
     }
 }
 
-fn look(instance: &Instance) -> Result<Seen, Exit> {
-    let ask = |path: &str| control::ask(instance, Method::GET, path, PATIENCE).map(|(_, answer)| answer);
+fn look(instance: &Instance) -> Result<Seen, (Exit, String)> {
+    let ask =
+        |path: &str| control::ask_quietly(instance, Method::GET, (path, None), PATIENCE).map(|(_, answer)| answer);
     let list = |mut answer: Value, name: &str| match answer.get_mut(name).map(Value::take) {
         Some(Value::Array(items)) => items,
         _ => Vec::new(),

@@ -1,10 +1,12 @@
 //! Findings in the plain form of logs, and as JSON.
 
 use serde_json::Value;
+use tracing::{error, warn};
 
 use crate::diagnostic::json::to_json;
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::source::SourceMap;
+use crate::telemetry::logs::{FOR_PEOPLE, FOR_PROGRAMS};
 
 /// A line each: `file:line:column: error RP0042: message (help)`.
 pub fn plain(diagnostics: &Diagnostics, sources: &SourceMap) -> String {
@@ -46,8 +48,55 @@ fn aside(diagnostic: &Diagnostic) -> Option<String> {
 /// Logs what an accepted file was warned about.
 pub fn warn(diagnostics: &Diagnostics, sources: &SourceMap) {
     for diagnostic in diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Warning) {
-        tracing::warn!("{}", line(diagnostic, sources));
+        warn!(name: FOR_PEOPLE, "{}", line(diagnostic, sources));
     }
+    in_fields(&logged(diagnostics, sources));
+}
+
+/// Logs each finding in fields, where programs read the log.
+pub fn in_fields(findings: &[Logged]) {
+    for finding in findings {
+        let (code, message, help) = (&finding.code, &finding.message, finding.help.as_deref());
+        let (file, line, column) = (finding.file.as_deref(), finding.line, finding.column);
+        if finding.error {
+            error!(name: FOR_PROGRAMS, %code, file, line, column, help, "{message}");
+        } else {
+            warn!(name: FOR_PROGRAMS, %code, file, line, column, help, "{message}");
+        }
+    }
+}
+
+/// A finding, in the parts that a log has of it.
+#[derive(Debug)]
+pub struct Logged {
+    error: bool,
+    code: String,
+    message: String,
+    help: Option<String>,
+    file: Option<String>,
+    /// From 1, as the column.
+    line: Option<usize>,
+    column: Option<usize>,
+}
+
+/// Errors and warnings in parts.
+pub fn logged(diagnostics: &Diagnostics, sources: &SourceMap) -> Vec<Logged> {
+    let said = diagnostics.iter().filter(|diagnostic| diagnostic.severity != Severity::Info);
+    let parts = |diagnostic: &Diagnostic| {
+        let label = diagnostic.labels.first();
+        let place = label.map(|label| sources.line_column(label.span));
+        let file = label.and_then(|label| sources.get(label.span.source)).map(|source| source.name.clone());
+        Logged {
+            error: diagnostic.severity == Severity::Error,
+            code: diagnostic.code.to_string(),
+            message: diagnostic.message.clone(),
+            help: aside(diagnostic),
+            file: file.map(|name| name.to_string()),
+            line: place.map(|(line, _)| line),
+            column: place.map(|(_, column)| column),
+        }
+    };
+    said.map(parts).collect()
 }
 
 /// The findings as a JSON array, in the form of `check --format json`, each with its line of [`plain`] as `text`.

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
+use tracing::error;
 
 use super::candidate::{self, Candidate, Cause, Compiler, Inputs, Origin, Refusal};
 use super::files::Snapshot;
@@ -21,6 +22,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::table::RoutingTable;
 use crate::table::diff::diff;
 use crate::telemetry::Sinks;
+use crate::telemetry::logs::{FOR_PEOPLE, FOR_PROGRAMS};
 use crate::telemetry::metrics::ReloadResult;
 
 /// Quiet time after the last sign of a change.
@@ -139,6 +141,7 @@ struct Refused {
     origin: Origin,
     /// The findings, for the reminder.
     text: String,
+    found: Vec<findings::Logged>,
     remind_at: Instant,
 }
 
@@ -306,15 +309,22 @@ impl Reloader {
         let verdict = self.nack(refusal);
         self.parts.board.refuse(&origin.id, refusal.cause == Cause::Missing, verdict.errors.clone());
         let text = findings::plain(&refusal.diagnostics, &refusal.sources);
-        tracing::error!(active = verdict.generation, refused = %origin.id, "configuration refused\n{text}");
-        self.refused = Some(Refused { origin, text, remind_at: Instant::now() + self.parts.remind });
+        let found = findings::logged(&refusal.diagnostics, &refusal.sources);
+        let (active, refused) = (verdict.generation, &origin.id);
+        error!(name: FOR_PEOPLE, active, %refused, "configuration refused\n{text}");
+        error!(name: FOR_PROGRAMS, active, %refused, findings = found.len(), "configuration refused");
+        findings::in_fields(&found);
+        self.refused = Some(Refused { origin, text, found, remind_at: Instant::now() + self.parts.remind });
         verdict
     }
 
     fn remind(&mut self) {
         let generation = self.parts.live.load().generation;
         if let Some(refused) = &mut self.refused {
-            tracing::error!(active = generation, "the configuration is still refused\n{}", refused.text);
+            let (active, id) = (generation, &refused.origin.id);
+            error!(name: FOR_PEOPLE, active, "the configuration is still refused\n{}", refused.text);
+            error!(name: FOR_PROGRAMS, active, refused = %id, findings = refused.found.len(), "the configuration is still refused");
+            findings::in_fields(&refused.found);
             refused.remind_at = Instant::now() + self.parts.remind;
         }
     }

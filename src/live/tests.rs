@@ -7,6 +7,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
 use super::candidate::{self, Compile, Compiled, Compiler, Evaluation, Inputs};
 use super::files::{Snapshot, SnapshotFiles};
 use super::reload::{self, Bound, Handle, Listeners, Parts, Verdict};
@@ -17,6 +22,7 @@ use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::source::{SourceMap, Span};
 use crate::state::Runtime;
 use crate::table::{RouteIdx, RoutingTable};
+use crate::telemetry::logs::FOR_PROGRAMS;
 use crate::telemetry::metrics::{Metrics, ReloadResult};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -371,8 +377,9 @@ impl Log {
 async fn a_refused_file_is_recalled_again_and_again_until_it_is_mended() {
     let log = Log::default();
     let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone());
-    let _logging = tracing::subscriber::set_default(subscriber.finish());
+    let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(move || writer.clone());
+    let of_people = filter_fn(|event| event.name() != FOR_PROGRAMS);
+    let _logging = tracing_subscriber::registry().with(lines.with_filter(of_people)).set_default();
     let world = World::new("a b").await;
     assert_eq!(world.write_and_reload("a bad").await.result, ReloadResult::Nack);
     let deadline = tokio::time::Instant::now() + PATIENCE;

@@ -179,6 +179,7 @@ impl Walk<'_, '_, '_> {
                 target = &**target,
                 attempt = trail.attempts,
                 cause = failure.cause(),
+                status = failure.upstream_status(),
                 "attempt failed"
             );
             // A bad answer is asked for once more whatever `retries` say of failures, and without a pause.

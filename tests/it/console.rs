@@ -202,8 +202,8 @@ async fn top_shows_requests_targets_and_money() {
     refused(&gateway, &yaml, &token).await;
     let picture = gateway.cli(&["top"]).await;
     for (what, words) in [
-        ("sums", "3 requests, 1 did not end well, 22 tokens in, 14 out, $0.050000 spent"),
-        ("drift", "the file as it is now was refused"),
+        ("sums", "3 requests, 1 refused or failed, $0.0500 spent, 22 tokens in, 14 out"),
+        ("drift", "the file was refused, the last good one is live"),
         ("spend", "up/m1"),
         ("outcome", "404 refused"),
         ("fallback", "up/m1 (try 2)"),

@@ -54,6 +54,7 @@ mod laws;
 mod ledger;
 mod limits;
 mod logprobs;
+mod logs;
 mod lsp;
 mod metering;
 mod mock_upstream;

@@ -85,6 +85,60 @@ fn every_metric_of_the_dashboard_and_the_alerts_exists() {
     }
 }
 
+/// Whoever looks at a panel is told what it shows, in which unit, and which line is whose.
+#[test]
+fn every_panel_says_what_it_shows() {
+    let dashboard: Value = serde_json::from_str(&file("dashboard.json")).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    for panel in panels {
+        let text = |pointer: &str| panel.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        let title = text("/title");
+        assert!(!title.is_empty() && text("/description").len() > 20, "{panel:#}");
+        assert!(!text("/fieldConfig/defaults/unit").is_empty(), "{title} has no unit");
+        let targets = panel["targets"].as_array().unwrap();
+        assert!(
+            targets.iter().all(|target| target["legendFormat"].as_str().is_some_and(|it| !it.is_empty())),
+            "{title}"
+        );
+        if panel["type"] == "timeseries" {
+            assert_eq!(text("/options/legend/placement"), "bottom", "{title}");
+        }
+    }
+    // No two panels lie upon each other, and none beyond the grid's 24 columns.
+    let place = |panel: &Value| ["x", "y", "w", "h"].map(|name| panel["gridPos"][name].as_u64().unwrap());
+    for (at, one) in panels.iter().enumerate() {
+        let [x, y, w, h] = place(one);
+        assert!(x + w <= 24, "{}", one["title"]);
+        for other in &panels[at + 1..] {
+            let [u, v, width, height] = place(other);
+            let apart = x + w <= u || u + width <= x || y + h <= v || v + height <= y;
+            assert!(apart, "{} lies upon {}", one["title"], other["title"]);
+        }
+    }
+}
+
+/// What is counted is also looked at: every metric is in a panel or an alert, but for those that say the same as another.
+#[test]
+fn every_metric_is_looked_at() {
+    const ELSEWHERE: [&str; 7] = [
+        "routeplane_config_compile_seconds",
+        "routeplane_config_desired_active_drift",
+        "routeplane_config_info",
+        "routeplane_config_last_reload_success_timestamp_seconds",
+        "routeplane_config_live_generations",
+        "routeplane_config_watch_mode",
+        "routeplane_stream_bytes_total",
+    ];
+    let looked: BTreeSet<String> = [of_dashboard(), of_alerts()].concat().iter().flat_map(|it| names(it)).collect();
+    for metric in catalogue::all() {
+        assert!(
+            looked.contains(&metric.name) || ELSEWHERE.contains(&&*metric.name),
+            "`{}` is in no panel and no alert",
+            metric.name
+        );
+    }
+}
+
 /// Each alert fires where it should, and none where all is well: tests/observability/alerts.test.yaml.
 #[test]
 #[ignore = "needs promtool (Debian: apt-get install prometheus)"]
