@@ -280,6 +280,11 @@ const UNSAID: Reasons = &[
     ),
     (
         ProtocolId::OpenAiResponses,
+        &["*[url_citation].end_index", "*[container_file_citation].end_index"],
+        "a place ends at the latest where its text does",
+    ),
+    (
+        ProtocolId::OpenAiResponses,
         &["*.background", "*.output_format"],
         "what was asked for, and what the picture says",
     ),
