@@ -513,11 +513,66 @@ async fn a_hedge_and_what_was_left_out_are_told_on_spans() {
     ask(&daemon, "@race", false).await;
     let spans = collector.wait(&daemon, 3).await;
     let [_, first, second] = &spans[..] else { panic!() };
-    assert_has(first, json!({ "gen_ai.request.model": "m1", "error.type": "outrun", "routeplane.hedge": null }));
+    assert_has(
+        first,
+        json!({ "gen_ai.request.model": "m1", "error.type": "outrun", "routeplane.hedge": null, "routeplane.usage.estimated": true }),
+    );
     assert_has(
         second,
         json!({ "gen_ai.request.model": "m2", "routeplane.hedge": true, "routeplane.retry_cause": null, "error.type": null }),
     );
+}
+
+/// What decided, who asked, what was lost and left out, and every kind of tokens.
+#[tokio::test]
+async fn what_decided_and_all_that_was_used_is_on_spans() {
+    let collector = Collector::http(Mood::Good).await;
+    let usage = json!({
+        "prompt_tokens": 30, "completion_tokens": 9, "total_tokens": 39,
+        "prompt_tokens_details": { "cached_tokens": 20 }, "completion_tokens_details": { "reasoning_tokens": 5 },
+    });
+    let answer = json!({
+        "id": "c-1", "object": "chat.completion", "created": 1, "model": "m2-dated", "usage": usage,
+        "choices": [{ "index": 0, "finish_reason": "length", "message": { "role": "assistant", "content": "so" } }],
+    });
+    let respond = |status, headers, body: &Value| Act::Respond { status, headers, body: body.to_string().into_bytes() };
+    let json = vec![("content-type", "application/json".to_owned())];
+    let resting = vec![("retry-after", "60".to_owned())];
+    let mock = MockUpstream::start([respond(429, resting, &json!({})), respond(200, json, &answer)]).await;
+    let more = format!(
+        "keys: {{ ci: env:CI_KEY }}\nrules: |\n  when header(\"x-team\") == \"a\" -> @two\n  otherwise -> as requested\n\
+         telemetry: {{ otlp: \"{}\" }}\n",
+        collector.url()
+    );
+    let (_sandbox, daemon) = start(&mock, &more, &[("CI_KEY", "client-key-0123456789")]).await;
+    let mut body = Caller::Messages.body("up/m3", "hello", false);
+    body["top_k"] = json!(3);
+    let headers = [("authorization", "Bearer client-key-0123456789"), ("x-team", "a")];
+    for _ in 0..2 {
+        let body = body.to_string();
+        http_client::request(daemon.address, "POST", "/v1/messages", &headers, body.as_bytes())
+            .await
+            .expect_status(200);
+    }
+    let spans = collector.wait(&daemon, 5).await;
+    let second = spans.iter().filter(|span| span.kind == 2).max_by_key(|span| span.start_time_unix_nano).unwrap();
+    let tried = spans.iter().find(|span| span.parent_span_id == second.span_id).unwrap();
+    let used = json!({
+        "gen_ai.usage.input_tokens": 30, "gen_ai.usage.output_tokens": 9, "gen_ai.usage.cache_read.input_tokens": 20,
+        "gen_ai.usage.reasoning.output_tokens": 5, "gen_ai.response.model": "m2-dated",
+        "gen_ai.response.finish_reasons": ["length"],
+    });
+    for span in [second, tried] {
+        assert_has(span, used.clone());
+    }
+    assert_has(
+        second,
+        json!({
+            "gen_ai.request.model": "up/m3", "routeplane.rule": 1, "routeplane.route": "@two", "routeplane.key": "ci",
+            "routeplane.skipped": ["up/m1=cooling"], "routeplane.target": "up/m2", "routeplane.usage.estimated": null,
+        }),
+    );
+    assert_has(tried, json!({ "routeplane.lane": "translate", "routeplane.losses": ["top_k=dropped"] }));
 }
 
 #[tokio::test]
@@ -612,6 +667,12 @@ async fn no_secret_and_no_prompt_is_told_to_anybody() {
         ("requests", http_client::request(daemon.address, "GET", "/admin/requests", &admin, b"").await.text()),
         ("status", http_client::request(daemon.address, "GET", "/admin/config/status", &admin, b"").await.text()),
     ];
+    for path in ["/admin/table", "/admin/spend", "/admin/health", "/admin/reloads", "/console", "/console/console.js"] {
+        told.push((
+            path,
+            http_client::request(daemon.address, "GET", path, &admin, b"").await.expect_status(200).text(),
+        ));
+    }
     for path in ["v1/traces", "v1/metrics", "v1/logs"] {
         let bodies = collector.bodies(path).concat();
         told.push((path, String::from_utf8_lossy(&bodies).into_owned()));
