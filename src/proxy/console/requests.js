@@ -52,7 +52,10 @@ function notes(record) {
     record.skipped?.length ? el('span', { class: 'warn' }, `${count(record.skipped.length)} passed over`) : null,
     record.attempts.some((tried) => tried.cause === 'outrun') ? el('span', { class: 'quiet' }, 'hedged') : null,
     losses ? el('span', { class: 'quiet' }, plural(losses, 'loss', 'losses')) : null,
-  ].filter(Boolean).flatMap((note) => [' ', note]);
+  ].filter(Boolean).flatMap((note) => {
+    note.classList.add('one');
+    return [' ', note];
+  });
 }
 
 function served(record) {
