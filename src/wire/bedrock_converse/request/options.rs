@@ -72,6 +72,10 @@ impl Options<'_> {
         let wanted = match (reasoning.effort, budget) {
             (Some(ReasoningEffort::None), _) | (None, Some(0)) => {
                 self.thinking = if self.family.thinks_with_budget() { Thinking::Disabled } else { Thinking::Unsaid };
+                // Claude can be told how hard to try without thinking; here an effort would turn the thoughts on.
+                if reasoning.effort.is_some_and(|effort| effort != ReasoningEffort::None) {
+                    losses.dropped("reasoning_effort", "thinking is turned off");
+                }
                 return;
             }
             (_, Some(budget)) if budget > 0 => budget.max(LEAST_THINKING_BUDGET),

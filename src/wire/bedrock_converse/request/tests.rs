@@ -253,3 +253,11 @@ fn metadata_is_carried_as_far_as_converse_takes_it() {
     let (body, losses) = from_chat(CLAUDE, json!({ "messages": hi(), "metadata": many }));
     assert_eq!((body["requestMetadata"].as_object().unwrap().len(), losses.as_str()), (16, "metadata=degraded"));
 }
+
+#[test]
+fn an_effort_beside_thoughts_that_are_turned_off_is_reported() {
+    let asked = json!({ "messages": hi(), "thinking": { "type": "disabled" }, "output_config": { "effort": "high" } });
+    let (body, losses) = from_messages(CLAUDE, asked);
+    assert_eq!(body["additionalModelRequestFields"], json!({ "thinking": { "type": "disabled" } }));
+    assert_eq!(losses, "reasoning_effort=dropped");
+}
