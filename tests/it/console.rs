@@ -267,6 +267,7 @@ async fn a_person_uses_the_console() {
     // Two targets of the rule, two of the preset, and the caller's own choice.
     assert_eq!((&seen["edges"], &seen["closed"]), (&json!(5), &json!(true)), "{seen:#}");
     assert_eq!(seen["around"], "tab-requests");
+    assert_eq!(seen["middle"], true, "the list is wider than a small window");
     assert!(seen["wide"].as_u64().unwrap() <= 420, "the page is wider than a telephone: {}", seen["wide"]);
     assert_ne!(seen["dark"], "rgb(251, 251, 250)");
 }

@@ -84,6 +84,8 @@ seen.around = await page.locator('[role=tab][aria-selected=true]').getAttribute(
 await page.emulateMedia({ colorScheme: 'dark' });
 seen.dark = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
 await picture('dark');
+await page.setViewportSize({ width: 1000, height: 800 });
+seen.middle = await page.locator('#requests').evaluate((table) => table.getBoundingClientRect().right <= window.innerWidth);
 await page.setViewportSize({ width: 420, height: 800 });
 seen.wide = await page.evaluate(() => document.documentElement.scrollWidth);
 await page.locator('#tab-requests').click();
