@@ -22,7 +22,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
@@ -36,7 +36,7 @@ use crate::live::{Live, LiveTable};
 use crate::table::{ClientKey, Condition, Vitals, dump};
 use crate::telemetry::exposition;
 use crate::telemetry::metrics::ReloadResult;
-use crate::telemetry::{Record, Sinks, recent};
+use crate::telemetry::{Sinks, recent};
 
 /// Longest wait for a reload that a caller may ask for.
 const MOST_WAIT: Duration = Duration::from_secs(60);
@@ -175,10 +175,8 @@ struct RequestsQuery {
 /// The last model calls, newest first, each with its number.
 async fn requests(State(state): State<AdminState>, Query(query): Query<RequestsQuery>) -> Response {
     let most = query.limit.unwrap_or(DEFAULT_LISTED).min(recent::KEPT);
-    let listed = state.sinks.recent().list(query.after.unwrap_or(0), most);
-    let numbered: Vec<Listed<'_>> =
-        listed.iter().map(|one| Listed { number: one.number, record: &one.record }).collect();
-    Json(json!({ "requests": numbered })).into_response()
+    let listed = state.sinks.recent().json(query.after.unwrap_or(0), most);
+    ([(CONTENT_TYPE, "application/json")], format!("{{\"requests\":{listed}}}")).into_response()
 }
 
 /// What was spent since the start, by client key, model and route.
@@ -195,14 +193,6 @@ async fn reloads(State(state): State<AdminState>) -> Response {
 async fn table(State(state): State<AdminState>) -> Response {
     let live = state.live.load();
     Json(json!({ "generation": live.generation, "table": dump::json(&live.table) })).into_response()
-}
-
-/// One of the last requests.
-#[derive(Serialize)]
-struct Listed<'r> {
-    number: u64,
-    #[serde(flatten)]
-    record: &'r Record,
 }
 
 #[derive(Deserialize)]

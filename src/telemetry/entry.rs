@@ -25,8 +25,8 @@ pub const CALLER_LEFT: u16 = 499;
 pub struct Entry(Option<Box<Open>>);
 
 struct Open {
-    /// Nobody else has it yet: it is made where it stays, and moved no more.
-    record: Arc<Record>,
+    /// It is made where it stays, and moved no more.
+    record: Box<Record>,
     began: Instant,
     sinks: Arc<Sinks>,
     /// Of a part of a record: where its attempts go.
@@ -65,7 +65,7 @@ impl Entry {
         let mut record = Record::new(SystemTime::now(), Arc::clone(request_id), generation, protocol);
         record.trace = sinks.place(headers);
         Entry(Some(Box::new(Open {
-            record: Arc::new(record),
+            record: Box::new(record),
             began: Instant::now(),
             sinks: Arc::clone(sinks),
             whole: None,
@@ -75,10 +75,8 @@ impl Entry {
 
     /// Adds what is known to the record, if there is one; the point in time is when the request arrived.
     pub fn note(&mut self, note: impl FnOnce(&mut Record, Instant)) {
-        if let Some(open) = &mut self.0
-            && let Some(record) = Arc::get_mut(&mut open.record)
-        {
-            note(record, open.began);
+        if let Some(open) = &mut self.0 {
+            note(&mut open.record, open.began);
         }
     }
 
@@ -90,14 +88,14 @@ impl Entry {
         let mut record = Record::new(*time, Arc::clone(request_id), *generation, *protocol);
         record.trace = open.record.trace.clone();
         let (began, sinks, whole) = (open.began, Arc::clone(&open.sinks), Some(whole.clone()));
-        Entry(Some(Box::new(Open { record: Arc::new(record), began, sinks, whole, parts: None })))
+        Entry(Some(Box::new(Open { record: Box::new(record), began, sinks, whole, parts: None })))
     }
 
     /// Takes what ended forks have tried; `target` answered, or was tried last. What they have not finished was outrun.
     pub fn join(&mut self, target: Option<&Arc<str>>) {
         let Some(open) = &mut self.0 else { return };
         let now = open.began.elapsed();
-        let Some(record) = Arc::get_mut(&mut open.record) else { return };
+        let record = &mut *open.record;
         let before = record.attempts.len();
         collect(record, open.parts.as_mut());
         for tried in record.attempts.iter_mut().filter(|tried| tried.cause == "unfinished") {
@@ -265,7 +263,7 @@ impl Entry {
     /// Hands the record over; `total`: since the request arrived.
     fn end(&mut self, total: Duration) {
         let Some(mut open) = self.0.take() else { return };
-        let Some(record) = Arc::get_mut(&mut open.record) else { return };
+        let record = &mut *open.record;
         collect(record, open.parts.as_mut());
         if let Some(whole) = &open.whole {
             // Where nobody takes them any more, the record is closed.
@@ -284,8 +282,8 @@ impl Entry {
                 tried.cause = unfinished;
             }
         }
-        let Open { record, sinks, .. } = *open;
-        sinks.put(record);
+        let Open { record, sinks, began, .. } = *open;
+        sinks.put(record, began + total);
     }
 }
 

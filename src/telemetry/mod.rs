@@ -4,9 +4,13 @@
 //! |---|---|
 //! | `record` | one model call, as plain data |
 //! | `entry` | a record while its request is on its way |
-//! | `sinks`, `room`, `recent` | where finished records go, and how many may wait; the last of them, in memory |
+//! | `sinks` | where finished records go |
+//! | `batch`, `desks` | what is written down of them at once, and where that lies until it is fetched |
+//! | `recorder` | the thread that brings it to its places |
+//! | `room` | how much may wait |
+//! | `recent` | the last requests, in memory |
 //! | `spend` | what they took together, by key, model and route |
-//! | `access_log`, `line`, `json` | one line for each model call |
+//! | `access_log`, `json`, `line` | one line for each model call: for programs, for people |
 //! | `otlp` | export to a collector |
 //! | `content` | what was said, for the spans of presets that ask for it |
 //! | `facts` | which facts of a request a record holds |
@@ -17,9 +21,11 @@
 //! | `clock` | points in time as logs write them |
 
 pub mod access_log;
+mod batch;
 pub mod catalogue;
 pub mod clock;
 pub mod content;
+mod desks;
 pub mod entry;
 pub mod exposition;
 pub mod facts;
@@ -31,6 +37,7 @@ pub mod metrics;
 pub mod otlp;
 pub mod recent;
 pub mod record;
+mod recorder;
 mod room;
 pub mod sinks;
 pub mod spend;

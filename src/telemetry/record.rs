@@ -409,7 +409,7 @@ fn target<S: Serializer>(target: &Arc<str>, to: S) -> Result<S::Ok, S::Error> {
 }
 
 /// Provider and model. A provider's name has no slash.
-fn parts(target: &str) -> (&str, &str) {
+pub fn parts(target: &str) -> (&str, &str) {
     target.split_once('/').unwrap_or((target, ""))
 }
 

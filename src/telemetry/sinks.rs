@@ -1,31 +1,43 @@
-//! Where finished records go. The request path puts them into a bounded queue and goes on; one thread takes them out and
-//! does everything that may wait: the list of recent requests, the access log, the exporters.
+//! Where finished records go. Whoever ends a request writes down what is wanted of its record and goes on; one thread brings
+//! that to its places.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::thread::available_parallelism;
+use std::time::{Duration, Instant};
 
 use http::HeaderMap;
 
+use super::batch::Forms;
+use super::desks::Desks;
 use super::metrics::Metrics;
 use super::otlp::context::LiveSampler;
 use super::otlp::{self, Trace};
 use super::recent::Recent;
 use super::record::Record;
+use super::recorder::{Message, Recorder};
+use super::room::Room;
 use super::spend::Spend;
 use super::{Wanted, access_log};
 use crate::table::telemetry::FactDepth;
 
-/// Records that may wait. What comes on top is dropped, and counted.
+/// Requests that may wait for the recorder, besides those on the desks, and messages to it. What comes on top is dropped, and
+/// counted.
 const QUEUE: usize = 4096;
-/// After some records the thread rests so long: under load it is woken once for many records, not for each.
-const REST: Duration = Duration::from_millis(20);
+/// The label of what is lost on the way to the recorder.
+const SINK: &str = "queue";
 
 /// The way of finished records out of the request path.
 pub struct Sinks {
+    desks: Arc<Desks>,
     queue: SyncSender<Message>,
+    room: Room,
+    /// The recorder is going to look at the desks.
+    called: Arc<AtomicBool>,
     wanted: AtomicBool,
+    /// What is written of each record: [`Forms::bits`].
+    forms: AtomicU8,
     /// Position in [`FactDepth::ALL`].
     facts: AtomicU8,
     /// Which requests are traced.
@@ -39,43 +51,31 @@ pub struct Sinks {
     applied: Mutex<Wanted>,
 }
 
-enum Message {
-    Record(Arc<Record>),
-    /// The copy of a request, for traces and for what was spent.
-    Mirror(Box<Record>),
-    /// Records behind this are kept in memory, or not.
-    Keep(bool),
-    /// Records behind this go there.
-    AccessLog(Option<access_log::Handle>),
-    /// Records behind this go there.
-    Otlp(Option<otlp::Handle>),
-    /// Files are opened anew.
-    Reopen,
-    /// Dropped when everything before this is where it belongs.
-    Flush(SyncSender<()>),
-}
-
 impl Sinks {
     /// Starts the thread. Without one (the system gives no more threads) records are dropped and counted.
     /// An `access_log` that is given here wins over every file's.
     pub fn start(metrics: Arc<Metrics>, access_log: Option<access_log::Settings>) -> Arc<Sinks> {
-        let (queue, records) = sync_channel(QUEUE);
+        let (queue, messages) = sync_channel(QUEUE);
         let (recent, spend) = <(Arc<Recent>, Arc<Spend>)>::default();
-        let recorder = Recorder {
-            recent: recent.clone(),
-            spend: spend.clone(),
-            keeps: true,
-            access_log: None,
-            otlp: None,
-            retiring: Vec::new(),
-        };
+        // One more than there are workers as a rule.
+        let desks = Arc::new(Desks::new(available_parallelism().map_or(1, usize::from) + 1));
+        let room = Room::new(QUEUE, SINK, &metrics.telemetry);
+        let forms = Wanted::default().forms();
+        let recorder = Recorder::new(desks.clone(), recent.clone(), spend.clone(), room.clone(), forms);
+        let called = Arc::<AtomicBool>::default();
+        let answered = called.clone();
         let thread = std::thread::Builder::new().name("telemetry".to_owned());
-        if let Err(error) = thread.spawn(move || recorder.run(&records)) {
+        let run = move || recorder.run(&messages, || answered.store(false, Ordering::Release));
+        if let Err(error) = thread.spawn(run) {
             tracing::error!(%error, "no thread for telemetry: no request is recorded");
         }
         Arc::new(Sinks {
+            desks,
             queue,
+            room,
+            called,
             wanted: AtomicBool::new(true),
+            forms: AtomicU8::new(forms.bits()),
             facts: AtomicU8::new(FactDepth::default() as u8),
             sampler: LiveSampler::default(),
             recent,
@@ -92,17 +92,20 @@ impl Sinks {
         let access_log = self.access_log.clone().or_else(|| wanted.access_log.clone());
         let wanted = Wanted { access_log, ..wanted.clone() };
         let mut applied = self.applied.lock().unwrap_or_else(PoisonError::into_inner);
-        if applied.forgets != wanted.forgets {
-            // Without a recorder nothing goes anywhere, which has been said.
-            let _ = self.queue.send(Message::Keep(!wanted.forgets));
+        // First: what is put from now on is written as its places want it.
+        let forms = wanted.forms();
+        self.forms.store(forms.bits(), Ordering::Release);
+        // Without a recorder nothing goes anywhere, which has been said.
+        let tell = |message| drop(self.queue.send(message));
+        if applied.forms() != forms {
+            tell(Message::Forms(forms));
         }
         if applied.access_log != wanted.access_log {
             let handle =
                 wanted.access_log.clone().map(|log| access_log::Handle::start(log, self.metrics.telemetry.clone()));
             let facts = wanted.access_log.as_ref().map_or(FactDepth::default(), |log| log.facts);
             self.facts.store(facts as u8, Ordering::Relaxed);
-            // Without a recorder nothing goes anywhere, which has been said.
-            let _ = self.queue.send(Message::AccessLog(handle));
+            tell(Message::AccessLog(handle));
         }
         if applied.otlp != wanted.otlp {
             let started = wanted.otlp.as_ref().map(|settings| otlp::Handle::start(settings, &self.metrics));
@@ -111,7 +114,7 @@ impl Sinks {
             });
             let traced = wanted.otlp.as_ref().filter(|settings| handle.is_some() && settings.traces.is_some());
             self.sampler.set(traced.map(|settings| settings.sampler));
-            let _ = self.queue.send(Message::Otlp(handle));
+            tell(Message::Otlp(handle));
         }
         let anywhere = !wanted.forgets || wanted.access_log.is_some() || wanted.otlp.is_some();
         self.wanted.store(anywhere, Ordering::Relaxed);
@@ -140,18 +143,44 @@ impl Sinks {
         self.wanted.load(Ordering::Relaxed)
     }
 
-    /// Hands a record over. Never waits.
-    pub fn put(&self, record: Arc<Record>) {
-        match self.queue.try_send(Message::Record(record)) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => self.metrics.telemetry.dropped("queue", 1),
+    /// Writes down what is wanted of a record, whose request was over at `at`. Never waits.
+    pub fn put(&self, record: Box<Record>, at: Instant) {
+        // What was said is read and cleaned where nobody waits for the thread.
+        let listened = record.attempts.iter().any(|tried| tried.content.is_some());
+        let Some(mut papers) = (!listened).then(|| self.desks.mine()).flatten() else {
+            return self.send(1, Message::Long(record, at));
+        };
+        let first = papers.batch.len() == 0;
+        papers.batch.add(&record, at, Forms::from_bits(self.forms.load(Ordering::Acquire)));
+        let full = papers.batch.is_full().then(|| papers.renew());
+        drop(papers);
+        match full {
+            Some(batch) => self.send(batch.len(), Message::Full(batch)),
+            None if first => self.call(),
+            None => {}
+        }
+    }
+
+    /// Hands requests over, where there is room for so many.
+    fn send(&self, count: usize, message: Message) {
+        if self.room.take(count) && self.queue.try_send(message).is_err() {
+            self.room.left(count);
+            self.metrics.telemetry.dropped(SINK, count as u64);
+        }
+    }
+
+    /// Has the recorder look at the desks.
+    fn call(&self) {
+        if !self.called.load(Ordering::Relaxed) && !self.called.swap(true, Ordering::AcqRel) {
+            // Where the queue is full, or nobody reads it any more, there is nobody who could be called.
+            let _ = self.queue.try_send(Message::Clear);
         }
     }
 
     /// Hands over what became of a request's copy. Never waits.
     pub fn put_mirror(&self, record: Box<Record>) {
         if self.queue.try_send(Message::Mirror(record)).is_err() {
-            self.metrics.telemetry.dropped("queue", 1);
+            self.metrics.telemetry.dropped(SINK, 1);
         }
     }
 
@@ -173,94 +202,16 @@ impl Sinks {
     }
 }
 
-/// What the thread works with.
-struct Recorder {
-    recent: Arc<Recent>,
-    spend: Arc<Spend>,
-    /// The last requests are kept, and added up.
-    keeps: bool,
-    access_log: Option<access_log::Handle>,
-    otlp: Option<otlp::Handle>,
-    /// Each ends when a place that records no longer go to has what was put there.
-    retiring: Vec<Receiver<()>>,
-}
-
-impl Recorder {
-    /// Until the last of those who may put records is gone.
-    fn run(mut self, records: &Receiver<Message>) {
-        while let Ok(message) = records.recv() {
-            self.take(message);
-            while let Ok(message) = records.try_recv() {
-                self.take(message);
-            }
-            self.access_log.iter_mut().for_each(access_log::Handle::hand_over);
-            std::thread::park_timeout(REST);
+impl Wanted {
+    /// What is to be written of each record.
+    fn forms(&self) -> Forms {
+        let json = self.access_log.as_ref().map(access_log::Settings::is_json);
+        Forms {
+            kept: !self.forgets,
+            json: json == Some(true),
+            words: json == Some(false),
+            measured: self.otlp.as_ref().is_some_and(|otlp| otlp.metrics.is_some()),
         }
-    }
-
-    fn take(&mut self, message: Message) {
-        match message {
-            Message::Record(record) => {
-                if let Some(otlp) = &self.otlp {
-                    otlp.put(&record);
-                }
-                if let Some(log) = &mut self.access_log {
-                    log.put(&record);
-                }
-                if self.keeps {
-                    self.spend.count(&record);
-                    self.recent.keep(record);
-                }
-            }
-            Message::Mirror(record) => {
-                self.otlp.iter().for_each(|otlp| otlp.put_mirror(&record));
-                if self.keeps {
-                    self.spend.count_mirror(&record);
-                }
-            }
-            Message::Keep(keeps) => self.keeps = keeps,
-            Message::AccessLog(handle) => {
-                if let Some(mut old) = std::mem::replace(&mut self.access_log, handle) {
-                    self.retire(|done| old.flush(done));
-                }
-            }
-            Message::Otlp(handle) => {
-                if let Some(old) = std::mem::replace(&mut self.otlp, handle) {
-                    self.retire(|done| old.retire(&done));
-                }
-            }
-            Message::Reopen => self.access_log.iter_mut().for_each(access_log::Handle::reopen),
-            Message::Flush(done) => {
-                self.access_log.iter_mut().for_each(|log| log.flush(done.clone()));
-                self.otlp.iter().for_each(|otlp| otlp.flush(done.clone()));
-                wait_beside(std::mem::take(&mut self.retiring), done);
-            }
-        }
-    }
-
-    /// Ends the use of a place; `end` drops what it is given once everything is there.
-    fn retire(&mut self, end: impl FnOnce(SyncSender<()>)) {
-        self.retiring.retain(|one| matches!(one.try_recv(), Err(TryRecvError::Empty)));
-        let (done, wait) = sync_channel(1);
-        end(done);
-        self.retiring.push(wait);
-    }
-}
-
-/// Drops `done` when all of `retiring` have ended; each bounds its own time.
-fn wait_beside(retiring: Vec<Receiver<()>>, done: SyncSender<()>) {
-    if retiring.is_empty() {
-        return;
-    }
-    let wait = move || {
-        for one in retiring {
-            // Nothing is sent: everybody who has the other end drops it when done.
-            let _ = one.recv();
-        }
-        drop(done);
-    };
-    if let Err(error) = std::thread::Builder::new().name("telemetry".to_owned()).spawn(wait) {
-        tracing::warn!(%error, "no thread to wait for what telemetry still sends to its former places");
     }
 }
 
@@ -271,26 +222,55 @@ mod tests {
     use super::*;
     use crate::wire::ProtocolId;
 
+    fn record(id: &str) -> Box<Record> {
+        Box::new(Record::new(SystemTime::UNIX_EPOCH, id.into(), 1, ProtocolId::Gemini))
+    }
+
+    fn kept(sinks: &Sinks) -> Vec<String> {
+        let listed: serde_json::Value = serde_json::from_str(&sinks.recent().json(0, usize::MAX)).unwrap();
+        let id = |one: &serde_json::Value| one["request_id"].as_str().unwrap().to_owned();
+        listed.as_array().unwrap().iter().rev().map(id).collect()
+    }
+
     #[test]
     fn what_is_put_is_kept_in_order() {
         let sinks = Sinks::start(Arc::new(Metrics::new()), None);
-        for number in 0..100 {
-            let id = number.to_string().into();
-            sinks.put(Arc::new(Record::new(SystemTime::UNIX_EPOCH, id, 1, ProtocolId::Gemini)));
-        }
+        (0..100).for_each(|number| sinks.put(record(&number.to_string()), Instant::now()));
         sinks.flush(Duration::from_secs(20));
-        let kept = sinks.recent().list(0, usize::MAX);
-        assert_eq!(kept.len(), 100);
-        assert!(kept.iter().rev().enumerate().all(|(at, kept)| *kept.record.request_id == *at.to_string()));
+        assert_eq!(kept(&sinks), (0..100).map(|number| number.to_string()).collect::<Vec<String>>());
+    }
+
+    #[test]
+    fn what_threads_put_beside_one_another_is_in_the_order_of_its_ends() {
+        let sinks = Sinks::start(Arc::new(Metrics::new()), None);
+        let begun = Instant::now();
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let sinks = &sinks;
+                let put = move |number: u64| {
+                    sinks.put(record(&number.to_string()), begun + Duration::from_nanos(number));
+                };
+                scope.spawn(move || (0..100).for_each(|number| put(number * 4 + thread)));
+            }
+        });
+        sinks.flush(Duration::from_secs(20));
+        let mut kept: Vec<u64> = kept(&sinks).iter().map(|id| id.parse().unwrap()).collect();
+        kept.sort_unstable();
+        assert_eq!(kept, (0..400).collect::<Vec<u64>>());
+        assert_eq!(sinks.spend().books().total.requests, 400);
     }
 
     #[test]
     fn nobody_waits_for_a_full_queue() {
         let metrics = Arc::new(Metrics::new());
-        let (queue, records) = sync_channel(2);
+        let (queue, messages) = sync_channel(2);
         let sinks = Sinks {
+            desks: Arc::new(Desks::new(1)),
             queue,
+            room: Room::new(2, SINK, &metrics.telemetry),
+            called: Arc::default(),
             wanted: AtomicBool::new(true),
+            forms: AtomicU8::new(0),
             facts: AtomicU8::new(0),
             sampler: LiveSampler::default(),
             recent: Arc::default(),
@@ -299,11 +279,17 @@ mod tests {
             access_log: None,
             applied: Mutex::default(),
         };
-        for _ in 0..5 {
-            sinks.put(Arc::new(Record::new(SystemTime::UNIX_EPOCH, "r".into(), 1, ProtocolId::Gemini)));
-        }
-        assert_eq!(records.try_iter().count(), 2);
+        // Somebody else is at the only desk.
+        let papers = sinks.desks.mine();
+        (0..5).for_each(|_| sinks.put(record("r"), Instant::now()));
+        drop(papers);
+        assert_eq!(messages.try_iter().count(), 2);
         let text = metrics.render();
         assert!(text.contains("routeplane_telemetry_dropped_total{sink=\"queue\"} 3"), "{text}");
+        // A desk that nobody clears is full one day, and emptied for those that come.
+        (0..1000).for_each(|_| sinks.put(record("r"), Instant::now()));
+        let text = metrics.render();
+        assert!(text.contains("routeplane_telemetry_dropped_total{sink=\"queue\"} 771"), "{text}");
+        assert_eq!(messages.try_iter().filter(|message| matches!(message, Message::Clear)).count(), 1);
     }
 }
