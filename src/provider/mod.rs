@@ -9,6 +9,7 @@ pub mod presets;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use catalogue::Prices;
 use http::{HeaderName, HeaderValue, Uri};
@@ -193,6 +194,24 @@ pub struct BaseUrl {
     pub authority: http::uri::Authority,
     /// Path without a trailing slash; empty for none.
     pub path: Box<str>,
+    /// Who is asked, as telemetry tells it.
+    pub server: Arc<Server>,
+}
+
+/// A machine, or a name that stands for some, and a port of it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Server {
+    /// A name, or an address without the brackets that URLs put around some.
+    pub host: Box<str>,
+    pub port: u16,
+}
+
+impl Server {
+    fn of(scheme: &http::uri::Scheme, authority: &http::uri::Authority) -> Server {
+        let default = if *scheme == http::uri::Scheme::HTTP { 80 } else { 443 };
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+        Server { host: host.into(), port: authority.port_u16().unwrap_or(default) }
+    }
 }
 
 impl BaseUrl {
@@ -225,7 +244,8 @@ impl BaseUrl {
             return Err("a base URL must not have a query".to_owned());
         }
         let path = path.as_ref().map_or("", |path| path.path()).trim_end_matches('/');
-        Ok(BaseUrl { scheme, authority, path: path.into() })
+        let server = Arc::new(Server::of(&scheme, &authority));
+        Ok(BaseUrl { scheme, authority, path: path.into(), server })
     }
 }
 
@@ -327,5 +347,21 @@ impl fmt::Display for SecretRef {
             SecretRef::File(path) => write!(f, "file:{path}"),
             SecretRef::Literal(_) => f.write_str("(a key written in the file)"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_has_a_port_whatever_its_address_says() {
+        let of = |url: &str| {
+            let server = BaseUrl::parse(url).unwrap().server;
+            (server.host.to_string(), server.port)
+        };
+        assert_eq!(of("https://api.openai.com/v1"), ("api.openai.com".to_owned(), 443));
+        assert_eq!(of("http://up.internal"), ("up.internal".to_owned(), 80));
+        assert_eq!(of("https://[2001:db8::7]:8443/v1"), ("2001:db8::7".to_owned(), 8443));
     }
 }

@@ -5,10 +5,12 @@ mod opaque;
 mod relay;
 
 use bytes::Bytes;
+use compact_str::CompactString;
 use opaque::Opaque;
 use relay::Relay;
 pub use relay::Terms;
 use serde::de::IgnoredAny;
+use smallvec::SmallVec;
 
 use super::stamp::Stamp;
 use super::{estimate, recorded};
@@ -85,9 +87,9 @@ struct Sight {
     /// Bytes that were said since usage was last reported with its output.
     unreported: usize,
     /// The model that the upstream says answers.
-    model: Option<Box<str>>,
+    model: Option<CompactString>,
     /// Why each answer ended.
-    finishes: Vec<Box<str>>,
+    finishes: SmallVec<[CompactString; 1]>,
 }
 
 impl Sight {
@@ -397,7 +399,7 @@ impl Pipe {
     }
 
     /// The model that the upstream says answers, and why it stopped.
-    pub fn answered_by(&self) -> (Option<Box<str>>, Vec<Box<str>>) {
+    pub fn answered_by(&self) -> (Option<CompactString>, SmallVec<[CompactString; 1]>) {
         (self.sight.model.clone(), self.sight.finishes.clone())
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use http::HeaderMap;
+use smallvec::SmallVec;
 
 use super::pipe::Pipe;
 use crate::rule::facts::TAG_HEADERS;
@@ -13,7 +14,7 @@ use crate::telemetry::Entry;
 use crate::telemetry::entry::{Answered, DRAINING};
 use crate::telemetry::facts::Named;
 use crate::telemetry::inputs::Inputs;
-use crate::telemetry::record::{Account, Fault, Known, MOST, Outcome, Skipped};
+use crate::telemetry::record::{Account, Fault, Known, MOST, Name, Outcome, Skipped};
 use crate::wire::ir::{Finish, Response};
 
 /// Longest name or value of a tag.
@@ -54,12 +55,15 @@ pub(super) fn decided(
 
 /// Tags that headers set.
 fn tags(headers: &HeaderMap) -> Vec<(Box<str>, Box<str>)> {
-    let tag = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
-        let (name, value) = (name.as_str().strip_prefix(TAG_HEADERS)?, value.to_str().ok()?);
-        let fits = name.len() <= LONGEST_TAG && value.len() <= LONGEST_TAG;
-        fits.then(|| (name.into(), value.into()))
-    };
-    headers.iter().filter_map(tag).take(MOST).collect()
+    let mut tags = Vec::new();
+    for (name, value) in headers {
+        let Some(name) = name.as_str().strip_prefix(TAG_HEADERS) else { continue };
+        let Ok(value) = value.to_str() else { continue };
+        if name.len() <= LONGEST_TAG && value.len() <= LONGEST_TAG && tags.len() < MOST {
+            tags.push((name.into(), value.into()));
+        }
+    }
+    tags
 }
 
 /// Who gave a whole answer, and why it ended.
@@ -73,7 +77,7 @@ pub(super) fn answer(account: &mut Account, answer: &Response) {
 }
 
 /// Why one answer ended, in the upstream's words where it has some.
-pub(super) fn finish(reasons: &mut Vec<Box<str>>, finish: &Finish) {
+pub(super) fn finish(reasons: &mut SmallVec<[Name; 1]>, finish: &Finish) {
     if reasons.len() < MOST {
         reasons.push(finish.raw.as_deref().unwrap_or(finish.reason.word()).into());
     }

@@ -25,7 +25,7 @@ use crate::table::{Leaf, Mirror};
 use crate::telemetry::Sinks;
 use crate::telemetry::entry::Context;
 use crate::telemetry::otlp::{Trace, context};
-use crate::telemetry::record::{Account, Record, Server, Tried, losses};
+use crate::telemetry::record::{Account, Record, Tried, losses};
 use crate::telemetry::traffic::Traffic;
 use crate::wire::Operation;
 use crate::wire::loss::Losses;
@@ -266,7 +266,7 @@ impl Original<'_, '_, '_> {
             losses: Vec::new(),
             left: None,
             span: context::span_id(),
-            server: mirror.attempt.base_url(protocol, self.incoming.call.operation).map(Server::of),
+            server: mirror.attempt.base_url(protocol, self.incoming.call.operation).map(|url| Arc::clone(&url.server)),
             content: None,
         }];
         Some(Recorded { sinks: Arc::clone(&self.gateway.sinks), record: Box::new(record) })

@@ -1,5 +1,6 @@
 //! Points in time as logs write them.
 
+use std::cell::Cell;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// `2026-11-21T09:41:04Z`.
@@ -7,9 +8,25 @@ pub fn rfc3339(time: SystemTime) -> String {
     rfc3339_millis(time).as_str().chars().take("2026-11-21T09:41:04".len()).chain(['Z']).collect()
 }
 
-/// `2026-11-21T09:41:04.250Z`: every line of the access log has one, so nothing is allocated for it.
+/// `2026-11-21T09:41:04.250Z`: every line of the access log has one, so nothing is allocated for it, and only what differs
+/// from the last one of the thread is written.
 pub fn rfc3339_millis(time: SystemTime) -> Text {
+    thread_local! {
+        static LAST: Cell<(u64, Text)> = const { Cell::new((u64::MAX, Text { bytes: [0; 24], written: 0 })) };
+    }
     let since = since_1970(time);
+    let (second, mut text) = LAST.get();
+    if second != since.as_secs() {
+        text = of_second(since);
+        LAST.set((since.as_secs(), text));
+        return text;
+    }
+    text.written = "2026-11-21T09:41:04.".len();
+    text.put(3, since.subsec_millis().into(), b'Z');
+    text
+}
+
+fn of_second(since: Duration) -> Text {
     let ((year, month, day), second) = (civil(since.as_secs() / 86_400), since.as_secs() % 86_400);
     // Years of five digits are written as the last of four.
     let year = year.min(9999);
@@ -86,6 +103,9 @@ mod tests {
     #[test]
     fn milliseconds_are_written_with_three_digits() {
         let time = UNIX_EPOCH + Duration::from_millis(1_795_252_500_007);
+        assert_eq!(rfc3339_millis(time).as_str(), "2026-11-21T09:15:00.007Z");
+        let same_second = time + Duration::from_millis(992);
+        assert_eq!(rfc3339_millis(same_second).as_str(), "2026-11-21T09:15:00.999Z");
         assert_eq!(rfc3339_millis(time).as_str(), "2026-11-21T09:15:00.007Z");
         assert_eq!(rfc3339_millis(UNIX_EPOCH).to_string(), "1970-01-01T00:00:00.000Z");
         let last = UNIX_EPOCH + Duration::from_millis(253_402_300_799_999);

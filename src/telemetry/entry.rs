@@ -11,7 +11,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::content::Content;
 use super::otlp::extra::Extra;
 use super::otlp::{Trace, context};
-use super::record::{Account, Charge, Fault, MOST, Outcome, Record, Server, Tried, Tries, losses};
+use super::record::{Account, Charge, Fault, MOST, Outcome, Record, Tried, Tries, losses};
 use super::sinks::Sinks;
 use crate::provider::BaseUrl;
 use crate::wire::ProtocolId;
@@ -161,7 +161,7 @@ impl Entry {
     /// Where a try asks, which is for spans alone.
     pub fn asks(&mut self, number: usize, url: Option<&BaseUrl>) {
         if self.place().is_some() {
-            self.attempt(number, |tried, _| tried.server = url.map(Server::of));
+            self.attempt(number, |tried, _| tried.server = url.map(|url| Arc::clone(&url.server)));
         }
     }
 

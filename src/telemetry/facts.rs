@@ -56,10 +56,15 @@ impl Named {
     pub fn of_request(&self, facts: &dyn Facts, read: bool) -> record::Known {
         let mut all = record::Known::new();
         for (name, fact) in [("user", TextFact::User), ("session", TextFact::Session)] {
-            all.extend(known((Cow::Borrowed(name), text(facts, &fact))));
+            if let Some(value) = text(facts, &fact) {
+                all.push((Cow::Borrowed(name), value));
+            }
         }
-        let named = self.texts.iter().map(|(name, fact)| (name.clone(), text(facts, fact)));
-        all.extend(named.filter_map(known));
+        for (name, fact) in &self.texts {
+            if let Some(value) = text(facts, fact) {
+                all.push((name.clone(), value));
+            }
+        }
         if read {
             all.extend(NUMBERS.iter().map(|(name, fact)| (Cow::Borrowed(*name), Fact::Number(facts.number(*fact)))));
             all.push(("output".into(), Fact::Text(output(facts.output()).into())));

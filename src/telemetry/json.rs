@@ -152,16 +152,19 @@ fn place(trace: &Trace, out: &mut Vec<u8>) {
 
 // === members: `name` is all that stands before the value
 
+#[inline]
 fn put(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
 /// Text of somebody else's.
+#[inline]
 fn member(out: &mut Vec<u8>, name: &[u8], value: &str) {
     put(out, name);
     text(out, value);
 }
 
+#[inline]
 fn member_if(out: &mut Vec<u8>, name: &[u8], value: Option<&str>) {
     if let Some(value) = value {
         member(out, name, value);
@@ -169,28 +172,33 @@ fn member_if(out: &mut Vec<u8>, name: &[u8], value: Option<&str>) {
 }
 
 /// A word of ours, which has no letter that JSON escapes; `name` ends with the quote before it.
+#[inline]
 fn ours(out: &mut Vec<u8>, name: &[u8], word: &str) {
     put(out, name);
     put(out, word.as_bytes());
     out.push(b'"');
 }
 
+#[inline]
 fn flag(out: &mut Vec<u8>, name: &[u8], value: bool) {
     put(out, name);
     put(out, if value { b"true" } else { b"false" });
 }
 
+#[inline]
 fn number(out: &mut Vec<u8>, name: &[u8], value: u64) {
     put(out, name);
     digits(out, value);
 }
 
+#[inline]
 fn number_if(out: &mut Vec<u8>, name: &[u8], value: Option<u64>) {
     if let Some(value) = value {
         number(out, name, value);
     }
 }
 
+#[inline]
 fn real_if(out: &mut Vec<u8>, name: &[u8], value: Option<f64>) {
     if let Some(value) = value {
         put(out, name);
@@ -198,6 +206,7 @@ fn real_if(out: &mut Vec<u8>, name: &[u8], value: Option<f64>) {
     }
 }
 
+#[inline]
 fn millis_if(out: &mut Vec<u8>, name: &[u8], value: Option<Duration>) {
     if let Some(value) = value {
         put(out, name);
@@ -267,6 +276,7 @@ fn text(out: &mut Vec<u8>, text: &str) {
     if !is_plain(text) {
         return by_serde_json(out, text);
     }
+    out.reserve(text.len() + 2);
     out.push(b'"');
     put(out, text.as_bytes());
     out.push(b'"');
@@ -294,19 +304,9 @@ fn to_escape(eight: [u8; 8]) -> u64 {
     below(bytes, b' '.into()) | is(b'"') | is(b'\\')
 }
 
-fn digits(out: &mut Vec<u8>, mut number: u64) {
-    // As many as the greatest has.
-    let mut place = [b'0'; 20];
-    let mut rest = place.len();
-    for digit in place.iter_mut().rev() {
-        *digit = b'0' + (number % 10) as u8;
-        number /= 10;
-        rest -= 1;
-        if number == 0 {
-            break;
-        }
-    }
-    put(out, place.get(rest..).unwrap_or_default());
+#[inline]
+fn digits(out: &mut Vec<u8>, number: u64) {
+    put(out, itoa::Buffer::new().format(number).as_bytes());
 }
 
 /// Milliseconds, to the microsecond: the shortest number that is that one, as for any real number.
@@ -318,15 +318,12 @@ fn millis(out: &mut Vec<u8>, time: Duration) {
     }
     let micros = time.subsec_micros();
     digits(out, time.as_secs() * 1000 + u64::from(micros / 1000));
-    let part = micros % 1000;
-    let digit = |number: u32| b'0' + (number % 10) as u8;
-    let three = [b'.', digit(part / 100), digit(part / 10), digit(part)];
-    let written = match (part % 100, part % 10) {
-        (0, _) => 2,
-        (_, 0) => 3,
-        _ => 4,
-    };
-    put(out, three.get(..written).unwrap_or_default());
+    let digit = |unit: u32| b'0' + (micros / unit % 10) as u8;
+    match (digit(100), digit(10), digit(1)) {
+        (tenth, b'0', b'0') => put(out, &[b'.', tenth]),
+        (tenth, hundredth, b'0') => put(out, &[b'.', tenth, hundredth]),
+        (tenth, hundredth, thousandth) => put(out, &[b'.', tenth, hundredth, thousandth]),
+    }
 }
 
 #[cfg(test)]

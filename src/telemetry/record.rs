@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use compact_str::CompactString;
-use http::uri::{Authority, Scheme};
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 use smallvec::SmallVec;
@@ -17,7 +16,7 @@ use super::clock;
 use super::content::Content;
 use super::inputs::Inputs;
 use super::otlp::Trace;
-use crate::provider::BaseUrl;
+use crate::provider::Server;
 use crate::wire::ProtocolId;
 use crate::wire::ir::Usage;
 use crate::wire::loss::Losses;
@@ -165,29 +164,10 @@ pub struct Tried {
     pub span: u64,
     /// Where it was asked, where the request is sampled and the provider is asked over a network.
     #[serde(skip)]
-    pub server: Option<Server>,
+    pub server: Option<Arc<Server>>,
     /// What was said, where a preset wants that on its spans.
     #[serde(skip)]
     pub content: Option<Arc<Content>>,
-}
-
-/// The address that a provider is asked at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Server {
-    authority: Authority,
-    pub port: u16,
-}
-
-impl Server {
-    pub fn of(url: &BaseUrl) -> Server {
-        let default = if url.scheme == Scheme::HTTP { 80 } else { 443 };
-        Server { authority: url.authority.clone(), port: url.authority.port_u16().unwrap_or(default) }
-    }
-
-    /// A name, or an address without the brackets that URLs put around some.
-    pub fn host(&self) -> &str {
-        self.authority.host().trim_start_matches('[').trim_end_matches(']')
-    }
 }
 
 /// What a request takes that nobody waits for any more: its upstream may have read it, and charge for it.
@@ -266,8 +246,8 @@ pub struct Account {
     pub estimated: Option<Usage>,
     pub cost_usd: Option<f64>,
     pub cost_estimated_usd: Option<f64>,
-    pub model: Option<Box<str>>,
-    pub finish_reasons: Vec<Box<str>>,
+    pub model: Option<Name>,
+    pub finish_reasons: SmallVec<[Name; 1]>,
 }
 
 impl Tried {
@@ -335,8 +315,8 @@ impl Record {
         self.usage_estimated = estimated.map(Box::new);
         self.cost_usd = cost_usd;
         self.cost_estimated_usd = cost_estimated_usd;
-        self.response_model = model.as_deref().map(Name::from);
-        self.finish_reasons = finish_reasons.iter().map(|reason| Name::from(&**reason)).collect();
+        self.response_model = model;
+        self.finish_reasons = finish_reasons;
     }
 
     /// Adds what tries took whose answers nobody waited for.
@@ -441,17 +421,6 @@ fn facts<S: Serializer>(facts: &[(Cow<'static, str>, Fact)], to: S) -> Result<S:
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_server_has_a_port_whatever_its_address_says() {
-        let of = |url: &str| {
-            let server = Server::of(&BaseUrl::parse(url).unwrap());
-            (server.host().to_owned(), server.port)
-        };
-        assert_eq!(of("https://api.openai.com/v1"), ("api.openai.com".to_owned(), 443));
-        assert_eq!(of("http://up.internal"), ("up.internal".to_owned(), 80));
-        assert_eq!(of("https://[2001:db8::7]:8443/v1"), ("2001:db8::7".to_owned(), 8443));
-    }
 
     #[test]
     fn what_is_not_known_is_left_out() {

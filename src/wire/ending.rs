@@ -1,6 +1,7 @@
 //! Who answered, and why the answer ended, of answers that pass as they come. Members are looked for by their names, which in
 //! quotes cannot stand inside a JSON string: nothing is parsed for it.
 
+use compact_str::CompactString;
 use smallvec::SmallVec;
 
 use super::needle::Needle;
@@ -12,9 +13,9 @@ const MOST: usize = 64;
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Ending {
     /// The model that answers, as the upstream calls it.
-    pub model: Option<Box<str>>,
+    pub model: Option<CompactString>,
     /// Why each of the answers ended, in the upstream's words.
-    pub finishes: SmallVec<[Box<str>; 1]>,
+    pub finishes: SmallVec<[CompactString; 1]>,
 }
 
 /// Bytes at the beginning and at the end of a whole answer that are looked at.
@@ -65,6 +66,6 @@ mod tests {
         assert_eq!(of(short), Ending { model: Some("m".into()), finishes: SmallVec::from_iter(["stop".into()]) });
         // A window may begin inside a text.
         let cut = format!(r#"{{"model":"m","a":"{filler}{}"}}"#, r#"\"finish_reason\":\"no\","#.repeat(WINDOW / 8));
-        assert_eq!(of(&cut).finishes, SmallVec::<[Box<str>; 1]>::new());
+        assert!(of(&cut).finishes.is_empty());
     }
 }

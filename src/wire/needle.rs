@@ -2,7 +2,8 @@
 
 use std::sync::OnceLock;
 
-use memchr::memchr2;
+use compact_str::CompactString;
+use memchr::{memchr, memchr2};
 use memchr::memmem::Finder;
 
 /// Longest text that [`Needle::texts`] gives.
@@ -34,10 +35,10 @@ impl Needle {
     }
 
     /// The JSON strings that are values of members of this name, without empty and very long ones.
-    pub(super) fn texts(&self, text: &[u8]) -> impl Iterator<Item = Box<str>> {
+    pub(super) fn texts(&self, text: &[u8]) -> impl Iterator<Item = CompactString> {
         self.values(text).filter_map(|value| {
             let length = Some(string_len(value)).filter(|length| (1..=LONGEST).contains(length))?;
-            serde_json::from_slice(value.get(..length + 2)?).ok()
+            unquoted(value.get(..length + 2)?)
         })
     }
 
@@ -56,6 +57,15 @@ impl Needle {
     pub(super) fn tails<'t>(&self, text: &'t [u8]) -> impl Iterator<Item = &'t [u8]> {
         self.finder().find_iter(text).filter_map(|at| text.get(at + self.text.len()..))
     }
+}
+
+/// The text that a JSON string stands for.
+fn unquoted(string: &[u8]) -> Option<CompactString> {
+    if memchr(b'\\', string).is_some() {
+        return serde_json::from_slice::<String>(string).ok().map(CompactString::from);
+    }
+    // Nearly every text of a name stands as it is.
+    CompactString::from_utf8(string.get(1..string.len().checked_sub(1)?)?).ok()
 }
 
 /// The length of the JSON string that `text` begins with, without its quotes; 0 for anything else.
@@ -85,9 +95,9 @@ mod tests {
         }
         static TEXT: Needle = Needle::new("\"text\"");
         assert_eq!(TEXT.text_len(br#"{"type":"text_delta","text" : "abcd"}"#), 4);
-        let texts: Vec<Box<str>> =
+        let texts: Vec<CompactString> =
             TEXT.texts(br#"{"text":"a\"b","text":"","text": null,"text":"c","text":"d"#).collect();
-        assert_eq!(texts, ["a\"b".into(), Box::from("c")]);
+        assert_eq!(texts, ["a\"b", "c"]);
         assert_eq!((TEXT.text_len(b"{}"), TEXT.text_len(br#"{"text":null}"#)), (0, 0));
     }
 }

@@ -84,7 +84,7 @@ pub(super) async fn whole(
             }
             if incoming.call.operation == Operation::Generate && this.gateway.sinks.are_wanted() {
                 let Ending { model, finishes } = Ending::of_whole(&body, |part| place.outbound.ending(part));
-                (account.model, account.finish_reasons) = (model, finishes.into_vec());
+                (account.model, account.finish_reasons) = (model, finishes);
             }
             (forwarded(&head.headers), named(this, place, body))
         }

@@ -126,7 +126,7 @@ impl LiveSampler {
             return None;
         }
         let caller = parent(headers);
-        let id = caller.map_or_else(|| fastrand::u128(1..), |(id, ..)| id);
+        let id = caller.map_or_else(|| fastrand::u128(..).max(1), |(id, ..)| id);
         let drawn = (id as u64) >> 1 < self.below.load(Ordering::Relaxed);
         let sampled = match caller {
             Some((_, _, sampled)) if self.by_parent.load(Ordering::Relaxed) => sampled,

@@ -104,6 +104,12 @@ impl<'v> From<&'v str> for Value<'v> {
     }
 }
 
+impl<'v> From<&'v [&'v str]> for Value<'v> {
+    fn from(texts: &'v [&'v str]) -> Value<'v> {
+        Value::Texts(texts)
+    }
+}
+
 impl From<bool> for Value<'_> {
     fn from(flag: bool) -> Self {
         Value::Flag(flag)
@@ -185,7 +191,7 @@ pub(super) fn attribute(out: &mut Vec<u8>, field: u32, name: &str, value: Value<
 
 /// What stands before the value of an attribute of a span (`Span.attributes`): made by [`key!`], when the gateway is compiled.
 #[derive(Clone, Copy)]
-pub(super) struct Key(pub(super) &'static [u8]);
+pub(super) struct Key<const N: usize>(pub(super) [u8; N]);
 
 /// Bytes of a [`Key`] beside its name: two tags and lengths before it, the tag of the value behind it.
 pub(super) const BESIDE: usize = 5;
@@ -196,15 +202,16 @@ const LENGTH: usize = 1;
 /// The name of an attribute of a span as a [`Key`].
 macro_rules! key {
     ($name:literal) => {{
-        const BYTES: [u8; $name.len() + $crate::telemetry::otlp::protobuf::BESIDE] =
-            $crate::telemetry::otlp::protobuf::spelt($name);
-        $crate::telemetry::otlp::protobuf::Key(&BYTES)
+        const KEY: $crate::telemetry::otlp::protobuf::Key<
+            { $name.len() + $crate::telemetry::otlp::protobuf::BESIDE },
+        > = $crate::telemetry::otlp::protobuf::spelt($name);
+        KEY
     }};
 }
 pub(super) use key;
 
 /// For [`key!`] alone. A name that a byte cannot count does not compile.
-pub(super) const fn spelt<const N: usize>(name: &str) -> [u8; N] {
+pub(super) const fn spelt<const N: usize>(name: &str) -> Key<N> {
     assert!(name.len() + BESIDE == N && N < 0x60, "an attribute's name is too long");
     let mut bytes = [0; N];
     let (head, rest) = bytes.split_at_mut(BESIDE - 1);
@@ -212,44 +219,75 @@ pub(super) const fn spelt<const N: usize>(name: &str) -> [u8; N] {
     let (letters, end) = rest.split_at_mut(name.len());
     letters.copy_from_slice(name.as_bytes());
     end.copy_from_slice(&[(2 << 3 | COUNTED) as u8]);
-    bytes
+    Key(bytes)
 }
 
-/// An attribute of a span. Where one is short, as nearly all are, its lengths are single bytes that are known beforehand.
+/// What an attribute of a span may be. Where one is short, as nearly all are, its lengths are single bytes, and all of it that
+/// is known when the gateway is compiled is one piece.
+pub(super) trait Attribute {
+    /// Writes the attribute of this name.
+    fn write<const N: usize>(self, key: Key<N>, out: &mut Vec<u8>);
+}
+
+impl Attribute for &str {
+    #[inline]
+    fn write<const N: usize>(self, key: Key<N>, out: &mut Vec<u8>) {
+        if N + self.len() >= 0x7c {
+            return long(out, &key.0, Value::Text(self));
+        }
+        let length = self.len() as u8;
+        short(out, key, [length + 2, (1 << 3 | COUNTED) as u8, length], length);
+        out.extend_from_slice(self.as_bytes());
+    }
+}
+
+impl Attribute for bool {
+    #[inline]
+    fn write<const N: usize>(self, key: Key<N>, out: &mut Vec<u8>) {
+        short(out, key, [2, (2 << 3 | VARINT) as u8, u8::from(self)], 0);
+    }
+}
+
+impl Attribute for i64 {
+    #[inline]
+    fn write<const N: usize>(self, key: Key<N>, out: &mut Vec<u8>) {
+        match self {
+            0..0x80 => short(out, key, [2, (3 << 3 | VARINT) as u8, self as u8], 0),
+            0x80..0x4000 => {
+                let (low, high) = (self as u8 | 0x80, (self >> 7) as u8);
+                short(out, key, [3, (3 << 3 | VARINT) as u8, low, high], 0);
+            }
+            _ => long(out, &key.0, Value::Count(self)),
+        }
+    }
+}
+
+impl Attribute for f64 {
+    #[inline]
+    fn write<const N: usize>(self, key: Key<N>, out: &mut Vec<u8>) {
+        let [a, b, c, d, e, f, g, h] = self.to_le_bytes();
+        short(out, key, [9, (4 << 3 | FIXED_64) as u8, a, b, c, d, e, f, g, h], 0);
+    }
+}
+
+impl Attribute for &[&str] {
+    fn write<const N: usize>(self, key: Key<N>, out: &mut Vec<u8>) {
+        long(out, &key.0, Value::Texts(self));
+    }
+}
+
+/// A name, and what stands behind it; `more` bytes of the attribute follow.
 #[inline]
-pub(super) fn keyed(out: &mut Vec<u8>, key: Key, value: Value<'_>) {
-    match value {
-        Value::Text(text) if key.0.len() + text.len() < 0x7c => {
-            let length = text.len() as u8;
-            short(out, key, &[length + 2, (1 << 3 | COUNTED) as u8, length], text.as_bytes());
-        }
-        Value::Flag(flag) => short(out, key, &[2, (2 << 3 | VARINT) as u8, u8::from(flag)], &[]),
-        Value::Count(count @ 0..0x80) => short(out, key, &[2, (3 << 3 | VARINT) as u8, count as u8], &[]),
-        Value::Count(count @ 0x80..0x4000) => {
-            let (low, high) = (count as u8 | 0x80, (count >> 7) as u8);
-            short(out, key, &[3, (3 << 3 | VARINT) as u8, low, high], &[]);
-        }
-        Value::Real(real) => short(out, key, &[9, (4 << 3 | FIXED_64) as u8], &real.to_le_bytes()),
-        Value::Text(_) | Value::Count(_) | Value::Texts(_) => long(out, key, value),
+fn short<const N: usize, const V: usize>(out: &mut Vec<u8>, Key(mut key): Key<N>, value: [u8; V], more: u8) {
+    if let Some(place) = key.get_mut(LENGTH) {
+        *place = (N + V - LENGTH - 1) as u8 + more;
     }
-}
-
-/// `head`: the value's length and what comes before its bytes.
-#[inline(never)]
-fn short(out: &mut Vec<u8>, Key(key): Key, head: &[u8], value: &[u8]) {
-    let start = out.len();
-    out.reserve(key.len() + head.len() + value.len());
-    out.extend_from_slice(key);
-    out.extend_from_slice(head);
-    out.extend_from_slice(value);
-    let length = out.len() - start - LENGTH - 1;
-    if let Some(place) = out.get_mut(start + LENGTH) {
-        *place = length as u8;
-    }
+    out.extend_from_slice(&key);
+    out.extend_from_slice(&value);
 }
 
 #[inline(never)]
-fn long(out: &mut Vec<u8>, Key(key): Key, value: Value<'_>) {
+fn long(out: &mut Vec<u8>, key: &[u8], value: Value<'_>) {
     let key = key.get(LENGTH + 1..).unwrap_or_default();
     let inner = value.length();
     let length = key.len() + width(inner) + inner;
@@ -300,23 +338,23 @@ mod tests {
 
     #[test]
     fn attributes_of_spans_are_those_of_their_names() {
-        let check = |value: Value<'_>| {
+        fn check<'v, V: Attribute + Into<Value<'v>> + Copy>(value: V) {
             let (mut short, mut whole) = (Vec::new(), Vec::new());
-            keyed(&mut short, key!("gen_ai.operation.name"), value);
-            attribute(&mut whole, 9, "gen_ai.operation.name", value);
-            assert_eq!(short, whole, "{value:?}");
-        };
+            value.write(key!("gen_ai.operation.name"), &mut short);
+            attribute(&mut whole, 9, "gen_ai.operation.name", value.into());
+            assert_eq!(short, whole, "{:?}", value.into());
+        }
         for length in (0..300).chain([16_383, 16_384, 70_000]) {
             let text = "x".repeat(length);
-            check(Value::Text(&text));
-            check(Value::Texts(&[&text, "", &text]));
+            check(&*text);
+            check(&[&*text, "", &text][..]);
         }
         for count in [0, 1, 127, 128, 200, 0x3fff, 0x4000, 1 << 20, i64::MAX, -1, i64::MIN] {
-            check(count.into());
+            check(count);
         }
-        [true, false].iter().for_each(|flag| check((*flag).into()));
-        [0.125, f64::MAX, -0.0].iter().for_each(|real| check((*real).into()));
-        check(Value::Texts(&[]));
+        [true, false].into_iter().for_each(check);
+        [0.125, f64::MAX, -0.0].into_iter().for_each(check);
+        check(&[][..]);
     }
 
     #[test]

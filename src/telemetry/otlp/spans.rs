@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::Trace;
 use super::extra::{Said, Way};
-use super::protobuf::{self, Key, Value, key};
+use super::protobuf::{self, Attribute, Key, Value, key};
 use crate::telemetry::record::{Charge, Outcome, Record, Tried};
 
 /// `ScopeSpans.spans`, `Span.attributes`, `Span.status`.
@@ -204,26 +204,26 @@ pub(super) fn conventional(name: &str) -> &str {
 pub(super) struct Attributes<'b>(&'b mut Vec<u8>);
 
 impl Attributes<'_> {
-    pub(super) fn put<'v>(&mut self, key: Key, value: impl Into<Value<'v>>) {
-        protobuf::keyed(self.0, key, value.into());
+    pub(super) fn put<const N: usize>(&mut self, key: Key<N>, value: impl Attribute) {
+        value.write(key, self.0);
     }
 
-    pub(super) fn text(&mut self, key: Key, value: Option<&str>) {
+    pub(super) fn text<const N: usize>(&mut self, key: Key<N>, value: Option<&str>) {
         if let Some(value) = value {
             self.put(key, value);
         }
     }
 
-    fn count(&mut self, key: Key, value: Option<u64>) {
+    fn count<const N: usize>(&mut self, key: Key<N>, value: Option<u64>) {
         if let Some(value) = value {
             self.put(key, i64::try_from(value).unwrap_or(i64::MAX));
         }
     }
 
-    fn texts<'v>(&mut self, key: Key, values: impl Iterator<Item = &'v str>) {
+    fn texts<'v, const N: usize>(&mut self, key: Key<N>, values: impl Iterator<Item = &'v str>) {
         let values: smallvec::SmallVec<[&str; 4]> = values.collect();
         if !values.is_empty() {
-            self.put(key, Value::Texts(&values));
+            self.put(key, values.as_slice());
         }
     }
 
@@ -301,7 +301,7 @@ fn of_try(
     }
     out.count(key!("http.response.status_code"), tried.status.map(u64::from));
     if let Some(server) = &tried.server {
-        out.put(key!("server.address"), server.host());
+        out.put(key!("server.address"), &*server.host);
         out.put(key!("server.port"), i64::from(server.port));
     }
     out.put(key!("routeplane.provider"), provider);
