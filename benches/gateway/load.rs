@@ -40,8 +40,13 @@ struct Sample {
     whole: f64,
 }
 
-/// Loads the gateway at `address` for `length`.
-pub(crate) async fn block(address: SocketAddr, processes: &[u32], scenario: &Scenario, length: Duration) -> Block {
+/// Loads the gateway at `address` for `length`. `every`: how often each connection asks; `None`: as often as it is answered.
+pub(crate) async fn block(
+    (address, processes): (SocketAddr, &[u32]),
+    scenario: &Scenario,
+    every: Option<Duration>,
+    length: Duration,
+) -> Block {
     let mut clients = Vec::new();
     for _ in 0..CONNECTIONS {
         clients.push(connect(address).await);
@@ -49,7 +54,7 @@ pub(crate) async fn block(address: SocketAddr, processes: &[u32], scenario: &Sce
     let (before, start) = (process::cpu_nanoseconds(processes), Instant::now());
     let end = start + length;
     let running: Vec<_> =
-        clients.into_iter().map(|stream| closed_loop(stream, scenario.request.clone(), end)).collect();
+        clients.into_iter().map(|stream| closed_loop(stream, scenario.request.clone(), every, end)).collect();
     let running: Vec<_> = running.into_iter().map(tokio::spawn).collect();
     let mut samples = Vec::new();
     for client in running {
@@ -83,10 +88,15 @@ pub(crate) async fn connect(address: SocketAddr) -> TcpStream {
     stream
 }
 
-async fn closed_loop(mut stream: TcpStream, request: Vec<u8>, end: Instant) -> Vec<Sample> {
+async fn closed_loop(mut stream: TcpStream, request: Vec<u8>, every: Option<Duration>, end: Instant) -> Vec<Sample> {
     let mut samples = Vec::new();
     let mut buffer = Vec::with_capacity(64 << 10);
+    let mut turns = every.map(tokio::time::interval);
     while Instant::now() < end {
+        if let Some(turns) = &mut turns {
+            // One that was missed is made up for, as long as the gateway can.
+            turns.tick().await;
+        }
         samples.push(exchange(&mut stream, &request, &mut buffer).await);
     }
     samples

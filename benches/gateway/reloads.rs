@@ -72,7 +72,7 @@ pub(crate) async fn storm(mock: &Mock, options: &Options) {
 }
 
 async fn block(routeplane: &Routeplane, scenario: &Scenario, length: Duration) -> Block {
-    load::block(routeplane.address, &routeplane.processes(), scenario, length).await
+    load::block((routeplane.address, &routeplane.processes()), scenario, None, length).await
 }
 
 /// A name and what it names.

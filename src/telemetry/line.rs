@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::record::{Outcome, Record};
 use super::clock;
+use super::record::{Outcome, Record};
 use crate::provider::cost::decimal;
 
 /// Appends the line, with its end.

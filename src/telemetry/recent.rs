@@ -26,7 +26,8 @@ impl Recent {
         let mut kept = self.lock();
         for line in lines {
             kept.last += 1;
-            let mut place = if kept.lines.len() < KEPT { Vec::new() } else { kept.lines.pop_front().unwrap_or_default() };
+            let mut place =
+                if kept.lines.len() < KEPT { Vec::new() } else { kept.lines.pop_front().unwrap_or_default() };
             place.clear();
             place.extend_from_slice(line);
             kept.lines.push_back(place);
@@ -40,7 +41,8 @@ impl Recent {
         let numbered = kept.lines.iter().rev().zip((0..=kept.last).rev());
         let wanted = numbered.take_while(|(_, number)| *number > after).take(most);
         let object = |(line, number): (&Vec<u8>, u64)| {
-            let members = String::from_utf8_lossy(line.trim_ascii().strip_prefix(b"{").unwrap_or_default()).into_owned();
+            let members =
+                String::from_utf8_lossy(line.trim_ascii().strip_prefix(b"{").unwrap_or_default()).into_owned();
             format!("{{\"number\":{number},{members}")
         };
         format!("[{}]", wanted.map(object).collect::<Vec<String>>().join(","))

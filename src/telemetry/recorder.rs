@@ -13,8 +13,9 @@ use super::room::Room;
 use super::spend::Spend;
 use super::{access_log, otlp};
 
-/// After some work the thread rests so long: under load it is woken once for many requests, not for each.
-const REST: Duration = Duration::from_millis(20);
+/// After some work the thread rests so long, or until somebody has no more room or cannot wait: under load it is woken once for
+/// many requests, not for each.
+const REST: Duration = Duration::from_millis(100);
 
 /// What the recorder is told.
 pub(super) enum Message {

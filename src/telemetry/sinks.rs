@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::available_parallelism;
+use std::thread::{Thread, available_parallelism};
 use std::time::{Duration, Instant};
 
 use http::HeaderMap;
@@ -35,6 +35,8 @@ pub struct Sinks {
     room: Room,
     /// The recorder is going to look at the desks.
     called: Arc<AtomicBool>,
+    /// Rests between two looks.
+    recorder: Option<Thread>,
     wanted: AtomicBool,
     /// What is written of each record: [`Forms::bits`].
     forms: AtomicU8,
@@ -66,14 +68,15 @@ impl Sinks {
         let answered = called.clone();
         let thread = std::thread::Builder::new().name("telemetry".to_owned());
         let run = move || recorder.run(&messages, || answered.store(false, Ordering::Release));
-        if let Err(error) = thread.spawn(run) {
+        let started = thread.spawn(run).inspect_err(|error| {
             tracing::error!(%error, "no thread for telemetry: no request is recorded");
-        }
+        });
         Arc::new(Sinks {
             desks,
             queue,
             room,
             called,
+            recorder: started.ok().map(|started| started.thread().clone()),
             wanted: AtomicBool::new(true),
             forms: AtomicU8::new(forms.bits()),
             facts: AtomicU8::new(FactDepth::default() as u8),
@@ -96,7 +99,10 @@ impl Sinks {
         let forms = wanted.forms();
         self.forms.store(forms.bits(), Ordering::Release);
         // Without a recorder nothing goes anywhere, which has been said.
-        let tell = |message| drop(self.queue.send(message));
+        let tell = |message| {
+            let _ = self.queue.send(message);
+            self.wake();
+        };
         if applied.forms() != forms {
             tell(Message::Forms(forms));
         }
@@ -136,6 +142,7 @@ impl Sinks {
     pub fn reopen(&self) {
         // Where the queue is full, files are looked at soon anyway.
         let _ = self.queue.try_send(Message::Reopen);
+        self.wake();
     }
 
     /// Whether records are worth the making.
@@ -167,6 +174,12 @@ impl Sinks {
             self.room.left(count);
             self.metrics.telemetry.dropped(SINK, count as u64);
         }
+        self.wake();
+    }
+
+    /// Ends the recorder's rest.
+    fn wake(&self) {
+        self.recorder.iter().for_each(Thread::unpark);
     }
 
     /// Has the recorder look at the desks.
@@ -196,6 +209,7 @@ impl Sinks {
     pub fn flush(&self, limit: Duration) {
         let (done, wait) = sync_channel(1);
         if self.queue.try_send(Message::Flush(done)).is_ok() {
+            self.wake();
             // Nothing is sent: everybody who has it drops it when done. What takes longer is lost with the process.
             let _ = wait.recv_timeout(limit);
         }
@@ -269,6 +283,7 @@ mod tests {
             queue,
             room: Room::new(2, SINK, &metrics.telemetry),
             called: Arc::default(),
+            recorder: None,
             wanted: AtomicBool::new(true),
             forms: AtomicU8::new(0),
             facts: AtomicU8::new(0),

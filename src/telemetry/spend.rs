@@ -69,7 +69,8 @@ impl Books {
     /// Takes over what others have counted.
     fn add(&mut self, others: &Books) {
         self.total.add(&others.total);
-        let pairs = [(&mut self.keys, &others.keys), (&mut self.models, &others.models), (&mut self.routes, &others.routes)];
+        let pairs =
+            [(&mut self.keys, &others.keys), (&mut self.models, &others.models), (&mut self.routes, &others.routes)];
         for (book, other) in pairs {
             let counted = other.iter().filter(|(_, sums)| **sums != Sums::default());
             counted.for_each(|(name, sums)| enter(book, Some(name), |known| known.add(sums)));

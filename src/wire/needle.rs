@@ -3,8 +3,8 @@
 use std::sync::OnceLock;
 
 use compact_str::CompactString;
-use memchr::{memchr, memchr2};
 use memchr::memmem::Finder;
+use memchr::{memchr, memchr2};
 
 /// Longest text that [`Needle::texts`] gives.
 const LONGEST: usize = 256;

@@ -202,9 +202,8 @@ const LENGTH: usize = 1;
 /// The name of an attribute of a span as a [`Key`].
 macro_rules! key {
     ($name:literal) => {{
-        const KEY: $crate::telemetry::otlp::protobuf::Key<
-            { $name.len() + $crate::telemetry::otlp::protobuf::BESIDE },
-        > = $crate::telemetry::otlp::protobuf::spelt($name);
+        const KEY: $crate::telemetry::otlp::protobuf::Key<{ $name.len() + $crate::telemetry::otlp::protobuf::BESIDE }> =
+            $crate::telemetry::otlp::protobuf::spelt($name);
         KEY
     }};
 }
