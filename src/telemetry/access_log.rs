@@ -1,5 +1,6 @@
-//! The access log: one line for each model call, written to its place by a thread of its own. Whoever puts a line here
-//! never waits: a place that is slow, full or gone loses lines, which are counted, and nothing else.
+//! The access log: one line for each model call, written to its place by a thread of its own. Whoever puts a record here
+//! makes the line of it, while the record is at hand, and never waits: a place that is slow, full or gone loses lines, which
+//! are counted, and nothing else.
 //!
 //! A file may be moved away or cut at any time, as log rotation does: before each write the path is compared with what is
 //! open, and lines are appended.
@@ -11,8 +12,9 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use super::batch::Told;
+use super::line;
 use super::metrics::TelemetryMetrics;
+use super::record::Record;
 use super::room::Room;
 use crate::table::telemetry::{AccessLog, FactDepth, LineFormat, Place};
 
@@ -64,8 +66,7 @@ impl Settings {
         })
     }
 
-    /// Lines are JSON, not words for people.
-    pub(super) fn is_json(&self) -> bool {
+    fn is_json(&self) -> bool {
         match (self.format, &self.to) {
             (LineFormat::Json, _) => true,
             (LineFormat::Text, _) => false,
@@ -125,18 +126,14 @@ impl Handle {
         Handle { queue, json, put: Lines::default(), spare, room }
     }
 
-    /// Takes the line of a request. It is handed over with those that come right behind it, at the latest by
+    /// Takes the line of a record. It is handed over with those that come right behind it, at the latest by
     /// [`Handle::hand_over`].
-    pub(super) fn put(&mut self, told: &Told<'_>) {
-        let line = if self.json { told.json } else { told.words };
-        if line.is_empty() {
-            return;
-        }
+    pub fn put(&mut self, record: &Record) {
         let Lines { text, count } = &mut self.put;
         if *count == 0 {
             *text = self.spare.try_recv().unwrap_or_default();
         }
-        text.extend_from_slice(line);
+        line::write(record, self.json, text);
         *count += 1;
         if *count >= TOGETHER || text.len() >= BATCH {
             self.hand_over();

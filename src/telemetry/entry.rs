@@ -283,7 +283,7 @@ impl Entry {
             }
         }
         let Open { record, sinks, began, .. } = *open;
-        sinks.put(record, began + total);
+        sinks.put(*record, began + total);
     }
 }
 

@@ -34,6 +34,16 @@ pub(super) fn write(record: &Record, out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
+/// Appends a record, and before its own members its `number`.
+pub(super) fn numbered(number: u64, record: &Record, out: &mut Vec<u8>) {
+    self::number(out, b"{\"number\":", number);
+    let start = out.len();
+    write(record, out);
+    if let Some(first) = out.get_mut(start) {
+        *first = b',';
+    }
+}
+
 /// What was asked for, and where it went.
 fn asked(record: &Record, out: &mut Vec<u8>) {
     number(out, b"{\"v\":", record.version.into());

@@ -1,14 +1,18 @@
-//! One line of the access log for people.
+//! One line of the access log: JSON for programs, words for people.
 
 use std::fmt::Write as _;
 
-use super::clock;
 use super::record::{Outcome, Record};
+use super::{clock, json};
 use crate::provider::cost::decimal;
 
 /// Appends the line, with its end.
-pub(super) fn write(record: &Record, out: &mut Vec<u8>) {
-    out.extend_from_slice(text(record).as_bytes());
+pub(super) fn write(record: &Record, as_json: bool, out: &mut Vec<u8>) {
+    if as_json {
+        json::write(record, out);
+    } else {
+        out.extend_from_slice(text(record).as_bytes());
+    }
     out.push(b'\n');
 }
 

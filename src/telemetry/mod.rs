@@ -5,8 +5,8 @@
 //! | `record` | one model call, as plain data |
 //! | `entry` | a record while its request is on its way |
 //! | `sinks` | where finished records go |
-//! | `batch`, `desks` | what is written down of them at once, and where that lies until it is fetched |
-//! | `recorder` | the thread that brings it to its places |
+//! | `desks` | where they lie until they are fetched |
+//! | `recorder` | the thread that brings them to their places |
 //! | `room` | how much may wait |
 //! | `recent` | the last requests, in memory |
 //! | `spend` | what they took together, by key, model and route |
@@ -21,7 +21,6 @@
 //! | `clock` | points in time as logs write them |
 
 pub mod access_log;
-mod batch;
 pub mod catalogue;
 pub mod clock;
 pub mod content;

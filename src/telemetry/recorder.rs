@@ -1,35 +1,33 @@
-//! The thread that brings what was written down of finished requests to its places, and does everything that may wait: the
-//! list of recent requests, the access log, the exporters.
+//! The thread that brings finished records to their places, and does everything that may wait: the list of recent requests, the
+//! access log, the exporters.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use std::vec::Drain;
 
-use super::batch::{Batch, Forms, Told};
-use super::desks::Desks;
+use super::desks::{Batch, Desks, Finished};
 use super::recent::Recent;
 use super::record::Record;
 use super::room::Room;
 use super::spend::Spend;
 use super::{access_log, otlp};
 
-/// After some work the thread rests so long, or until somebody has no more room or cannot wait: under load it is woken once for
+/// After some work the thread rests so long, or until a desk is full or somebody cannot wait: under load it is woken once for
 /// many requests, not for each.
-const REST: Duration = Duration::from_millis(100);
+const REST: Duration = Duration::from_millis(50);
 
 /// What the recorder is told.
 pub(super) enum Message {
     /// Something lies on a desk.
     Clear,
-    /// A desk was full.
-    Full(Batch),
-    /// What is written of it takes its time: what was said in it is to be read. It was over then.
-    Long(Box<Record>, Instant),
+    /// A desk was full, or all were in use.
+    Finished(Batch),
     /// The copy of a request, for traces and for what was spent.
     Mirror(Box<Record>),
-    /// What is put behind this is written so.
-    Forms(Forms),
-    /// And goes there.
+    /// Requests behind this are kept in memory, or not.
+    Keep(bool),
+    /// What is put behind this goes there.
     AccessLog(Option<access_log::Handle>),
     /// And there.
     Otlp(Option<otlp::Handle>),
@@ -46,41 +44,39 @@ pub(super) struct Recorder {
     spend: Arc<Spend>,
     /// The room of what is neither on a desk nor brought.
     room: Room,
-    forms: Forms,
+    /// The last requests are kept, and added up.
+    keeps: bool,
     access_log: Option<access_log::Handle>,
     otlp: Option<otlp::Handle>,
-    /// What is to be brought with the next that lies on the desks.
-    full: Vec<Batch>,
-    /// What the recorder writes itself.
-    own: Batch,
+    /// What is to be brought with what lies on the desks.
+    handed: Vec<Batch>,
     /// Empty ones, for the desks.
-    spares: Vec<Batch>,
+    empty: Vec<Batch>,
     /// Each ends when a place that nothing goes to any more has what was put there.
     retiring: Vec<Receiver<()>>,
 }
 
 impl Recorder {
-    pub(super) fn new(desks: Arc<Desks>, recent: Arc<Recent>, spend: Arc<Spend>, room: Room, forms: Forms) -> Recorder {
+    pub(super) fn new(desks: Arc<Desks>, recent: Arc<Recent>, spend: Arc<Spend>, room: Room) -> Recorder {
         Recorder {
             desks,
             recent,
             spend,
             room,
-            forms,
+            keeps: true,
             access_log: None,
             otlp: None,
-            full: Vec::new(),
-            own: Batch::default(),
-            spares: Vec::new(),
+            handed: Vec::new(),
+            empty: Vec::new(),
             retiring: Vec::new(),
         }
     }
 
-    /// Until the last of those who may tell it something is gone.
-    pub(super) fn run(mut self, messages: &Receiver<Message>, called: impl Fn()) {
+    /// Until the last of those who may tell it something is gone. `answers`: it is going to look at the desks now.
+    pub(super) fn run(mut self, messages: &Receiver<Message>, answers: impl Fn()) {
         while let Ok(message) = messages.recv() {
-            // Before the desks are looked at: what is put behind that calls again.
-            called();
+            // What is put behind this calls again.
+            answers();
             self.take(message);
             while let Ok(message) = messages.try_recv() {
                 self.take(message);
@@ -94,20 +90,16 @@ impl Recorder {
     fn take(&mut self, message: Message) {
         match message {
             Message::Clear => {}
-            Message::Full(batch) => self.full.push(batch),
-            Message::Long(record, at) => {
-                self.room.left(1);
-                self.own.add(&record, at, self.forms);
-            }
+            Message::Finished(batch) => self.handed.push(batch),
             Message::Mirror(record) => {
                 self.otlp.iter().for_each(|otlp| otlp.put_mirror(&record));
-                if self.forms.kept {
+                if self.keeps {
                     self.spend.count_mirror(&record);
                 }
             }
-            Message::Forms(forms) => {
+            Message::Keep(keeps) => {
                 self.bring();
-                self.forms = forms;
+                self.keeps = keeps;
             }
             Message::AccessLog(handle) => {
                 self.bring();
@@ -134,47 +126,34 @@ impl Recorder {
         }
     }
 
-    /// Brings everything that is written down to its places, in the order in which the requests ended.
+    /// Brings everything that was put to its places, in the order in which the requests ended.
     fn bring(&mut self) {
-        let mut batches = std::mem::take(&mut self.full);
-        self.room.left(batches.iter().map(Batch::len).sum());
-        self.clear_desks(&mut batches);
-        if self.own.len() > 0 {
-            batches.push(std::mem::replace(&mut self.own, self.spares.pop().unwrap_or_default()));
-        }
-        let mut told: Vec<Told<'_>> = batches.iter().flat_map(Batch::told).collect();
-        if batches.len() > 1 {
-            told.sort_by_key(|told| told.at);
-        }
-        if self.forms.kept {
-            self.recent.keep(told.iter().map(|told| told.json).filter(|json| !json.is_empty()));
-        }
-        if let Some(log) = &mut self.access_log {
-            told.iter().for_each(|told| log.put(told));
-        }
-        if let Some(otlp) = &self.otlp {
-            otlp.put_spans(&told);
-        }
-        for mut batch in batches {
-            self.spend.add(&batch.books);
-            if let Some(otlp) = &self.otlp {
-                otlp.measure(&batch.samples);
-            }
-            batch.clear();
-            if self.spares.len() < self.desks.count() {
-                self.spares.push(batch);
+        let mut batches = std::mem::take(&mut self.handed);
+        self.room.left(batches.iter().map(Vec::len).sum());
+        for mut papers in self.desks.each() {
+            papers.give_back(&mut self.empty);
+            if !papers.is_empty() {
+                batches.push(papers.clear());
             }
         }
+        let mut left: Vec<Drain<'_, Finished>> = batches.iter_mut().map(|batch| batch.drain(..)).collect();
+        while let Some(record) = earliest(&mut left) {
+            self.place(record);
+        }
+        drop(left);
+        self.empty = batches;
     }
 
-    fn clear_desks(&mut self, batches: &mut Vec<Batch>) {
-        for mut papers in self.desks.each() {
-            if papers.spare.is_none() {
-                papers.spare = self.spares.pop();
-            }
-            if papers.batch.len() > 0 {
-                batches.push(papers.renew());
-            }
+    fn place(&mut self, record: Record) {
+        if let Some(otlp) = &self.otlp {
+            otlp.put(&record);
+        }
+        if let Some(log) = &mut self.access_log {
+            log.put(&record);
+        }
+        if self.keeps {
+            self.spend.count(&record);
+            self.recent.keep(record);
         }
     }
 
@@ -185,6 +164,13 @@ impl Recorder {
         end(done);
         self.retiring.push(wait);
     }
+}
+
+/// The record of the request that ended first, of what is left of several batches.
+fn earliest(batches: &mut Vec<Drain<'_, Finished>>) -> Option<Record> {
+    batches.retain(|batch| !batch.as_slice().is_empty());
+    let first = batches.iter_mut().min_by_key(|batch| batch.as_slice().first().map(|finished| finished.at))?;
+    first.next().map(|finished| finished.record)
 }
 
 /// Drops `done` when all of `retiring` have ended; each bounds its own time.
@@ -201,5 +187,30 @@ fn wait_beside(retiring: Vec<Receiver<()>>, done: SyncSender<()>) {
     };
     if let Err(error) = std::thread::Builder::new().name("telemetry".to_owned()).spawn(wait) {
         tracing::warn!(%error, "no thread to wait for what telemetry still sends to its former places");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Instant, SystemTime};
+
+    use super::*;
+    use crate::wire::ProtocolId;
+
+    #[test]
+    fn what_lay_on_several_desks_is_taken_in_the_order_of_its_ends() {
+        let begun = Instant::now();
+        let finished = |number: u64| {
+            let record = Record::new(SystemTime::UNIX_EPOCH, number.to_string().into(), 1, ProtocolId::Gemini);
+            Finished { record, at: begun + Duration::from_nanos(number) }
+        };
+        let mut batches = [vec![1, 4, 5], vec![], vec![0, 2, 6], vec![3]].map(|numbers| {
+            let batch: Batch = numbers.into_iter().map(finished).collect();
+            batch
+        });
+        let mut left: Vec<Drain<'_, Finished>> = batches.iter_mut().map(|batch| batch.drain(..)).collect();
+        let order: Vec<String> =
+            std::iter::from_fn(|| earliest(&mut left)).map(|record| record.request_id.to_string()).collect();
+        assert_eq!(order, ["0", "1", "2", "3", "4", "5", "6"]);
     }
 }

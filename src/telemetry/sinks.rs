@@ -1,5 +1,4 @@
-//! Where finished records go. Whoever ends a request writes down what is wanted of its record and goes on; one thread brings
-//! that to its places.
+//! Where finished records go. Whoever ends a request puts its record on a desk and goes on; one thread brings it to its places.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -9,8 +8,7 @@ use std::time::{Duration, Instant};
 
 use http::HeaderMap;
 
-use super::batch::Forms;
-use super::desks::Desks;
+use super::desks::{Batch, Desks, Finished};
 use super::metrics::Metrics;
 use super::otlp::context::LiveSampler;
 use super::otlp::{self, Trace};
@@ -38,8 +36,6 @@ pub struct Sinks {
     /// Rests between two looks.
     recorder: Option<Thread>,
     wanted: AtomicBool,
-    /// What is written of each record: [`Forms::bits`].
-    forms: AtomicU8,
     /// Position in [`FactDepth::ALL`].
     facts: AtomicU8,
     /// Which requests are traced.
@@ -62,8 +58,7 @@ impl Sinks {
         // One more than there are workers as a rule.
         let desks = Arc::new(Desks::new(available_parallelism().map_or(1, usize::from) + 1));
         let room = Room::new(QUEUE, SINK, &metrics.telemetry);
-        let forms = Wanted::default().forms();
-        let recorder = Recorder::new(desks.clone(), recent.clone(), spend.clone(), room.clone(), forms);
+        let recorder = Recorder::new(desks.clone(), recent.clone(), spend.clone(), room.clone());
         let called = Arc::<AtomicBool>::default();
         let answered = called.clone();
         let thread = std::thread::Builder::new().name("telemetry".to_owned());
@@ -78,7 +73,6 @@ impl Sinks {
             called,
             recorder: started.ok().map(|started| started.thread().clone()),
             wanted: AtomicBool::new(true),
-            forms: AtomicU8::new(forms.bits()),
             facts: AtomicU8::new(FactDepth::default() as u8),
             sampler: LiveSampler::default(),
             recent,
@@ -95,16 +89,13 @@ impl Sinks {
         let access_log = self.access_log.clone().or_else(|| wanted.access_log.clone());
         let wanted = Wanted { access_log, ..wanted.clone() };
         let mut applied = self.applied.lock().unwrap_or_else(PoisonError::into_inner);
-        // First: what is put from now on is written as its places want it.
-        let forms = wanted.forms();
-        self.forms.store(forms.bits(), Ordering::Release);
         // Without a recorder nothing goes anywhere, which has been said.
         let tell = |message| {
             let _ = self.queue.send(message);
             self.wake();
         };
-        if applied.forms() != forms {
-            tell(Message::Forms(forms));
+        if applied.forgets != wanted.forgets {
+            tell(Message::Keep(!wanted.forgets));
         }
         if applied.access_log != wanted.access_log {
             let handle =
@@ -150,27 +141,24 @@ impl Sinks {
         self.wanted.load(Ordering::Relaxed)
     }
 
-    /// Writes down what is wanted of a record, whose request was over at `at`. Never waits.
-    pub fn put(&self, record: Box<Record>, at: Instant) {
-        // What was said is read and cleaned where nobody waits for the thread.
-        let listened = record.attempts.iter().any(|tried| tried.content.is_some());
-        let Some(mut papers) = (!listened).then(|| self.desks.mine()).flatten() else {
-            return self.send(1, Message::Long(record, at));
-        };
-        let first = papers.batch.len() == 0;
-        papers.batch.add(&record, at, Forms::from_bits(self.forms.load(Ordering::Acquire)));
-        let full = papers.batch.is_full().then(|| papers.renew());
+    /// Hands a record over, whose request was over at `at`. Never waits.
+    pub fn put(&self, record: Record, at: Instant) {
+        let finished = Finished { record, at };
+        let Some(mut papers) = self.desks.mine() else { return self.send(vec![finished]) };
+        let first = papers.is_empty();
+        let full = papers.put(finished);
         drop(papers);
         match full {
-            Some(batch) => self.send(batch.len(), Message::Full(batch)),
+            Some(batch) => self.send(batch),
             None if first => self.call(),
             None => {}
         }
     }
 
-    /// Hands requests over, where there is room for so many.
-    fn send(&self, count: usize, message: Message) {
-        if self.room.take(count) && self.queue.try_send(message).is_err() {
+    /// Hands records over, where there is room for them.
+    fn send(&self, batch: Batch) {
+        let count = batch.len();
+        if self.room.take(count) && self.queue.try_send(Message::Finished(batch)).is_err() {
             self.room.left(count);
             self.metrics.telemetry.dropped(SINK, count as u64);
         }
@@ -216,19 +204,6 @@ impl Sinks {
     }
 }
 
-impl Wanted {
-    /// What is to be written of each record.
-    fn forms(&self) -> Forms {
-        let json = self.access_log.as_ref().map(access_log::Settings::is_json);
-        Forms {
-            kept: !self.forgets,
-            json: json == Some(true),
-            words: json == Some(false),
-            measured: self.otlp.as_ref().is_some_and(|otlp| otlp.metrics.is_some()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::SystemTime;
@@ -236,12 +211,12 @@ mod tests {
     use super::*;
     use crate::wire::ProtocolId;
 
-    fn record(id: &str) -> Box<Record> {
-        Box::new(Record::new(SystemTime::UNIX_EPOCH, id.into(), 1, ProtocolId::Gemini))
+    fn record(id: &str) -> Record {
+        Record::new(SystemTime::UNIX_EPOCH, id.into(), 1, ProtocolId::Gemini)
     }
 
     fn kept(sinks: &Sinks) -> Vec<String> {
-        let listed: serde_json::Value = serde_json::from_str(&sinks.recent().json(0, usize::MAX)).unwrap();
+        let listed: serde_json::Value = serde_json::from_slice(&sinks.recent().json(0, usize::MAX)).unwrap();
         let id = |one: &serde_json::Value| one["request_id"].as_str().unwrap().to_owned();
         listed.as_array().unwrap().iter().rev().map(id).collect()
     }
@@ -255,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn what_threads_put_beside_one_another_is_in_the_order_of_its_ends() {
+    fn what_threads_put_beside_one_another_arrives() {
         let sinks = Sinks::start(Arc::new(Metrics::new()), None);
         let begun = Instant::now();
         std::thread::scope(|scope| {
@@ -285,7 +260,6 @@ mod tests {
             called: Arc::default(),
             recorder: None,
             wanted: AtomicBool::new(true),
-            forms: AtomicU8::new(0),
             facts: AtomicU8::new(0),
             sampler: LiveSampler::default(),
             recent: Arc::default(),

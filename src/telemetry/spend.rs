@@ -47,60 +47,25 @@ pub struct Sums {
     pub estimated_usd: f64,
 }
 
-impl Books {
-    /// Counts one more request.
-    pub(super) fn count(&mut self, record: &Record) {
-        let count = |sums: &mut Sums| sums.count(record);
-        count(&mut self.total);
-        enter(&mut self.keys, record.key.as_deref(), count);
-        enter(&mut self.models, record.target.as_deref(), count);
-        enter(&mut self.routes, record.route.as_deref(), count);
-    }
-
-    /// Counts what the copy of a request took, which is no request.
-    fn count_mirror(&mut self, record: &Record) {
-        let count = |sums: &mut Sums| sums.take(record);
-        count(&mut self.total);
-        enter(&mut self.keys, Some(MIRRORS), count);
-        enter(&mut self.models, record.attempts.first().map(|tried| &*tried.target), count);
-        enter(&mut self.routes, Some(MIRRORS), count);
-    }
-
-    /// Takes over what others have counted.
-    fn add(&mut self, others: &Books) {
-        self.total.add(&others.total);
-        let pairs =
-            [(&mut self.keys, &others.keys), (&mut self.models, &others.models), (&mut self.routes, &others.routes)];
-        for (book, other) in pairs {
-            let counted = other.iter().filter(|(_, sums)| **sums != Sums::default());
-            counted.for_each(|(name, sums)| enter(book, Some(name), |known| known.add(sums)));
-        }
-    }
-
-    /// Nothing is counted any more. A few names stay, as the same ones come again.
-    pub(super) fn clear(&mut self) {
-        const STAY: usize = 32;
-        self.total = Sums::default();
-        for book in [&mut self.keys, &mut self.models, &mut self.routes] {
-            if book.len() > STAY {
-                book.clear();
-            }
-            book.values_mut().for_each(|sums| *sums = Sums::default());
-        }
-    }
-}
-
 impl Spend {
-    /// Adds what was counted of some requests.
-    pub(super) fn add(&self, counted: &Books) {
-        if counted.total != Sums::default() {
-            self.lock().add(counted);
-        }
+    /// Counts one more request.
+    pub(super) fn count(&self, record: &Record) {
+        let mut books = self.lock();
+        let count = |sums: &mut Sums| sums.add(record);
+        count(&mut books.total);
+        add(&mut books.keys, record.key.as_deref(), count);
+        add(&mut books.models, record.target.as_deref(), count);
+        add(&mut books.routes, record.route.as_deref(), count);
     }
 
     /// Counts what the copy of a request took, which is no request.
     pub(super) fn count_mirror(&self, record: &Record) {
-        self.lock().count_mirror(record);
+        let mut books = self.lock();
+        let count = |sums: &mut Sums| sums.take(record);
+        count(&mut books.total);
+        add(&mut books.keys, Some(MIRRORS), count);
+        add(&mut books.models, record.attempts.first().map(|tried| &*tried.target), count);
+        add(&mut books.routes, Some(MIRRORS), count);
     }
 
     /// All that was counted so far.
@@ -113,7 +78,7 @@ impl Spend {
     }
 }
 
-fn enter(book: &mut BTreeMap<Box<str>, Sums>, name: Option<&str>, count: impl Fn(&mut Sums)) {
+fn add(book: &mut BTreeMap<Box<str>, Sums>, name: Option<&str>, count: impl Fn(&mut Sums)) {
     let name = name.unwrap_or(NONE);
     if let Some(sums) = book.get_mut(name) {
         return count(sums);
@@ -123,17 +88,7 @@ fn enter(book: &mut BTreeMap<Box<str>, Sums>, name: Option<&str>, count: impl Fn
 }
 
 impl Sums {
-    fn add(&mut self, other: &Sums) {
-        let Sums { requests, failed, input_tokens, output_tokens, cost_usd, estimated_usd } = other;
-        self.requests += requests;
-        self.failed += failed;
-        self.input_tokens += input_tokens;
-        self.output_tokens += output_tokens;
-        self.cost_usd += cost_usd;
-        self.estimated_usd += estimated_usd;
-    }
-
-    fn count(&mut self, record: &Record) {
+    fn add(&mut self, record: &Record) {
         self.requests += 1;
         self.failed += u64::from(!matches!(record.outcome, Outcome::Ok | Outcome::CallerLeft));
         self.take(record);
@@ -166,14 +121,6 @@ mod tests {
         record
     }
 
-    fn count(spend: &Spend, record: &Record) {
-        let mut books = Books::default();
-        books.count(record);
-        spend.add(&books);
-        books.clear();
-        spend.add(&books);
-    }
-
     #[test]
     fn requests_count_for_their_key_model_and_route() {
         let spend = Spend::default();
@@ -181,10 +128,10 @@ mod tests {
         (one.key, one.route, one.outcome) = (Some("ci".into()), Some("@cheap".into()), Outcome::Ok);
         one.usage = Some(Usage { input: Some(10), output: Some(5), ..Usage::default() });
         (one.cost_usd, one.cost_estimated_usd) = (Some(0.25), Some(0.5));
-        count(&spend, &one);
+        spend.count(&one);
         let mut other = record("openai/gpt-5");
         other.outcome = Outcome::Failed;
-        count(&spend, &other);
+        spend.count(&other);
         let books = spend.books();
         assert_eq!(
             books.keys["ci"],
@@ -199,7 +146,7 @@ mod tests {
         let spend = Spend::default();
         let mut one = record("openai/gpt-5");
         (one.key, one.cost_usd) = (Some("ci".into()), Some(0.25));
-        count(&spend, &one);
+        spend.count(&one);
         let mut copy = Record::new(SystemTime::UNIX_EPOCH, "r".into(), 1, ProtocolId::OpenAiChat);
         copy.attempts = smallvec::smallvec![tried("google/gemini-3")];
         (copy.usage, copy.cost_usd) = (Some(Usage { output: Some(5), ..Usage::default() }), Some(0.5));
@@ -232,9 +179,9 @@ mod tests {
     fn names_without_end_do_not_fill_the_memory() {
         let spend = Spend::default();
         for number in 0..NAMES + 50 {
-            count(&spend, &record(&format!("a/{number}")));
+            spend.count(&record(&format!("a/{number}")));
         }
-        count(&spend, &record("a/7"));
+        spend.count(&record("a/7"));
         let books = spend.books();
         assert_eq!(books.models.len(), NAMES + 1);
         assert_eq!((books.models[OTHERS].requests, books.models["a/7"].requests), (50, 2));

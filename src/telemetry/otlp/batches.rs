@@ -1,4 +1,5 @@
-//! Spans on their way to a collector, put together to exports and sent by a thread of its own.
+//! Spans on their way to a collector. They are written where their record is taken, into the bytes of the next export, and
+//! sent by a thread of their own: whoever puts a record here neither waits nor builds anything that is thrown away again.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::SyncSender;
@@ -12,8 +13,10 @@ use tokio::runtime::Handle as Runtime;
 use super::extra::Way;
 use super::protobuf;
 use super::settings::{Settings, Signal, Waiting};
+use super::spans;
 use super::transport::Transport;
 use crate::telemetry::metrics::TelemetryMetrics;
+use crate::telemetry::record::Record;
 use crate::telemetry::room::Room;
 
 /// An export is no longer than this, but for the spans of a single request: collectors take 4 MiB over gRPC unless they are
@@ -136,16 +139,32 @@ impl Traces {
         Ok(Traces { shared })
     }
 
-    /// Takes so many spans of one request, where there is room for them.
-    pub(super) fn put(&self, spans: &[u8], count: usize, way: Option<&Arc<Way>>) {
-        if count == 0 || !self.shared.room.take(count) {
+    /// Takes the spans of a record, where it is sampled and there is room for them.
+    pub(super) fn put(&self, record: &Record) {
+        self.put_spans(record, spans::count(record), spans::write);
+    }
+
+    /// Takes the span of a request's copy.
+    pub(super) fn put_mirror(&self, record: &Record) {
+        self.put_spans(record, spans::count_mirror(record), spans::write_mirror);
+    }
+
+    /// Takes as many spans of a record as `write` writes.
+    fn put_spans(&self, record: &Record, count: usize, write: fn(&Record, &mut Vec<u8>)) {
+        if count == 0 {
             return;
         }
+        if !self.shared.room.take(count) {
+            // Nobody is going to tell what was said: it is not kept with the record.
+            record.attempts.iter().filter_map(|tried| tried.content.as_ref()).for_each(|content| drop(content.tell()));
+            return;
+        }
+        let way = record.trace.as_ref().and_then(|trace| trace.extra.as_ref()?.way.as_ref());
         let mut state = self.shared.lock();
         let place = way.map(|way| self.shared.apart(&mut state, way));
         let batch = state.batch(place);
         batch.spans += count;
-        batch.begun().extend_from_slice(spans);
+        write(record, batch.begun());
         let most = self.shared.waiting.batch.min(self.shared.waiting.queue);
         if batch.spans >= most || batch.bytes.len() >= LONGEST {
             state.is_full(place);

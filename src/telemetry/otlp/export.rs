@@ -13,10 +13,8 @@ use tokio::runtime::Handle as Runtime;
 use super::batches::Traces;
 use super::exporters;
 use super::logs::Lines;
-use super::measures::{Measures, Samples};
+use super::measures::Measures;
 use super::settings::{Settings, Signal};
-use super::spans;
-use crate::telemetry::batch::Told;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::record::Record;
 
@@ -60,26 +58,20 @@ impl Handle {
         Ok(Handle { traces, measured, lines })
     }
 
-    /// Hands spans over. Never waits.
-    pub(in crate::telemetry) fn put_spans(&self, told: &[Told<'_>]) {
+    /// Hands a record over. Never waits.
+    pub fn put(&self, record: &Record) {
         if let Some(traces) = &self.traces {
-            told.iter().filter(|told| told.count > 0).for_each(|told| traces.put(told.spans, told.count, told.way));
+            traces.put(record);
         }
-    }
-
-    /// Adds to the measurements.
-    pub(in crate::telemetry) fn measure(&self, samples: &Samples) {
         if let Some(measured) = &self.measured {
-            measured.measures.add(samples);
+            measured.measures.add(record);
         }
     }
 
     /// Hands over what became of a request's copy, which is a span of the request's trace. Never waits.
     pub fn put_mirror(&self, record: &Record) {
         if let Some(traces) = &self.traces {
-            let mut spans = Vec::new();
-            spans::write_mirror(record, &mut spans);
-            traces.put(&spans, spans::count_mirror(record), spans::way(record));
+            traces.put_mirror(record);
         }
     }
 

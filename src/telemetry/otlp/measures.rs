@@ -10,7 +10,7 @@ use opentelemetry::metrics::{BoundHistogram, Histogram, Meter};
 use super::spans::{conventional, operation};
 use crate::telemetry::catalogue;
 use crate::telemetry::metrics::Metrics;
-use crate::telemetry::record::{Outcome, Record, Tried, parts};
+use crate::telemetry::record::{Outcome, Record, Tried};
 use crate::telemetry::traffic::OTHER_MODELS;
 
 /// Seconds of whole operations.
@@ -36,7 +36,7 @@ const TOKENS: [f64; 14] = [
     67_108_864.0,
 ];
 
-/// Series that are known, about as many at most; when there are more, all are looked up anew.
+/// Series whose places are known, at most; what comes on top is looked up anew.
 const KNOWN: usize = 1_000;
 
 pub(super) struct Measures {
@@ -45,25 +45,22 @@ pub(super) struct Measures {
     server: Histogram<f64>,
     first: Histogram<f64>,
     each: Histogram<f64>,
-    /// The places of series that were measured before: a measurement goes there without its attributes being made or compared.
     /// Only the recorder's thread takes this lock.
-    known: Mutex<Series<BoundHistogram<f64>, OfRequest>>,
+    known: Mutex<Known>,
 }
 
-/// What is to be measured of some requests, until the recorder has time for it.
+/// The places of series that were measured before: a measurement goes there without its attributes being made or compared.
 #[derive(Default)]
-pub struct Samples(Series<Vec<f64>, Sampled>);
-
-/// What there is of each series of tries, and of each series of requests.
-struct Series<T, R> {
+struct Known {
     /// By target; of requests that nobody served, by the empty text.
-    targets: BTreeMap<Box<str>, OfTarget<T, R>>,
+    targets: BTreeMap<Box<str>, OfTarget>,
     held: usize,
 }
 
-struct OfTarget<T, R> {
-    tries: Vec<(TrySeries, T)>,
-    requests: Vec<(RequestSeries, R)>,
+#[derive(Default)]
+struct OfTarget {
+    tries: Vec<(TrySeries, BoundHistogram<f64>)>,
+    requests: Vec<(RequestSeries, OfRequest)>,
 }
 
 /// What tells the series of tries at one target apart.
@@ -83,17 +80,7 @@ struct RequestSeries {
     outcome: Outcome,
 }
 
-/// Of one series of requests.
-#[derive(Default)]
-struct Sampled {
-    total: Vec<f64>,
-    input: Vec<u64>,
-    output: Vec<u64>,
-    first: Vec<f64>,
-    each: Vec<f64>,
-}
-
-/// The places of one series of requests; those that were measured so far.
+/// Those that were measured so far.
 struct OfRequest {
     /// Of all series but the one of whole requests.
     labels: Vec<KeyValue>,
@@ -102,114 +89,6 @@ struct OfRequest {
     output: Option<BoundHistogram<u64>>,
     first: Option<BoundHistogram<f64>>,
     each: Option<BoundHistogram<f64>>,
-}
-
-impl<T, R> Default for Series<T, R> {
-    fn default() -> Self {
-        Series { targets: BTreeMap::new(), held: 0 }
-    }
-}
-
-impl<T, R> Series<T, R> {
-    /// What there is of a series of tries at a target.
-    fn of_tries(&mut self, target: &str, series: TrySeries, make: impl FnOnce() -> T) -> Option<&mut T> {
-        let (target, held) = self.target(target)?;
-        found(&mut target.tries, |known| *known == series, || (series, make()), held)
-    }
-
-    /// What there is of a series of requests that a target served; `series` makes what tells it apart.
-    fn of_requests(
-        &mut self,
-        target: &str,
-        same: impl Fn(&RequestSeries) -> bool,
-        make: impl FnOnce() -> (RequestSeries, R),
-    ) -> Option<&mut R> {
-        let (target, held) = self.target(target)?;
-        found(&mut target.requests, same, make, held)
-    }
-
-    /// What is known of a target, and how many series are known in all.
-    fn target(&mut self, name: &str) -> Option<(&mut OfTarget<T, R>, &mut usize)> {
-        if !self.targets.contains_key(name) {
-            self.targets.insert(name.into(), OfTarget { tries: Vec::new(), requests: Vec::new() });
-        }
-        Some((self.targets.get_mut(name)?, &mut self.held))
-    }
-
-    /// Forgets everything where it is too much.
-    fn bound(&mut self) {
-        if self.held >= KNOWN {
-            *self = Series::default();
-        }
-    }
-}
-
-/// What there is of a series, made where it is not known yet.
-fn found<'l, S, P>(
-    list: &'l mut Vec<(S, P)>,
-    same: impl Fn(&S) -> bool,
-    make: impl FnOnce() -> (S, P),
-    held: &mut usize,
-) -> Option<&'l mut P> {
-    let at = list.iter().position(|(series, _)| same(series)).unwrap_or_else(|| {
-        *held += 1;
-        list.push(make());
-        list.len() - 1
-    });
-    list.get_mut(at).map(|(_, place)| place)
-}
-
-impl Samples {
-    /// Adds a request. Attributes are names of the configuration, and of the models that are told apart.
-    pub fn add(&mut self, record: &Record) {
-        for Tried { target, told_apart, cause, start, end, .. } in &record.attempts {
-            let series = TrySeries { operation: record.operation, told_apart: *told_apart, cause };
-            if let Some(seconds) = self.0.of_tries(target, series, Vec::new) {
-                seconds.push(end.unwrap_or(record.total).saturating_sub(*start).as_secs_f64());
-            }
-        }
-        let served = record.attempts.iter().rfind(|tried| tried.first.is_some());
-        let Some(sampled) = self.of_request(record, served) else { return };
-        sampled.total.push(record.total.as_secs_f64());
-        if served.is_none() {
-            return;
-        }
-        let usage = record.usage.unwrap_or_default();
-        sampled.input.extend(usage.input);
-        sampled.output.extend(usage.output);
-        if let (Some(since), true) = (record.first, record.stream) {
-            sampled.first.push(since.as_secs_f64());
-            let behind = usage.output.unwrap_or(0).saturating_sub(1);
-            if behind > 0 && record.outcome == Outcome::Ok {
-                sampled.each.push(record.total.saturating_sub(since).as_secs_f64() / behind as f64);
-            }
-        }
-    }
-
-    fn of_request(&mut self, record: &Record, served: Option<&Tried>) -> Option<&mut Sampled> {
-        let told_apart = served.is_some_and(|served| served.told_apart);
-        // An upstream may repeat whatever it was asked for.
-        let model = record.response_model.as_deref().filter(|_| told_apart);
-        let (operation, outcome) = (record.operation, record.outcome);
-        let same = |known: &RequestSeries| {
-            known.model.as_deref() == model
-                && (known.operation, known.told_apart, known.outcome) == (operation, told_apart, outcome)
-        };
-        let series = || RequestSeries { operation, told_apart, model: model.map(Into::into), outcome };
-        self.0.of_requests(served.map_or("", |served| &served.target), same, || (series(), Sampled::default()))
-    }
-
-    /// Nothing is to be measured any more. The series stay, as the same ones come again.
-    pub fn clear(&mut self) {
-        self.0.bound();
-        for OfTarget { tries, requests } in self.0.targets.values_mut() {
-            tries.iter_mut().for_each(|(_, seconds)| seconds.clear());
-            for (_, Sampled { total, input, output, first, each }) in requests {
-                [total, first, each].iter_mut().for_each(|values| values.clear());
-                [input, output].iter_mut().for_each(|values| values.clear());
-            }
-        }
-    }
 }
 
 impl Measures {
@@ -233,71 +112,116 @@ impl Measures {
         }
     }
 
-    /// Measures what some requests gave.
-    pub(super) fn add(&self, samples: &Samples) {
+    /// Adds a request. Attributes are names of the configuration, and of the models that are told apart.
+    pub(super) fn add(&self, record: &Record) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.bound();
-        for (target, OfTarget { tries, requests }) in &samples.0.targets {
-            for (series, seconds) in tries.iter().filter(|(_, seconds)| !seconds.is_empty()) {
-                let place = known.of_tries(target, *series, || self.bind_tries(target, *series));
-                place.into_iter().for_each(|place| seconds.iter().for_each(|seconds| place.record(*seconds)));
-            }
-            for (series, sampled) in requests.iter().filter(|(_, sampled)| !sampled.total.is_empty()) {
-                let make = || (series.clone(), self.bind_requests(target, series));
-                if let Some(places) = known.of_requests(target, |known| known == series, make) {
-                    self.put(sampled, places);
-                }
+        for tried in &record.attempts {
+            let end = tried.end.unwrap_or(record.total);
+            if let Some(place) = known.tries(tried, record.operation, &self.client) {
+                place.record(end.saturating_sub(tried.start).as_secs_f64());
             }
         }
-    }
-
-    fn put(&self, sampled: &Sampled, OfRequest { labels, server, input, output, first, each }: &mut OfRequest) {
-        sampled.total.iter().for_each(|seconds| server.record(*seconds));
-        for (place, kind, counts) in [(input, "input", &sampled.input), (output, "output", &sampled.output)] {
+        let served = record.attempts.iter().rfind(|tried| tried.first.is_some());
+        let Some(places) = known.requests(record, served, &self.server) else { return };
+        let OfRequest { labels, server, input, output, first, each } = places;
+        server.record(record.total.as_secs_f64());
+        if served.is_none() {
+            return;
+        }
+        let usage = record.usage.unwrap_or_default();
+        for (place, kind, count) in [(input, "input", usage.input), (output, "output", usage.output)] {
+            let Some(count) = count else { continue };
             let bind = || self.tokens.bind(&with(labels, KeyValue::new("gen_ai.token.type", kind)));
-            put_all(place, counts, bind, |place, count| place.record(count));
+            place.get_or_insert_with(bind).record(count);
         }
-        let seconds = |place: &mut BoundHistogram<f64>, seconds| place.record(seconds);
-        put_all(first, &sampled.first, || self.first.bind(labels), seconds);
-        put_all(each, &sampled.each, || self.each.bind(labels), seconds);
-    }
-
-    /// Where the time of such tries goes.
-    fn bind_tries(&self, target: &str, series: TrySeries) -> BoundHistogram<f64> {
-        let mut labels = labels(series.operation, target, series.told_apart);
-        if series.cause != "ok" {
-            labels.push(KeyValue::new("error.type", series.cause));
+        if let (Some(since), true) = (record.first, record.stream) {
+            first.get_or_insert_with(|| self.first.bind(labels)).record(since.as_secs_f64());
+            let behind = usage.output.unwrap_or(0).saturating_sub(1);
+            if behind > 0 && record.outcome == Outcome::Ok {
+                let one = record.total.saturating_sub(since).as_secs_f64() / behind as f64;
+                each.get_or_insert_with(|| self.each.bind(labels)).record(one);
+            }
         }
-        self.client.bind(&labels)
     }
+}
 
-    /// Where the measurements of such requests go.
-    fn bind_requests(&self, target: &str, series: &RequestSeries) -> OfRequest {
-        let mut labels = labels(series.operation, target, series.told_apart);
-        labels.extend(series.model.as_deref().map(|model| KeyValue::new("gen_ai.response.model", model.to_owned())));
-        let server = match series.outcome {
-            Outcome::Ok => self.server.bind(&labels),
-            outcome => self.server.bind(&with(&labels, KeyValue::new("error.type", outcome.word()))),
+impl Known {
+    /// Where the time of such a try goes.
+    fn tries(
+        &mut self,
+        tried: &Tried,
+        operation: &'static str,
+        client: &Histogram<f64>,
+    ) -> Option<&mut BoundHistogram<f64>> {
+        let series = TrySeries { operation, told_apart: tried.told_apart, cause: tried.cause };
+        let bind = || {
+            let mut labels = labels(operation, Some(tried));
+            if tried.cause != "ok" {
+                labels.push(KeyValue::new("error.type", tried.cause));
+            }
+            (series, client.bind(&labels))
         };
-        OfRequest { labels, server, input: None, output: None, first: None, each: None }
+        let (target, held) = self.target(&tried.target)?;
+        found(&mut target.tries, |known| *known == series, bind, held)
+    }
+
+    /// Where the measurements of such a request go.
+    fn requests(&mut self, record: &Record, served: Option<&Tried>, server: &Histogram<f64>) -> Option<&mut OfRequest> {
+        let told_apart = served.is_some_and(|served| served.told_apart);
+        // An upstream may repeat whatever it was asked for.
+        let model = record.response_model.as_deref().filter(|_| told_apart);
+        let (operation, outcome) = (record.operation, record.outcome);
+        let same = |known: &RequestSeries| {
+            known.model.as_deref() == model
+                && (known.operation, known.told_apart, known.outcome) == (operation, told_apart, outcome)
+        };
+        let bind = || {
+            let mut labels = labels(operation, served);
+            labels.extend(model.map(|model| KeyValue::new("gen_ai.response.model", model.to_owned())));
+            let server = match outcome {
+                Outcome::Ok => server.bind(&labels),
+                _ => server.bind(&with(&labels, KeyValue::new("error.type", outcome.word()))),
+            };
+            let series = RequestSeries { operation, told_apart, model: model.map(Into::into), outcome };
+            (series, OfRequest { labels, server, input: None, output: None, first: None, each: None })
+        };
+        let (target, held) = self.target(served.map_or("", |served| &served.target))?;
+        found(&mut target.requests, same, bind, held)
+    }
+
+    /// What is known of a target, and how many series are known in all.
+    fn target(&mut self, name: &str) -> Option<(&mut OfTarget, &mut usize)> {
+        if self.held >= KNOWN {
+            *self = Known::default();
+        }
+        if !self.targets.contains_key(name) {
+            self.targets.insert(name.into(), OfTarget::default());
+        }
+        Some((self.targets.get_mut(name)?, &mut self.held))
     }
 }
 
-/// Puts values to their place, which is made where there is none.
-fn put_all<P, V: Copy>(place: &mut Option<P>, values: &[V], make: impl FnOnce() -> P, put: impl Fn(&mut P, V)) {
-    if !values.is_empty() {
-        let place = place.get_or_insert_with(make);
-        values.iter().for_each(|value| put(place, *value));
-    }
+/// The place of a series, made where it is not known yet.
+fn found<'l, S, P>(
+    list: &'l mut Vec<(S, P)>,
+    same: impl Fn(&S) -> bool,
+    make: impl FnOnce() -> (S, P),
+    held: &mut usize,
+) -> Option<&'l mut P> {
+    let at = list.iter().position(|(series, _)| same(series)).unwrap_or_else(|| {
+        *held += 1;
+        list.push(make());
+        list.len() - 1
+    });
+    list.get_mut(at).map(|(_, place)| place)
 }
 
-/// What was asked for, and who was asked; nobody, where the target's name is empty.
-fn labels(asked: &'static str, target: &str, told_apart: bool) -> Vec<KeyValue> {
+/// What was asked for, and who was asked.
+fn labels(asked: &'static str, tried: Option<&Tried>) -> Vec<KeyValue> {
     let mut labels = vec![KeyValue::new("gen_ai.operation.name", operation(asked))];
-    if !target.is_empty() {
-        let (provider, model) = parts(target);
-        labels.push(KeyValue::new("gen_ai.provider.name", conventional(provider).to_owned()));
-        labels.push(KeyValue::new("gen_ai.request.model", told(model, told_apart).to_owned()));
+    if let Some(tried) = tried {
+        labels.push(KeyValue::new("gen_ai.provider.name", conventional(tried.provider()).to_owned()));
+        labels.push(request_model(tried));
     }
     labels
 }
@@ -306,9 +230,10 @@ fn with(labels: &[KeyValue], more: KeyValue) -> Vec<KeyValue> {
     labels.iter().cloned().chain([more]).collect()
 }
 
-/// A model, by its name where callers cannot choose it at will.
-fn told(model: &str, told_apart: bool) -> &str {
-    if told_apart { model } else { OTHER_MODELS }
+/// The model that was asked for, by its name where callers cannot choose it at will.
+fn request_model(tried: &Tried) -> KeyValue {
+    let model = if tried.told_apart { tried.model().to_owned() } else { OTHER_MODELS.to_owned() };
+    KeyValue::new("gen_ai.request.model", model)
 }
 
 /// Every counter and gauge of `/metrics`, by its name there, as it is when the collector is told.
@@ -359,13 +284,29 @@ fn samples(text: &str, name: &str, mut each: impl FnMut(f64, &[KeyValue])) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
     fn names_that_callers_choose_at_will_are_one() {
-        let name = |told_apart| labels("generate", "a/random-1", told_apart)[2].value.to_string();
+        let tried = |told_apart| Tried {
+            target: "a/random-1".into(),
+            told_apart,
+            lane: "passthrough",
+            cause: "ok",
+            status: Some(200),
+            start: Duration::ZERO,
+            first: None,
+            end: None,
+            losses: Vec::new(),
+            left: None,
+            content: None,
+            span: 0,
+            server: None,
+        };
+        let name = |told_apart| request_model(&tried(told_apart)).value.to_string();
         assert_eq!((name(true), name(false)), ("random-1".to_owned(), "other".to_owned()));
-        assert_eq!(labels("generate", "", false).len(), 1);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Export to an OpenTelemetry collector: traces, metrics and logs, over HTTP or gRPC.
 //!
-//! Spans are written from finished records, by those who finish them, with the times that the record has. What goes to the
+//! Spans are written from finished records, off the request path, with the times that the record has. What goes to the
 //! collector waits in bounded queues; what does not fit, and what the collector does not take, is dropped and counted.
 //!
 //! | file | what it does |
@@ -30,13 +30,11 @@ mod logs;
 mod measures;
 mod protobuf;
 pub mod settings;
-pub(super) mod spans;
+mod spans;
 mod tls;
 mod transport;
 
 pub use context::Trace;
 pub use export::Handle;
-pub use extra::Way;
 pub use logs::Export;
-pub use measures::Samples;
 pub use settings::Settings;

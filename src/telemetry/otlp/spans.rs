@@ -3,11 +3,10 @@
 //! `opentelemetry/proto/trace/v1/trace.proto`, whose numbers of fields stand here.
 
 use std::ops::Range;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::Trace;
-use super::extra::{Said, Way};
+use super::extra::Said;
 use super::protobuf::{self, Attribute, Key, Value, key};
 use crate::telemetry::record::{Charge, Outcome, Record, Tried};
 
@@ -26,17 +25,12 @@ const KNOWN_WHERE: u32 = 0x100;
 const REMOTE: u32 = 0x200;
 
 /// How many spans [`write`] would write.
-pub(in crate::telemetry) fn count(record: &Record) -> usize {
+pub(super) fn count(record: &Record) -> usize {
     if record.trace.as_ref().is_some_and(|trace| trace.sampled) { 1 + record.attempts.len() } else { 0 }
 }
 
-/// How they are to be sent, where that is another way than that of all.
-pub(in crate::telemetry) fn way(record: &Record) -> Option<&Arc<Way>> {
-    record.trace.as_ref()?.extra.as_ref()?.way.as_ref()
-}
-
 /// Writes the spans of a sampled request, as those of a scope; none of any other.
-pub(in crate::telemetry) fn write(record: &Record, out: &mut Vec<u8>) {
+pub(super) fn write(record: &Record, out: &mut Vec<u8>) {
     let Some(trace) = record.trace.as_ref().filter(|trace| trace.sampled) else { return };
     let operation = operation(record.operation);
     // The route: names that callers make up would be names of spans without end.
