@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `record` | one model call, as plain data |
 //! | `entry` | a record while its request is on its way |
-//! | `sinks` | where finished records go |
+//! | `sinks` | the way of finished records out of the request path |
 //! | `desks` | where they lie until they are fetched |
 //! | `recorder` | the thread that brings them to their places |
 //! | `room` | how much may wait |
