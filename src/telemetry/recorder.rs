@@ -72,7 +72,8 @@ impl Recorder {
         }
     }
 
-    /// Until the last of those who may tell it something is gone. `answers`: it is going to look at the desks now.
+    /// Until the last of those who may tell it something is gone; what they have left is brought. `answers`: it is going to
+    /// look at the desks now.
     pub(super) fn run(mut self, messages: &Receiver<Message>, answers: impl Fn()) {
         while let Ok(message) = messages.recv() {
             // What is put behind this calls again.
@@ -85,6 +86,8 @@ impl Recorder {
             self.access_log.iter_mut().for_each(access_log::Handle::hand_over);
             std::thread::park_timeout(REST);
         }
+        self.bring();
+        self.access_log.iter_mut().for_each(access_log::Handle::hand_over);
     }
 
     fn take(&mut self, message: Message) {
