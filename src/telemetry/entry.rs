@@ -25,8 +25,7 @@ pub const CALLER_LEFT: u16 = 499;
 pub struct Entry(Option<Box<Open>>);
 
 struct Open {
-    /// It is made where it stays, and moved no more.
-    record: Box<Record>,
+    record: Record,
     began: Instant,
     sinks: Arc<Sinks>,
     /// Of a part of a record: where its attempts go.
@@ -65,7 +64,7 @@ impl Entry {
         let mut record = Record::new(SystemTime::now(), Arc::clone(request_id), generation, protocol);
         record.trace = sinks.place(headers);
         Entry(Some(Box::new(Open {
-            record: Box::new(record),
+            record,
             began: Instant::now(),
             sinks: Arc::clone(sinks),
             whole: None,
@@ -84,18 +83,18 @@ impl Entry {
     pub fn fork(&mut self) -> Entry {
         let Some(open) = &mut self.0 else { return Entry(None) };
         let (whole, _) = open.parts.get_or_insert_with(unbounded_channel);
-        let Record { time, request_id, generation, protocol, .. } = &*open.record;
+        let Record { time, request_id, generation, protocol, .. } = &open.record;
         let mut record = Record::new(*time, Arc::clone(request_id), *generation, *protocol);
         record.trace = open.record.trace.clone();
         let (began, sinks, whole) = (open.began, Arc::clone(&open.sinks), Some(whole.clone()));
-        Entry(Some(Box::new(Open { record: Box::new(record), began, sinks, whole, parts: None })))
+        Entry(Some(Box::new(Open { record, began, sinks, whole, parts: None })))
     }
 
     /// Takes what ended forks have tried; `target` answered, or was tried last. What they have not finished was outrun.
     pub fn join(&mut self, target: Option<&Arc<str>>) {
         let Some(open) = &mut self.0 else { return };
         let now = open.began.elapsed();
-        let record = &mut *open.record;
+        let record = &mut open.record;
         let before = record.attempts.len();
         collect(record, open.parts.as_mut());
         for tried in record.attempts.iter_mut().filter(|tried| tried.cause == "unfinished") {
@@ -263,7 +262,7 @@ impl Entry {
     /// Hands the record over; `total`: since the request arrived.
     fn end(&mut self, total: Duration) {
         let Some(mut open) = self.0.take() else { return };
-        let record = &mut *open.record;
+        let record = &mut open.record;
         collect(record, open.parts.as_mut());
         if let Some(whole) = &open.whole {
             // Where nobody takes them any more, the record is closed.
@@ -283,7 +282,7 @@ impl Entry {
             }
         }
         let Open { record, sinks, began, .. } = *open;
-        sinks.put(*record, began + total);
+        sinks.put(record, began + total);
     }
 }
 

@@ -204,10 +204,7 @@ fn written<'a>(part: &'a Part, position: usize, own: bool, id: &str, losses: &mu
         part if own => Some(Block::Part(part)),
         Part::Text(text) | Part::Refusal(text) => {
             losses.dropped_but_citations("content.", &text.ext);
-            let cited = cite::foreign(&citation::of(&text.ext), losses);
-            if text.text.is_empty() && !cited.is_empty() {
-                losses.dropped("content.citations", citation::NO_TEXT);
-            }
+            let cited = citation::beside(text, cite::foreign, losses);
             (!text.text.is_empty()).then_some(Block::Text(&text.text, cited))
         }
         Part::Reasoning(reasoning) => shown_thoughts(reasoning, losses).then_some(Block::Thinking(reasoning)),

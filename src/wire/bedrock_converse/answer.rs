@@ -77,11 +77,7 @@ fn part(part: &Part, position: usize, own: bool, id: &str, losses: &mut Losses) 
         part if own => Some(part.clone()),
         Part::Text(text) | Part::Refusal(text) => {
             losses.dropped_but_citations("content.", &text.ext);
-            let cited = cite::foreign(&citation::of(&text.ext), losses);
-            if text.text.is_empty() && !cited.is_empty() {
-                losses.dropped("content.citations", citation::NO_TEXT);
-            }
-            let ext = cite::list(&cited);
+            let ext = cite::list(&citation::beside(text, cite::foreign, losses));
             (!text.text.is_empty()).then(|| Part::Text(Text { text: text.text.clone(), ext }))
         }
         Part::Reasoning(reasoning) => thoughts(reasoning, losses).map(Part::Reasoning),

@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::Text;
 use crate::wire::json::{self, Ext, Kind, Object, ObjectWriter};
 use crate::wire::loss::Losses;
 
@@ -110,6 +111,19 @@ impl Citation {
             None => losses.dropped("content.citations", WHY),
         }
     }
+}
+
+/// The citations of a whole text, as `foreign` writes them; such as have no text to stand at are lost.
+pub fn beside(
+    text: &Text,
+    foreign: impl FnOnce(&[Citation], &mut Losses) -> Vec<Vec<u8>>,
+    losses: &mut Losses,
+) -> Vec<Vec<u8>> {
+    let cited = foreign(&of(&text.ext), losses);
+    if text.text.is_empty() && !cited.is_empty() {
+        losses.dropped("content.citations", NO_TEXT);
+    }
+    cited
 }
 
 /// Citations of another protocol, each as `write` writes it; one whose source is not known is a loss as a whole.

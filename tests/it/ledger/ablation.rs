@@ -151,37 +151,27 @@ pub(super) fn holds_more(document: &Value, place: &[Step]) -> bool {
 
 /// As [`path`], with the `type` of every object on the way.
 pub(super) fn kinds(document: &Value, place: &[Step]) -> String {
-    let (mut value, mut path) = (document, String::new());
-    for step in place {
-        match step {
-            Step::Member(name) => {
-                path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-                value = &value[name];
-            }
-            Step::Element(at) => value = &value[*at],
-        }
-        if let Some(kind) = value["type"].as_str() {
-            path = format!("{path}[{kind}]");
-        }
-    }
-    path
+    spelt(document, place, |_| true)
 }
 
 /// `content[text].text`: the `type` of an element stands behind its list.
 fn path(document: &Value, place: &[Step]) -> String {
+    spelt(document, place, |step| matches!(step, Step::Element(_)))
+}
+
+/// The names on the way, and behind each step that is `typed` the `type` of what is there.
+fn spelt(document: &Value, place: &[Step], typed: impl Fn(&Step) -> bool) -> String {
     let (mut value, mut path) = (document, String::new());
     for step in place {
-        match step {
+        value = match step {
             Step::Member(name) => {
                 path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-                value = &value[name];
+                &value[name]
             }
-            Step::Element(at) => {
-                value = &value[at];
-                if let Some(kind) = value["type"].as_str() {
-                    path = format!("{path}[{kind}]");
-                }
-            }
+            Step::Element(at) => &value[*at],
+        };
+        if let Some(kind) = value["type"].as_str().filter(|_| typed(step)) {
+            path = format!("{path}[{kind}]");
         }
     }
     path
